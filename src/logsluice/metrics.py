@@ -1,0 +1,53 @@
+"""Every Prometheus metric that logsluice exports, in one place, so that dashboards and rules can be held to it.
+
+Naming: https://prometheus.io/docs/practices/naming/
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from logsluice.errors import LogsluiceError
+
+_LATENCY_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 900, 3600)
+_BATCH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120)
+
+EVENTS_IN = Counter("logsluice_events_in_total", "Events read.", ["job"])
+EVENTS_OUT = Counter("logsluice_events_out_total", "Events written and acknowledged.", ["job", "destination"])
+EVENTS_REPEATED = Counter(
+    "logsluice_events_repeated_total", "Writes that found their document already there.", ["job", "destination"]
+)
+DEAD_LETTERS = Counter("logsluice_dead_letters_total", "Events sent to the dead letters.", ["job", "reason"])
+TAGGED_EVENTS = Counter("logsluice_tagged_events_total", "Events indexed with a remark on their input.", ["job", "tag"])
+PATTERN_MATCHES = Counter("logsluice_pattern_matches_total", "Events in which a pattern was found.", ["pattern"])
+FORMAT_EVENTS = Counter("logsluice_format_events_total", "Events by the format that was recognised.", ["dataset"])
+BATCH_DURATION = Histogram("logsluice_batch_duration_seconds", "Duration of a batch.", ["job"], buckets=_BATCH_BUCKETS)
+END_TO_END_LATENCY = Histogram(
+    "logsluice_end_to_end_latency_seconds",
+    "From Kafka's append to the acknowledged write.",
+    ["job"],
+    buckets=_LATENCY_BUCKETS,
+)
+RETRIES = Counter("logsluice_retries_total", "Attempts repeated because a part was away or busy.", ["job", "part"])
+CONSUMER_LAG = Gauge(
+    "logsluice_consumer_lag_events", "Events a consumer group has not read yet.", ["group", "topic", "partition"]
+)
+INDEX_DOCUMENTS = Gauge("logsluice_index_documents", "Documents behind an alias.", ["index"])
+FRESHNESS = Gauge("logsluice_index_freshness_seconds", "Age of the newest event behind an alias.", ["index"])
+HTTP_REQUESTS = Counter(
+    "http_requests_total", "HTTP requests seen in the events.", ["service", "method", "status"]
+)
+
+
+def serve_metrics(host: str, port: int) -> None:
+    """Serve ``/metrics`` from a background thread.
+
+    Raises:
+        LogsluiceError: The port is taken.
+    """
+    try:
+        start_http_server(port, addr=host)
+    except OSError as error:
+        raise LogsluiceError(
+            "cannot serve /metrics", where=f"{host}:{port}", why=error.strerror, hint="free the port or set another"
+        ) from None
