@@ -1,0 +1,5 @@
+"""The ``logsluice`` command."""
+
+from logsluice.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,45 @@
+"""Logging of the jobs themselves: readable on a terminal, Elastic Common Schema as JSON elsewhere.
+
+A job's own log can so be shipped through logsluice like any other.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+
+def _as_ecs(_logger: object, _method: str, event: EventDict) -> EventDict:
+    return {
+        "@timestamp": event.pop("timestamp"),
+        "log.level": "warn" if event["level"] == "warning" else event["level"],
+        "message": event.pop("event"),
+        "service.name": "logsluice",
+        **{key: value for key, value in event.items() if key != "level"},
+    }
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send structlog's lines to standard error: coloured text on a terminal, one ECS JSON object a line elsewhere."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    last: list[Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if sys.stderr.isatty()
+        else [_as_ecs, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    for noisy in ("kafka", "elastic_transport", "py4j"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
