@@ -1,0 +1,35 @@
+"""Everything that talks to Kafka in its own protocol: clients, topics, offsets."""
+
+from logsluice.kafka.clients import admin, consumer, is_away, producer, wait_for_broker
+from logsluice.kafka.offsets import (
+    Offsets,
+    commit_offsets,
+    committed_offsets,
+    earliest_offsets,
+    lag,
+    latest_offsets,
+    starting_offsets,
+)
+from logsluice.kafka.options import client_options, spark_kafka_options
+from logsluice.kafka.topics import Topic, describe_topic, topic_id, wait_for_topic
+
+__all__ = [
+    "Offsets",
+    "Topic",
+    "admin",
+    "client_options",
+    "commit_offsets",
+    "committed_offsets",
+    "consumer",
+    "describe_topic",
+    "earliest_offsets",
+    "is_away",
+    "lag",
+    "latest_offsets",
+    "producer",
+    "spark_kafka_options",
+    "starting_offsets",
+    "topic_id",
+    "wait_for_broker",
+    "wait_for_topic",
+]

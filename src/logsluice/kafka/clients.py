@@ -1,0 +1,191 @@
+"""kafka-python's clients, made from the settings; they are waited for where the broker is not up yet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any, Literal, TypeVar
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka import errors as kafka_errors
+from kafka.net.compat import KafkaNetClient
+
+from logsluice.errors import LogsluiceError
+from logsluice.kafka.options import client_options
+from logsluice.settings import Settings
+from logsluice.waiting import wait_out
+
+Compression = Literal["gzip", "zstd"]
+C = TypeVar("C")
+
+_REFUSED = (kafka_errors.SaslAuthenticationFailedError, kafka_errors.AuthorizationError)
+_BUSY = kafka_errors.UnknownBrokerIdError | kafka_errors.BrokerNotAvailableError | kafka_errors.UnknownError
+_BOOTSTRAP_MS = 5_000
+_DELIVERY_MS = 7 * 24 * 3_600_000
+_MAX_RECORD_BYTES = 2_097_152
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error of kafka-python means that the broker is down, starting or busy: try again."""
+    if isinstance(error, _REFUSED):
+        return False
+    return isinstance(error, OSError | _BUSY) or (
+        isinstance(error, kafka_errors.KafkaError) and error.retriable
+    )
+
+
+def wait_for_broker(settings: Settings, *, job: str, stop: Event | None = None) -> None:
+    """Come back when the broker answers; says every now and then that it does not.
+
+    Raises:
+        LogsluiceError: The broker refuses the credentials.
+        Stopped: ``stop`` was set.
+    """
+    admin(settings, job=job, stop=stop).close()
+
+
+def admin(settings: Settings, *, job: str, stop: Event | None = None) -> KafkaAdminClient:
+    """A client for topics and offsets; waits for the broker like :func:`wait_for_broker`."""
+    return _made(KafkaAdminClient, settings, job, stop, request_timeout_ms=15_000)
+
+
+def producer(
+    settings: Settings,
+    *,
+    job: str,
+    stop: Event | None = None,
+    compression: Compression | None = "zstd",
+    linger_ms: int = 20,
+    batch_size: int = 262_144,
+) -> KafkaProducer:
+    """An idempotent producer with ``acks=all`` that keeps trying while the broker is away.
+
+    Nothing is dropped after a while, as the client's own default of two minutes would do. A record may be as
+    large as the dead letters' topic takes; other topics refuse what is too large for them.
+
+    Args:
+        settings: Where the broker is.
+        job: The job that waits, as the metrics name it.
+        stop: Ends the wait for the broker.
+        compression: Of whole batches.
+        linger_ms: How long a record may wait for others.
+        batch_size: Bytes of a batch.
+
+    Raises:
+        LogsluiceError: The broker refuses the credentials.
+        Stopped: ``stop`` was set.
+    """
+    return _made(
+        KafkaProducer,
+        settings,
+        job,
+        stop,
+        acks="all",
+        enable_idempotence=True,
+        compression_type=compression,
+        linger_ms=linger_ms,
+        batch_size=batch_size,
+        delivery_timeout_ms=_DELIVERY_MS,
+        max_request_size=_MAX_RECORD_BYTES,
+        allow_auto_create_topics=False,
+    )
+
+
+def consumer(
+    settings: Settings, *, job: str, stop: Event | None = None, max_records: int = 10_000, **options: Any
+) -> KafkaConsumer:
+    """A consumer with no group, to be given partitions and offsets by hand; it commits nothing by itself.
+
+    An offset that is no longer there is an error, never a silent jump.
+
+    Args:
+        settings: Where the broker is.
+        job: The job that waits, as the metrics name it.
+        stop: Ends the wait for the broker.
+        max_records: The most records of one poll.
+        options: Further options of ``kafka.KafkaConsumer``.
+
+    Raises:
+        LogsluiceError: The broker refuses the credentials.
+        Stopped: ``stop`` was set.
+    """
+    return _made(
+        KafkaConsumer,
+        settings,
+        job,
+        stop,
+        **{
+            "group_id": None,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "none",
+            "allow_auto_create_topics": False,
+            "max_poll_records": max_records,
+            "max_partition_fetch_bytes": 4 * _MAX_RECORD_BYTES,
+            "metadata_max_age_ms": 30_000,
+            **options,
+        },
+    )
+
+
+def _made(client: Callable[..., C], settings: Settings, job: str, stop: Event | None, /, **options: Any) -> C:
+    everything = client_options(settings) | {"bootstrap_timeout_ms": _BOOTSTRAP_MS} | options
+    where = settings.kafka.bootstrap_servers
+    cause = ""
+
+    def make() -> C:
+        nonlocal cause
+        networks: list[KafkaNetClient] = []
+
+        def network(**configs: Any) -> KafkaNetClient:
+            networks.append(KafkaNetClient(**configs))
+            return networks[-1]
+
+        with _last_words() as words:
+            try:
+                return client(kafka_client=network, **everything)
+            except kafka_errors.KafkaError:
+                # A client that could not connect leaves its thread behind, for nobody to close.
+                for made in networks:
+                    made.close()
+                cause = words[-1] if words else ""
+                raise
+
+    try:
+        return wait_out(
+            make,
+            is_away,
+            part="kafka",
+            where=where,
+            job=job,
+            stop=stop,
+            why=lambda error: cause or str(error),
+        )
+    except _REFUSED as error:
+        raise LogsluiceError(
+            "the broker refuses the credentials",
+            where=where,
+            why=str(error),
+            hint="check kafka.username, kafka.password and kafka.sasl_mechanism",
+        ) from None
+
+
+@contextmanager
+def _last_words() -> Iterator[list[str]]:
+    """What kafka-python logs meanwhile: the only place where it says why a connection failed."""
+    words: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            words.append(record.getMessage())
+
+    logger = logging.getLogger("kafka.net.manager")
+    listener = Listener(logging.ERROR)
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(listener)
+    try:
+        yield words
+    finally:
+        logger.removeHandler(listener)
+        logger.propagate = propagate

@@ -1,0 +1,85 @@
+"""Settings in the words of kafka-python, and of Spark's connector, which are those of Kafka's Java client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from logsluice.errors import LogsluiceError
+from logsluice.settings import KafkaSettings, Settings
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """How any kafka-python client reaches the broker.
+
+    Raises:
+        LogsluiceError: The file of trusted certificates is not there.
+    """
+    kafka = settings.kafka
+    options: dict[str, Any] = {
+        "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
+        "security_protocol": kafka.security_protocol,
+        "client_id": "logsluice",
+        # A broker that comes back is noticed within two seconds; kafka-python would wait up to thirty.
+        "reconnect_backoff_max_ms": 2_000,
+    }
+    if kafka.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": kafka.sasl_mechanism,
+            "sasl_plain_username": kafka.username,
+            "sasl_plain_password": _password(kafka),
+        }
+    if kafka.security_protocol.endswith("SSL") and kafka.ssl_cafile:
+        options["ssl_cafile"] = _existing_cafile(kafka)
+    return options
+
+
+def spark_kafka_options(settings: Settings) -> dict[str, str]:
+    """The same for ``spark.read*.format("kafka").options(**...)`` and for writing.
+
+    The truststore is the PEM file itself (``ssl.truststore.type=PEM``, Kafka 2.7 and later), so that Python
+    and the JVM trust the same file.
+
+    Raises:
+        LogsluiceError: The file of trusted certificates is not there.
+    """
+    kafka = settings.kafka
+    options = {
+        "kafka.bootstrap.servers": kafka.bootstrap_servers,
+        "kafka.security.protocol": kafka.security_protocol,
+    }
+    if kafka.security_protocol.startswith("SASL"):
+        options |= {
+            "kafka.sasl.mechanism": kafka.sasl_mechanism,
+            "kafka.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required "
+                f"username={_quoted(kafka.username or '')} password={_quoted(_password(kafka))};"
+            ),
+        }
+    if kafka.security_protocol.endswith("SSL") and kafka.ssl_cafile:
+        options |= {
+            "kafka.ssl.truststore.type": "PEM",
+            "kafka.ssl.truststore.location": _existing_cafile(kafka),
+        }
+    return options
+
+
+def _password(kafka: KafkaSettings) -> str:
+    return kafka.password.get_secret_value() if kafka.password else ""
+
+
+def _quoted(text: str) -> str:
+    """A string of a JAAS file: backslashes and double quotes are escaped by a backslash."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _existing_cafile(kafka: KafkaSettings) -> str:
+    path = kafka.ssl_cafile
+    if path is None or not path.is_file():
+        raise LogsluiceError(
+            "no such file",
+            where=str(path),
+            why="kafka.ssl_cafile",
+            hint="name the PEM file of the authority",
+        )
+    return str(path.absolute())

@@ -1,0 +1,100 @@
+"""What a topic is: its partitions, and the id that tells it from one of the same name made later."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import NamedTuple
+
+from kafka import KafkaAdminClient
+from kafka import errors as kafka_errors
+
+from logsluice.errors import LogsluiceError
+from logsluice.kafka.clients import admin, is_away
+from logsluice.settings import Settings
+from logsluice.waiting import wait_out
+
+
+class Topic(NamedTuple):
+    """A topic as the broker describes it.
+
+    Attributes:
+        name: Its name.
+        id: Kafka's UUID of it; a topic that is deleted and made again has another.
+        partitions: The numbers of its partitions, in order.
+    """
+
+    name: str
+    id: str
+    partitions: tuple[int, ...]
+
+
+class TopicNotReady(Exception):  # noqa: N818 - told to the user as what is waited for
+    """The topic is not there, or a partition of it has no leader yet."""
+
+
+def describe_topic(client: KafkaAdminClient, topic: str) -> Topic:
+    """Ask the broker for a topic.
+
+    Raises:
+        TopicNotReady: It is not there, or has partitions without a leader.
+        kafka.errors.KafkaError: The broker does not answer.
+    """
+    described = next((entry for entry in client.describe_topics([topic]) if entry["name"] == topic), None)
+    code = described["error_code"] if described else kafka_errors.UnknownTopicOrPartitionError.errno
+    error = kafka_errors.for_code(code)
+    if error is kafka_errors.UnknownTopicOrPartitionError:
+        raise TopicNotReady("there is no such topic; `logsluice setup` makes it")
+    if issubclass(error, kafka_errors.AuthorizationError | kafka_errors.InvalidTopicError):
+        raise LogsluiceError("the broker does not show the topic", where=topic, why=error.__name__)
+    if error is not kafka_errors.NoError or described is None:
+        raise TopicNotReady(error.__name__)
+    leaderless = [entry["partition_index"] for entry in described["partitions"] if entry["leader_id"] < 0]
+    if leaderless:
+        raise TopicNotReady(f"no leader for partitions {leaderless}")
+    return Topic(
+        topic,
+        str(described["topic_id"]),
+        tuple(sorted(p["partition_index"] for p in described["partitions"])),
+    )
+
+
+def wait_for_topic(
+    settings: Settings,
+    topic: str,
+    *,
+    job: str,
+    stop: Event | None = None,
+    client: KafkaAdminClient | None = None,
+) -> Topic:
+    """Come back when the topic is there and every partition has a leader; says every now and then that
+    it is not.
+
+    Args:
+        settings: Where the broker is.
+        topic: The topic's name.
+        job: The job that waits, as the metrics name it.
+        stop: Ends the wait.
+        client: A client to ask with; one is made, and closed again, where it is left out.
+
+    Raises:
+        LogsluiceError: The broker refuses the credentials or does not show the topic.
+        Stopped: ``stop`` was set.
+    """
+    asking = client or admin(settings, job=job, stop=stop)
+    try:
+        return wait_out(
+            lambda: describe_topic(asking, topic),
+            lambda error: isinstance(error, TopicNotReady) or is_away(error),
+            part="kafka",
+            where=f"{settings.kafka.bootstrap_servers}, topic {topic}",
+            job=job,
+            stop=stop,
+        )
+    finally:
+        if client is None:
+            asking.close()
+
+
+def topic_id(settings: Settings, topic: str, *, job: str, stop: Event | None = None) -> str:
+    """Kafka's UUID of a topic, waited for like :func:`wait_for_topic`."""
+    return wait_for_topic(settings, topic, job=job, stop=stop).id
