@@ -2,7 +2,7 @@
 
 The meaning is always Python's. A pattern is parsed by Python's own parser and written anew in Rust's syntax,
 construct by construct, so that what looks alike but differs (Unicode ``\\d \\w \\s``, case folding, ``$``) is
-spelled out. What Rust's engine cannot say exactly (look-around, back-references, possessive and atomic groups,
+spelled out. What Rust cannot say exactly (look-around, back-references, possessive and atomic groups,
 loops over the empty string) stays with ``re``; :attr:`Regex.reason` says why.
 
 Sources: https://docs.python.org/3/library/re.html and https://docs.rs/regex/latest/regex/#syntax
@@ -263,7 +263,7 @@ def _every_character() -> str:
 
 @lru_cache(maxsize=1024)
 def _by_trial(operation: Any, argument: Any, flags: int) -> str:
-    """Ask ``re`` itself about every character there is: exact whatever Unicode version either engine carries."""
+    """Ask ``re`` itself about every character there is: exact whatever the engines' Unicode versions."""
     once_or_more = (_constants.MAX_REPEAT, (1, _constants.MAXREPEAT, _subpattern(operation, argument, flags)))
     every = _every_character()
     spans = (match.span() for match in _compiled(*once_or_more, flags).finditer(every))
