@@ -1,0 +1,1 @@
+"""Where events end up: Elasticsearch, and the dead letters for those that cannot."""

@@ -1,0 +1,199 @@
+"""Dead letters: the original bytes of what could not be read or written, with the reason, in a Kafka topic.
+
+A letter's key is ``<consumer>/<event id>``. The same letter may be in the topic more than once, as whoever
+was killed in the middle of a batch writes it again; the key tells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from threading import Event
+from typing import NamedTuple
+
+import structlog
+from kafka import KafkaProducer
+from kafka import errors as kafka_errors
+from kafka.producer.future import FutureRecordMetadata
+
+from logsluice import metrics
+from logsluice.errors import LogsluiceError
+from logsluice.identity import EventId
+from logsluice.kafka import producer, wait_for_topic
+from logsluice.settings import Settings
+from logsluice.waiting import Stopped, wait_out
+
+Headers = Sequence[tuple[str, bytes | None]]
+Record = tuple[bytes, bytes | None, list[tuple[str, bytes]]]
+
+_OURS = "logsluice-"
+_AT_THE_WAY_IN = ("logsluice-original-length", "logsluice-original-sha256")
+_REFUSALS = (
+    kafka_errors.AuthorizationError,
+    kafka_errors.InvalidTopicError,
+    kafka_errors.MessageSizeTooLargeError,
+    kafka_errors.RecordListTooLargeError,
+)
+_SAY_EVERY_SECONDS = 15.0
+
+log = structlog.get_logger(__name__)
+
+
+class DeadLetter(NamedTuple):
+    """An event that a consumer could not read or write.
+
+    Attributes:
+        consumer: Who could not: ``regex`` or ``index``.
+        event_id: The event.
+        reason: Why, in one of few words, as metrics count it: ``tombstone``, ``empty``, ``rejected``, ...
+        detail: Why, in the words of whoever refused it; may be empty.
+        value: The event's original bytes; None for a tombstone.
+        key: The event's original key.
+        headers: The event's original headers.
+    """
+
+    consumer: str
+    event_id: EventId
+    reason: str
+    detail: str
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = ()
+
+
+def to_record(letter: DeadLetter, now: datetime) -> Record:
+    """The key, value and headers under which a letter is stored."""
+    headers = [
+        ("logsluice-consumer", letter.consumer.encode()),
+        ("logsluice-event-id", str(letter.event_id).encode()),
+        ("logsluice-reason", letter.reason.encode()),
+        ("logsluice-detail", letter.detail.encode("utf-8", "replace")),
+        ("logsluice-time", now.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()),
+    ]
+    if letter.key is not None:
+        headers.append(("logsluice-key", letter.key))
+    headers += [(name, content or b"") for name, content in letter.headers if _is_original(name)]
+    return f"{letter.consumer}/{letter.event_id}".encode(), letter.value, headers
+
+
+def from_record(value: bytes | None, headers: Headers) -> DeadLetter:
+    """Read a stored letter back.
+
+    Raises:
+        KeyError: It lacks a header of ours: it was not written by logsluice.
+        LogsluiceError: The event id is none.
+    """
+    ours = {name: content for name, content in headers if content is not None and not _is_original(name)}
+    return DeadLetter(
+        consumer=ours["logsluice-consumer"].decode(),
+        event_id=EventId.parse(ours["logsluice-event-id"].decode()),
+        reason=ours["logsluice-reason"].decode(),
+        detail=ours["logsluice-detail"].decode(),
+        value=value,
+        key=ours.get("logsluice-key"),
+        headers=[(name, content) for name, content in headers if _is_original(name)],
+    )
+
+
+def _is_original(header: str) -> bool:
+    """Whether a header was the event's own; what is known since the way in belongs to the event."""
+    return not header.startswith(_OURS) or header in _AT_THE_WAY_IN
+
+
+class DeadLetterWriter:
+    """Writes dead letters; connects when the first one comes.
+
+    Args:
+        settings: Where the broker is.
+        job: The job that writes, as the metrics name it.
+        stop: Ends a wait for the broker.
+    """
+
+    def __init__(self, settings: Settings, *, job: str, stop: Event | None = None) -> None:
+        self._settings = settings
+        self._job = job
+        self._stop = stop or Event()
+        self._producer: KafkaProducer | None = None
+
+    def write(self, letters: Iterable[DeadLetter]) -> int:
+        """Write the letters and come back when the broker has acknowledged all of them.
+
+        While the broker is away, or the topic is not there, this waits and says so.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            LogsluiceError: The broker refuses the credentials.
+            Stopped: The process is to stop while the broker is away.
+        """
+        records = [(letter.reason, to_record(letter, datetime.now(UTC))) for letter in letters]
+        if not records:
+            return 0
+        where = f"{self._settings.kafka.bootstrap_servers}, topic {self._settings.kafka.dead_letter_topic}"
+        try:
+            wait_out(
+                lambda: self._send([record for _, record in records]),
+                _may_be_sent_again,
+                part="kafka",
+                where=where,
+                job=self._job,
+                stop=self._stop,
+            )
+        except kafka_errors.KafkaError as error:
+            raise LogsluiceError("the broker refuses dead letters", where=where, why=str(error)) from None
+        for reason, _ in records:
+            metrics.DEAD_LETTERS.labels(self._job, reason).inc()
+        return len(records)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._producer is not None:
+            self._producer.close(timeout=5)
+
+    def _send(self, records: Sequence[Record]) -> None:
+        topic = self._settings.kafka.dead_letter_topic
+        if self._producer is None:
+            wait_for_topic(self._settings, topic, job=self._job, stop=self._stop)
+            self._producer = producer(self._settings, job=self._job, stop=self._stop, linger_ms=5)
+        try:
+            futures = [
+                self._producer.send(topic, value=value, key=key, headers=headers)
+                for key, value, headers in records
+            ]
+            for future in futures:
+                self._wait_for(future)
+        except kafka_errors.KafkaError:
+            # An idempotent producer may be beyond repair after an error; a new one never is.
+            self._producer.close(timeout=0)
+            self._producer = None
+            raise
+
+    def _wait_for(self, future: FutureRecordMetadata) -> None:
+        """Wait for the broker's word; the client itself repeats what failed because the broker is away."""
+        began = said = time.monotonic()
+        while not future.is_done:
+            if self._stop.is_set():
+                raise Stopped
+            with suppress(kafka_errors.KafkaTimeoutError):
+                future.get(timeout=1)
+            if not future.is_done and time.monotonic() - said > _SAY_EVERY_SECONDS:
+                said = time.monotonic()
+                metrics.RETRIES.labels(self._job, "kafka").inc()
+                log.warning(
+                    "waiting for kafka",
+                    where=self._settings.kafka.bootstrap_servers,
+                    waited_seconds=round(said - began),
+                )
+        future.get(timeout=0)
+
+
+def _may_be_sent_again(error: BaseException) -> bool:
+    refused = kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError
+    if isinstance(error, refused | kafka_errors.InvalidTopicError):
+        return False
+    return isinstance(error, kafka_errors.KafkaError) and not isinstance(
+        error, kafka_errors.AuthorizationError
+    )
