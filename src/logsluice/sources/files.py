@@ -1,0 +1,202 @@
+"""Lines out of files: plain, gzip or zstd, with the byte offset of each, in bounded memory.
+
+Only a line feed ends a line; a carriage return before it is dropped. Other separators (form feed, U+2028)
+are part of the line.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple, cast
+
+import zstandard
+
+from logsluice.errors import LogsluiceError
+from logsluice.sources.limits import MAX_VALUE_BYTES, GrowingValue, Headers, cut
+
+STDIN: Final = "-"
+_BLOCK_BYTES: Final = 256 * 1024
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+
+
+class Line(NamedTuple):
+    """One line of a file.
+
+    Attributes:
+        data: The line without its end, cut to what a record takes.
+        offset: Where it begins, in bytes of the uncompressed file.
+        end: Where the next one begins.
+        headers: Length and hash of the original where it was cut.
+    """
+
+    data: bytes
+    offset: int
+    end: int
+    headers: Headers = ()
+
+
+class LineSplitter:
+    """Cuts blocks of bytes into lines; an unfinished last line waits for the next block."""
+
+    def __init__(self, start: int = 0) -> None:
+        self._offset = start
+        self._rest: GrowingValue | None = None
+
+    @property
+    def offset(self) -> int:
+        """Where the next line begins."""
+        return self._offset
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """How much of a line without an end is held."""
+        return len(self._rest) if self._rest else 0
+
+    def feed(self, block: bytes) -> list[Line]:
+        """The lines that this block ends."""
+        pieces = block.split(b"\n")
+        rest = pieces.pop()
+        lines: list[Line] = []
+        offset = self._offset
+        if pieces and self._rest:
+            self._rest.add(pieces[0])
+            data, headers = self._rest.finish()
+            end = offset + len(self._rest) + 1
+            lines.append(Line(data, offset, end, headers))
+            offset = end
+            self._rest = None
+            del pieces[0]
+        for piece in pieces:
+            end = offset + len(piece) + 1
+            data = piece[:-1] if piece.endswith(b"\r") else piece
+            if len(data) > MAX_VALUE_BYTES:
+                lines.append(
+                    Line(data=(shortened := cut(data))[0], offset=offset, end=end, headers=shortened[1])
+                )
+            else:
+                lines.append(Line(data, offset, end))
+            offset = end
+        self._offset = offset
+        if rest:
+            if self._rest is None:
+                self._rest = GrowingValue()
+            self._rest.add(rest)
+        return lines
+
+    def finish(self) -> list[Line]:
+        """The last line, where the input did not end with a line feed."""
+        if self._rest is None:
+            return []
+        data, headers = self._rest.finish()
+        line = Line(data, self._offset, self._offset + len(self._rest), headers)
+        self._offset = line.end
+        self._rest = None
+        return [line]
+
+
+def split_lines(blocks: Iterable[bytes], start: int = 0) -> Iterator[Line]:
+    """Cut a stream of blocks, whose first byte is at ``start``, into lines."""
+    splitter = LineSplitter(start)
+    for block in blocks:
+        yield from splitter.feed(block)
+    yield from splitter.finish()
+
+
+def read_lines(path: Path | None, start: int = 0) -> Iterator[Line]:
+    """Read the lines of a file.
+
+    Args:
+        path: The file, plain or compressed; ``None`` is standard input.
+        start: Offset in the uncompressed file to begin at.
+
+    Raises:
+        LogsluiceError: The file cannot be opened or read, or its compression is damaged.
+    """
+    return split_lines(read_blocks(path, start), start)
+
+
+def read_blocks(path: Path | None, start: int = 0) -> Iterator[bytes]:
+    """Read a file, uncompressed, block by block from ``start``; raises as :func:`read_lines`."""
+    with reading(path), open_bytes(path) as stream:
+        skip(stream, start)
+        while block := stream.read(_BLOCK_BYTES):
+            yield block
+
+
+def open_bytes(path: Path | None) -> BinaryIO:
+    """Open a file (``None``: standard input) for its bytes, uncompressing what begins like gzip or zstd."""
+    if path is None:
+        return _uncompressed(cast("io.BufferedReader", sys.stdin.buffer))
+    return _uncompressed(path.open("rb"))
+
+
+def is_compressed(stream: io.BufferedReader) -> bool:
+    """Whether the stream, which stays where it is, begins like gzip or zstd."""
+    magic = stream.peek(4)[:4]
+    return magic.startswith(_GZIP_MAGIC) or magic == _ZSTD_MAGIC
+
+
+def _uncompressed(stream: io.BufferedReader) -> BinaryIO:
+    magic = stream.peek(4)[:4]
+    if magic.startswith(_GZIP_MAGIC):
+        return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
+    if magic == _ZSTD_MAGIC:
+        reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True, closefd=True)
+        return cast("BinaryIO", reader)
+    return stream
+
+
+def skip(stream: BinaryIO, count: int) -> None:
+    """Move ``count`` bytes on, by reading where the stream cannot seek."""
+    if isinstance(stream, io.BufferedReader) and stream.seekable():
+        stream.seek(count)
+        return
+    while count > 0 and (block := stream.read(min(count, _BLOCK_BYTES))):
+        count -= len(block)
+
+
+class reading:  # noqa: N801 - reads as a statement
+    """Turns what can go wrong while a file is read into one line for the user."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._where = str(path or "standard input")
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        match error:
+            case FileNotFoundError():
+                raise LogsluiceError("there is no such file", where=self._where) from None
+            case IsADirectoryError():
+                raise LogsluiceError(
+                    "is a folder", where=self._where, hint=f"name its files, as in '{self._where}/*.log'"
+                ) from None
+            case gzip.BadGzipFile() | EOFError() | zlib.error() | zstandard.ZstdError():
+                raise LogsluiceError(
+                    "its compressed data is damaged", where=self._where, why=str(error)
+                ) from None
+            case OSError():
+                raise LogsluiceError("cannot be read", where=self._where, why=error.strerror) from None
+
+
+def expand(patterns: Iterable[str]) -> list[str]:
+    """File names for file names, globs (``**`` included) and ``-``, in the order given, each once.
+
+    A name without a match is kept, so that whoever opens it can say so.
+    """
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        if pattern == STDIN or Path(pattern).exists() or not glob.has_magic(pattern):
+            found[pattern] = None
+            continue
+        matches = [name for name in sorted(glob.glob(pattern, recursive=True)) if Path(name).is_file()]  # noqa: PTH207
+        found.update(dict.fromkeys(matches or [pattern]))
+    return list(found)
