@@ -1,0 +1,196 @@
+"""How the local Kafka broker is laid out and started: one KRaft node, broker and controller in one process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from pathlib import Path
+
+from logsluice.errors import LogsluiceError
+from logsluice.stack.files import write_private
+from logsluice.stack.jars import jar_paths
+from logsluice.stack.java import system_java
+from logsluice.stack.tls import make_certificates
+
+USER = "logsluice"
+"""The one user that a secured broker knows."""
+
+_LOGGING = """\
+status = error
+appender.rolling.type = RollingFile
+appender.rolling.name = rolling
+appender.rolling.fileName = {logs}/kafka.log
+appender.rolling.filePattern = {logs}/kafka.%i.log
+appender.rolling.layout.type = PatternLayout
+appender.rolling.layout.pattern = %d{{ISO8601_OFFSET_DATE_TIME_HHMM}} %-5p %c{{1.}}: %m%n
+appender.rolling.policies.type = Policies
+appender.rolling.policies.size.type = SizeBasedTriggeringPolicy
+appender.rolling.policies.size.size = 10MB
+appender.rolling.strategy.type = DefaultRolloverStrategy
+appender.rolling.strategy.max = 3
+rootLogger.level = info
+rootLogger.appenderRef.rolling.ref = rolling
+"""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the broker's things lie below the local stack's home."""
+
+    home: Path
+
+    @property
+    def root(self) -> Path:
+        """Everything of the broker but its logs and its password."""
+        return self.home / "kafka"
+
+    @property
+    def data(self) -> Path:
+        """The topics."""
+        return self.root / "data"
+
+    @property
+    def properties(self) -> Path:
+        """The broker's configuration, written at each start."""
+        return self.root / "server.properties"
+
+    @property
+    def certificates(self) -> Path:
+        """The certificate authority and the broker's own key."""
+        return self.root / "tls"
+
+    @property
+    def authority(self) -> Path:
+        """What clients of a secured broker have to trust."""
+        return self.certificates / "ca.pem"
+
+    @property
+    def password(self) -> Path:
+        """The password of :data:`USER`, readable by its owner alone."""
+        return self.home / "run" / "kafka.password"
+
+
+def server_properties(files: Files, port: int, controller_port: int, *, secure: bool) -> dict[str, str]:
+    """The broker's configuration."""
+    clients = "SASL_SSL" if secure else "PLAINTEXT"
+    properties = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "listeners": f"CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"CLIENTS://127.0.0.1:{port}",
+        "listener.security.protocol.map": f"CLIENTS:{clients},CONTROLLER:{'SSL' if secure else 'PLAINTEXT'}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "CLIENTS",
+        "log.dirs": str(files.data),
+        "auto.create.topics.enable": "false",
+        # There is nobody to replicate to.
+        "default.replication.factor": "1",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "4",
+        # A group of one machine need not wait for members to trickle in.
+        "group.initial.rebalance.delay.ms": "0",
+        # The defaults are made for heaps of gigabytes.
+        "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+    }
+    if secure:
+        pem = str(files.certificates / "broker.pem")
+        properties |= {
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+            "listener.name.clients.scram-sha-512.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required "
+                f'username="{USER}" password="{files.password.read_text()}";'
+            ),
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": pem,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(files.authority),
+            # Who could talk to the controller could make users: only the broker's own certificate may.
+            "listener.name.controller.ssl.client.auth": "required",
+        }
+    return properties
+
+
+def command(home: Path, port: int, controller_port: int, heap: str, *, secure: bool) -> list[str]:
+    """Lay the broker out below ``home/kafka``, format its storage once, and give the command that runs it.
+
+    Raises:
+        LogsluiceError: Java or a jar could not be had, the storage could not be formatted, or the password of a
+            secured broker is gone.
+    """
+    files = Files(home)
+    jars = jar_paths("kafka")
+    java = str(system_java().path)
+    for folder in (files.data, home / "logs", files.password.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    (files.root / "log4j2.properties").write_text(_LOGGING.format(logs=home / "logs"))
+    formatted = (files.data / "meta.properties").exists()
+    if secure and formatted and not files.password.exists():
+        raise LogsluiceError(
+            "the broker's password is gone",
+            where=str(files.password),
+            hint="put it back, or start over without the data: logsluice down --data",
+        )
+    if not files.password.exists():
+        write_private(files.password, secrets.token_urlsafe(24))
+    if secure and not files.authority.exists():
+        make_certificates(files.certificates)
+    write_private(
+        files.properties,
+        "".join(
+            f"{key}={value}\n"
+            for key, value in server_properties(files, port, controller_port, secure=secure).items()
+        ),
+    )
+    classpath = os.pathsep.join(map(str, jars))
+    if not formatted:
+        _format(java, classpath, files)
+    return [
+        java,
+        "-Xms64m",
+        f"-Xmx{heap}",
+        "-XX:+UseSerialGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        f"-XX:ErrorFile={home / 'logs' / 'kafka-crash-%p.log'}",
+        "-Djava.awt.headless=true",
+        f"-Dlog4j2.configurationFile={files.root / 'log4j2.properties'}",
+        "-cp",
+        classpath,
+        "kafka.Kafka",
+        str(files.properties),
+    ]
+
+
+def _format(java: str, classpath: str, files: Files) -> None:
+    """Make an empty storage that knows :data:`USER`, so that the same data can be served secured and not."""
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    scram = f"SCRAM-SHA-512=[name={USER},password={files.password.read_text()}]"
+    arguments = files.root / "format.args"
+    # In a file of arguments the password does not show in the machine's list of processes.
+    write_private(
+        arguments,
+        f'-XX:TieredStopAtLevel=1 -cp "{classpath}" kafka.tools.StorageTool format '
+        f'--ignore-formatted --cluster-id {cluster} --config "{files.properties}" --add-scram "{scram}"\n',
+    )
+    done = subprocess.run(
+        [java, f"@{arguments}"], capture_output=True, text=True, errors="replace", check=False
+    )
+    arguments.unlink()
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise LogsluiceError(
+            "Kafka's storage could not be formatted", where=str(files.data), why=said[-1] if said else None
+        )

@@ -1,0 +1,332 @@
+"""Starts, watches and stops the parts of the local stack."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from logsluice.errors import LogsluiceError
+from logsluice.stack import elasticsearch, kafka
+from logsluice.stack.files import write_private
+from logsluice.stack.ports import HOST, check_free, free_port, is_open
+from logsluice.stack.processes import Record, kill, memory, own_processes, read_record, spawn, terminate
+
+Part = Literal["kafka", "elasticsearch"]
+State = Literal["ready", "not answering", "died", "stopped"]
+
+PARTS: tuple[Part, ...] = ("kafka", "elasticsearch")
+_PATIENCE = 45.0
+
+
+@dataclass(frozen=True)
+class PartStatus:
+    """How a part is.
+
+    Attributes:
+        part: Its name.
+        state: ``died`` is a part that ended without being asked to.
+        port: Where it listens, or would.
+        data: The folder of its data.
+        pid: Its process, while it runs.
+        memory: Resident bytes of its processes, while it runs.
+    """
+
+    part: Part
+    state: State
+    port: int
+    data: Path
+    pid: int | None = None
+    memory: int | None = None
+
+
+class LocalStack:
+    """Kafka and Elasticsearch on this machine, with all their files below one folder.
+
+    The parts are processes of their own and outlive this object; another one with the same ``home`` finds them.
+
+    Args:
+        home: The folder of data, logs and process records.
+        kafka_port: Where the broker listens.
+        elasticsearch_port: Where Elasticsearch listens.
+        secure: Whether the broker asks for TLS and SCRAM credentials.
+        kafka_heap: Heap of the broker's Java, as ``-Xmx`` takes it.
+        elasticsearch_heap: Heap of Elasticsearch's Java.
+        say: Told in one line what is being done.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        kafka_port: int = 9092,
+        elasticsearch_port: int = 9200,
+        *,
+        secure: bool = False,
+        kafka_heap: str = "256m",
+        elasticsearch_heap: str = "512m",
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self.home = home.absolute()
+        self.secure = secure
+        self._ports: dict[Part, int] = {"kafka": kafka_port, "elasticsearch": elasticsearch_port}
+        self._heaps: dict[Part, str] = {"kafka": kafka_heap, "elasticsearch": elasticsearch_heap}
+        self._say = say
+        # Kept so that a part that ends is not left as a zombie of this process.
+        self._children: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *, timeout: float = 180) -> None:
+        """Start what does not run yet, and come back when all of it answers.
+
+        Raises:
+            LogsluiceError: A port is taken, Java or a jar can't be had, or a part ended or did not answer in time.
+                What this call started is stopped again.
+        """
+        with self._alone():
+            wanted = [part for part in PARTS if not self._runs_as_wanted(part)]
+            for part in wanted:
+                self._clean(part)
+                check_free(self._ports[part], part, f"--{part}-port")
+            try:
+                for part in wanted:
+                    self._spawn(part)
+                for part in PARTS:
+                    self._await(part, timeout)
+            except BaseException:
+                for part in wanted:
+                    self._stop(part)
+                raise
+            self._write_environment()
+
+    def start_part(self, part: Part, *, timeout: float = 180) -> None:
+        """Start one part and come back when it answers; nothing happens where it already runs.
+
+        Raises:
+            LogsluiceError: As :meth:`start`.
+        """
+        with self._alone():
+            if not self._runs_as_wanted(part):
+                self._clean(part)
+                check_free(self._ports[part], part, f"--{part}-port")
+                self._spawn(part)
+            self._await(part, timeout)
+
+    def stop(self) -> None:
+        """Stop everything, Elasticsearch first; data and logs stay."""
+        with self._alone():
+            for part in reversed(PARTS):
+                self._stop(part)
+
+    def stop_part(self, part: Part) -> None:
+        """Stop one part in order."""
+        with self._alone():
+            self._stop(part)
+
+    def kill_part(self, part: Part) -> None:
+        """End all processes of a part at once (SIGKILL), as a crash would; it then counts as died."""
+        record = read_record(self._record(part))
+        if process := record and record.process():
+            kill(process)
+            self._reap()
+
+    def remove_data(self) -> None:
+        """Delete what the stopped parts have stored, and the broker's password and certificates with it."""
+        for part in PARTS:
+            shutil.rmtree(self.home / part, ignore_errors=True)
+        for name in ("kafka.password", "stack.json", "stack.env"):
+            (self.home / "run" / name).unlink(missing_ok=True)
+
+    def pid(self, part: Part) -> int | None:
+        """The process id of a part, which is also its process group's; None where it does not run."""
+        process = self._process(part)
+        return process.pid if process else None
+
+    def status(self) -> list[PartStatus]:
+        """How every part is."""
+        return [self._status(part) for part in PARTS]
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that point every command and job to this stack."""
+        variables = {
+            "LOGSLUICE_HOME": str(self.home),
+            "LOGSLUICE_KAFKA__BOOTSTRAP_SERVERS": f"{HOST}:{self._ports['kafka']}",
+            "LOGSLUICE_ELASTICSEARCH__HOSTS": f"http://{HOST}:{self._ports['elasticsearch']}",
+        }
+        if self.secure:
+            files = kafka.Files(self.home)
+            variables |= {
+                "LOGSLUICE_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",
+                "LOGSLUICE_KAFKA__SASL_MECHANISM": "SCRAM-SHA-512",
+                "LOGSLUICE_KAFKA__USERNAME": kafka.USER,
+                "LOGSLUICE_KAFKA__PASSWORD": files.password.read_text(),
+                "LOGSLUICE_KAFKA__SSL_CAFILE": str(files.authority),
+            }
+        return variables
+
+    @property
+    def environment_file(self) -> Path:
+        """A file for the shell's ``.`` command that sets :meth:`environment`; readable by its owner alone."""
+        return self.home / "run" / "stack.env"
+
+    def _write_environment(self) -> None:
+        variables = self.environment()
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+        write_private(self.environment_file, "".join(lines))
+        write_private(self.home / "run" / "stack.json", json.dumps({"environment": variables}, indent=2))
+
+    def _record(self, part: Part) -> Path:
+        return self.home / "run" / f"{part}.json"
+
+    def _log(self, part: Part) -> Path:
+        return self.home / "logs" / f"{part}.log"
+
+    def _output(self, part: Part) -> Path:
+        return self.home / "logs" / f"{part}.out"
+
+    def _process(self, part: Part) -> psutil.Process | None:
+        self._reap()
+        record = read_record(self._record(part))
+        return record.process() if record else None
+
+    def _reap(self) -> None:
+        self._children = [child for child in self._children if child.poll() is None]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other command start or stop parts of the same home meanwhile."""
+        (self.home / "run").mkdir(parents=True, exist_ok=True)
+        with (self.home / "run" / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _runs_as_wanted(self, part: Part) -> bool:
+        record = read_record(self._record(part))
+        if record is None or record.process() is None:
+            return False
+        secure = self.secure and part == "kafka"
+        if (record.port, record.secure) != (self._ports[part], secure):
+            how = " secured" if record.secure else ""
+            raise LogsluiceError(
+                f"already runs{how} on port {record.port}", where=part, hint="stop it first: logsluice down"
+            )
+        return True
+
+    def _clean(self, part: Part) -> None:
+        """End what an earlier command left without a record: it was killed before it could write one."""
+        markers = {str(kafka.Files(self.home).properties), f"--home={self.home}"}
+        self._record(part).unlink(missing_ok=True)
+        known = {self.pid(other) for other in PARTS}
+        for process, line in own_processes():
+            if process.pid not in known and not markers.isdisjoint(line) and is_part(line, part):
+                self._say(f"ending a {part} that an earlier run left (process {process.pid})")
+                terminate(process, patience=_PATIENCE)
+
+    def _spawn(self, part: Part) -> None:
+        port, heap = self._ports[part], self._heaps[part]
+        self._say(f"starting {part} on port {port}")
+        if part == "kafka":
+            command = kafka.command(self.home, port, free_port(), heap, secure=self.secure)
+        else:
+            command = elasticsearch.command(self.home, port, heap)
+        self._output(part).unlink(missing_ok=True)
+        secure = self.secure and part == "kafka"
+        self._children.append(
+            spawn(command, record=self._record(part), output=self._output(part), port=port, secure=secure)
+        )
+
+    def _await(self, part: Part, timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while not self._answers(part):
+            if self._process(part) is None:
+                raise LogsluiceError(
+                    "ended while it started",
+                    where=part,
+                    why=last_words(self._output(part), self._log(part)),
+                    hint=f"more in {self._log(part)}",
+                )
+            if time.monotonic() > end:
+                raise LogsluiceError(
+                    f"did not answer within {timeout:.0f} seconds", where=part, hint=f"see {self._log(part)}"
+                )
+            time.sleep(0.2)
+        self._say(f"{part} answers")
+
+    def _answers(self, part: Part) -> bool:
+        port = self._ports[part]
+        if not is_open(port):
+            return False
+        if part == "elasticsearch":
+            return elasticsearch.answers(port)
+        options = {"bootstrap_servers": f"{HOST}:{port}", "bootstrap_timeout_ms": 5_000}
+        if self.secure:
+            files = kafka.Files(self.home)
+            options |= {
+                "security_protocol": "SASL_SSL",
+                "sasl_mechanism": "SCRAM-SHA-512",
+                "sasl_plain_username": kafka.USER,
+                "sasl_plain_password": files.password.read_text(),
+                "ssl_cafile": str(files.authority),
+            }
+        try:
+            client = KafkaAdminClient(**options)
+        except (KafkaError, OSError):
+            return False
+        try:
+            return bool(client.describe_cluster()["brokers"])
+        except KafkaError:
+            return False
+        finally:
+            client.close()
+
+    def _status(self, part: Part) -> PartStatus:
+        data = self.home / part
+        record = read_record(self._record(part))
+        if record is None:
+            return PartStatus(part, "stopped", self._ports[part], data)
+        process = self._process(part)
+        if process is None:
+            return PartStatus(part, "died", record.port, data)
+        known = self._of(part, record)
+        state: State = "ready" if known._answers(part) else "not answering"
+        return PartStatus(part, state, record.port, data, record.pid, memory(process))
+
+    def _of(self, part: Part, record: Record) -> LocalStack:
+        """The stack as a running part was started, whatever this object was told."""
+        other = LocalStack(self.home, secure=record.secure)
+        other._ports[part] = record.port
+        return other
+
+    def _stop(self, part: Part) -> None:
+        if process := self._process(part):
+            self._say(f"stopping {part} (process {process.pid})")
+            terminate(process, patience=_PATIENCE)
+            self._reap()
+        self._clean(part)
+
+
+def is_part(command_line: list[str], part: Part) -> bool:
+    """Whether a command line is that of a part, of whichever home."""
+    name = "kafka.Kafka" if part == "kafka" else "logsluice.stack.elasticsearch_node"
+    return name in command_line
+
+
+def last_words(*paths: Path) -> str | None:
+    """The last line that tells of a fault in the first of the files that has one; else the last line of any."""
+    last = None
+    for path in paths:
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        if faults := [line for line in lines if "ERROR" in line or "Exception" in line or "Error" in line]:
+            return faults[-1][:300]
+        last = last or next((line[:300] for line in reversed(lines) if line.strip()), None)
+    return last
