@@ -13,15 +13,19 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, cast
 
 import zstandard
 
 from logsluice.errors import LogsluiceError
 from logsluice.sources.limits import MAX_VALUE_BYTES, GrowingValue, Headers, cut
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 STDIN: Final = "-"
 _BLOCK_BYTES: Final = 256 * 1024
+_COMPRESSED_BLOCK_BYTES: Final = 16 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
@@ -148,9 +152,42 @@ def _uncompressed(stream: io.BufferedReader) -> BinaryIO:
     if magic.startswith(_GZIP_MAGIC):
         return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
     if magic == _ZSTD_MAGIC:
-        reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True, closefd=True)
-        return cast("BinaryIO", reader)
+        return cast("BinaryIO", io.BufferedReader(_Zstd(stream), _BLOCK_BYTES))
     return stream
+
+
+class _Zstd(io.RawIOBase):
+    """Uncompresses zstd frames; the library's own reader takes a file that was cut off for a whole one."""
+
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
+        self._frame: zstandard.ZstdDecompressionObj | None = None
+        self._pending = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        target = memoryview(buffer).cast("B")
+        while not self._pending:
+            block = (
+                self._frame.unused_data if self._frame and self._frame.eof else b""
+            ) or self._stream.read(_COMPRESSED_BLOCK_BYTES)
+            if not block:
+                if self._frame and not self._frame.eof:
+                    raise EOFError("the file ends before its compressed data does")
+                return 0
+            if self._frame is None or self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._pending = memoryview(self._frame.decompress(block))
+        count = min(len(target), len(self._pending))
+        target[:count] = self._pending[:count]
+        self._pending = self._pending[count:]
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def skip(stream: BinaryIO, count: int) -> None:
