@@ -1,0 +1,201 @@
+"""``logsluice extract``: facts out of files, with Spark and no server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from logsluice.errors import LogsluiceError
+from logsluice.extract import load_registry
+from logsluice.pipelines.extraction import Extracted, extract_files
+from logsluice.pipelines.files import PART_BYTES, FilePart, plan_parts
+from logsluice.pipelines.session import spark_context
+from logsluice.pipelines.workers import Recipe
+from logsluice.settings import config_dir, load_settings
+from logsluice.sources.files import STDIN, expand
+
+_LEAST_PART_BYTES = 1 << 20
+_PARTS_A_CORE = 3
+
+
+def extract(
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Files, globs, or - for standard input; gzip and zstd too."),
+    ],
+    config: Annotated[Path | None, typer.Option(help="Folder with settings, patterns and formats.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write here instead of standard output.")] = None,
+    join: Annotated[bool, typer.Option("--join", help="Join the lines of a stack trace.")] = False,
+) -> None:
+    """Find the facts in files: one JSON object a line, in the order of the input, then a summary."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began = time.monotonic()
+    console = Console(stderr=True, highlight=False)
+    directory = config or config_dir()
+    if config is not None and not config.is_dir():
+        raise LogsluiceError("there is no such folder", where=str(config), why="--config")
+    settings = load_settings(directory)
+    recipe = Recipe.of(load_registry(directory), settings.time_zone)
+    with _scratch(out) as scratch:
+        parts, wrong = _plan(files, scratch, join)
+        for line in wrong:
+            console.print(line, soft_wrap=True, markup=False)
+        with (
+            spark_context("logsluice extract", log_file=scratch / "spark.log") as spark,
+            _output(out) as stream,
+            _progress(console, sum(part.size for part in parts)) as (progress, task),
+        ):
+            found = extract_files(
+                spark,
+                parts,
+                recipe,
+                stream,
+                scratch,
+                join=join,
+                on_progress=lambda size: progress.advance(task, size),
+            )
+    for line in found.damaged:
+        console.print(line, soft_wrap=True, markup=False)
+    console.print(_summary(found, time.monotonic() - began))
+    if wrong or found.damaged:
+        raise typer.Exit(1)
+
+
+def _plan(names: Sequence[str], scratch: Path, join: bool) -> tuple[list[FilePart], list[str]]:
+    """What to read, and a line for each file that can't be."""
+    found: list[tuple[Path, str]] = []
+    for name in expand(names):
+        path = Path(name).absolute()
+        if name == STDIN or path.is_fifo() or path.is_char_device():
+            path = _spooled(name, scratch)
+        found.append((path, name))
+    cores = os.cpu_count() or 1
+    total = sum(path.stat().st_size for path, _ in found if path.is_file())
+    size = min(max(total // (cores * _PARTS_A_CORE), _LEAST_PART_BYTES), PART_BYTES)
+    parts: list[FilePart] = []
+    wrong: list[str] = []
+    for path, name in found:
+        try:
+            parts += plan_parts(path, name, whole=join, part_bytes=size)
+        except LogsluiceError as error:
+            wrong.append(str(error))
+    return parts, wrong
+
+
+def _spooled(name: str, scratch: Path) -> Path:
+    """A copy of what can be read once only, so that it can be cut into parts and tried again."""
+    with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as copy:
+        if name == STDIN:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with Path(name).open("rb") as source:
+                shutil.copyfileobj(source, copy)
+    return Path(copy.name)
+
+
+@contextmanager
+def _scratch(out: Path | None) -> Iterator[Path]:
+    """A folder for pieces on their way out; beside the output, which has room for them."""
+    beside = out.absolute().parent if out else None
+    if beside and not beside.is_dir():
+        raise LogsluiceError("there is no such folder", where=str(beside), why="--out")
+    try:
+        folder = tempfile.mkdtemp(prefix=".logsluice-extract-", dir=beside)
+    except OSError as error:
+        raise LogsluiceError(
+            "cannot be written", where=str(beside or tempfile.gettempdir()), why=error.strerror
+        ) from None
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _output(out: Path | None) -> Iterator[BinaryIO]:
+    """Where the records go; a file appears under its name when it is complete."""
+    if out is None:
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read has seen enough (`| head`); Python must not complain again at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        return
+    if out.exists() and not out.is_file():
+        with out.open("wb") as stream:
+            yield stream
+        return
+    unfinished = out.with_name(f".{out.name}.unfinished-{os.getpid()}")
+    try:
+        with unfinished.open("wb") as stream:
+            yield stream
+        unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(console: Console, size: int) -> Iterator[tuple[Progress, TaskID]]:
+    progress = Progress(
+        TextColumn("extracting"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with progress:
+        yield progress, progress.add_task("", total=size)
+
+
+def _summary(found: Extracted, seconds: float) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("lines", f"{found.lines:,}")
+    table.add_row("blank", f"{found.blank:,}")
+    if found.summary.events != found.lines - found.blank:
+        table.add_row("events", f"{found.summary.events:,}")
+    for title, counts in (
+        ("recognised by format", found.summary.datasets),
+        ("matches by pattern", found.summary.patterns),
+        ("rejected by reason", found.summary.reasons),
+        ("remarks on the input", found.summary.tags),
+    ):
+        _add(table, title, counts)
+    table.add_row("seconds", f"{seconds:,.1f}")
+    table.add_row("lines per second", f"{found.lines / seconds:,.0f}")
+    return table
+
+
+def _add(table: Table, title: str, counts: Counter[str]) -> None:
+    if counts:
+        table.add_row(title, "")
+    for name, count in counts.most_common():
+        table.add_row(f"  {name}", f"{count:,}")

@@ -1,0 +1,1 @@
+"""The Spark jobs: the same extraction over streams, over history and over files."""
