@@ -7,16 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 
-import pyarrow as pa
-
-from logsluice.extract import INPUT_SCHEMA
 from logsluice.identity import EventId, dated_index
 
 Header = tuple[str, bytes | None]
 
 _DAY_MS = 86_400_000
-ORIGINAL_LENGTH = "logsluice-original-length"
-ORIGINAL_SHA256 = "logsluice-original-sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +50,6 @@ class Records:
     def headers_of(self, row: int) -> Sequence[Header]:
         """Headers of a row's event."""
         return (self.headers[row] or ()) if self.headers else ()
-
-
-def extraction_input(records: Records) -> pa.RecordBatch:
-    """The records as an extractor takes them: years that a line lacks are found from Kafka's timestamp."""
-    lengths: list[int | None] = [None] * len(records)
-    digests: list[str | None] = [None] * len(records)
-    for row, headers in enumerate(records.headers):
-        for name, content in headers or ():
-            if content is None:
-                continue
-            if name == ORIGINAL_LENGTH and content.isdigit():
-                lengths[row] = int(content)
-            elif name == ORIGINAL_SHA256:
-                digests[row] = content.decode("ascii", "replace")
-    return pa.record_batch([records.value, records.timestamp_ms, lengths, digests], schema=INPUT_SCHEMA)
 
 
 def index_name(alias: str, timestamp_ms: int) -> str:
