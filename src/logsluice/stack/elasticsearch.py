@@ -1,7 +1,7 @@
 """How the local Elasticsearch is laid out and started.
 
-The jars on Maven Central are the core of the server and its HTTP module, without the launcher and the installer of the
-full distribution; :mod:`logsluice.stack.elasticsearch_node` does their part.
+The jars on Maven Central are the core of the server and its HTTP module, without the launcher and the
+installer of the full distribution; :mod:`logsluice.stack.elasticsearch_node` does their part.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def command(home: Path, port: int, heap: str) -> list[str]:
 
 
 def lay_out(home: Path, jars: list[Path]) -> None:
-    """Make the folders and files that a node needs to find: logging, and its HTTP module as a module folder."""
+    """Make the folders and files that a node looks for: logging, and its HTTP module."""
     root = home / "elasticsearch"
     for name in ("config", "data", "plugins", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The process that holds the local Elasticsearch: starts its Java virtual machine and, through Py4J, the node in it.
+"""The process that holds the local Elasticsearch: a Java virtual machine and, through Py4J, the node in it.
 
 When this process ends, however it ends, the virtual machine reads the end of its standard input and goes too.
 """
@@ -23,7 +23,7 @@ from logsluice.stack.java import bundled_java
 
 
 def start_node(jvm: Any, home: Path, port: int) -> Any:
-    """Start a node in a virtual machine: what Elasticsearch's own launcher does, without its installer's files."""
+    """Start a node: what Elasticsearch's own launcher does, without its installer's files."""
     logging = jvm.org.elasticsearch.common.logging.LogConfigurator
     plugins = jvm.org.elasticsearch.plugins.PluginsLoader
     logging.configureESLogging()

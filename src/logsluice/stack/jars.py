@@ -32,7 +32,7 @@ from logsluice.stack.java import system_java
 SETTINGS_VARIABLE = "LOGSLUICE_IVY_SETTINGS"
 """Environment variable that names an Ivy settings file, for who has to fetch from a mirror."""
 
-# usepoms and checksums are off because the lock already says every file and its SHA-256: a third of the requests.
+# Without POMs and their checksums a third of the requests remains; the lock file has every file's SHA-256.
 _SETTINGS = """\
 <ivysettings>
   <settings defaultResolver="public"/>
@@ -137,7 +137,7 @@ def _locked(root: Path) -> Iterator[None]:
 
 
 def _fetch(name: str, jars: list[Jar], root: Path) -> None:
-    """Fetch what is missing, in as many rounds as bring something: a network that stutters costs no restart."""
+    """Fetch what is missing, in as many rounds as bring something: a network may stutter."""
     staging = root / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
     console = Console(stderr=True)
@@ -193,7 +193,7 @@ def _refused(left: list[Jar], wanted: int, said: list[str]) -> LogsluiceError:
         where=left[0].coordinates,
         why=fault[:300] or "Maven Central does not answer",
         hint="check the network and its proxy (JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=... is heeded), "
-        f"or set {SETTINGS_VARIABLE} to an Ivy settings file that names your mirror; what was fetched is kept",
+        f"or let {SETTINGS_VARIABLE} name an Ivy settings file with your mirror; what was fetched is kept",
     )
 
 
@@ -243,10 +243,14 @@ def run_ivy(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line)
-            if _FETCHED.search(line):
-                on_fetched()
+        try:
+            for line in process.stdout:
+                said.append(line)
+                if _FETCHED.search(line):
+                    on_fetched()
+        except BaseException:
+            process.kill()
+            raise
     return said
 
 
@@ -262,7 +266,8 @@ def _ivy_file(jars: Iterable[Jar], transitive: bool) -> str:
         )
     return (
         '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">'
-        '<info organisation="logsluice" module="jars"/><configurations><conf name="default"/></configurations>'
+        '<info organisation="logsluice" module="jars"/>'
+        '<configurations><conf name="default"/></configurations>'
         f"<dependencies>{''.join(dependencies)}</dependencies></ivy-module>"
     )
 

@@ -1,4 +1,4 @@
-"""How the local Kafka broker is laid out and started: one KRaft node, broker and controller in one process."""
+"""How the local Kafka is laid out and started: one KRaft node, broker and controller in one process."""
 
 from __future__ import annotations
 
@@ -100,6 +100,9 @@ def server_properties(files: Files, port: int, controller_port: int, *, secure: 
         "share.coordinator.state.topic.num.partitions": "4",
         # A group of one machine need not wait for members to trickle in.
         "group.initial.rebalance.delay.ms": "0",
+        # After a kill a broker is let in again when its former self has been silent for so long.
+        "broker.session.timeout.ms": "5000",
+        "broker.heartbeat.interval.ms": "1000",
         # The defaults are made for heaps of gigabytes.
         "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
         "num.network.threads": "2",
@@ -125,7 +128,7 @@ def server_properties(files: Files, port: int, controller_port: int, *, secure: 
 
 
 def command(home: Path, port: int, controller_port: int, heap: str, *, secure: bool) -> list[str]:
-    """Lay the broker out below ``home/kafka``, format its storage once, and give the command that runs it.
+    """Lay the broker out below ``home/kafka``, its storage formatted, and give the command that runs it.
 
     Raises:
         LogsluiceError: Java or a jar could not be had, the storage could not be formatted, or the password of a

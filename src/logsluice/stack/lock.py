@@ -1,4 +1,4 @@
-"""For maintainers: ``python -m logsluice.stack.lock`` resolves the roots of every set and writes the lock file anew.
+"""For maintainers: ``python -m logsluice.stack.lock`` resolves every set anew and writes the lock file.
 
 To move to another version, change the roots in ``jars.lock.json`` first.
 """
@@ -22,14 +22,16 @@ def resolve(roots: list[str], *, transitive: bool) -> list[dict[str, str]]:
     Raises:
         LogsluiceError: Ivy could not have one of them.
     """
-    wanted = [Jar(*root.split(":"), sha256="") for root in roots]
+    wanted = []
+    for root in roots:
+        group, artifact, version = root.split(":")
+        wanted.append(Jar(group, artifact, version, sha256=""))
     with tempfile.TemporaryDirectory() as folder:
         said = run_ivy(wanted, Path(folder), transitive=transitive)
         if faults := [line.strip() for line in said if "[FAILED" in line or "UNRESOLVED" in line]:
             raise LogsluiceError("not every jar can be had", why="; ".join(faults))
         entries = []
         for path in sorted((Path(folder) / "files").rglob("*.jar")):
-            # The version begins at the last hyphen that a digit follows and that a known root or Ivy's cache confirms.
             group = path.parent.name
             artifact, version = _split(Path(folder), group, path.stem)
             entries.append({"group": group, "artifact": artifact, "version": version, "sha256": sha256(path)})

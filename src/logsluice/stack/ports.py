@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -33,17 +35,21 @@ def is_open(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on at the moment.
+
+    It lies below those that systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere): a client
+    that keeps asking for a server that is down could otherwise be given the very port, and hold it.
+    """
+    ports = random.sample(range(20_000, 32_768), 200)
+    return next(port for port in ports if is_free(port))
 
 
 def holder(port: int) -> str | None:
     """Who listens on a port, as ``name (process id)``; None where the system does not tell."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            here = connection.laddr
+            if connection.status == psutil.CONN_LISTEN and here and here.port == port and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
     except psutil.Error:
         pass
@@ -69,3 +75,17 @@ def check_free(port: int, part: str, option: str) -> None:
             why=f"by {who}" if who else "by a process that this user may not see",
             hint=f"stop it, or choose another port with {option}",
         )
+
+
+def local_port(address: str, default: int) -> int | None:
+    """The port in the address of one server (``host:port`` or a URL); None where it is not on this machine.
+
+    Args:
+        address: What a setting names.
+        default: The port of an address that names none.
+    """
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        return (parts.port or default) if parts.hostname in ("127.0.0.1", "localhost") else None
+    except ValueError:
+        return None

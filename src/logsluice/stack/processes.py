@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them, known by a file with their id and the time they began.
+"""Processes that outlive the command that started them, known by a file with their id and start time.
 
 The time keeps a recycled process id from ever being mistaken for ours.
 """
@@ -19,7 +19,7 @@ import psutil
 from logsluice.stack.files import write_private
 
 _SAME_START_SECONDS = 2.0
-"""How far the start time of one and the same process may move: the kernel reckons it from a clock that is corrected."""
+"""How far the start time of a process may move: it is reckoned from a clock that gets corrected."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def read_record(path: Path) -> Record | None:
 def spawn(
     command: list[str], *, record: Path, output: Path, port: int, secure: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Start a process in a session of its own, with what it prints at the end of a file, and write its record."""
+    """Start a process in a session of its own, what it prints appended to a file, and write its record."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("ab") as file:
         process = subprocess.Popen(
@@ -71,7 +71,7 @@ def spawn(
 
 
 def terminate(process: psutil.Process, *, patience: float) -> None:
-    """End a process and all that it started: politely, and by force those that are left after ``patience`` seconds."""
+    """End a process and all that it started: politely, by force what is left after ``patience`` seconds."""
     family = [process, *_children(process)]
     with contextlib.suppress(psutil.NoSuchProcess):
         process.terminate()

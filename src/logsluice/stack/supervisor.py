@@ -55,7 +55,7 @@ class PartStatus:
 class LocalStack:
     """Kafka and Elasticsearch on this machine, with all their files below one folder.
 
-    The parts are processes of their own and outlive this object; another one with the same ``home`` finds them.
+    The parts are processes that outlive this object; another one with the same ``home`` finds them.
 
     Args:
         home: The folder of data, logs and process records.
@@ -90,8 +90,8 @@ class LocalStack:
         """Start what does not run yet, and come back when all of it answers.
 
         Raises:
-            LogsluiceError: A port is taken, Java or a jar can't be had, or a part ended or did not answer in time.
-                What this call started is stopped again.
+            LogsluiceError: A port is taken, Java or a jar can't be had, or a part ended or did not
+                answer in time. What this call started is stopped again.
         """
         with self._alone():
             wanted = [part for part in PARTS if not self._runs_as_wanted(part)]
@@ -151,6 +151,10 @@ class LocalStack:
         """The process id of a part, which is also its process group's; None where it does not run."""
         process = self._process(part)
         return process.pid if process else None
+
+    def port(self, part: Part) -> int:
+        """The port that a part is to listen on."""
+        return self._ports[part]
 
     def status(self) -> list[PartStatus]:
         """How every part is."""
@@ -322,7 +326,7 @@ def is_part(command_line: list[str], part: Part) -> bool:
 
 
 def last_words(*paths: Path) -> str | None:
-    """The last line that tells of a fault in the first of the files that has one; else the last line of any."""
+    """The last line that tells of a fault, of the first file that has one; else the last line of any."""
     last = None
     for path in paths:
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []

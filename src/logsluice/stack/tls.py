@@ -1,4 +1,4 @@
-"""A certificate authority of one machine's own, and one certificate of it: for a broker that nobody else can reach."""
+"""A certificate authority of one machine's own, for a broker that nobody else can reach."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DAYS = 3_650
 
 
 def make_certificates(folder: Path) -> None:
-    """Write ``ca.pem``, which clients have to trust, and ``broker.pem``, the broker's key and certificate for loopback.
+    """Write ``ca.pem``, which clients have to trust, and ``broker.pem``: key and certificate for loopback.
 
     The authority's own key is thrown away: nothing else can ever be signed with it.
     """

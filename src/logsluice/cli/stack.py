@@ -1,0 +1,162 @@
+"""``logsluice up``, ``status`` and ``down``: Kafka and Elasticsearch on this machine, with no Docker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from logsluice.errors import LogsluiceError
+from logsluice.settings import Settings, load_settings
+from logsluice.stack import LocalStack, PartStatus
+from logsluice.stack.ports import local_port
+
+_STYLES = {"ready": "green", "not answering": "yellow", "died": "red", "stopped": "dim"}
+_NOT_READY = 3
+_WATCH_SECONDS = 0.5
+
+KafkaPort = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Port of the broker.", show_default="from the settings")
+]
+ElasticsearchPort = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="Port of Elasticsearch.", show_default="from the settings"),
+]
+KafkaHeap = Annotated[str, typer.Option(metavar="SIZE", help="Heap of the broker's Java.")]
+ElasticsearchHeap = Annotated[str, typer.Option(metavar="SIZE", help="Heap of Elasticsearch's Java.")]
+
+
+def up(
+    secure: Annotated[
+        bool | None,
+        typer.Option(
+            "--secure/--no-secure",
+            help="A broker with TLS and SCRAM credentials.",
+            show_default="as kafka.security_protocol says",
+        ),
+    ] = None,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay, and stop everything on Ctrl-C.")
+    ] = False,
+    kafka_port: KafkaPort = None,
+    elasticsearch_port: ElasticsearchPort = None,
+    kafka_heap: KafkaHeap = "256m",
+    elasticsearch_heap: ElasticsearchHeap = "512m",
+) -> None:
+    """Start Kafka and Elasticsearch on this machine and come back when both answer; they keep running."""
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.default_int_handler)
+    console = Console(stderr=True, highlight=False)
+    settings = load_settings()
+    with console.status("starting") as spinner:
+
+        def say(line: str) -> None:
+            spinner.update(line)
+            console.print(line)
+
+        stack = LocalStack(
+            settings.home,
+            kafka_port or _port(settings.kafka.bootstrap_servers, "kafka.bootstrap_servers", 9092),
+            elasticsearch_port or _port(settings.elasticsearch.hosts, "elasticsearch.hosts", 9200),
+            secure=settings.kafka.security_protocol == "SASL_SSL" if secure is None else secure,
+            kafka_heap=kafka_heap,
+            elasticsearch_heap=elasticsearch_heap,
+            say=say,
+        )
+        stack.start()
+    console.print(_table(stack.status()))
+    if not _leads_to(settings, stack):
+        file = os.path.relpath(stack.environment_file)
+        console.print(
+            f"the settings lead elsewhere; in every shell that is to use this stack: [bold]. {file}[/]"
+        )
+    if foreground:
+        _stay(stack, console)
+    else:
+        console.print("they keep running; to stop them: [bold]logsluice down[/]")
+
+
+def status() -> None:
+    """Show the parts of the local stack; exits with 3 where one of them is not ready."""
+    parts = LocalStack(load_settings().home).status()
+    Console(highlight=False).print(_table(parts))
+    if any(part.state != "ready" for part in parts):
+        raise typer.Exit(_NOT_READY)
+
+
+def down(
+    data: Annotated[
+        bool, typer.Option("--data", "--volumes", help="Delete the topics and indices of this machine too.")
+    ] = False,
+) -> None:
+    """Stop what ``up`` started; the data stays for the next time."""
+    console = Console(stderr=True, highlight=False)
+    stack = LocalStack(load_settings().home, say=console.print)
+    stack.stop()
+    if data:
+        stack.remove_data()
+        console.print(f"deleted what they had stored in {stack.home}")
+    console.print("nothing runs")
+
+
+def _port(address: str, setting: str, default: int) -> int:
+    port = local_port(address, default)
+    if port is None:
+        raise LogsluiceError(
+            "is not on this machine",
+            where=address,
+            why=f"that is what {setting} names",
+            hint="give --kafka-port and --elasticsearch-port to start a stack here all the same",
+        )
+    return port
+
+
+def _leads_to(settings: Settings, stack: LocalStack) -> bool:
+    variables = stack.environment()
+    kafka = settings.kafka
+    password = kafka.password.get_secret_value() if kafka.password else None
+    return (
+        local_port(kafka.bootstrap_servers, 9092) == stack.port("kafka")
+        and local_port(settings.elasticsearch.hosts, 9200) == stack.port("elasticsearch")
+        and (kafka.security_protocol == "SASL_SSL") == stack.secure
+        and (not stack.secure or password == variables["LOGSLUICE_KAFKA__PASSWORD"])
+    )
+
+
+def _stay(stack: LocalStack, console: Console) -> None:
+    console.print("Ctrl-C stops them")
+    try:
+        while all(stack.pid(part.part) for part in stack.status()):
+            time.sleep(_WATCH_SECONDS)
+        dead = next(part.part for part in stack.status() if part.pid is None)
+        raise LogsluiceError("ended by itself", where=dead, hint=f"see {stack.home / 'logs' / dead}.log")
+    except KeyboardInterrupt:
+        pass
+    finally:
+        stack.stop()
+
+
+def _table(parts: list[PartStatus]) -> Table:
+    table = Table("part", "state", "process", "port", "memory", "data")
+    for part in parts:
+        table.add_row(
+            part.part,
+            f"[{_STYLES[part.state]}]{part.state}[/]",
+            str(part.pid or ""),
+            str(part.port),
+            decimal(part.memory) if part.memory else "",
+            _short(part.data),
+        )
+    return table
+
+
+def _short(path: Path) -> str:
+    short = os.path.relpath(path)
+    return str(path) if short.startswith("..") else short

@@ -1,0 +1,118 @@
+"""A real broker and a real Elasticsearch for the tests of this folder.
+
+A test that asks for ``settings`` gets a topic, a home folder and metrics ports of its own, and an
+Elasticsearch without logsluice's indices and templates. Both servers are up then, whatever the test before
+did to them. The same settings stand in the environment of the test and of what ``runner`` starts.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from elasticsearch import Elasticsearch
+from running import ROOT, Runner
+
+from logsluice.settings import MetricsSettings, Settings, load_settings
+from logsluice.stack import LocalStack
+from logsluice.stack.ports import free_port
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A broker and an Elasticsearch for the whole session."""
+    stack = LocalStack(tmp_path_factory.mktemp("stack"), free_port(), free_port())
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="session")
+def secure_stack(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A broker with TLS and SCRAM; the Elasticsearch is that of ``stack``."""
+    port = stack.port("elasticsearch")
+    secured = LocalStack(tmp_path_factory.mktemp("secure"), free_port(), port, secure=True)
+    try:
+        secured.start_part("kafka")
+        yield secured
+    finally:
+        secured.stop_part("kafka")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*os.environ]:
+        if (name.startswith("LOGSLUICE_") and name != "LOGSLUICE_CACHE") or name == "PROCESSING_MODE":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def settings(stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of a dev environment on ``stack`` that no other test has touched."""
+    stack.start()
+    return _settings(stack, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def secure_settings(
+    stack: LocalStack, secure_stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """The same on ``secure_stack``."""
+    stack.start_part("elasticsearch")
+    secure_stack.start_part("kafka")
+    return _settings(secure_stack, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def elasticsearch_client(stack: LocalStack) -> Iterator[Elasticsearch]:
+    """A client with nothing of logsluice's in it."""
+    with Elasticsearch(f"http://127.0.0.1:{stack.port('elasticsearch')}", request_timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Iterator[Runner]:
+    """Starts jobs and commands with the environment of the test; ask for ``settings`` before it."""
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    runner = Runner(folder, os.environ)
+    try:
+        yield runner
+    finally:
+        runner.close()
+
+
+def _settings(stack: LocalStack, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    _forget(f"http://127.0.0.1:{stack.port('elasticsearch')}")
+    environment = stack.environment() | {
+        "LOGSLUICE_CONFIG": str(ROOT / "config" / "dev"),
+        "LOGSLUICE_HOME": str(folder / "home"),
+        "LOGSLUICE_KAFKA__TOPIC": f"logs-{uuid.uuid4().hex[:8]}",
+    }
+    for name in MetricsSettings.model_fields:
+        if name != "host":
+            environment[f"LOGSLUICE_METRICS__{name.upper()}"] = str(free_port())
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def _forget(url: str) -> None:
+    """Delete logsluice's indices and templates, each by its name: the server refuses wildcards."""
+    with Elasticsearch(url, request_timeout=60) as client:
+        ours = ("dev-", "prod-")
+        if indices := [
+            name for name in client.indices.get(index="*", features="aliases") if name.startswith(ours)
+        ]:
+            client.indices.delete(index=indices)
+        for template in client.indices.get_index_template()["index_templates"]:
+            if template["name"].startswith((*ours, "logsluice")):
+                client.indices.delete_index_template(name=template["name"])
+        for template in client.cluster.get_component_template()["component_templates"]:
+            if template["name"].startswith((*ours, "logsluice")):
+                client.cluster.delete_component_template(name=template["name"])
