@@ -11,11 +11,12 @@ from logsluice.kafka.offsets import (
     starting_offsets,
 )
 from logsluice.kafka.options import client_options, spark_kafka_options
-from logsluice.kafka.topics import Topic, describe_topic, topic_id, wait_for_topic
+from logsluice.kafka.topics import Topic, TopicNotReady, describe_topic, topic_id, wait_for_topic
 
 __all__ = [
     "Offsets",
     "Topic",
+    "TopicNotReady",
     "admin",
     "client_options",
     "commit_offsets",

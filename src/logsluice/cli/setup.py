@@ -1,0 +1,37 @@
+"""``logsluice setup``: topics, index templates and retention."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from logsluice.extract import load_registry
+from logsluice.logging import configure_logging
+from logsluice.settings import config_dir, load_settings
+from logsluice.setup import run_setup
+from logsluice.waiting import Stopped, stop_on_signals
+
+
+def setup(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Folder of the environment, such as config/dev.")
+    ] = None,
+) -> None:
+    """Make topics and index templates, or bring them up to date; safe to run again.
+
+    Waits for Kafka and Elasticsearch where they are not up yet.
+    """
+    configure_logging()
+    directory = config or config_dir()
+    settings = load_settings(directory)
+    try:
+        done = run_setup(settings, load_registry(directory).fields, stop=stop_on_signals())
+    except Stopped:
+        raise typer.Exit(130) from None
+    console = Console(highlight=False, soft_wrap=True)
+    for line in done:
+        console.print(line, markup=False)
+    console.print("Everything is set up.")
