@@ -1,0 +1,84 @@
+"""Matching a compiled regular expression against a column of text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import polars as pl
+
+from logsluice.extract.bounded import BoundedSearch
+from logsluice.regex import Regex, RegexTimeoutError
+
+
+class ColumnMatcher:
+    """Matches columns on the fast engine, and by ``re`` just the lines for which that would not be exact.
+
+    Attributes:
+        timed_out: Identifiers of the lines on which ``re`` ran out of time.
+    """
+
+    def __init__(self) -> None:
+        self.timed_out: set[int] = set()
+        self._search = BoundedSearch()
+
+    def matches(self, regex: Regex, texts: pl.Series, ids: pl.Series, *, whole: bool = False) -> pl.Series:
+        """Which texts match (``fullmatch`` where ``whole``, else ``search``)."""
+        rust = regex.rust_whole if whole else regex.rust
+        if rust is None:
+            found = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
+        else:
+            found = texts.str.contains(rust)
+        slow = self._slow_rows(regex, texts)
+        if slow is None:
+            return found
+        answers = [match is not None for match in self._on_re(regex, texts, ids, slow, whole)]
+        return found.scatter(slow, pl.Series(answers, dtype=pl.Boolean))
+
+    def groups(
+        self, regex: Regex, texts: pl.Series, ids: pl.Series, *, whole: bool = False
+    ) -> dict[str, pl.Series]:
+        """The text of each named group; null where it took no part or the text does not match."""
+        rust = regex.rust_whole if whole else regex.rust
+        if rust is None:
+            empty = pl.repeat(None, len(texts), dtype=pl.String, eager=True)
+            columns = dict.fromkeys(regex.groups, empty)
+        elif len(regex.groups) == 1:
+            columns = {regex.groups[0]: texts.str.extract(rust, 1)}
+        else:
+            captured = texts.str.extract_groups(rust).struct.unnest()
+            columns = dict(zip(regex.groups, captured.get_columns(), strict=True))
+        slow = self._slow_rows(regex, texts)
+        if slow is None:
+            return columns
+        found = list(self._on_re(regex, texts, ids, slow, whole))
+        return {
+            group: column.scatter(
+                slow, pl.Series([None if match is None else match[group] for match in found], dtype=pl.String)
+            )
+            for group, column in columns.items()
+        }
+
+    def _slow_rows(self, regex: Regex, texts: pl.Series) -> pl.Series | None:
+        if regex.rust is None:
+            return pl.Series(range(len(texts)), dtype=pl.UInt32)
+        if not (regex.needs_ascii or regex.needs_no_final_newline):
+            return None
+        slow = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
+        if regex.needs_ascii:
+            slow |= texts.str.len_bytes() != texts.str.len_chars()
+        if regex.needs_no_final_newline:
+            slow |= texts.str.ends_with("\n")
+        rows = slow.arg_true()
+        return None if rows.is_empty() else rows
+
+    def _on_re(
+        self, regex: Regex, texts: pl.Series, ids: pl.Series, rows: pl.Series, whole: bool
+    ) -> Iterator[re.Match[str] | None]:
+        for text, identifier in zip(texts.gather(rows), ids.gather(rows), strict=True):
+            match = None
+            try:
+                match = self._search(regex.python, text, whole=whole)
+            except RegexTimeoutError:
+                self.timed_out.add(identifier)
+            yield match

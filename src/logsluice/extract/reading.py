@@ -1,0 +1,82 @@
+"""What both engines share: reading raw bytes as text, and what is said of a line besides its facts."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TOMBSTONE: Final = "tombstone"
+EMPTY: Final = "empty"
+INVALID_JSON: Final = "invalid_json"
+REGEX_TIMEOUT: Final = "regex_timeout"
+
+INVALID_UTF8: Final = "invalid_utf8"
+CUT: Final = "cut"
+WRONG_TYPE: Final = "wrong_type"
+TIMESTAMP_FUTURE: Final = "timestamp_future"
+TIMESTAMP_EPOCH: Final = "timestamp_epoch"
+
+BLANK: Final = " \t\r\n\x0b\x0c\x00"
+"""A line of nothing but these is empty."""
+
+FUTURE_MICROS: Final = 86_400_000_000
+"""An event dated more than a day after it was seen is remarked on."""
+
+EPOCH_MICROS: Final = 86_400_000_000
+"""So is one of the epoch's first day, which is what an unset clock shows."""
+
+JSON_BEGINNING: Final = r"\A\{[ \t\r\n]*\""
+"""What begins like this claims to be JSON, and is rejected where it is not."""
+
+_JSON_BEGINNING: Final = re.compile(JSON_BEGINNING)
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+class Decoded(NamedTuple):
+    """Lines as text.
+
+    Attributes:
+        texts: Undecodable bytes are U+FFFD; null for a tombstone.
+        undecodable: Base64 of the original bytes by row, of lines that are not UTF-8.
+    """
+
+    texts: pa.Array
+    undecodable: dict[int, str]
+
+
+def decode(values: pa.Array) -> Decoded:
+    """Decode UTF-8, whole columns at a time as long as all of it is valid."""
+    try:
+        return Decoded(pc.cast(values, pa.large_string()), {})
+    except pa.ArrowInvalid:
+        pass
+    texts: list[str | None] = []
+    undecodable: dict[int, str] = {}
+    for row, value in enumerate(values.to_pylist()):
+        try:
+            texts.append(None if value is None else value.decode())
+        except UnicodeDecodeError:
+            texts.append(value.decode(errors="replace"))
+            undecodable[row] = base64.b64encode(value).decode()
+    return Decoded(pa.array(texts, pa.large_string()), undecodable)
+
+
+def strip_ends(text: str) -> str:
+    """The text without a byte order mark in front and line ends behind."""
+    return text.removeprefix(_BYTE_ORDER_MARK).rstrip("\r\n")
+
+
+def claims_json(text: str) -> bool:
+    """Whether a text begins as a JSON object does."""
+    return _JSON_BEGINNING.match(text) is not None
+
+
+def timestamp_tag(instant_micros: int, reference_ms: int) -> str | None:
+    """The remark on an event's own timestamp, if there is one to make."""
+    if instant_micros > reference_ms * 1000 + FUTURE_MICROS:
+        return TIMESTAMP_FUTURE
+    return TIMESTAMP_EPOCH if 0 <= instant_micros < EPOCH_MICROS else None

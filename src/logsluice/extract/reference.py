@@ -1,0 +1,207 @@
+"""The reference engine: one line at a time with Python's ``re``; slow, plain, and right by definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from logsluice.extract import reading
+from logsluice.extract.bounded import BoundedSearch
+from logsluice.extract.registry import Registry
+from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema
+from logsluice.extract.values import Value, read_value
+from logsluice.fields import FieldType
+from logsluice.formats import (
+    Format,
+    KeyedEvent,
+    normalize_level,
+    parse_timestamp,
+    read_json,
+    read_logfmt,
+    split_priority,
+)
+from logsluice.formats.defaults import KEYED_TIMESTAMPS
+from logsluice.regex import RegexTimeoutError
+
+_Texts = dict[str, str]
+
+
+class _RejectedError(Exception):
+    """The line cannot be read; the argument is the reason."""
+
+
+class ReferenceExtractor:
+    """Extracts line by line; see :func:`logsluice.extract.make_extractor`."""
+
+    def __init__(self, registry: Registry, time_zone: str) -> None:
+        self._registry = registry
+        self._zone = time_zone
+        self._fields = registry.fields
+        self.schema = output_schema(self._fields)
+
+    def extract(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Extract from a batch of :data:`~logsluice.extract.schema.INPUT_SCHEMA`."""
+        search = BoundedSearch()
+        decoded = reading.decode(batch["value"])
+        rows = []
+        lines = zip(
+            decoded.texts.to_pylist(),
+            *(batch[name].to_pylist() for name in ("reference_ms", "original_length", "original_sha256")),
+            strict=True,
+        )
+        for number, (text, reference_ms, length, digest) in enumerate(lines):
+            row: dict[str, Any] = {TAGS: [], "event.original": text}
+            if number in decoded.undecodable:
+                row[TAGS].append(reading.INVALID_UTF8)
+                row["logsluice.original_bytes"] = decoded.undecodable[number]
+            if length is not None:
+                row[TAGS].append(reading.CUT)
+                row |= {"logsluice.original_length": length, "event.hash": digest}
+            try:
+                self._read_line(text, reference_ms, length is not None, row, search)
+            except _RejectedError as rejected:
+                row = {REASON: rejected.args[0], TAGS: [], "event.original": text}
+            rows.append({name: value for name, value in row.items() if value != []})
+        columns = [pa.array([row.get(field.name) for row in rows], field.type) for field in self.schema]
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+
+    def _read_line(
+        self, original: str | None, reference_ms: int, cut: bool, row: dict[str, Any], search: BoundedSearch
+    ) -> None:
+        if original is None:
+            raise _RejectedError(reading.TOMBSTONE)
+        if not original.strip(reading.BLANK):
+            raise _RejectedError(reading.EMPTY)
+        try:
+            text = reading.strip_ends(original)
+            found, texts, labels = self._recognise(text, reference_ms, cut, search)
+            if found.wraps and texts.get("message"):
+                found, texts, labels = self._unwrap(found, texts, labels, reference_ms, search)
+            texts.setdefault("message", text)
+            instant = texts.pop("@timestamp", None)
+            row["@timestamp"] = None if instant is None else int(instant)
+            if self._put_header(texts, labels, row):
+                row[TAGS].append(reading.WRONG_TYPE)
+            row["event.dataset"] = found.name
+            if row["@timestamp"] is not None:
+                tag = reading.timestamp_tag(row["@timestamp"], reference_ms)
+                row[TAGS] += [tag] if tag else []
+            row[FOUND] = self._put_facts(row["message"], reference_ms, row, search)
+        except RegexTimeoutError:
+            raise _RejectedError(reading.REGEX_TIMEOUT) from None
+        if row["@timestamp"] is None:
+            row["@timestamp"] = reference_ms * 1000
+        row[LABELS] = orjson.dumps(labels).decode() if labels else None
+
+    def _unwrap(
+        self, outer: Format, texts: _Texts, labels: _Texts, reference_ms: int, search: BoundedSearch
+    ) -> tuple[Format, _Texts, _Texts]:
+        """Recognise the message as a line of its own; what it says wins over what is around it."""
+        message = texts["message"]
+        try:
+            inner, inner_texts, inner_labels = self._recognise(message, reference_ms, True, search)
+        except _RejectedError:
+            return outer, texts, labels
+        inner_texts.setdefault("message", message)
+        plain = inner is self._registry.formats[-1]
+        return outer if plain else inner, {**texts, **inner_texts}, {**labels, **inner_labels}
+
+    def _recognise(
+        self, text: str, reference_ms: int, cut: bool, search: BoundedSearch
+    ) -> tuple[Format, _Texts, _Texts]:
+        """The format that takes the line, its texts by field (``@timestamp`` in microseconds), its labels."""
+        if text.startswith("{"):
+            event = read_json(text, (entry for entry in self._registry.formats if entry.kind == "json"))
+            if event is not None:
+                return self._of_keyed(event, reference_ms)
+            if not cut and reading.claims_json(text):
+                raise _RejectedError(reading.INVALID_JSON)
+        for entry in self._registry.formats:
+            if entry.kind == "regex" and entry.regex is not None:
+                match = search(entry.regex.python, text, whole=True)
+                if match is not None:
+                    texts = {
+                        entry.fields[group]: part
+                        for group, part in match.groupdict().items()
+                        if part is not None
+                    }
+                    return self._of_texts(entry, texts, {}, reference_ms)
+            elif entry.kind == "logfmt":
+                event = read_logfmt(text, (entry,))
+                if event is not None:
+                    return self._of_keyed(event, reference_ms)
+        raise AssertionError("the last format takes every line")
+
+    def _of_keyed(self, event: KeyedEvent, reference_ms: int) -> tuple[Format, _Texts, _Texts]:
+        texts = dict(event.fields)
+        for field, text in (
+            ("@timestamp", event.timestamp),
+            ("log.level", event.level),
+            ("message", event.message),
+        ):
+            if text is not None:
+                texts[field] = text
+        return self._of_texts(event.format, texts, dict(event.labels), reference_ms)
+
+    def _of_texts(
+        self, found: Format, texts: _Texts, labels: _Texts, reference_ms: int
+    ) -> tuple[Format, _Texts, _Texts]:
+        texts = {field: text for field, text in texts.items() if text or field == "message"}
+        if "@timestamp" in texts:
+            instant = parse_timestamp(texts.pop("@timestamp"), found.timestamp, reference_ms, self._zone)
+            if instant is not None:
+                texts["@timestamp"] = str(instant)
+        if "log.level" in texts:
+            word = texts.pop("log.level")
+            level = found.levels.get(word.strip(" \t").lower()) or normalize_level(word)
+            if level is not None:
+                texts["log.level"] = level
+        if "log.syslog.priority" in texts and texts["log.syslog.priority"].isdecimal():
+            facility, severity, level = split_priority(int(texts["log.syslog.priority"]))
+            texts.setdefault("log.level", level)
+            texts |= {"log.syslog.facility.code": str(facility), "log.syslog.severity.code": str(severity)}
+        for field, value in found.defaults.items():
+            texts.setdefault(field, value)
+        return found, texts, labels
+
+    def _put_header(self, texts: _Texts, labels: _Texts, row: dict[str, Any]) -> bool:
+        """Give the header's texts their types; what does not fit becomes a label. Whether anything did not."""
+        wrong = False
+        for field, text in texts.items():
+            kind = self._fields[field]
+            value = self._value(text, kind, 0)
+            if value is None:
+                labels[field] = text
+                wrong = True
+            row[field] = value
+        return wrong
+
+    def _put_facts(
+        self, message: str, reference_ms: int, row: dict[str, Any], search: BoundedSearch
+    ) -> list[str]:
+        found = []
+        facts: dict[str, Value] = {}
+        for pattern in self._registry.patterns.patterns:
+            match = search(pattern.compiled.python, message)
+            if match is None:
+                continue
+            groups = match.groupdict()
+            if groups and all(text is None for text in groups.values()):
+                continue
+            found.append(pattern.name)
+            for group, fact in pattern.fields.items():
+                text = groups[group]
+                value = None if text is None else self._value(text, fact.type, reference_ms)
+                if value is not None:
+                    facts.setdefault(fact.field, value)
+        for field, value in facts.items():
+            if row.get(field) is None:
+                row[field] = value
+        return found
+
+    def _value(self, text: str, kind: FieldType, reference_ms: int) -> Value | None:
+        if kind == "date":
+            return parse_timestamp(text, KEYED_TIMESTAMPS, reference_ms, self._zone)
+        return read_value(text, kind)

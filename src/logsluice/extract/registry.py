@@ -1,0 +1,49 @@
+"""The two registries together: all that extraction has to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from logsluice.fields import FIELDS, FieldType
+from logsluice.formats import Format, load_formats
+from logsluice.patterns import PatternRegistry, load_patterns
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Formats and patterns; can be pickled, so that it travels to Spark's workers.
+
+    Attributes:
+        formats: In order of precedence.
+        patterns: With their revision.
+    """
+
+    formats: tuple[Format, ...]
+    patterns: PatternRegistry
+
+    @property
+    def revision(self) -> int:
+        """Version of the facts."""
+        return self.patterns.revision
+
+    @cached_property
+    def fields(self) -> dict[str, FieldType]:
+        """Every field a record can have, with its type."""
+        from_formats: dict[str, FieldType] = {
+            name: "keyword"
+            for entry in self.formats
+            for name in (*entry.fields.values(), *entry.defaults, *entry.keys)
+            if name not in FIELDS
+        }
+        return {**FIELDS, **from_formats, **self.patterns.fields}
+
+
+def load_registry(directory: Path | None = None) -> Registry:
+    """Load what is shipped and what ``directory`` (``config/<env>``) adds.
+
+    Raises:
+        LogsluiceError: A file or an entry is wrong: which one, why, and what to do.
+    """
+    return Registry(load_formats(directory), load_patterns(directory))

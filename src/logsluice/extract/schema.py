@@ -1,0 +1,74 @@
+"""The columns that go into extraction and come out of it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+
+from logsluice.fields import FieldType
+
+INPUT_SCHEMA: Final = pa.schema(
+    [
+        pa.field("value", pa.binary()),
+        pa.field("reference_ms", pa.int64(), nullable=False),
+        pa.field("original_length", pa.int64()),
+        pa.field("original_sha256", pa.string()),
+    ]
+)
+"""``value``: the event as it came, null for a tombstone. ``reference_ms``: when it was seen (its Kafka timestamp or
+the modification time of its file), milliseconds since the epoch. ``original_*``: length in bytes and SHA-256 in
+hexadecimal of a line that was cut at the way in."""
+
+REASON: Final = "reason"
+TAGS: Final = "tags"
+FOUND: Final = "logsluice.patterns"
+LABELS: Final = "labels"
+
+_ARROW: Final[dict[FieldType, pa.DataType]] = {
+    "keyword": pa.string(),
+    "text": pa.string(),
+    "ip": pa.string(),
+    "level": pa.string(),
+    "long": pa.int64(),
+    "duration": pa.int64(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.timestamp("us", tz="UTC"),
+}
+_POLARS: Final[dict[FieldType, pl.DataType]] = {
+    "keyword": pl.String(),
+    "text": pl.String(),
+    "ip": pl.String(),
+    "level": pl.String(),
+    "long": pl.Int64(),
+    "duration": pl.Int64(),
+    "double": pl.Float64(),
+    "boolean": pl.Boolean(),
+    "date": pl.Int64(),
+}
+
+
+def output_schema(fields: dict[str, FieldType]) -> pa.Schema:
+    """Columns of the extracted table, one row a line.
+
+    ``reason`` (null where the line could be read), ``tags`` (remarks on its input), ``logsluice.patterns`` (names
+    of the patterns found), ``labels`` (a JSON object of strings: what no field holds), what was kept of the
+    original, and a column a field. Durations are nanoseconds.
+    """
+    own = [
+        pa.field(REASON, pa.string()),
+        pa.field(TAGS, pa.list_(pa.string())),
+        pa.field(FOUND, pa.list_(pa.string())),
+        pa.field(LABELS, pa.string()),
+        pa.field("event.original", pa.string()),
+        pa.field("logsluice.original_bytes", pa.string()),
+        pa.field("logsluice.original_length", pa.int64()),
+    ]
+    return pa.schema([*own, *(pa.field(name, _ARROW[kind]) for name, kind in sorted(fields.items()))])
+
+
+def polars_type(kind: FieldType) -> pl.DataType:
+    """The type of a field's column inside the engine; dates are microseconds since the epoch."""
+    return _POLARS[kind]

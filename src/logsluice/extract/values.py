@@ -1,0 +1,83 @@
+"""Reading a field's text as its type: one value at a time here, whole columns in :mod:`.columns`."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from functools import lru_cache
+from typing import Final
+
+from logsluice.fields import FieldType
+from logsluice.formats import normalize_level
+
+Value = str | int | float | bool
+
+LONG: Final = r"[+-]?[0-9]{1,18}(?:\.0{1,9})?"
+DOUBLE: Final = r"[+-]?[0-9]{1,17}(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,3})?"
+IPV4: Final = (
+    r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+)
+DURATION: Final = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)[ \t]?([a-zµ]{0,12})"
+BOOLEANS: Final = {"true": True, "false": False, "True": True, "False": False}
+UNITS: Final[dict[str, int]] = {
+    unit: nanoseconds
+    for units, nanoseconds in (
+        (" ns nanos nanoseconds", 1),
+        ("us µs micros microseconds", 1_000),
+        ("ms msec msecs millis milliseconds", 1_000_000),
+        ("s sec secs second seconds", 1_000_000_000),
+        ("m min mins minute minutes", 60_000_000_000),
+        ("h hr hrs hour hours", 3_600_000_000_000),
+    )
+    for unit in units.split(" ")
+}
+"""Nanoseconds by unit; a number without a unit is in nanoseconds, as ECS has ``event.duration``."""
+
+MAX_DURATION: Final = float(2**62)
+
+_LONG = re.compile(LONG)
+_DOUBLE = re.compile(DOUBLE)
+_IPV4 = re.compile(IPV4)
+_DURATION = re.compile(DURATION)
+
+
+def read_value(text: str, kind: FieldType) -> Value | None:
+    """Read a text as a type other than ``date``; None where it is not of that type."""
+    if kind in ("keyword", "text"):
+        return text
+    if kind == "level":
+        return normalize_level(text)
+    if kind == "long":
+        return int(text.partition(".")[0]) if _LONG.fullmatch(text) else None
+    if kind == "ip":
+        return text if _IPV4.fullmatch(text) or is_ipv6(text) else None
+    if kind == "duration":
+        return _read_duration(text)
+    if kind == "double":
+        value = float(text) if _DOUBLE.fullmatch(text) else math.inf
+        return value if math.isfinite(value) else None
+    if kind == "boolean":
+        return BOOLEANS.get(text)
+    raise ValueError(f"no way to read {kind} without knowing when the event was seen")
+
+
+@lru_cache(maxsize=65536)
+def is_ipv6(text: str) -> bool:
+    """Whether Elasticsearch's ``ip`` type takes the text as an IPv6 address (so without a zone)."""
+    if ":" not in text or "%" in text:
+        return False
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_duration(text: str) -> int | None:
+    match = _DURATION.fullmatch(text)
+    unit = UNITS.get(match[2]) if match else None
+    if match is None or unit is None:
+        return None
+    nanoseconds = math.floor(float(match[1]) * unit + 0.5)
+    return nanoseconds if nanoseconds < MAX_DURATION else None
