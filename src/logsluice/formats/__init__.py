@@ -1,0 +1,23 @@
+"""Formats: how a log line begins, and which fields its header gives."""
+
+from logsluice.formats.json_events import read_json
+from logsluice.formats.keyed import KeyedEvent
+from logsluice.formats.levels import LEVEL_BY_SPELLING, SYSLOG_SEVERITIES, normalize_level, split_priority
+from logsluice.formats.logfmt import read_logfmt
+from logsluice.formats.model import Format
+from logsluice.formats.registry import load_formats
+from logsluice.formats.timestamps import parse_timestamp, parse_timestamps
+
+__all__ = [
+    "LEVEL_BY_SPELLING",
+    "SYSLOG_SEVERITIES",
+    "Format",
+    "KeyedEvent",
+    "load_formats",
+    "normalize_level",
+    "parse_timestamp",
+    "parse_timestamps",
+    "read_json",
+    "read_logfmt",
+    "split_priority",
+]

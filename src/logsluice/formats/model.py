@@ -1,0 +1,178 @@
+"""What a format is: how one kind of log line begins, and which fields its header gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from logsluice.errors import LogsluiceError
+from logsluice.fields import FIELDS, LEVELS
+from logsluice.formats.defaults import DEFAULT_KEYS, FIELD_BY_GROUP, KEYED_TIMESTAMPS, Key
+from logsluice.formats.fragments import FRAGMENTS, expand, syntaxes_in
+from logsluice.formats.syntaxes import SYNTAXES
+from logsluice.regex import Regex, compile_regex
+
+Kind = Literal["regex", "json", "logfmt"]
+JsonType = Literal["any", "string", "number"]
+
+class Example(BaseModel):
+    """A line of this format and what must be read from it.
+
+    Attributes:
+        line: The event, its lines joined by newlines.
+        fields: Values by field; ``@timestamp`` in ISO 8601, null where there must be none.
+        reference: When the event was seen, for timestamps without a year.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    line: str
+    fields: dict[str, str | int | float | bool | None] = {}
+    reference: str = "2026-01-15T00:00:00Z"
+
+
+class FormatEntry(BaseModel):
+    """A format as written in YAML.
+
+    Attributes:
+        name: Becomes ``event.dataset``.
+        description: What writes such lines.
+        kind: ``regex`` for text; ``json`` for JSON objects; ``logfmt`` for lines of ``key=value`` pairs.
+        regex: Must match the whole event; ``%{name}`` puts in a fragment or a timestamp syntax.
+        fields: Fields by group, where they differ from the default for the group's name. ``labels.x`` keeps a
+            value as text.
+        timestamp: Timestamp syntaxes, tried in order; by default those that the regex refers to.
+        levels: Levels by spelling (case counts not), for this format alone, before the spellings all share.
+        defaults: Values of fields that the event does not give.
+        wraps: The message is a log line of its own and is recognised again.
+        requires: JSON and logfmt: keys that make an event one of this format, with the type of their values.
+        keys: JSON and logfmt: keys by field, tried in order before the default ones.
+        examples: Lines with what must be read from them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=100)]
+    description: Annotated[str, Field(min_length=1)]
+    kind: Kind = "regex"
+    regex: str | None = None
+    fields: dict[str, str] = {}
+    timestamp: tuple[str, ...] | None = None
+    levels: dict[str, str] = {}
+    defaults: dict[str, str] = {}
+    wraps: bool = False
+    requires: dict[str, JsonType] = {}
+    keys: dict[str, tuple[Key, ...]] = {}
+    examples: tuple[Example, ...] = ()
+
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _spellings_are_text(cls, value: Any) -> Any:
+        return (
+            {str(key).lower(): level for key, level in value.items()} if isinstance(value, Mapping) else value
+        )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.kind == "regex") != (self.regex is not None):
+            raise ValueError("regex: needed for the kind regex, and for no other")
+        if self.kind == "regex" and (self.requires or self.keys):
+            raise ValueError("requires and keys are for the kinds json and logfmt")
+        for syntax in self.timestamp or ():
+            if syntax not in SYNTAXES:
+                raise ValueError(
+                    f"timestamp: no syntax is called {syntax!r}; there are {', '.join(SYNTAXES)}"
+                )
+        for level in self.levels.values():
+            if level not in LEVELS:
+                raise ValueError(f"levels: {level!r} is none of {', '.join(LEVELS)}")
+        for field in (*self.fields.values(), *self.defaults, *self.keys):
+            if field not in FIELDS and not field.startswith("labels."):
+                raise ValueError(
+                    f"no field is called {field!r}; use one of ECS that logsluice knows, or labels.<name>"
+                )
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format ready for use; the attributes are those of :class:`FormatEntry`, completed.
+
+    Attributes:
+        regex: Compiled; None for JSON and logfmt.
+        fields: Field of every named group of ``regex``, in the groups' order.
+        keys: JSON and logfmt: keys by field, own ones first.
+    """
+
+    name: str
+    description: str
+    kind: Kind
+    regex: Regex | None
+    fields: dict[str, str]
+    timestamp: tuple[str, ...]
+    levels: dict[str, str]
+    defaults: dict[str, str]
+    wraps: bool
+    requires: dict[str, JsonType]
+    keys: dict[str, tuple[Key, ...]]
+    examples: tuple[Example, ...]
+
+
+def build_format(entry: FormatEntry) -> Format:
+    """Complete and compile an entry.
+
+    Raises:
+        LogsluiceError: The regular expression is wrong, names an unknown fragment, or has a group without a field.
+    """
+    regex, fields = None, {}
+    timestamp: tuple[str, ...] = KEYED_TIMESTAMPS
+    if entry.regex is not None:
+        regex, timestamp = _compiled(entry.regex), syntaxes_in(entry.regex)
+        fields = {group: entry.fields.get(group, FIELD_BY_GROUP.get(group, "")) for group in regex.groups}
+        _check_groups(entry, fields, timestamp)
+    keys = {}
+    if entry.kind != "regex":
+        for field in dict.fromkeys((*entry.keys, *DEFAULT_KEYS)):
+            keys[field] = tuple(dict.fromkeys((*entry.keys.get(field, ()), *DEFAULT_KEYS.get(field, ()))))
+    return Format(
+        name=entry.name,
+        description=entry.description,
+        kind=entry.kind,
+        regex=regex,
+        fields=fields,
+        timestamp=timestamp if entry.timestamp is None else entry.timestamp,
+        levels=entry.levels,
+        defaults=entry.defaults,
+        wraps=entry.wraps,
+        requires=entry.requires,
+        keys=keys,
+        examples=entry.examples,
+    )
+
+
+def _compiled(source: str) -> Regex:
+    try:
+        expanded = expand(source)
+    except KeyError as error:
+        known = ", ".join((*FRAGMENTS, *SYNTAXES))
+        raise LogsluiceError(f"no fragment is called {error.args[0]!r}", hint=f"there are {known}") from None
+    return compile_regex(expanded)
+
+
+def _check_groups(entry: FormatEntry, fields: dict[str, str], timestamp: tuple[str, ...]) -> None:
+    for group, field in fields.items():
+        if not field:
+            raise LogsluiceError(
+                f"the group {group!r} has no field", hint=f"add it: fields: {{{group}: <ECS field>}}"
+            )
+    for group in entry.fields:
+        if group not in fields:
+            raise LogsluiceError(f"fields names a group {group!r} that the regex has not")
+    if "@timestamp" in fields.values() and not (timestamp or entry.timestamp):
+        raise LogsluiceError(
+            "no syntax for the timestamp",
+            hint="write it as %{iso8601} or the like, or name one in timestamp: [...]",
+        )
