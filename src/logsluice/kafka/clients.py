@@ -31,9 +31,7 @@ def is_away(error: BaseException) -> bool:
     """Whether an error of kafka-python means that the broker is down, starting or busy: try again."""
     if isinstance(error, _REFUSED):
         return False
-    return isinstance(error, OSError | _BUSY) or (
-        isinstance(error, kafka_errors.KafkaError) and error.retriable
-    )
+    return isinstance(error, OSError | _BUSY) or (isinstance(error, kafka_errors.KafkaError) and error.retriable)
 
 
 def wait_for_broker(settings: Settings, *, job: str, stop: Event | None = None) -> None:

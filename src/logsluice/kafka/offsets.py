@@ -133,7 +133,5 @@ def lag(client: KafkaAdminClient, group: str, topic: Topic) -> Offsets:
 
 
 def _offsets(client: KafkaAdminClient, topic: Topic, spec: OffsetSpec) -> Offsets:
-    found = client.list_partition_offsets(
-        {TopicPartition(topic.name, number): spec for number in topic.partitions}
-    )
+    found = client.list_partition_offsets({TopicPartition(topic.name, number): spec for number in topic.partitions})
     return {partition.partition: entry.offset for partition, entry in found.items()}

@@ -1,0 +1,28 @@
+"""Indexes every event of the topic as it came: Logstash's part where there is no Logstash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logsluice.indexing import run_index_job
+from logsluice.job import run_job
+from logsluice.metrics import serve_metrics
+from logsluice.settings import load_settings
+from logsluice.waiting import stop_on_signals
+
+
+def main(
+    config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
+) -> None:
+    """Index every event of the topic as it came, until SIGTERM or Ctrl-C."""
+    stop = stop_on_signals()
+    settings = load_settings(config)
+    serve_metrics(settings.metrics.host, settings.metrics.index)
+    run_index_job(settings, stop)
+
+
+if __name__ == "__main__":
+    run_job(main)
