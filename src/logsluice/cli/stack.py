@@ -42,9 +42,7 @@ def up(
             show_default="as kafka.security_protocol says",
         ),
     ] = None,
-    foreground: Annotated[
-        bool, typer.Option("--foreground", help="Stay, and stop everything on Ctrl-C.")
-    ] = False,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and stop everything on Ctrl-C.")] = False,
     kafka_port: KafkaPort = None,
     elasticsearch_port: ElasticsearchPort = None,
     kafka_heap: KafkaHeap = "256m",
@@ -55,28 +53,22 @@ def up(
         signal.signal(name, signal.default_int_handler)
     console = Console(stderr=True, highlight=False)
     settings = load_settings()
-    with console.status("starting") as spinner:
-
-        def say(line: str) -> None:
-            spinner.update(line)
-            console.print(line)
-
-        stack = LocalStack(
-            settings.home,
-            kafka_port or _port(settings.kafka.bootstrap_servers, "kafka.bootstrap_servers", 9092),
-            elasticsearch_port or _port(settings.elasticsearch.hosts, "elasticsearch.hosts", 9200),
-            secure=settings.kafka.security_protocol == "SASL_SSL" if secure is None else secure,
-            kafka_heap=kafka_heap,
-            elasticsearch_heap=elasticsearch_heap,
-            say=say,
-        )
+    stack = LocalStack(
+        settings.home,
+        kafka_port or _port(settings.kafka.bootstrap_servers, "kafka.bootstrap_servers", 9092),
+        elasticsearch_port or _port(settings.elasticsearch.hosts, "elasticsearch.hosts", 9200),
+        secure=settings.kafka.security_protocol == "SASL_SSL" if secure is None else secure,
+        kafka_heap=kafka_heap,
+        elasticsearch_heap=elasticsearch_heap,
+        say=console.print,
+    )
+    stack.fetch()
+    with console.status("waiting until both answer"):
         stack.start()
     console.print(_table(stack.status()))
     if not _leads_to(settings, stack):
         file = os.path.relpath(stack.environment_file)
-        console.print(
-            f"the settings lead elsewhere; in every shell that is to use this stack: [bold]. {file}[/]"
-        )
+        console.print(f"the settings lead elsewhere; in every shell that is to use this stack: [bold]. {file}[/]")
     if foreground:
         _stay(stack, console)
     else:

@@ -60,15 +60,11 @@ def run(home: Path, port: int, heap: str) -> int:
         cwd=str(home / "elasticsearch"),
         return_proc=True,
     )
-    gateway = JavaGateway(
-        gateway_parameters=GatewayParameters(port=java_port, auth_token=token, auto_convert=True)
-    )
+    gateway = JavaGateway(gateway_parameters=GatewayParameters(port=java_port, auth_token=token, auto_convert=True))
     return _serve(gateway, process, home, port, stop)
 
 
-def _serve(
-    gateway: JavaGateway, process: subprocess.Popen[bytes], home: Path, port: int, stop: threading.Event
-) -> int:
+def _serve(gateway: JavaGateway, process: subprocess.Popen[bytes], home: Path, port: int, stop: threading.Event) -> int:
     try:
         node = start_node(gateway.jvm, home, port)
     except Py4JError as error:

@@ -131,9 +131,7 @@ def _locked(root: Path) -> Iterator[None]:
             yield
     except PermissionError as error:
         hint = "set LOGSLUICE_CACHE to a folder that can be written"
-        raise LogsluiceError(
-            "the cache can't be written", where=str(root), why=str(error), hint=hint
-        ) from None
+        raise LogsluiceError("the cache can't be written", where=str(root), why=str(error), hint=hint) from None
 
 
 def _fetch(name: str, jars: list[Jar], root: Path) -> None:
@@ -187,9 +185,7 @@ def _refused(left: list[Jar], wanted: int, said: list[str]) -> LogsluiceError:
     """The one line for a network that gives nothing more."""
     fault = next((line.strip() for line in said if _FAULT.search(line) and "WARN" not in line[:4]), "")
     return LogsluiceError(
-        f"could not be fetched, nor {len(left) - 1} more of {wanted} jars"
-        if len(left) > 1
-        else "could not be fetched",
+        f"could not be fetched, nor {len(left) - 1} more of {wanted} jars" if len(left) > 1 else "could not be fetched",
         where=left[0].coordinates,
         why=fault[:300] or "Maven Central does not answer",
         hint="check the network and its proxy (JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=... is heeded), "

@@ -45,9 +45,7 @@ def system_java(minimum: int = MINIMUM) -> Java:
     where = "JAVA_HOME" if home else "PATH"
     found = shutil.which("java", path=str(Path(home) / "bin") if home else None)
     if found is None:
-        why = (
-            f"JAVA_HOME is {home}, which has no bin/java" if home else "no java on PATH, JAVA_HOME is not set"
-        )
+        why = f"JAVA_HOME is {home}, which has no bin/java" if home else "no java on PATH, JAVA_HOME is not set"
         raise LogsluiceError("Java was not found", why=why, hint=_HINT)
     try:
         answer = subprocess.run(

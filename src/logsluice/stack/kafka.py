@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import subprocess
@@ -9,15 +10,23 @@ import uuid
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
 
 from logsluice.errors import LogsluiceError
 from logsluice.stack.files import write_private
 from logsluice.stack.jars import jar_paths
 from logsluice.stack.java import system_java
+from logsluice.stack.ports import HOST
 from logsluice.stack.tls import make_certificates
 
 USER = "logsluice"
 """The one user that a secured broker knows."""
+
+_PROBE_MS = 5_000
 
 _LOGGING = """\
 status = error
@@ -109,7 +118,6 @@ def server_properties(files: Files, port: int, controller_port: int, *, secure: 
         "num.io.threads": "4",
     }
     if secure:
-        pem = str(files.certificates / "broker.pem")
         properties |= {
             "sasl.enabled.mechanisms": "SCRAM-SHA-512",
             "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
@@ -118,13 +126,18 @@ def server_properties(files: Files, port: int, controller_port: int, *, secure: 
                 f'username="{USER}" password="{files.password.read_text()}";'
             ),
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": pem,
+            "ssl.keystore.location": str(files.certificates / "broker.pem"),
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": str(files.authority),
             # Who could talk to the controller could make users: only the broker's own certificate may.
             "listener.name.controller.ssl.client.auth": "required",
         }
     return properties
+
+
+def render(properties: dict[str, str]) -> str:
+    """Properties as a file that Java reads: ASCII, the rest and backslashes escaped as JSON happens to do it too."""
+    return "".join(f"{key}={json.dumps(value)[1:-1]}\n" for key, value in properties.items())
 
 
 def command(home: Path, port: int, controller_port: int, heap: str, *, secure: bool) -> list[str]:
@@ -151,13 +164,8 @@ def command(home: Path, port: int, controller_port: int, heap: str, *, secure: b
         write_private(files.password, secrets.token_urlsafe(24))
     if secure and not files.authority.exists():
         make_certificates(files.certificates)
-    write_private(
-        files.properties,
-        "".join(
-            f"{key}={value}\n"
-            for key, value in server_properties(files, port, controller_port, secure=secure).items()
-        ),
-    )
+    properties = server_properties(files, port, controller_port, secure=secure)
+    write_private(files.properties, render(properties))
     classpath = os.pathsep.join(map(str, jars))
     if not formatted:
         _format(java, classpath, files)
@@ -188,12 +196,39 @@ def _format(java: str, classpath: str, files: Files) -> None:
         f'-XX:TieredStopAtLevel=1 -cp "{classpath}" kafka.tools.StorageTool format '
         f'--ignore-formatted --cluster-id {cluster} --config "{files.properties}" --add-scram "{scram}"\n',
     )
-    done = subprocess.run(
-        [java, f"@{arguments}"], capture_output=True, text=True, errors="replace", check=False
-    )
+    done = subprocess.run([java, f"@{arguments}"], capture_output=True, text=True, errors="replace", check=False)
     arguments.unlink()
     if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        said = [line for line in (done.stderr + done.stdout).splitlines() if "Exception" in line or "rror" in line]
         raise LogsluiceError(
-            "Kafka's storage could not be formatted", where=str(files.data), why=said[-1] if said else None
+            "Kafka's storage could not be formatted", where=str(files.data), why=said[0] if said else None
         )
+
+
+def client_options(home: Path, port: int, *, secure: bool) -> dict[str, Any]:
+    """How a kafka-python client reaches the broker."""
+    options: dict[str, Any] = {"bootstrap_servers": f"{HOST}:{port}"}
+    if secure:
+        files = Files(home)
+        options |= {
+            "security_protocol": "SASL_SSL",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": USER,
+            "sasl_plain_password": files.password.read_text(),
+            "ssl_cafile": str(files.authority),
+        }
+    return options
+
+
+def answers(home: Path, port: int, *, secure: bool) -> bool:
+    """Whether the broker lets a client in and says that it is part of its cluster."""
+    options = client_options(home, port, secure=secure) | {"bootstrap_timeout_ms": _PROBE_MS}
+    network = KafkaNetClient(**options)
+    try:
+        # Given from outside it can be closed: the client that could not connect would leave its thread behind.
+        client = KafkaAdminClient(kafka_client=lambda **_: network, **options)
+        return any(not broker["is_fenced"] for broker in client.describe_cluster()["brokers"])
+    except (KafkaError, OSError):
+        return False
+    finally:
+        network.close()

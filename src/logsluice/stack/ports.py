@@ -37,8 +37,8 @@ def is_open(port: int) -> bool:
 def free_port() -> int:
     """A port that nobody listens on at the moment.
 
-    It lies below those that systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere): a client
-    that keeps asking for a server that is down could otherwise be given the very port, and hold it.
+    It lies below those that systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere): a
+    client that keeps asking for a server that is down could otherwise be given the very port, and hold it.
     """
     ports = random.sample(range(20_000, 32_768), 200)
     return next(port for port in ports if is_free(port))

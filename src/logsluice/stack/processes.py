@@ -62,9 +62,7 @@ def spawn(
     """Start a process in a session of its own, what it prints appended to a file, and write its record."""
     output.parent.mkdir(parents=True, exist_ok=True)
     with output.open("ab") as file:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
-        )
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True)
     created = psutil.Process(process.pid).create_time()
     write_private(record, json.dumps(asdict(Record(process.pid, created, port, secure))))
     return process

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from kafka import KafkaAdminClient
-from kafka.errors import KafkaError
 
 from logsluice.errors import LogsluiceError
 from logsluice.stack import elasticsearch, kafka
 from logsluice.stack.files import write_private
+from logsluice.stack.jars import jar_paths
 from logsluice.stack.ports import HOST, check_free, free_port, is_open
 from logsluice.stack.processes import Record, kill, memory, own_processes, read_record, spawn, terminate
 
@@ -65,6 +64,9 @@ class LocalStack:
         kafka_heap: Heap of the broker's Java, as ``-Xmx`` takes it.
         elasticsearch_heap: Heap of Elasticsearch's Java.
         say: Told in one line what is being done.
+
+    Raises:
+        LogsluiceError: Both ports are the same.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class LocalStack:
         elasticsearch_heap: str = "512m",
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
+        if kafka_port == elasticsearch_port:
+            raise LogsluiceError(f"port {kafka_port} can't be both Kafka's and Elasticsearch's")
         self.home = home.absolute()
         self.secure = secure
         self._ports: dict[Part, int] = {"kafka": kafka_port, "elasticsearch": elasticsearch_port}
@@ -86,6 +90,15 @@ class LocalStack:
         # Kept so that a part that ends is not left as a zombie of this process.
         self._children: list[subprocess.Popen[bytes]] = []
 
+    def fetch(self) -> None:
+        """Have every jar in the cache, with a progress bar on a terminal; :meth:`start` does it too.
+
+        Raises:
+            LogsluiceError: A jar can't be had.
+        """
+        for part in PARTS:
+            jar_paths(part)
+
     def start(self, *, timeout: float = 180) -> None:
         """Start what does not run yet, and come back when all of it answers.
 
@@ -93,6 +106,7 @@ class LocalStack:
             LogsluiceError: A port is taken, Java or a jar can't be had, or a part ended or did not
                 answer in time. What this call started is stopped again.
         """
+        self.fetch()
         with self._alone():
             wanted = [part for part in PARTS if not self._runs_as_wanted(part)]
             for part in wanted:
@@ -141,9 +155,18 @@ class LocalStack:
             self._reap()
 
     def remove_data(self) -> None:
-        """Delete what the stopped parts have stored, and the broker's password and certificates with it."""
+        """Delete what the stopped parts have stored, and what only has a meaning beside it.
+
+        That is the broker's password, the jobs' checkpoints and how far files were shipped.
+
+        Raises:
+            LogsluiceError: A part still runs.
+        """
         for part in PARTS:
-            shutil.rmtree(self.home / part, ignore_errors=True)
+            if self.pid(part):
+                raise LogsluiceError("still runs", where=part, hint="stop it first: logsluice down")
+        for folder in (*PARTS, "checkpoints", "ship"):
+            shutil.rmtree(self.home / folder, ignore_errors=True)
         for name in ("kafka.password", "stack.json", "stack.env"):
             (self.home / "run" / name).unlink(missing_ok=True)
 
@@ -211,7 +234,11 @@ class LocalStack:
         """Let no other command start or stop parts of the same home meanwhile."""
         (self.home / "run").mkdir(parents=True, exist_ok=True)
         with (self.home / "run" / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._say("waiting for another command that starts or stops this stack")
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _runs_as_wanted(self, part: Part) -> bool:
@@ -240,7 +267,8 @@ class LocalStack:
         port, heap = self._ports[part], self._heaps[part]
         self._say(f"starting {part} on port {port}")
         if part == "kafka":
-            command = kafka.command(self.home, port, free_port(), heap, secure=self.secure)
+            controller = next(port for port in iter(free_port, None) if port not in self._ports.values())
+            command = kafka.command(self.home, port, controller, heap, secure=self.secure)
         else:
             command = elasticsearch.command(self.home, port, heap)
         self._output(part).unlink(missing_ok=True)
@@ -272,26 +300,7 @@ class LocalStack:
             return False
         if part == "elasticsearch":
             return elasticsearch.answers(port)
-        options = {"bootstrap_servers": f"{HOST}:{port}", "bootstrap_timeout_ms": 5_000}
-        if self.secure:
-            files = kafka.Files(self.home)
-            options |= {
-                "security_protocol": "SASL_SSL",
-                "sasl_mechanism": "SCRAM-SHA-512",
-                "sasl_plain_username": kafka.USER,
-                "sasl_plain_password": files.password.read_text(),
-                "ssl_cafile": str(files.authority),
-            }
-        try:
-            client = KafkaAdminClient(**options)
-        except (KafkaError, OSError):
-            return False
-        try:
-            return bool(client.describe_cluster()["brokers"])
-        except KafkaError:
-            return False
-        finally:
-            client.close()
+        return kafka.answers(self.home, port, secure=self.secure)
 
     def _status(self, part: Part) -> PartStatus:
         data = self.home / part
