@@ -57,9 +57,7 @@ def _fitting(texts: pl.Series, pattern: str) -> pl.Series:
 
 def _read_ips(texts: pl.Series) -> pl.Series:
     v4 = _fitting(texts, IPV4)
-    others = texts.zip_with(
-        v4.is_null() & texts.str.contains(":", literal=True), pl.Series([None], dtype=pl.String)
-    )
+    others = texts.zip_with(v4.is_null() & texts.str.contains(":", literal=True), pl.Series([None], dtype=pl.String))
     if others.null_count() == len(others):
         return v4
     v6 = by_distinct(others, lambda text: read_value(text, "ip"), pl.String())

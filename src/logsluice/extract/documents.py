@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.types as pt
 
 from logsluice.extract.schema import LABELS, REASON
 
 
-def documents(
-    extracted: pa.RecordBatch, extra: Mapping[str, Sequence[Any]] | None = None
-) -> list[bytes | None]:
+def documents(extracted: pa.RecordBatch, extra: Mapping[str, Sequence[Any]] | None = None) -> list[bytes | None]:
     """Render each row as a JSON object; fields without a value are left out.
 
     Args:
@@ -26,50 +22,41 @@ def documents(
     Returns:
         A document a row, None where the row has a reason not to be read.
     """
-    rows: list[dict[str, Any]] = [{} for _ in range(extracted.num_rows)]
-    labels: Sequence[str | None] = ()
-    for name, column in zip(extracted.schema.names, extracted.columns, strict=True):
-        if name == REASON or column.null_count == len(column):
-            continue
-        if name == LABELS:
-            labels = column.to_pylist()
-        else:
-            _put(rows, name, _as_json(column))
+    frame = pl.DataFrame(pl.from_arrow(extracted))
+    rows: list[dict[str, Any]] = [{} for _ in range(frame.height)]
+    for column in frame.get_columns():
+        if column.name not in (REASON, LABELS) and column.null_count() < frame.height:
+            _put(rows, column)
     for name, values in (extra or {}).items():
-        _put(rows, name, values)
-    for row, text in zip(rows, labels, strict=False):
+        _put(rows, pl.Series(name, values))
+    for row, text in zip(rows, frame[LABELS].to_list(), strict=True):
         if text is not None:
             row["labels"] = {**orjson.loads(text), **row.get("labels", {})}
-    readable = pc.is_null(extracted[REASON]).to_pylist()
+    readable = frame[REASON].is_null().to_list()
     return [orjson.dumps(row) if fine else None for row, fine in zip(rows, readable, strict=True)]
 
 
-def _put(rows: list[dict[str, Any]], name: str, values: Sequence[Any]) -> None:
-    *parents, leaf = name.split(".") if name != "@timestamp" else [name]
+def _put(rows: list[dict[str, Any]], column: pl.Series) -> None:
+    """Set a field of every row that has it."""
+    if column.dtype == pl.Datetime:
+        column = format_instants(column.cast(pl.Int64)).rename(column.name)
+    present: Iterable[dict[str, Any]] = rows
+    if column.null_count():
+        present = map(rows.__getitem__, column.is_not_null().arg_true().to_list())
+        column = column.drop_nulls()
+    *parents, leaf = column.name.split(".")
     if not parents:
-        for row, value in zip(rows, values, strict=True):
-            if value is not None:
-                row[leaf] = value
+        for row, value in zip(present, column.to_list(), strict=True):
+            row[leaf] = value
         return
     outer, *inner = parents
-    for row, value in zip(rows, values, strict=True):
-        if value is None:
-            continue
+    for row, value in zip(present, column.to_list(), strict=True):
         target = row.get(outer)
         if target is None:
             target = row[outer] = {}
         for parent in inner:
             target = target.setdefault(parent, {})
         target[leaf] = value
-
-
-def _as_json(column: pa.Array) -> list[Any]:
-    if pt.is_timestamp(column.type):
-        return format_instants(pl.Series(column.cast(pa.int64()))).to_list()
-    if pt.is_list(column.type):
-        return [value or None for value in column.to_pylist()]
-    values: list[Any] = column.to_pylist()
-    return values
 
 
 def format_instants(micros: pl.Series) -> pl.Series:

@@ -35,9 +35,7 @@ class ColumnMatcher:
         answers = [match is not None for match in self._on_re(regex, texts, ids, slow, whole)]
         return found.scatter(slow, pl.Series(answers, dtype=pl.Boolean))
 
-    def groups(
-        self, regex: Regex, texts: pl.Series, ids: pl.Series, *, whole: bool = False
-    ) -> dict[str, pl.Series]:
+    def groups(self, regex: Regex, texts: pl.Series, ids: pl.Series, *, whole: bool = False) -> dict[str, pl.Series]:
         """The text of each named group; null where it took no part or the text does not match."""
         rust = regex.rust_whole if whole else regex.rust
         if rust is None:

@@ -70,25 +70,19 @@ class Recognizer:
             pl.lit(True).alias(CUT_LINE),
         )
         inner = self._once(inner_lines, matcher).drop(REFERENCE, WRAPS, strict=False)
-        inner = inner.with_columns(
-            pl.when(pl.col(DATASET) != self._plain.name).then(pl.col(DATASET)).alias(DATASET)
-        )
+        inner = inner.with_columns(pl.when(pl.col(DATASET) != self._plain.name).then(pl.col(DATASET)).alias(DATASET))
         return _inner_wins(header.drop(WRAPS), inner)
 
     def _once(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
         lines, found = self._read_json_lines(lines)
         first = lines[TEXT].str.slice(0, 1)
         dispatch = self._dispatch
-        choice = first.replace_strict(
-            dispatch.by_character, default=dispatch.beyond_ascii, return_dtype=pl.UInt32
-        )
+        choice = first.replace_strict(dispatch.by_character, default=dispatch.beyond_ascii, return_dtype=pl.UInt32)
         for number in choice.unique().to_list():
             found += self._by_formats(lines.filter(choice == number), dispatch.choices[number], matcher)
         return pl.concat(found, how="diagonal").sort(ROW)
 
-    def _by_formats(
-        self, lines: pl.DataFrame, formats: Iterable[Format], matcher: ColumnMatcher
-    ) -> list[pl.DataFrame]:
+    def _by_formats(self, lines: pl.DataFrame, formats: Iterable[Format], matcher: ColumnMatcher) -> list[pl.DataFrame]:
         found = []
         for entry in formats:
             if lines.is_empty():
@@ -124,18 +118,14 @@ class Recognizer:
         )
         return pl.concat([lines.filter(~opens), candidates.filter(others)]), found
 
-    def _read_logfmt_lines(
-        self, lines: pl.DataFrame, entry: Format
-    ) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+    def _read_logfmt_lines(self, lines: pl.DataFrame, entry: Format) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
         opens = lines[TEXT].str.contains(_LOGFMT_BEGINNING)
         if not opens.any():
             return lines, []
         candidates = lines.filter(opens)
         events = [read_logfmt(text, (entry,)) for text in candidates[TEXT]]
         others = pl.Series([event is None for event in events], dtype=pl.Boolean)
-        return pl.concat([lines.filter(~opens), candidates.filter(others)]), self._of_events(
-            candidates, events
-        )
+        return pl.concat([lines.filter(~opens), candidates.filter(others)]), self._of_events(candidates, events)
 
     def _of_events(self, lines: pl.DataFrame, events: Sequence[KeyedEvent | None]) -> list[pl.DataFrame]:
         """Columns of the events that were read, a table a format."""
@@ -145,9 +135,7 @@ class Recognizer:
                 rows_by_format.setdefault(event.format.name, []).append(number)
         return [self._of_one_format(lines, events, rows) for rows in rows_by_format.values()]
 
-    def _of_one_format(
-        self, lines: pl.DataFrame, events: Sequence[KeyedEvent | None], rows: list[int]
-    ) -> pl.DataFrame:
+    def _of_one_format(self, lines: pl.DataFrame, events: Sequence[KeyedEvent | None], rows: list[int]) -> pl.DataFrame:
         chosen = [event for row in rows if (event := events[row]) is not None]
         cells: dict[str, list[str | None]] = {}
         for number, event in enumerate(chosen):
@@ -166,9 +154,7 @@ class Recognizer:
         """Read timestamps and levels as the format has them, and add what it implies."""
         texts = {field: text if field == "message" else _not_empty(text) for field, text in texts.items()}
         if "@timestamp" in texts:
-            texts["@timestamp"] = parse_timestamps(
-                texts["@timestamp"], entry.timestamp, lines[REFERENCE], self._zone
-            )
+            texts["@timestamp"] = parse_timestamps(texts["@timestamp"], entry.timestamp, lines[REFERENCE], self._zone)
         if "log.level" in texts:
             texts["log.level"] = by_distinct(
                 texts["log.level"],
@@ -183,9 +169,7 @@ class Recognizer:
             else:
                 texts[field] = pl.repeat(value, len(lines), dtype=pl.String, eager=True)
         message = texts.get("message")
-        texts["message"] = (
-            lines[TEXT] if message is None else message.zip_with(message.is_not_null(), lines[TEXT])
-        )
+        texts["message"] = lines[TEXT] if message is None else message.zip_with(message.is_not_null(), lines[TEXT])
         if labels is not None:
             texts[LABELS] = labels
         columns = [column.rename(field) for field, column in texts.items()]

@@ -122,11 +122,7 @@ class ReferenceExtractor:
             if entry.kind == "regex" and entry.regex is not None:
                 match = search(entry.regex.python, text, whole=True)
                 if match is not None:
-                    texts = {
-                        entry.fields[group]: part
-                        for group, part in match.groupdict().items()
-                        if part is not None
-                    }
+                    texts = {entry.fields[group]: part for group, part in match.groupdict().items() if part is not None}
                     return self._of_texts(entry, texts, {}, reference_ms)
             elif entry.kind == "logfmt":
                 event = read_logfmt(text, (entry,))
@@ -178,9 +174,7 @@ class ReferenceExtractor:
             row[field] = value
         return wrong
 
-    def _put_facts(
-        self, message: str, reference_ms: int, row: dict[str, Any], search: BoundedSearch
-    ) -> list[str]:
+    def _put_facts(self, message: str, reference_ms: int, row: dict[str, Any], search: BoundedSearch) -> list[str]:
         found = []
         facts: dict[str, Value] = {}
         for pattern in self._registry.patterns.patterns:

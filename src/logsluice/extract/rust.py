@@ -88,9 +88,7 @@ class RustExtractor:
         if misfits:
             labels = columns.get(LABELS, pl.repeat(None, len(rows), dtype=pl.String, eager=True)).to_list()
             for number, texts_by_field in misfits.items():
-                labels[number] = orjson.dumps(
-                    {**orjson.loads(labels[number] or "{}"), **texts_by_field}
-                ).decode()
+                labels[number] = orjson.dumps({**orjson.loads(labels[number] or "{}"), **texts_by_field}).decode()
                 tags.setdefault(rows[number], []).append(reading.WRONG_TYPE)
             columns[LABELS] = pl.Series(labels, dtype=pl.String)
 
@@ -105,9 +103,7 @@ class RustExtractor:
             for group, fact in pattern.fields.items():
                 values = self._value(groups[group], fact.type, lines[REFERENCE])
                 before = facts.get(fact.field)
-                facts[fact.field] = (
-                    values if before is None else before.zip_with(before.is_not_null(), values)
-                )
+                facts[fact.field] = values if before is None else before.zip_with(before.is_not_null(), values)
         for field, values in facts.items():
             header = columns.get(field)
             columns[field] = values if header is None else header.zip_with(header.is_not_null(), values)
@@ -168,9 +164,7 @@ class RustExtractor:
             )
         return pa.RecordBatch.from_arrays(
             [
-                arrays[field.name].cast(field.type)
-                if field.name in arrays
-                else pa.nulls(batch.num_rows, field.type)
+                arrays[field.name].cast(field.type) if field.name in arrays else pa.nulls(batch.num_rows, field.type)
                 for field in self.schema
             ],
             schema=self.schema,
@@ -187,9 +181,7 @@ def _spread(columns: _Columns, rows: pl.Series, length: int) -> _Columns:
 
 
 def _set(column: pl.Series, where: pl.Series, value: str) -> pl.Series:
-    return (
-        pl.Series([value]).new_from_index(0, len(column)).zip_with(where, column) if where.any() else column
-    )
+    return pl.Series([value]).new_from_index(0, len(column)).zip_with(where, column) if where.any() else column
 
 
 def _tag_instants(instants: pl.Series, lines: pl.DataFrame, tags: dict[int, list[str]]) -> None:

@@ -44,6 +44,4 @@ def summarize(extracted: pa.RecordBatch) -> BatchSummary:
 
 def _counts(column: pa.Array) -> Counter[str]:
     counted = pc.value_counts(column)
-    return Counter(
-        {entry["values"]: entry["counts"] for entry in counted.to_pylist() if entry["values"] is not None}
-    )
+    return Counter({entry["values"]: entry["counts"] for entry in counted.to_pylist() if entry["values"] is not None})
