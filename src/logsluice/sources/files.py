@@ -30,6 +30,10 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
+class FileError(LogsluiceError):
+    """Something is wrong with one file; others can be read all the same."""
+
+
 class Line(NamedTuple):
     """One line of a file.
 
@@ -81,9 +85,7 @@ class LineSplitter:
             end = offset + len(piece) + 1
             data = piece[:-1] if piece.endswith(b"\r") else piece
             if len(data) > MAX_VALUE_BYTES:
-                lines.append(
-                    Line(data=(shortened := cut(data))[0], offset=offset, end=end, headers=shortened[1])
-                )
+                lines.append(Line(data=(shortened := cut(data))[0], offset=offset, end=end, headers=shortened[1]))
             else:
                 lines.append(Line(data, offset, end))
             offset = end
@@ -121,7 +123,7 @@ def read_lines(path: Path | None, start: int = 0) -> Iterator[Line]:
         start: Offset in the uncompressed file to begin at.
 
     Raises:
-        LogsluiceError: The file cannot be opened or read, or its compression is damaged.
+        FileError: The file cannot be opened or read, or its compression is damaged.
     """
     return split_lines(read_blocks(path, start), start)
 
@@ -137,17 +139,22 @@ def read_blocks(path: Path | None, start: int = 0) -> Iterator[bytes]:
 def open_bytes(path: Path | None) -> BinaryIO:
     """Open a file (``None``: standard input) for its bytes, uncompressing what begins like gzip or zstd."""
     if path is None:
-        return _uncompressed(cast("io.BufferedReader", sys.stdin.buffer))
-    return _uncompressed(path.open("rb"))
+        return uncompressed(cast("io.BufferedReader", sys.stdin.buffer))
+    return uncompressed(path.open("rb"))
 
 
 def is_compressed(stream: io.BufferedReader) -> bool:
     """Whether the stream, which stays where it is, begins like gzip or zstd."""
-    magic = stream.peek(4)[:4]
-    return magic.startswith(_GZIP_MAGIC) or magic == _ZSTD_MAGIC
+    return begins_compressed(stream.peek(len(_ZSTD_MAGIC)))
 
 
-def _uncompressed(stream: io.BufferedReader) -> BinaryIO:
+def begins_compressed(block: bytes) -> bool:
+    """Whether these first bytes are those of gzip or zstd."""
+    return block.startswith((_GZIP_MAGIC, _ZSTD_MAGIC))
+
+
+def uncompressed(stream: io.BufferedReader) -> BinaryIO:
+    """The content of a stream that begins like gzip or zstd; any other stream as it is."""
     magic = stream.peek(4)[:4]
     if magic.startswith(_GZIP_MAGIC):
         return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
@@ -170,9 +177,9 @@ class _Zstd(io.RawIOBase):
     def readinto(self, buffer: Buffer) -> int:
         target = memoryview(buffer).cast("B")
         while not self._pending:
-            block = (
-                self._frame.unused_data if self._frame and self._frame.eof else b""
-            ) or self._stream.read(_COMPRESSED_BLOCK_BYTES)
+            block = (self._frame.unused_data if self._frame and self._frame.eof else b"") or self._stream.read(
+                _COMPRESSED_BLOCK_BYTES
+            )
             if not block:
                 if self._frame and not self._frame.eof:
                     raise EOFError("the file ends before its compressed data does")
@@ -211,17 +218,15 @@ class reading:  # noqa: N801 - reads as a statement
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         match error:
             case FileNotFoundError():
-                raise LogsluiceError("there is no such file", where=self._where) from None
+                raise FileError("there is no such file", where=self._where) from None
             case IsADirectoryError():
-                raise LogsluiceError(
+                raise FileError(
                     "is a folder", where=self._where, hint=f"name its files, as in '{self._where}/*.log'"
                 ) from None
             case gzip.BadGzipFile() | EOFError() | zlib.error() | zstandard.ZstdError():
-                raise LogsluiceError(
-                    "its compressed data is damaged", where=self._where, why=str(error)
-                ) from None
+                raise FileError("its compressed data is damaged", where=self._where, why=str(error)) from None
             case OSError():
-                raise LogsluiceError("cannot be read", where=self._where, why=error.strerror) from None
+                raise FileError("cannot be read", where=self._where, why=error.strerror) from None
 
 
 def expand(patterns: Iterable[str]) -> list[str]:

@@ -44,9 +44,7 @@ class GrowingValue:
         if not piece:
             return
         # One byte more than fits: it may be the carriage return that is dropped at the end.
-        self._kept += (
-            piece[: MAX_VALUE_BYTES + 1 - len(self._kept)] if len(self._kept) <= MAX_VALUE_BYTES else b""
-        )
+        self._kept += piece[: MAX_VALUE_BYTES + 1 - len(self._kept)] if len(self._kept) <= MAX_VALUE_BYTES else b""
         self._length += len(piece)
         self._digest.update(self._last)
         self._digest.update(memoryview(piece)[:-1])

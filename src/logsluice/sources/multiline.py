@@ -146,9 +146,7 @@ class Joiner:
         max_bytes: The most bytes of an event; a single longer line stays as it is.
     """
 
-    def __init__(
-        self, *, enabled: bool = True, max_lines: int = MAX_LINES, max_bytes: int = MAX_VALUE_BYTES
-    ) -> None:
+    def __init__(self, *, enabled: bool = True, max_lines: int = MAX_LINES, max_bytes: int = MAX_VALUE_BYTES) -> None:
         self._enabled = enabled
         self._max_lines = max_lines
         self._max_bytes = max_bytes
