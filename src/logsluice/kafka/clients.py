@@ -44,9 +44,20 @@ def wait_for_broker(settings: Settings, *, job: str, stop: Event | None = None) 
     admin(settings, job=job, stop=stop).close()
 
 
-def admin(settings: Settings, *, job: str, stop: Event | None = None) -> KafkaAdminClient:
-    """A client for topics and offsets; waits for the broker like :func:`wait_for_broker`."""
-    return _made(KafkaAdminClient, settings, job, stop, request_timeout_ms=15_000)
+def admin(settings: Settings, *, job: str, stop: Event | None = None, wait: bool = True) -> KafkaAdminClient:
+    """A client for topics and offsets; waits for the broker like :func:`wait_for_broker`.
+
+    Args:
+        settings: Where the broker is.
+        job: The job that waits, as the metrics name it.
+        stop: Ends the wait.
+        wait: False for a command that a person waits for: a broker that does not answer is an error then.
+
+    Raises:
+        LogsluiceError: The broker refuses the credentials, or does not answer and ``wait`` is False.
+        Stopped: ``stop`` was set.
+    """
+    return _made(KafkaAdminClient, settings, job, stop, wait, request_timeout_ms=15_000)
 
 
 def producer(
@@ -80,6 +91,7 @@ def producer(
         settings,
         job,
         stop,
+        True,
         acks="all",
         enable_idempotence=True,
         compression_type=compression,
@@ -92,7 +104,13 @@ def producer(
 
 
 def consumer(
-    settings: Settings, *, job: str, stop: Event | None = None, max_records: int = 10_000, **options: Any
+    settings: Settings,
+    *,
+    job: str,
+    stop: Event | None = None,
+    wait: bool = True,
+    max_records: int = 10_000,
+    **options: Any,
 ) -> KafkaConsumer:
     """A consumer with no group, to be given partitions and offsets by hand; it commits nothing by itself.
 
@@ -102,11 +120,12 @@ def consumer(
         settings: Where the broker is.
         job: The job that waits, as the metrics name it.
         stop: Ends the wait for the broker.
+        wait: False for a command that a person waits for: a broker that does not answer is an error then.
         max_records: The most records of one poll.
         options: Further options of ``kafka.KafkaConsumer``.
 
     Raises:
-        LogsluiceError: The broker refuses the credentials.
+        LogsluiceError: The broker refuses the credentials, or does not answer and ``wait`` is False.
         Stopped: ``stop`` was set.
     """
     return _made(
@@ -114,6 +133,7 @@ def consumer(
         settings,
         job,
         stop,
+        wait,
         **{
             "group_id": None,
             "enable_auto_commit": False,
@@ -127,7 +147,9 @@ def consumer(
     )
 
 
-def _made(client: Callable[..., C], settings: Settings, job: str, stop: Event | None, /, **options: Any) -> C:
+def _made(
+    client: Callable[..., C], settings: Settings, job: str, stop: Event | None, wait: bool, /, **options: Any
+) -> C:
     everything = client_options(settings) | {"bootstrap_timeout_ms": _BOOTSTRAP_MS} | options
     where = settings.kafka.bootstrap_servers
     cause = ""
@@ -153,7 +175,7 @@ def _made(client: Callable[..., C], settings: Settings, job: str, stop: Event | 
     try:
         return wait_out(
             make,
-            is_away,
+            lambda error: wait and is_away(error),
             part="kafka",
             where=where,
             job=job,
@@ -166,6 +188,13 @@ def _made(client: Callable[..., C], settings: Settings, job: str, stop: Event | 
             where=where,
             why=str(error),
             hint="check kafka.username, kafka.password and kafka.sasl_mechanism",
+        ) from None
+    except kafka_errors.KafkaError as error:
+        raise LogsluiceError(
+            "Kafka does not answer",
+            where=where,
+            why=cause or str(error),
+            hint="`logsluice status` says how the local one is",
         ) from None
 
 

@@ -28,6 +28,9 @@ from logsluice.waiting import Stopped, wait_out
 Headers = Sequence[tuple[str, bytes | None]]
 Record = tuple[bytes, bytes | None, list[tuple[str, bytes]]]
 
+REPLAYED = "logsluice-replayed"
+"""Header of the record that marks a letter as done with; its value is the time."""
+
 _OURS = "logsluice-"
 _AT_THE_WAY_IN = ("logsluice-original-length", "logsluice-original-sha256")
 _REFUSALS = (
@@ -70,12 +73,20 @@ def to_record(letter: DeadLetter, now: datetime) -> Record:
         ("logsluice-event-id", str(letter.event_id).encode()),
         ("logsluice-reason", letter.reason.encode()),
         ("logsluice-detail", letter.detail.encode("utf-8", "replace")),
-        ("logsluice-time", now.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()),
+        ("logsluice-time", _iso(now)),
     ]
     if letter.key is not None:
         headers.append(("logsluice-key", letter.key))
     headers += [(name, content or b"") for name, content in letter.headers if _is_original(name)]
-    return f"{letter.consumer}/{letter.event_id}".encode(), letter.value, headers
+    return _key(letter), letter.value, headers
+
+
+def _key(letter: DeadLetter) -> bytes:
+    return f"{letter.consumer}/{letter.event_id}".encode()
+
+
+def _iso(moment: datetime) -> bytes:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
 
 
 def from_record(value: bytes | None, headers: Headers) -> DeadLetter:
@@ -129,13 +140,30 @@ class DeadLetterWriter:
             LogsluiceError: The broker refuses the credentials.
             Stopped: The process is to stop while the broker is away.
         """
-        records = [(letter.reason, to_record(letter, datetime.now(UTC))) for letter in letters]
+        waiting = list(letters)
+        now = datetime.now(UTC)
+        self._write([to_record(letter, now) for letter in waiting])
+        for letter in waiting:
+            metrics.DEAD_LETTERS.labels(self._job, letter.reason).inc()
+        return len(waiting)
+
+    def mark_replayed(self, letters: Iterable[DeadLetter]) -> None:
+        """Mark letters as done with; raises like :meth:`write`."""
+        done = [(REPLAYED, _iso(datetime.now(UTC)))]
+        self._write([(_key(letter), None, done) for letter in letters])
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._producer is not None:
+            self._producer.close(timeout=5)
+
+    def _write(self, records: Sequence[Record]) -> None:
         if not records:
-            return 0
+            return
         where = f"{self._settings.kafka.bootstrap_servers}, topic {self._settings.kafka.dead_letter_topic}"
         try:
             wait_out(
-                lambda: self._send([record for _, record in records]),
+                lambda: self._send(records),
                 _may_be_sent_again,
                 part="kafka",
                 where=where,
@@ -144,14 +172,6 @@ class DeadLetterWriter:
             )
         except kafka_errors.KafkaError as error:
             raise LogsluiceError("the broker refuses dead letters", where=where, why=str(error)) from None
-        for reason, _ in records:
-            metrics.DEAD_LETTERS.labels(self._job, reason).inc()
-        return len(records)
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._producer is not None:
-            self._producer.close(timeout=5)
 
     def _send(self, records: Sequence[Record]) -> None:
         topic = self._settings.kafka.dead_letter_topic
@@ -160,8 +180,7 @@ class DeadLetterWriter:
             self._producer = producer(self._settings, job=self._job, stop=self._stop, linger_ms=5)
         try:
             futures = [
-                self._producer.send(topic, value=value, key=key, headers=headers)
-                for key, value, headers in records
+                self._producer.send(topic, value=value, key=key, headers=headers) for key, value, headers in records
             ]
             for future in futures:
                 self._wait_for(future)
@@ -194,6 +213,4 @@ def _may_be_sent_again(error: BaseException) -> bool:
     refused = kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError
     if isinstance(error, refused | kafka_errors.InvalidTopicError):
         return False
-    return isinstance(error, kafka_errors.KafkaError) and not isinstance(
-        error, kafka_errors.AuthorizationError
-    )
+    return isinstance(error, kafka_errors.KafkaError) and not isinstance(error, kafka_errors.AuthorizationError)

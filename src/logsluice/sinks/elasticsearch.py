@@ -104,10 +104,7 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
             raise LogsluiceError("no such file", where=str(settings.ca_certs), why="elasticsearch.ca_certs")
         options["ca_certs"] = str(settings.ca_certs)
     return Elasticsearch(
-        [
-            host if urlsplit(host).port else f"{host}:{443 if host.startswith('https') else 80}"
-            for host in hosts
-        ],
+        [host if urlsplit(host).port else f"{host}:{443 if host.startswith('https') else 80}" for host in hosts],
         request_timeout=_REQUEST_SECONDS,
         max_retries=0,
         connections_per_node=1,
@@ -123,9 +120,7 @@ def is_away(error: BaseException) -> bool:
         return not any(_is_certificate_error(cause) for cause in error.errors)
     if isinstance(error, TransportConnectionError | ConnectionTimeout | ServerBusy):
         return True
-    return isinstance(error, ApiError) and _is_passing(
-        error.meta.status, _error_of(error.body).get("type", "")
-    )
+    return isinstance(error, ApiError) and _is_passing(error.meta.status, _error_of(error.body).get("type", ""))
 
 
 def explain(error: BaseException) -> str:
@@ -145,9 +140,7 @@ def refusal(error: ApiError | TlsError, where: str) -> LogsluiceError:
             why=str(error.errors[0]) if error.errors else None,
             hint="name the authority's PEM file in elasticsearch.ca_certs",
         )
-    hint = (
-        "check elasticsearch.username and elasticsearch.password" if error.meta.status in (401, 403) else None
-    )
+    hint = "check elasticsearch.username and elasticsearch.password" if error.meta.status in (401, 403) else None
     return LogsluiceError("Elasticsearch refuses", where=where, why=explain(error), hint=hint)
 
 
@@ -275,9 +268,7 @@ class BulkWriter:
                     again.append(entry)
                     busy = _words(error)
                 elif status in (401, 403):
-                    raise LogsluiceError(
-                        "Elasticsearch refuses the write", where=entry.action.index, why=_words(error)
-                    )
+                    raise LogsluiceError("Elasticsearch refuses the write", where=entry.action.index, why=_words(error))
                 else:
                     rejected.append(Rejected(entry.position, entry.action, _words(error)))
             if again:

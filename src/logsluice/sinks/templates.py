@@ -87,9 +87,7 @@ def results_properties(fields: Mapping[str, FieldType], abilities: Abilities) ->
         own. abilities: Of the server.
     """
     named = {
-        name: field_mapping(name, kind, abilities)
-        for name, kind in fields.items()
-        if not name.startswith("labels.")
+        name: field_mapping(name, kind, abilities) for name, kind in fields.items() if not name.startswith("labels.")
     }
     return named | _COMMON | _RESULTS
 
@@ -141,8 +139,6 @@ def new_and_changed(current: Mapping[str, Any], wanted: Properties) -> tuple[Pro
     """What an existing index lacks: the fields to add, and those that it has with another type."""
     new = {name: mapping for name, mapping in wanted.items() if name not in current}
     changed = [
-        name
-        for name, mapping in wanted.items()
-        if name in current and current[name].get("type") != mapping["type"]
+        name for name, mapping in wanted.items() if name in current and current[name].get("type") != mapping["type"]
     ]
     return new, changed

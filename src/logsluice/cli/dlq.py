@@ -1,0 +1,132 @@
+"""``logsluice dlq list|replay``: what could not be read or written, and another try."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from logsluice.cli.printing import printable
+from logsluice.extract import load_registry
+from logsluice.logging import configure_logging
+from logsluice.replay import StoredLetter, read_letters
+from logsluice.replay import replay as try_again
+from logsluice.settings import config_dir, load_settings
+from logsluice.sinks.dead_letters import DeadLetter
+
+app = typer.Typer(help="Dead letters: what could not be read or written.", no_args_is_help=True)
+
+_FIRST_BYTES = 80
+
+Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
+Consumer = Annotated[str | None, typer.Option(help="Only those of this consumer: regex or index.")]
+Config = Annotated[Path | None, typer.Option(help="Folder of the environment.")]
+
+
+@app.command("list")
+def list_letters(
+    reason: Reason = None,
+    consumer: Consumer = None,
+    limit: Annotated[int, typer.Option(min=1, help="The most letters, newest first.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the whole event.")] = False,
+    config: Config = None,
+) -> None:
+    """Show the dead letters, newest first; those that were replayed are gone."""
+    configure_logging()
+    letters = read_letters(
+        load_settings(config),
+        _filter(reason, consumer, None),
+        longest=None if as_json else _FIRST_BYTES,
+    )
+    shown = letters[: -limit - 1 : -1]
+    if as_json:
+        for entry in shown:
+            sys.stdout.buffer.write(orjson.dumps(_as_json(entry)) + b"\n")
+        return
+    console = Console(highlight=False)
+    if shown:
+        console.print(_table(shown))
+    counts = Counter(entry.letter.reason for entry in letters)
+    summary = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    console.print(f"{len(letters)} dead letters" + (f": {summary}" if summary else ""), markup=False)
+
+
+@app.command("replay")
+def replay(
+    reason: Reason = None,
+    consumer: Consumer = None,
+    event_id: Annotated[str | None, typer.Option("--id", help="Only this event.")] = None,
+    config: Config = None,
+) -> None:
+    """Try dead letters again, under their events' own ids, with the registry as it is now.
+
+    What fails again stays where it is, and is told.
+    """
+    configure_logging()
+    directory = config or config_dir()
+    settings = load_settings(directory)
+    letters = [entry.letter for entry in read_letters(settings, _filter(reason, consumer, event_id))]
+    console = Console(highlight=False, soft_wrap=True)
+    if not letters:
+        console.print("No dead letters to replay.")
+        return
+    outcome = try_again(settings, load_registry(directory), letters)
+    for failure in outcome.failed:
+        letter = failure.letter
+        console.print(f"{letter.consumer}/{letter.event_id}: {printable(failure.reason)}", markup=False)
+    console.print(f"{len(outcome.replayed)} replayed, {len(outcome.failed)} failed again and stay")
+
+
+def _filter(reason: str | None, consumer: str | None, event_id: str | None) -> Callable[[DeadLetter], bool]:
+    def wanted(letter: DeadLetter) -> bool:
+        return (
+            (reason is None or letter.reason == reason)
+            and (consumer is None or letter.consumer == consumer)
+            and (event_id is None or str(letter.event_id) == event_id)
+        )
+
+    return wanted
+
+
+def _table(entries: list[StoredLetter]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("time (UTC)", no_wrap=True)
+    table.add_column("consumer", no_wrap=True)
+    table.add_column("event", overflow="fold")
+    table.add_column("reason", no_wrap=True)
+    table.add_column("detail", overflow="fold", ratio=2)
+    table.add_column("bytes", justify="right", no_wrap=True)
+    table.add_column("begins", overflow="fold", ratio=1)
+    for entry in entries:
+        letter = entry.letter
+        table.add_row(
+            entry.time.replace("T", " ").rstrip("Z"),
+            letter.consumer,
+            str(letter.event_id),
+            letter.reason,
+            Text(printable(letter.detail)),
+            str(entry.size),
+            Text(printable((letter.value or b"").decode("utf-8", "replace"))),
+        )
+    return table
+
+
+def _as_json(entry: StoredLetter) -> dict[str, object]:
+    letter = entry.letter
+    return {
+        "time": entry.time,
+        "consumer": letter.consumer,
+        "event_id": str(letter.event_id),
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "bytes": entry.size,
+        "value": None if letter.value is None else letter.value.decode("utf-8", "replace"),
+    }

@@ -1,0 +1,86 @@
+"""``logsluice search``: events from the results index, as a table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from logsluice.cli.printing import LEVEL_STYLES, highlighted, printable
+from logsluice.searching import MARK_BEGIN, MARK_END, Found, Search, facts
+from logsluice.searching import search as find
+from logsluice.settings import load_settings
+
+_FACTS_SHOWN = 12
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="Words, or Lucene's syntax: 'payment AND user.id:48213'.")],
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only what happened in that time until now, by the event's own clock: 15m, 6h, 2d."),
+    ] = None,
+    level: Annotated[str | None, typer.Option(help="Only that level and worse: warn, error, ...")] = None,
+    size: Annotated[int, typer.Option(min=1, max=10_000, help="The most events.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
+) -> None:
+    """Find events in the results index, newest first.
+
+    --since goes by the event's own timestamp: old logs that were shipped today are old. Leave it out for those.
+    """
+    found = find(load_settings(config), Search(query, since, level and level.lower(), size))
+    if as_json:
+        for hit in found.hits:
+            sys.stdout.buffer.write(orjson.dumps(hit.document) + b"\n")
+        return
+    console = Console(highlight=False)
+    if found.hits:
+        console.print(_table(found))
+    console.print(_summary(found, since), markup=False)
+
+
+def _table(found: Found) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("time (UTC)", no_wrap=True)
+    table.add_column("level", no_wrap=True)
+    table.add_column("service", overflow="fold")
+    table.add_column("message", overflow="fold", ratio=3)
+    table.add_column("facts", overflow="fold", ratio=2)
+    for hit in found.hits:
+        document = hit.document
+        level = str(document.get("log", {}).get("level", ""))
+        table.add_row(
+            printable(str(document.get("@timestamp", "")))[:23].replace("T", " ").rstrip("Z"),
+            Text(printable(level), style=LEVEL_STYLES.get(level, "")),
+            Text(printable(str(document.get("service", {}).get("name", "")))),
+            highlighted(hit.message, MARK_BEGIN, MARK_END),
+            _facts(document),
+        )
+    return table
+
+
+def _facts(document: dict[str, object]) -> Text:
+    shown = Text()
+    for number, (name, value) in enumerate(facts(document).items()):
+        if number == _FACTS_SHOWN:
+            shown.append("…", style="dim")
+            break
+        shown.append(f"{printable(name)}=", style="dim")
+        shown.append(f"{printable(str(value))[:80]} ")
+    return shown
+
+
+def _summary(found: Found, since: str | None) -> str:
+    if found.hits:
+        more = found.total - len(found.hits)
+        return f"{len(found.hits)} events" + (f", {more} more and older" if more > 0 else "")
+    if found.older:
+        return f"Nothing in the last {since}; {found.older} older events match: leave --since out to see them."
+    return "Nothing found."
