@@ -25,10 +25,8 @@ class ColumnMatcher:
     def matches(self, regex: Regex, texts: pl.Series, ids: pl.Series, *, whole: bool = False) -> pl.Series:
         """Which texts match (``fullmatch`` where ``whole``, else ``search``)."""
         rust = regex.rust_whole if whole else regex.rust
-        if rust is None:
-            found = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
-        else:
-            found = texts.str.contains(rust)
+        none = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
+        found = none if rust is None else texts.str.contains(rust)
         slow = self._slow_rows(regex, texts)
         if slow is None:
             return found

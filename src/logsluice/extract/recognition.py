@@ -30,6 +30,17 @@ CUT_LINE: Final = "cut"
 WRAPS: Final = "wraps"
 DATASET: Final = "event.dataset"
 
+_NO_HEADERS: Final = pl.DataFrame(
+    schema={
+        ROW: pl.UInt32,
+        REFERENCE: pl.Int64,
+        "@timestamp": pl.Int64,
+        "message": pl.String,
+        DATASET: pl.String,
+    }
+)
+"""The columns that every table of headers has."""
+
 _LOGFMT_BEGINNING: Final = r"\A[A-Za-z_@][0-9A-Za-z_.@/-]*="
 
 
@@ -80,7 +91,7 @@ class Recognizer:
         choice = first.replace_strict(dispatch.by_character, default=dispatch.beyond_ascii, return_dtype=pl.UInt32)
         for number in choice.unique().to_list():
             found += self._by_formats(lines.filter(choice == number), dispatch.choices[number], matcher)
-        return pl.concat(found, how="diagonal").sort(ROW)
+        return pl.concat([_NO_HEADERS, *found], how="diagonal").sort(ROW)
 
     def _by_formats(self, lines: pl.DataFrame, formats: Iterable[Format], matcher: ColumnMatcher) -> list[pl.DataFrame]:
         found = []

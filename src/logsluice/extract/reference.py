@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from logsluice.extract import reading
 from logsluice.extract.bounded import BoundedSearch
+from logsluice.extract.facts import find_facts
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema
-from logsluice.extract.values import Value, read_value
-from logsluice.fields import FieldType
+from logsluice.extract.values import read_value
 from logsluice.formats import (
     Format,
     KeyedEvent,
@@ -22,7 +22,6 @@ from logsluice.formats import (
     read_logfmt,
     split_priority,
 )
-from logsluice.formats.defaults import KEYED_TIMESTAMPS
 from logsluice.regex import RegexTimeoutError
 
 _Texts = dict[str, str]
@@ -88,7 +87,9 @@ class ReferenceExtractor:
             if row["@timestamp"] is not None:
                 tag = reading.timestamp_tag(row["@timestamp"], reference_ms)
                 row[TAGS] += [tag] if tag else []
-            row[FOUND] = self._put_facts(row["message"], reference_ms, row, search)
+            patterns = self._registry.patterns.patterns
+            row[FOUND], facts = find_facts(patterns, row["message"], reference_ms, self._zone, search)
+            row |= {field: value for field, value in facts.items() if row.get(field) is None}
         except RegexTimeoutError:
             raise _RejectedError(reading.REGEX_TIMEOUT) from None
         if row["@timestamp"] is None:
@@ -166,36 +167,9 @@ class ReferenceExtractor:
         """Give the header's texts their types; what does not fit becomes a label. Whether anything did not."""
         wrong = False
         for field, text in texts.items():
-            kind = self._fields[field]
-            value = self._value(text, kind, 0)
+            value = read_value(text, self._fields[field])
             if value is None:
                 labels[field] = text
                 wrong = True
             row[field] = value
         return wrong
-
-    def _put_facts(self, message: str, reference_ms: int, row: dict[str, Any], search: BoundedSearch) -> list[str]:
-        found = []
-        facts: dict[str, Value] = {}
-        for pattern in self._registry.patterns.patterns:
-            match = search(pattern.compiled.python, message)
-            if match is None:
-                continue
-            groups = match.groupdict()
-            if groups and all(text is None for text in groups.values()):
-                continue
-            found.append(pattern.name)
-            for group, fact in pattern.fields.items():
-                text = groups[group]
-                value = None if text is None else self._value(text, fact.type, reference_ms)
-                if value is not None:
-                    facts.setdefault(fact.field, value)
-        for field, value in facts.items():
-            if row.get(field) is None:
-                row[field] = value
-        return found
-
-    def _value(self, text: str, kind: FieldType, reference_ms: int) -> Value | None:
-        if kind == "date":
-            return parse_timestamp(text, KEYED_TIMESTAMPS, reference_ms, self._zone)
-        return read_value(text, kind)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from logsluice.errors import LogsluiceError
+from logsluice.extract.facts import check_pattern
 from logsluice.fields import FIELDS, FieldType
 from logsluice.formats import Format, load_formats
 from logsluice.patterns import PatternRegistry, load_patterns
@@ -46,4 +48,11 @@ def load_registry(directory: Path | None = None) -> Registry:
     Raises:
         LogsluiceError: A file or an entry is wrong: which one, why, and what to do.
     """
-    return Registry(load_formats(directory), load_patterns(directory))
+    registry = Registry(load_formats(directory), load_patterns(directory))
+    file = directory / "patterns.yaml" if directory else "shipped patterns"
+    for pattern in registry.patterns.patterns:
+        for problem in check_pattern(pattern):
+            raise LogsluiceError(
+                problem, where=f"{file}, pattern {pattern.name!r}", hint="correct the regex or the example"
+            )
+    return registry

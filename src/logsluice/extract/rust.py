@@ -66,8 +66,7 @@ class RustExtractor:
         columns: _Columns = {name: header[name] for name in header.columns if name not in (ROW, REFERENCE)}
         tags: dict[int, list[str]] = {}
         self._give_types(columns, lines[ROW], tags)
-        instants = columns.setdefault("@timestamp", pl.repeat(None, len(lines), dtype=pl.Int64, eager=True))
-        _tag_instants(instants, lines, tags)
+        _tag_instants(columns["@timestamp"], lines, tags)
         self._put_facts(columns, lines, matcher)
         instants = columns["@timestamp"]
         columns["@timestamp"] = instants.zip_with(instants.is_not_null(), lines[REFERENCE] * 1000)

@@ -1,0 +1,179 @@
+"""The fast engine answers as the reference does, whatever the lines are."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logsluice.extract import INPUT_SCHEMA, Registry, documents, load_registry, make_extractor
+from logsluice.formats import load_formats
+from logsluice.patterns import PatternRegistry
+from logsluice.patterns.model import Pattern
+
+SEEN_MS = 1_795_000_000_000
+EXAMPLES = [example.line for entry in load_formats() for example in entry.examples]
+REGISTRY = load_registry()
+
+
+def batch(values: list[bytes | None], *, seen_ms: int = SEEN_MS, cut: frozenset[int] = frozenset()) -> pa.RecordBatch:
+    rows = range(len(values))
+    return pa.record_batch(
+        [
+            pa.array(values, pa.binary()),
+            pa.array([seen_ms] * len(values), pa.int64()),
+            pa.array([5_000_000 if row in cut else None for row in rows], pa.int64()),
+            pa.array(["0" * 64 if row in cut else None for row in rows], pa.string()),
+        ],
+        schema=INPUT_SCHEMA,
+    )
+
+
+def answers(engine: Any, values: list[bytes | None], registry: Registry = REGISTRY, zone: str = "UTC", **how: Any) -> list:
+    return make_extractor(registry, engine, zone).extract(batch(values, **how)).to_pylist()
+
+
+def assert_alike(values: list[bytes | None], registry: Registry = REGISTRY, **how: Any) -> None:
+    fast, plain = answers("rust", values, registry, **how), answers("re", values, registry, **how)
+    for value, one, other in zip(values, fast, plain, strict=True):
+        assert one == other, {"line": value} | {key: (one[key], other[key]) for key in one if one[key] != other[key]}
+
+
+def mutations(line: str) -> Iterator[str]:
+    """The line with a piece cut out, doubled or replaced."""
+    generator = random.Random(line)
+    for _ in range(3):
+        start = generator.randrange(len(line) + 1)
+        end = min(len(line), start + generator.randrange(8))
+        yield line[:start] + line[end:]
+        yield line[:end] + line[start:]
+        yield line[:start] + generator.choice(["é", "\x00", "\n", " ", "9", "中", "]", "Z", "\u2028"]) + line[end:]
+
+
+LINES = st.one_of(
+    st.binary(max_size=60),
+    st.text(max_size=60).map(str.encode),
+    st.sampled_from(EXAMPLES).map(str.encode),
+    st.sampled_from(EXAMPLES).flatmap(lambda line: st.sampled_from(list(mutations(line)))).map(str.encode),
+    st.tuples(st.sampled_from(EXAMPLES), st.text(max_size=20)).map("".join).map(str.encode),
+    st.dictionaries(
+        st.sampled_from(["@timestamp", "level", "message", "source.ip", "http.response.status_code", "x", "log"]),
+        st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), st.just("10.0.0.1")),
+    ).map(lambda event: repr(event).replace("'", '"').replace("None", "null").replace("True", "true").encode()),
+    st.none(),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=12), st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"]))
+def test_engines_agree_on_anything(values: list[bytes | None], zone: str) -> None:
+    assert_alike(values, zone=zone)
+
+
+def test_engines_agree_on_every_example_and_its_mutations() -> None:
+    lines = [line.encode() for example in EXAMPLES for line in (example, *mutations(example))]
+    assert_alike(lines)
+
+
+def test_engines_agree_on_hostile_lines() -> None:
+    assert_alike(
+        [
+            b"",
+            None,
+            b"\x00" * 500,
+            b"\xff\xfe\xfd",
+            "ünïcode ٣٤ ſK".encode(),
+            b"x" * 1_000_000,
+            b'{"a":' * 5_000,
+            b'{"message":"' + b"\\u0000" * 10 + b'"}',
+            b'{"a":1,"a":2}',
+            b'{"@timestamp":"not a time","level":7,"source.ip":"nobody","http.response.status_code":"abc"}',
+            b'{"message":"x","log":{"level":{"deep":true}}}',
+            b"\r\n",
+            b"ERROR something\r\n",
+            b"\xef\xbb\xbf2026-01-01T00:00:00Z INFO marked",
+        ],
+        cut=frozenset({5}),
+    )
+
+
+def test_engines_agree_on_an_empty_batch() -> None:
+    assert answers("rust", []) == answers("re", []) == []
+
+
+def test_what_only_re_can_run_is_run_by_re() -> None:
+    def pattern(name: str, regex: str) -> Pattern:
+        return Pattern.model_validate(
+            {
+                "name": name,
+                "description": name,
+                "regex": regex,
+                "fields": {"x": f"labels.{name}"},
+                "examples": [{"message": "any"}],
+                "counterexamples": ["none"],
+            }
+        )
+
+    patterns = (
+        pattern("ahead", r"(?P<x>\w+)(?=!)"),
+        pattern("back", r"(?P<x>(\w)\2)"),
+        pattern("unicode_edge", r"\b(?P<x>\w+)\b"),
+        pattern("end", r"(?P<x>\w+)$"),
+    )
+    registry = Registry(REGISTRY.formats, PatternRegistry(1, patterns))
+    assert_alike([b"hello world!", "grüße, Füße!".encode(), b"aab", "ſ ß".encode(), b"end\n", b"- -"], registry)
+    first = answers("rust", ["Füße!".encode()], registry)[0]
+    assert first["labels.ahead"] == "Füße"
+    assert first["labels.unicode_edge"] == "Füße"
+
+
+def test_a_pattern_that_blows_up_sends_its_line_away_and_no_other() -> None:
+    evil = Pattern.model_validate(
+        {
+            "name": "evil",
+            "description": "blows up",
+            "regex": r"(?P<x>x)(?=y)(y+)+$",
+            "fields": {"x": "labels.evil"},
+            "examples": [{"message": "xy"}],
+            "counterexamples": ["z"],
+        }
+    )
+    registry = Registry(REGISTRY.formats, PatternRegistry(1, (evil,)))
+    rows = answers("rust", [b"x" + b"y" * 64 + b"!", b"xy"], registry)
+    assert rows[0]["reason"] == "regex_timeout"
+    assert rows[1]["reason"] is None
+    assert rows[1]["labels.evil"] == "x"
+
+
+def test_documents_leave_out_what_is_not_there() -> None:
+    extracted = make_extractor(REGISTRY).extract(batch([b'{"@timestamp":"2026-01-02T03:04:05Z","message":"hi"}', b""]))
+    first, second = documents(extracted, {"kafka.partition": [3, 3]})
+    assert first == (
+        b'{"event":{"original":"{\\"@timestamp\\":\\"2026-01-02T03:04:05Z\\",\\"message\\":\\"hi\\"}",'
+        b'"dataset":"json"},"@timestamp":"2026-01-02T03:04:05.000Z","message":"hi","kafka":{"partition":3}}'
+    )
+    assert second is None
+
+
+@pytest.mark.slow
+def test_engines_agree_on_a_hundred_thousand_mixed_lines() -> None:
+    truth = Path(__file__).parents[4] / "shared" / "data" / "loghub"
+    real = [line for path in sorted(truth.glob("*_2k.log")) for line in path.read_bytes().splitlines()]
+    for path in (Path("/var/log/dpkg.log"), Path("/var/log/dpkg.log.1.gz")):
+        if path.exists():
+            opened = gzip.open if path.suffix == ".gz" else open
+            with opened(path, "rb") as file:
+                real += file.read().splitlines()[:20_000]
+    generated = [line.encode() for example in EXAMPLES for line in (example, *mutations(example))]
+    generator = random.Random(7)
+    pool = real + generated
+    mixed = [generator.choice(pool) for _ in range(100_000)]
+    for start in range(0, len(mixed), 10_000):
+        assert_alike(mixed[start : start + 10_000])
