@@ -85,8 +85,8 @@ class Runner:
     environment: Mapping[str, str]
     jobs: list[Job] = field(default_factory=list)
 
-    def start(self, *command: str | Path, **more: str) -> Job:
-        """Start a command; ``more`` are further environment variables."""
+    def start(self, *command: str | Path, env: Mapping[str, str] | None = None) -> Job:
+        """Start a command, with further environment variables."""
         output = self.folder / f"output-{len(self.jobs)}.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(
@@ -94,19 +94,23 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**self.environment, **more},
+                env={**self.environment, **(env or {})},
                 cwd=ROOT,
                 start_new_session=True,
             )
         self.jobs.append(Job(process, output))
         return self.jobs[-1]
 
-    def job(self, name: str, *arguments: str | Path, **more: str) -> Job:
+    def job(self, name: str, *arguments: str | Path, env: Mapping[str, str] | None = None) -> Job:
         """Start ``jobs/<name>.py``."""
-        return self.start(sys.executable, ROOT / "jobs" / f"{name}.py", *arguments, **more)
+        return self.start(sys.executable, ROOT / "jobs" / f"{name}.py", *arguments, env=env)
 
     def run(
-        self, *command: str | Path, stdin: bytes = b"", seconds: float = 300, **more: str
+        self,
+        *command: str | Path,
+        stdin: bytes = b"",
+        seconds: float = 300,
+        env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; standard output and error come back apart."""
         with subprocess.Popen(
@@ -114,7 +118,7 @@ class Runner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**self.environment, **more},
+            env={**self.environment, **(env or {})},
             cwd=ROOT,
             start_new_session=True,
         ) as process:
@@ -128,10 +132,14 @@ class Runner:
         )
 
     def cli(
-        self, *arguments: str | Path, stdin: bytes = b"", seconds: float = 300, **more: str
+        self,
+        *arguments: str | Path,
+        stdin: bytes = b"",
+        seconds: float = 300,
+        env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run ``logsluice`` with arguments."""
-        return self.run(LOGSLUICE, *arguments, stdin=stdin, seconds=seconds, **more)
+        return self.run(LOGSLUICE, *arguments, stdin=stdin, seconds=seconds, env=env)
 
     def close(self) -> None:
         """Kill what still runs."""

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from logsluice.errors import LogsluiceError
+from logsluice.stack import jars
+from logsluice.stack.jars import Jar, cache_dir, jar_paths, locked
+
+
+def test_every_pinned_file_has_a_checksum_and_a_place_of_its_own() -> None:
+    assert set(locked()) == {"kafka", "elasticsearch", "spark-kafka"}
+    for name, pinned in locked().items():
+        assert pinned, name
+        assert len({jar.path for jar in pinned}) == len(pinned)
+        for jar in pinned:
+            assert re.fullmatch(r"[0-9a-f]{64}", jar.sha256), jar
+
+
+def test_the_same_file_has_the_same_checksum_in_every_set() -> None:
+    known: dict[Path, str] = {}
+    for pinned in locked().values():
+        for jar in pinned:
+            assert known.setdefault(jar.path, jar.sha256) == jar.sha256
+
+
+def test_the_servers_and_the_connector_are_the_designed_versions() -> None:
+    everything = {jar.coordinates for pinned in locked().values() for jar in pinned}
+    assert everything >= {
+        "org.apache.kafka:kafka_2.13:4.3.1",
+        "org.elasticsearch:elasticsearch:9.5.3",
+        "org.elasticsearch.plugin:transport-netty4:9.5.3",
+    }
+    assert {jar.coordinates for jar in locked()["spark-kafka"]} == {
+        "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0",
+        "org.apache.spark:spark-token-provider-kafka-0-10_2.13:4.0.0",
+        "org.apache.kafka:kafka-clients:3.9.2",
+        "org.apache.commons:commons-pool2:2.13.1",
+    }
+
+
+def test_files_that_are_there_are_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = b"not a jar, but the pinned bytes"
+    jar = Jar("org.example", "thing", "1.0", hashlib.sha256(content).hexdigest(), classifier="all", type="tar.gz")
+    monkeypatch.setattr(jars, "locked", lambda: {"mine": (jar,)})
+    # No Java: any attempt to fetch fails.
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    place = tmp_path / "jars" / "org.example" / "thing-1.0-all.tar.gz"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(content)
+    assert jar_paths("mine", cache=tmp_path) == [place]
+    place.write_bytes(b"damaged")
+    with pytest.raises(LogsluiceError, match="Java was not found"):
+        jar_paths("mine", cache=tmp_path)
+
+
+def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("LOGSLUICE_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / ".cache" / "logsluice"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_dir() == tmp_path / "xdg" / "logsluice"
+    monkeypatch.setenv("LOGSLUICE_CACHE", str(tmp_path / "own"))
+    assert cache_dir() == tmp_path / "own"
