@@ -100,22 +100,18 @@ def _table(entries: list[StoredLetter]) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("time (UTC)", no_wrap=True)
     table.add_column("consumer", no_wrap=True)
-    table.add_column("event", overflow="fold")
     table.add_column("reason", no_wrap=True)
-    table.add_column("detail", overflow="fold", ratio=2)
     table.add_column("bytes", justify="right", no_wrap=True)
-    table.add_column("begins", overflow="fold", ratio=1)
+    table.add_column("event, detail, first bytes", overflow="fold")
     for entry in entries:
         letter = entry.letter
-        table.add_row(
-            entry.time.replace("T", " ").rstrip("Z"),
-            letter.consumer,
-            str(letter.event_id),
-            letter.reason,
-            Text(printable(letter.detail)),
-            str(entry.size),
-            Text(printable((letter.value or b"").decode("utf-8", "replace"))),
-        )
+        lines = [Text(str(letter.event_id), style="bold")]
+        if letter.detail:
+            lines.append(Text(printable(letter.detail)))
+        if letter.value:
+            lines.append(Text(printable(letter.value.decode("utf-8", "replace")), style="dim"))
+        when = entry.time[:19].replace("T", " ")
+        table.add_row(when, letter.consumer, letter.reason, str(entry.size), Text("\n").join(lines))
     return table
 
 

@@ -205,7 +205,8 @@ def _last_words() -> Iterator[list[str]]:
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            words.append(record.getMessage())
+            if "Bootstrap failed" not in record.getMessage():
+                words.append(record.getMessage())
 
     logger = logging.getLogger("kafka.net.manager")
     listener = Listener(logging.ERROR)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import orjson
 from elastic_transport import ConnectionError as TransportConnectionError
-from elastic_transport import ConnectionTimeout, OrjsonSerializer, TlsError
+from elastic_transport import ConnectionTimeout, OrjsonSerializer, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.errors import LogsluiceError
@@ -128,7 +128,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, ApiError):
         detail = _error_of(error.body)
         return f"{error.meta.status} {_words(detail) if detail else error.message}"
-    return str(error)
+    return str(error.message) if isinstance(error, TransportError) else str(error)
 
 
 def refusal(error: ApiError | TlsError, where: str) -> LogsluiceError:
