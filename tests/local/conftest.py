@@ -106,9 +106,7 @@ def _forget(url: str) -> None:
     """Delete logsluice's indices and templates, each by its name: the server refuses wildcards."""
     with Elasticsearch(url, request_timeout=60) as client:
         ours = ("dev-", "prod-")
-        if indices := [
-            name for name in client.indices.get(index="*", features="aliases") if name.startswith(ours)
-        ]:
+        if indices := [name for name in client.indices.get(index="*", features="aliases") if name.startswith(ours)]:
             client.indices.delete(index=indices)
         for template in client.indices.get_index_template()["index_templates"]:
             if template["name"].startswith((*ours, "logsluice")):

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.filesize import decimal
-from rich.table import Table
+from rich.table import Column, Table
 
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings, load_settings
@@ -68,7 +68,9 @@ def up(
     console.print(_table(stack.status()))
     if not _leads_to(settings, stack):
         file = os.path.relpath(stack.environment_file)
-        console.print(f"the settings lead elsewhere; in every shell that is to use this stack: [bold]. {file}[/]")
+        console.print(
+            f"the settings lead elsewhere; in every shell that is to use this stack: [bold]. {file}[/]", soft_wrap=True
+        )
     if foreground:
         _stay(stack, console)
     else:
@@ -136,7 +138,7 @@ def _stay(stack: LocalStack, console: Console) -> None:
 
 
 def _table(parts: list[PartStatus]) -> Table:
-    table = Table("part", "state", "process", "port", "memory", "data")
+    table = Table("part", "state", "process", "port", "memory", Column("data", overflow="fold"))
     for part in parts:
         table.add_row(
             part.part,

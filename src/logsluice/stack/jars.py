@@ -49,7 +49,7 @@ _SETTINGS = """\
 """
 _PATTERN = "files/[organisation]/[artifact]-[revision](-[classifier]).[ext]"
 _FETCHED = re.compile(r"\[SUCCESSFUL \]")
-_FAULT = re.compile(r"(?:\[FAILED\s*\]|Server access error|UnknownHost|Exception|not found)")
+_FAULT = re.compile(r"^(?:(?:CLIENT |SERVER )?ERROR: |WARN: (?=Host ))(.+)")
 
 
 @dataclass(frozen=True, order=True)
@@ -183,11 +183,13 @@ def _move(jars: Iterable[Jar], source: Path, root: Path) -> Jar | None:
 
 def _refused(left: list[Jar], wanted: int, said: list[str]) -> LogsluiceError:
     """The one line for a network that gives nothing more."""
-    fault = next((line.strip() for line in said if _FAULT.search(line) and "WARN" not in line[:4]), "")
+    fault = next((found.group(1).strip() for line in said if (found := _FAULT.match(line))), "")
+    culprit = next((jar for jar in left if jar.path.name in fault), left[0])
+    others = f", nor {len(left) - 1} more of {wanted} jars" if len(left) > 1 else ""
     return LogsluiceError(
-        f"could not be fetched, nor {len(left) - 1} more of {wanted} jars" if len(left) > 1 else "could not be fetched",
-        where=left[0].coordinates,
-        why=fault[:300] or "Maven Central does not answer",
+        f"could not be fetched{others}",
+        where=culprit.coordinates,
+        why=fault[:300] or "the registry gives no reason",
         hint="check the network and its proxy (JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=... is heeded), "
         f"or let {SETTINGS_VARIABLE} name an Ivy settings file with your mirror; what was fetched is kept",
     )
@@ -225,6 +227,7 @@ def run_ivy(
         "-cp",
         _ivy_jar(),
         "org.apache.ivy.Main",
+        "-verbose",
         "-settings",
         os.environ.get(SETTINGS_VARIABLE) or settings,
         "-cache",

@@ -8,7 +8,7 @@ import pytest
 
 from logsluice.errors import LogsluiceError
 from logsluice.stack import jars
-from logsluice.stack.jars import Jar, cache_dir, jar_paths, locked
+from logsluice.stack.jars import Jar, _refused, cache_dir, jar_paths, locked
 
 
 def test_every_pinned_file_has_a_checksum_and_a_place_of_its_own() -> None:
@@ -67,3 +67,19 @@ def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, t
     assert cache_dir() == tmp_path / "xdg" / "logsluice"
     monkeypatch.setenv("LOGSLUICE_CACHE", str(tmp_path / "own"))
     assert cache_dir() == tmp_path / "own"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR: Server access error at url http://x/thing-1.0.jar (java.net.ConnectException: Connection refused)",
+        "CLIENT ERROR: File not found url=http://x/thing-1.0.jar",
+        "WARN: Host x not found. url=http://x/thing-1.0.jar",
+    ],
+)
+def test_the_jar_that_could_not_be_had_is_named_with_the_networks_words(said: str) -> None:
+    left = [Jar("org.example", name, "1.0", "") for name in ("another", "thing")]
+    error = _refused(left, 7, ["tried http://x/another-1.0.jar", "WARN: module not found: another", said])
+    assert error.where == "org.example:thing:1.0"
+    assert error.what == "could not be fetched, nor 1 more of 7 jars"
+    assert error.why == said.partition(": ")[2]
