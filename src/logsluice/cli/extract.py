@@ -31,8 +31,8 @@ from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.pipelines.extraction import Extracted, extract_files
 from logsluice.pipelines.files import PART_BYTES, FilePart, plan_parts
+from logsluice.pipelines.recipes import Recipe
 from logsluice.pipelines.session import spark_context
-from logsluice.pipelines.workers import Recipe
 from logsluice.settings import config_dir, load_settings
 from logsluice.sources.files import STDIN, expand
 

@@ -6,9 +6,18 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from logsluice import __version__
+from logsluice.cli import dlq, patterns
+from logsluice.cli.demo import demo
+from logsluice.cli.extract import extract
+from logsluice.cli.search import search
+from logsluice.cli.setup import setup
+from logsluice.cli.ship import ship
+from logsluice.cli.stack import down, status, up
 from logsluice.errors import LogsluiceError
+from logsluice.logging import configure_logging
 
 app = typer.Typer(
     name="logsluice",
@@ -24,12 +33,25 @@ def version() -> None:
     typer.echo(__version__)
 
 
+app.command()(demo)
+app.command()(extract)
+app.command()(ship)
+app.command()(search)
+app.add_typer(patterns.app, name="patterns")
+app.add_typer(dlq.app, name="dlq")
+app.command()(up)
+app.command()(status)
+app.command()(down)
+app.command()(setup)
+
+
 def main() -> None:
     """Run the command line; exits with 1 on a user's mistake and 130 on Ctrl-C."""
+    configure_logging()
     try:
         app()
     except LogsluiceError as error:
-        Console(stderr=True, highlight=False).print(f"[red]logsluice:[/] {error}", markup=True, soft_wrap=True)
+        Console(stderr=True, highlight=False).print(Text("logsluice: ", "red") + Text(str(error)), soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -76,7 +76,7 @@ class Recognizer:
         inside = header.filter(pl.col(WRAPS) & (pl.col("message") != ""))
         inner_lines = inside.select(
             ROW,
-            pl.col("message").alias(TEXT),
+            pl.col("message").str.strip_prefix("\ufeff").str.strip_chars_end("\r\n").alias(TEXT),
             REFERENCE,
             pl.lit(True).alias(CUT_LINE),
         )

@@ -100,7 +100,7 @@ class ReferenceExtractor:
         self, outer: Format, texts: _Texts, labels: _Texts, reference_ms: int, search: BoundedSearch
     ) -> tuple[Format, _Texts, _Texts]:
         """Recognise the message as a line of its own; what it says wins over what is around it."""
-        message = texts["message"]
+        message = reading.strip_ends(texts["message"])
         try:
             inner, inner_texts, inner_labels = self._recognise(message, reference_ms, True, search)
         except _RejectedError:

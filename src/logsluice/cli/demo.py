@@ -1,0 +1,158 @@
+"""``logsluice demo``: everything at once, live on the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from logsluice.demo import Job, RunningJob, Snapshot, demo_jobs, running, take_snapshot
+from logsluice.errors import LogsluiceError
+from logsluice.extract import load_registry
+from logsluice.settings import Settings, config_dir, load_settings
+from logsluice.setup import run_setup
+from logsluice.sinks.elasticsearch import connect
+from logsluice.stack import LocalStack
+from logsluice.stack.ports import check_free, local_port
+from logsluice.waiting import stop_on_signals
+
+_REFRESH_SECONDS = 1.0
+
+
+def demo(
+    rate: Annotated[float, typer.Option(min=1, help="Events a second that the shop produces.")] = 300,
+    events: Annotated[
+        int, typer.Option(min=1, help="Without a terminal: end when so many new events are searchable.")
+    ] = 5_000,
+    timeout: Annotated[float, typer.Option(min=10, help="Without a terminal: give up after so many seconds.")] = 600,
+) -> None:
+    """Run it all: Kafka and Elasticsearch, a shop's traffic, both consumers, and a live table of what they do.
+
+    On a terminal it goes on until Ctrl-C. Kafka and Elasticsearch keep running, so that the facts stay searchable.
+    """
+    stop = stop_on_signals()
+    console = Console(highlight=False)
+    settings = load_settings()
+    jobs = demo_jobs(settings, rate)
+    for job in jobs:
+        check_free(job.port, f"the metrics of job {job.name}", "LOGSLUICE_METRICS__*")
+    environment = _start_stack(settings, console)
+    os.environ.update(environment)
+    settings = load_settings()
+    run_setup(settings, load_registry(config_dir()).fields, stop=stop)
+    client = connect(settings.elasticsearch)
+    before = take_snapshot(settings, (), client).searchable
+    logs = settings.home.absolute() / "logs"
+    with running(jobs, logs, os.environ) as started:
+        if sys.stdout.isatty():
+            last = _watch(settings, jobs, started, stop, console)
+        else:
+            last = _until(before + events, settings, jobs, started, stop, timeout)
+    if not sys.stdout.isatty():
+        console.print(_screen(last[0], last[1], settings))
+    console.print(_closer_look(settings, logs))
+
+
+def _start_stack(settings: Settings, console: Console) -> dict[str, str]:
+    ports = (
+        local_port(settings.kafka.bootstrap_servers, 9092),
+        local_port(settings.elasticsearch.hosts, 9200),
+    )
+    if None in ports:
+        raise LogsluiceError("the demo runs Kafka and Elasticsearch on this machine, but the settings lead elsewhere")
+    secure = settings.kafka.security_protocol == "SASL_SSL"
+    stack = LocalStack(settings.home, ports[0] or 0, ports[1] or 0, secure=secure, say=console.print)
+    stack.fetch()
+    with console.status("waiting until Kafka and Elasticsearch answer"):
+        stack.start()
+    return stack.environment()
+
+
+def _watch(
+    settings: Settings, jobs: tuple[Job, ...], started: list[RunningJob], stop: Event, console: Console
+) -> tuple[Snapshot, Snapshot]:
+    client = connect(settings.elasticsearch)
+    earlier = now = take_snapshot(settings, jobs, client)
+    with Live(_screen(earlier, now, settings), console=console, auto_refresh=False) as live:
+        while not stop.wait(_REFRESH_SECONDS):
+            for job in started:
+                job.check()
+            earlier, now = now, take_snapshot(settings, jobs, client)
+            live.update(Group(_screen(earlier, now, settings), Text("Ctrl-C ends the demo", "dim")), refresh=True)
+    return earlier, now
+
+
+def _until(
+    searchable: int, settings: Settings, jobs: tuple[Job, ...], started: list[RunningJob], stop: Event, timeout: float
+) -> tuple[Snapshot, Snapshot]:
+    client = connect(settings.elasticsearch)
+    first = now = take_snapshot(settings, jobs, client)
+    deadline = now.at + timeout
+    while now.searchable < searchable and not stop.wait(_REFRESH_SECONDS):
+        for job in started:
+            job.check()
+        now = take_snapshot(settings, jobs, client)
+        if not now.facts:
+            first = now
+        if now.at > deadline:
+            raise LogsluiceError(
+                f"only {now.searchable} events are searchable after {timeout:.0f} s",
+                hint=f"see the jobs' logs in {settings.home / 'logs'}",
+            )
+    return first, now
+
+
+def _screen(earlier: Snapshot, now: Snapshot, settings: Settings) -> RenderableType:
+    seconds = max(now.at - earlier.at, 1e-9)
+    flow = Table("", "events", "a second", title="Flow", title_justify="left")
+    for name, before, after in (
+        ("produced", earlier.produced, now.produced),
+        (settings.logs_index, earlier.raw, now.raw),
+        (settings.results_index, earlier.facts, now.facts),
+    ):
+        flow.add_row(name, f"{after:,}", f"{(after - before) / seconds:,.0f}")
+    flow.add_row("searchable facts", f"{now.searchable:,}", "")
+    health = Table("", "", title="Health", title_justify="left", show_header=False)
+    for group, behind in sorted(now.lag.items()):
+        health.add_row(f"lag of {group}", f"{behind:,}")
+    if now.latency is not None:
+        health.add_row("median time to facts", f"within {now.latency:g} s")
+    for reason, count in now.dead_letters.most_common():
+        health.add_row(f"dead letters: {reason}", f"{count:,}")
+    return Columns(
+        [
+            Group(flow, health),
+            _counts("Matches by pattern", now.patterns),
+            _counts("Errors by service", now.errors),
+        ],
+        padding=(0, 3),
+    )
+
+
+def _counts(title: str, counted: dict[str, int]) -> Table:
+    table = Table("", "events", title=title, title_justify="left")
+    for name, count in sorted(counted.items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{count:,}")
+    return table
+
+
+def _closer_look(settings: Settings, logs: Path) -> RenderableType:
+    lines = [
+        "Kafka and Elasticsearch keep running; the facts stay searchable:",
+        "  .venv/bin/logsluice search 'payment' --level error --since 15m",
+        "  .venv/bin/logsluice search 'user.id:*' --json | head",
+        "  .venv/bin/logsluice ship /var/log/dpkg.log   (your own files; start the jobs again to see their facts)",
+        "  .venv/bin/logsluice dlq list",
+        f"  {settings.elasticsearch.hosts}/{settings.results_index}/_search",
+        f"The jobs' own logs are in {logs}. To stop the servers: .venv/bin/logsluice down",
+    ]
+    return Text("\n".join(lines))

@@ -1,0 +1,87 @@
+"""``logsluice patterns``: the registry against its own examples, and against a line of one's own."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import pyarrow as pa
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from logsluice.cli.printing import printable
+from logsluice.errors import LogsluiceError
+from logsluice.extract import INPUT_SCHEMA, Registry, documents, load_registry, make_extractor
+from logsluice.formats.examples import check_examples
+from logsluice.settings import config_dir, load_settings
+
+app = typer.Typer(help="What is looked for in every message.", no_args_is_help=True)
+
+
+@app.callback()
+def _patterns() -> None:
+    """What is looked for in every message."""
+
+
+@app.command()
+def check(
+    line: Annotated[str | None, typer.Argument(help="A log line to try the registry on.", show_default=False)] = None,
+    config: Annotated[Path | None, typer.Option(help="Folder of the environment.", show_default="config/dev")] = None,
+) -> None:
+    """Hold formats and patterns to their own examples; with a line, show what is found in it."""
+    directory = config or config_dir()
+    registry = load_registry(directory)
+    console = Console()
+    if line is not None:
+        _show_line(line, registry, load_settings(directory).time_zone, console)
+        return
+    problems = check_examples(registry.formats)
+    console.print(_pattern_table(registry))
+    examples = sum(len(entry.examples) for entry in registry.formats)
+    console.print(f"{len(registry.formats)} formats, {examples} examples of theirs; revision {registry.revision}")
+    if problems:
+        raise LogsluiceError(
+            problems[0], where="formats", why=f"one of {len(problems)}", hint="correct the format or its example"
+        )
+
+
+def _pattern_table(registry: Registry) -> Table:
+    table = Table("pattern", "fills", "engine", "examples", title="Patterns", title_justify="left")
+    for pattern in registry.patterns.patterns:
+        regex = pattern.compiled
+        engine = "linear time" if regex.rust else f"re, bounded in time: {regex.reason}"
+        if regex.needs_ascii or regex.needs_no_final_newline:
+            engine += "; re for non-ASCII text" if regex.needs_ascii else "; re before a final newline"
+        fills = ", ".join(dict.fromkeys(fact.field for fact in pattern.fields.values()))
+        kept = len(pattern.examples) + len(pattern.counterexamples)
+        table.add_row(pattern.name, fills or "-", Text(engine), f"{kept} kept")
+    return table
+
+
+def _show_line(line: str, registry: Registry, time_zone: str, console: Console) -> None:
+    now_ms = int(time.time() * 1000)
+    columns = [pa.array([line.encode(errors="surrogateescape")], pa.binary()), pa.array([now_ms], pa.int64())]
+    nothing = [pa.nulls(1, pa.int64()), pa.nulls(1, pa.string())]
+    batch = pa.record_batch([*columns, *nothing], schema=INPUT_SCHEMA)
+    extracted = make_extractor(registry, "rust", time_zone).extract(batch)
+    reason = extracted["reason"][0].as_py()
+    if reason is not None:
+        raise LogsluiceError("would go to the dead letters", where="this line", why=reason)
+    console.print(f"format [bold]{extracted['event.dataset'][0].as_py()}[/]", highlight=False)
+    table = Table("pattern", "finds")
+    found = set(extracted["logsluice.patterns"][0].as_py() or ())
+    fields = {name: extracted[name][0].as_py() for name in extracted.schema.names}
+    for pattern in registry.patterns.patterns:
+        if pattern.name in found:
+            filled = dict.fromkeys(fact.field for fact in pattern.fields.values())
+            facts = ", ".join(f"{name} = {fields[name]}" for name in filled if fields.get(name) is not None)
+            table.add_row(pattern.name, Text(printable(facts)))
+    console.print(table if found else "no pattern is found in its message")
+    document = documents(extracted)[0]
+    if document is not None:
+        text = orjson.dumps(orjson.loads(document), option=orjson.OPT_INDENT_2).decode()
+        console.print_json(text, ensure_ascii=False)

@@ -1,0 +1,221 @@
+"""The whole pipeline on one machine: the jobs as child processes, and what there is to see of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from elasticsearch import Elasticsearch
+from prometheus_client.parser import text_string_to_metric_families
+
+from logsluice.errors import LogsluiceError
+from logsluice.settings import Settings
+
+STOP_SECONDS: Final = 30
+"""How long a job may take to finish its batch when it is told to stop."""
+
+_SCRAPE_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the demonstration.
+
+    Attributes:
+        name: As in its metrics.
+        script: In ``jobs/``.
+        port: Where it serves ``/metrics``.
+        arguments: For the script.
+    """
+
+    name: str
+    script: str
+    port: int
+    arguments: tuple[str, ...] = ()
+
+
+def demo_jobs(settings: Settings, rate: float) -> tuple[Job, ...]:
+    """The jobs that make up the pipeline; the producer writes ``rate`` events a second."""
+    metrics = settings.metrics
+    return (
+        Job("regex", "regex_job.py", metrics.regex),
+        Job("index", "index_job.py", metrics.index),
+        Job("app-service", "metrics_job.py", metrics.app_service),
+        Job("producer", "producer_job.py", metrics.producer, ("--rate", str(rate))),
+    )
+
+
+@contextmanager
+def running(jobs: tuple[Job, ...], logs: Path, environment: Mapping[str, str]) -> Iterator[list[RunningJob]]:
+    """Run jobs as child processes, their output in ``logs``; leaving stops them in order.
+
+    Raises:
+        LogsluiceError: The jobs are not below the current folder.
+    """
+    scripts = Path("jobs")
+    if not scripts.is_dir():
+        raise LogsluiceError("there is no such folder", where="jobs", hint="run this in a checkout of logsluice")
+    logs.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        started: list[RunningJob] = []
+        for job in jobs:
+            output = stack.enter_context((logs / f"{job.name}.log").open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, str(scripts / job.script), *job.arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=dict(environment),
+                start_new_session=True,
+            )
+            started.append(RunningJob(job, process, logs / f"{job.name}.log"))
+        try:
+            yield started
+        finally:
+            _stop(started)
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A job's process and the file of its output."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        """Make sure that it still runs.
+
+        Raises:
+            LogsluiceError: It ended; with the last line it said.
+        """
+        code = self.process.poll()
+        if code is not None:
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+            raise LogsluiceError(
+                f"ended with {code}",
+                where=f"job {self.job.name}",
+                why=lines[-1][:400] if lines else "it said nothing",
+                hint=f"see {self.log}",
+            )
+
+
+def _stop(jobs: list[RunningJob]) -> None:
+    """Stop the producer first, then those that read."""
+    for running_job in reversed(jobs):
+        if running_job.process.poll() is None:
+            running_job.process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for running_job in reversed(jobs):
+        try:
+            running_job.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            running_job.process.kill()
+            running_job.process.wait()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the jobs and Elasticsearch say at one moment; counts are since the jobs were started.
+
+    Attributes:
+        at: Monotonic seconds.
+        produced: Events the broker acknowledged to the producer.
+        raw: Events in the logs index.
+        facts: Events in the results index.
+        searchable: Documents that the results alias finds.
+        lag: Events not read yet, by consumer group.
+        patterns: Matches by pattern.
+        dead_letters: By reason.
+        latency: Median seconds from the broker's append to the acknowledged write of the facts.
+        errors: Events of level error and critical, by service.
+    """
+
+    at: float
+    produced: int = 0
+    raw: int = 0
+    facts: int = 0
+    searchable: int = 0
+    lag: Counter[str] = field(default_factory=Counter)
+    patterns: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    latency: float | None = None
+    errors: Counter[str] = field(default_factory=Counter)
+
+
+_Samples = dict[str, list[tuple[dict[str, str], float]]]
+
+
+def take_snapshot(settings: Settings, jobs: tuple[Job, ...], client: Elasticsearch) -> Snapshot:
+    """Ask every job and Elasticsearch; a job that does not answer yet counts as zero."""
+    samples: _Samples = {}
+    for job in jobs:
+        for name, found in _scrape(settings.metrics.host, job.port).items():
+            samples.setdefault(name, []).extend(found)
+    written = _by_labels(samples, "logsluice_events_out_total", "job")
+    return Snapshot(
+        at=time.monotonic(),
+        produced=written["producer"],
+        raw=written["index"],
+        facts=written["regex"],
+        searchable=_searchable(client, settings.results_index),
+        lag=_by_labels(samples, "logsluice_consumer_lag_events", "group"),
+        patterns=_by_labels(samples, "logsluice_pattern_matches_total", "pattern"),
+        dead_letters=_by_labels(samples, "logsluice_dead_letters_total", "reason"),
+        latency=_median(samples, "logsluice_end_to_end_latency_seconds_bucket", {"job": "regex"}),
+        errors=_errors_by_service(client, settings.results_index),
+    )
+
+
+def _scrape(host: str, port: int) -> _Samples:
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=_SCRAPE_SECONDS) as response:
+            text = response.read().decode()
+    except OSError:
+        return {}
+    samples: _Samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            samples.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return samples
+
+
+def _by_labels(samples: _Samples, name: str, label: str) -> Counter[str]:
+    counted: Counter[str] = Counter()
+    for labels, value in samples.get(name, []):
+        counted[labels.get(label, "")] += int(value)
+    return counted
+
+
+def _median(samples: _Samples, name: str, wanted: Mapping[str, str]) -> float | None:
+    """The upper bound of the bucket that holds the median."""
+    buckets = sorted(
+        (float(labels["le"]), value) for labels, value in samples.get(name, []) if wanted.items() <= labels.items()
+    )
+    if not buckets or not buckets[-1][1]:
+        return None
+    return next(bound for bound, value in buckets if value >= buckets[-1][1] / 2)
+
+
+def _searchable(client: Elasticsearch, alias: str) -> int:
+    answer = client.options(ignore_status=404).count(index=alias)
+    return int(answer.get("count", 0))
+
+
+def _errors_by_service(client: Elasticsearch, alias: str) -> Counter[str]:
+    answer = client.options(ignore_status=404).search(
+        index=alias,
+        size=0,
+        query={"terms": {"log.level": ["error", "critical"]}},
+        aggs={"services": {"terms": {"field": "service.name", "size": 8}}},
+    )
+    buckets = answer.get("aggregations", {}).get("services", {}).get("buckets", [])
+    return Counter({bucket["key"]: bucket["doc_count"] for bucket in buckets})
