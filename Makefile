@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-packages lint format lock bench clean
+.PHONY: help setup demo test test-unit lint format bench lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,3 +23,29 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
+
+demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasticsearch
+	@$(BIN)/logsluice demo $(DEMO_ARGUMENTS)
+
+test: setup ## every test, on real Kafka, Elasticsearch and Spark
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
+	@$(BIN)/python -m pytest tests/unit tests/local
+
+test-unit: setup ## what needs no server, in less than a minute
+	@$(BIN)/python -m pytest tests/unit -m "not slow"
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: setup ## put the code in its form
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: setup ## speed, side by side; nothing else should run meanwhile
+	@$(BIN)/python -m bench
+
+lock: setup ## pin anew what pyproject.toml asks for
+	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --quiet -o requirements-dev.lock
+
+clean: ## stop the local stack and remove what it stored
+	@test ! -x $(BIN)/logsluice || $(BIN)/logsluice down --data
