@@ -236,9 +236,7 @@ def test_disabled_every_line_is_an_event() -> None:
 
 
 LINES = st.lists(
-    st.sampled_from(
-        [line for text in ONE_EVENT.values() for line in text.splitlines()] + SEPARATE + ["", " \t"]
-    )
+    st.sampled_from([line for text in ONE_EVENT.values() for line in text.splitlines()] + SEPARATE + ["", " \t"])
     | st.text(max_size=30).map(lambda text: text.replace("\n", "")),
     max_size=60,
 )

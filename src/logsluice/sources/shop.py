@@ -1,0 +1,321 @@
+"""What happens in a made-up shop: users log in, browse, pay and take back; services say so.
+
+A happening knows nothing of time or of how a line looks. Everything follows from the random numbers given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final, Literal
+
+SERVICES: Final = ("gateway", "auth", "catalog", "checkout", "payment", "shipping", "inventory")
+"""Every service there is."""
+
+Level = Literal["debug", "info", "warn", "error", "critical"]
+Value = str | int | float
+
+_CURRENCIES: Final = ("EUR", "EUR", "EUR", "USD", "USD", "GBP", "JPY")
+_AGENTS: Final = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)",
+    "ShopApp/7.3.1 (Android 16)",
+    "curl/8.11.0",
+)
+_SEARCHES: Final = ("shoes", "red+dress", "coffee", "usb-c", "gift", "tent", "lego", "caf%C3%A9")
+_USERS: Final = 5_000
+_PRODUCTS: Final = 2_000
+_MILLISECOND: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception as a service reports it.
+
+    Attributes:
+        kind: The exception's class.
+        message: Its message.
+        cause: The class and message of the exception behind it, where there is one.
+    """
+
+    kind: str
+    message: str
+    cause: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Happening:
+    """One thing that a service logs.
+
+    Attributes:
+        service: Who says it.
+        level: How bad it is.
+        logger: Which part of the service says it.
+        message: In words.
+        fields: ECS fields by their dotted names.
+        failure: The exception, where it is about one.
+        is_access: Whether it is an HTTP access line.
+        key: What keeps it in order with others: the session, or the service.
+    """
+
+    service: str
+    level: Level
+    logger: str
+    message: str
+    fields: dict[str, Value] = field(default_factory=dict)
+    failure: Failure | None = None
+    is_access: bool = False
+    key: str = ""
+
+
+FAILURES: Final[dict[str, tuple[Failure, ...]]] = {
+    "gateway": (
+        Failure("UpstreamError", "upstream timed out (110: Connection timed out)"),
+        Failure("UpstreamError", "no live upstreams while connecting to upstream"),
+    ),
+    "auth": (
+        Failure("redis.exceptions.ConnectionError", "Error 111 connecting to redis:6379. Connection refused."),
+        Failure("KeyError", "'jwks'"),
+        Failure("sqlalchemy.exc.OperationalError", "server closed the connection unexpectedly"),
+    ),
+    "catalog": (
+        Failure("*net.OpError", "dial tcp 10.1.4.7:5432: connect: connection refused"),
+        Failure("*errors.errorString", "context deadline exceeded"),
+    ),
+    "checkout": (
+        Failure(
+            "java.lang.IllegalStateException",
+            "cart is locked",
+            ("java.util.concurrent.TimeoutException", "lock not acquired within 2000 ms"),
+        ),
+        Failure(
+            "org.springframework.dao.DuplicateKeyException",
+            "order exists",
+            (
+                "org.postgresql.util.PSQLException",
+                'ERROR: duplicate key value violates unique constraint "orders_pkey"',
+            ),
+        ),
+        Failure("java.lang.NullPointerException", 'Cannot invoke "Cart.total()" because "cart" is null'),
+    ),
+    "payment": (
+        Failure(
+            "com.acme.shop.payment.GatewayException",
+            "card processor does not answer",
+            ("java.net.SocketTimeoutException", "Read timed out"),
+        ),
+        Failure("com.acme.shop.payment.FraudCheckException", "score service returned HTTP 503"),
+    ),
+    "shipping": (Failure("CarrierError", "label service returned HTTP 502"),),
+    "inventory": (Failure("StockError", "reservation lost: version conflict"),),
+}
+
+Step = list[Happening]
+
+
+def session(random: Random, services: frozenset[str], fails: Callable[[str], int]) -> Iterator[Step]:
+    """What one user does, request by request.
+
+    Args:
+        random: Where every choice comes from.
+        services: Who takes part.
+        fails: How many errors a service has while it handles a request; zero is success.
+    """
+    user = _User(random)
+    for name, path, method, action in _plan(random):
+        if name in services or "gateway" in services:
+            yield _request(user, name, method, path, action, services, fails)
+
+
+def _plan(random: Random) -> Iterator[tuple[str, str, str, str]]:
+    """Service, path, method and action of each request of a session."""
+    for _ in range(1 if random.random() < 0.85 else 3):
+        yield "auth", "/api/auth/login", "POST", "login"
+    for _ in range(1 + int(random.expovariate(0.35))):
+        chance = random.random()
+        if chance < 0.3:
+            yield "catalog", f"/api/catalog/search?q={random.choice(_SEARCHES)}", "GET", "search"
+        elif chance < 0.9:
+            yield "catalog", f"/api/catalog/products/{random.randrange(_PRODUCTS)}", "GET", "view"
+        else:
+            yield "inventory", f"/api/inventory/{random.randrange(_PRODUCTS)}", "GET", "stock"
+    if random.random() < 0.6:
+        yield "checkout", "/api/checkout/cart", "PUT", "cart"
+        yield "checkout", "/api/checkout/orders", "POST", "order"
+        yield "payment", "/api/payment/charges", "POST", "payment"
+        yield "shipping", "/api/shipping/labels", "POST", "label"
+        if random.random() < 0.12:
+            yield "payment", "/api/payment/refunds", "POST", "refund"
+    if random.random() < 0.3:
+        yield "auth", "/api/auth/session", "DELETE", "logout"
+
+
+class _User:
+    """Who is behind a session: the same in each of its events."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.id = f"u-{10_000 + random.randrange(_USERS)}"
+        self.session = f"{random.getrandbits(64):016x}"
+        if random.random() < 0.95:
+            net = random.choice(("203.0.113", "198.51.100", "192.0.2"))
+            self.ip = f"{net}.{random.randrange(1, 255)}"
+        else:
+            self.ip = f"2001:db8::{random.randrange(1, 65_536):x}"
+        self.agent = random.choice(_AGENTS)
+        self.currency = random.choice(_CURRENCIES)
+        cents = int(random.lognormvariate(8.3, 0.9)) + 99
+        self.amount = str(cents) if self.currency == "JPY" else f"{cents // 100}.{cents % 100:02d}"
+        self.order = f"o-{random.getrandbits(40):010x}"
+
+
+def _request(
+    user: _User,
+    service: str,
+    method: str,
+    path: str,
+    action: str,
+    services: frozenset[str],
+    fails: Callable[[str], int],
+) -> Step:
+    """The lines of one request: those of the service behind it, then the access line of the gateway."""
+    random = user.random
+    trace = f"{random.getrandbits(128):032x}"
+    errors = fails(service)
+    duration = int(random.lognormvariate(3.3, 0.8) * (12 if errors else 1) * _MILLISECOND)
+    refused = action == "login" and random.random() < 0.12
+    declined = action == "payment" and not errors and random.random() < 0.05
+    status = (
+        random.choice((500, 502, 503, 504))
+        if errors
+        else 401
+        if refused
+        else 402
+        if declined
+        else 404
+        if action == "view" and random.random() < 0.02
+        else 201
+        if method == "POST"
+        else 204
+        if method == "DELETE"
+        else 200
+    )
+    plain_path, _, query = path.partition("?")
+    common: dict[str, Value] = {
+        "trace.id": trace,
+        "session.id": user.session,
+        "user.id": user.id,
+        "source.ip": user.ip,
+    }
+    http: dict[str, Value] = {
+        "http.request.method": method,
+        "http.response.status_code": status,
+        "url.path": plain_path,
+        "event.duration": duration,
+    }
+    if query:
+        http["url.query"] = query
+    milliseconds = duration // _MILLISECOND
+    step: Step = []
+    if service in services:
+        logger = f"{service}.{action}"
+        if random.random() < 0.08:
+            step.append(
+                Happening(service, "debug", logger, f"handling {method} {path}", dict(common), key=user.session)
+            )
+        if random.random() < 0.03:
+            step.append(_slow_query(random, service, common, user.session))
+        for attempt in range(errors):
+            failure = random.choice(FAILURES[service])
+            level: Level = "critical" if random.random() < 0.04 else "error"
+            words = f"{action} failed for user {user.id}: {failure.message}"
+            if attempt:
+                words = f"retry {attempt}: {words}"
+            step.append(
+                Happening(
+                    service,
+                    level,
+                    logger,
+                    words,
+                    common | _facts(user, action, "failure") | {"error.type": failure.kind},
+                    failure,
+                    key=user.session,
+                )
+            )
+        if not errors:
+            step.append(_outcome(user, service, logger, action, common, http, refused or declined, milliseconds))
+    if "gateway" in services:
+        access = common | http | {"http.response.body.bytes": random.randrange(120, 40_000)}
+        access["user_agent.original"] = user.agent
+        words = f"{method} {path} {status} in {milliseconds}ms"
+        step.append(Happening("gateway", "info", "access", words, access, is_access=True, key=user.session))
+    return step
+
+
+def _outcome(
+    user: _User,
+    service: str,
+    logger: str,
+    action: str,
+    common: dict[str, Value],
+    http: dict[str, Value],
+    refused: bool,
+    milliseconds: int,
+) -> Happening:
+    """How a request that did not fail came out, in the words of its service."""
+    facts = _facts(user, action, "failure" if refused else "success")
+    match action:
+        case "login" if refused:
+            words = f"login failed for user {user.id} from {user.ip}: wrong password"
+        case "login":
+            words = f"login ok for user {user.id} from {user.ip}"
+        case "payment" if refused:
+            words = f"payment of {user.amount} {user.currency} declined for user {user.id}, order {user.order}"
+        case "payment" | "refund":
+            words = f"{action} of {user.amount} {user.currency} for user {user.id}, order {user.order}"
+        case _:
+            words = f"{action} for user {user.id}"
+    words += f" session={user.session} took {milliseconds}ms"
+    return Happening(service, "warn" if refused else "info", logger, words, common | http | facts, key=user.session)
+
+
+def _facts(user: _User, action: str, outcome: str) -> dict[str, Value]:
+    facts: dict[str, Value] = {"event.action": action, "event.outcome": outcome}
+    if action in ("payment", "refund"):
+        facts["labels.amount"] = user.amount
+        facts["labels.currency"] = user.currency
+        facts["labels.order_id"] = user.order
+    return facts
+
+
+def _slow_query(random: Random, service: str, common: dict[str, Value], key: str) -> Happening:
+    milliseconds = random.randrange(1_000, 9_000)
+    table = random.choice(("orders", "users", "products", "payments"))
+    words = f"slow query: {milliseconds} ms: SELECT * FROM {table} WHERE id = {random.randrange(10**6)}"  # noqa: S608
+    facts = common | {"event.duration": milliseconds * _MILLISECOND, "event.action": "slow-query"}
+    return Happening(service, "warn", f"{service}.db", words, facts, key=key)
+
+
+def background(random: Random, services: tuple[str, ...]) -> Happening:
+    """What a service does on its own: health checks, warnings about itself."""
+    service = random.choice(services)
+    chance = random.random()
+    if chance < 0.7:
+        duration = random.randrange(200_000, 9_000_000)
+        facts: dict[str, Value] = {
+            "http.request.method": "GET",
+            "http.response.status_code": 200,
+            "url.path": "/healthz",
+            "event.duration": duration,
+            "source.ip": f"10.1.{random.randrange(8)}.{random.randrange(1, 255)}",
+            "http.response.body.bytes": 2,
+            "user_agent.original": "kube-probe/1.34",
+        }
+        words = f"GET /healthz 200 in {duration // _MILLISECOND}ms"
+        return Happening(service, "info", "access", words, facts, is_access=True, key=service)
+    if chance < 0.85:
+        words = f"memory at {random.randrange(70, 95)}% of its limit"
+        return Happening(service, "warn", f"{service}.runtime", words, {"event.action": "memory"}, key=service)
+    words = f"cache refreshed: {random.randrange(100, 9_000)} entries in {random.randrange(3, 400)}ms"
+    return Happening(service, "debug", f"{service}.cache", words, {"event.action": "cache"}, key=service)
