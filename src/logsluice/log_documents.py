@@ -16,15 +16,19 @@ from logsluice.identity import EventId
 from logsluice.records import iso_millis
 
 INVALID_UTF8 = "invalid_utf8"
+_BLANK = b" \t\r\n\x0b\x0c\x00"
 # What Elasticsearch's `strict_date_optional_time` and Python's `fromisoformat` both read, with a time of day.
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 
 
 def unreadable(value: bytes | None) -> str | None:
-    """Why there is nothing to index in a value: ``tombstone`` or ``empty``; None where there is something."""
+    """Why there is nothing to index in a value: ``tombstone`` or ``empty``; None where there is something.
+
+    Nothing is what extraction takes for nothing (``logsluice.extract.reading.BLANK``).
+    """
     if value is None:
         return "tombstone"
-    return None if value.strip() else "empty"
+    return None if value.strip(_BLANK) else "empty"
 
 
 def log_document(event_id: EventId, key: bytes | None, value: bytes) -> tuple[bytes, bool]:
@@ -45,7 +49,7 @@ def log_document(event_id: EventId, key: bytes | None, value: bytes) -> tuple[by
         text, valid = value.decode("utf-8", "replace"), False
     topic, partition, offset, timestamp_ms = event_id
     appended = iso_millis(timestamp_ms)
-    document = _json_object(text)
+    document = _json_object(text.removeprefix("\ufeff"))
     document["@timestamp"] = _iso_timestamp(document.get("@timestamp")) or appended
     if not isinstance(document.get("message"), str):
         document["message"] = text

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import os
+import signal
+from threading import Event
+
+import pytest
+from structlog.testing import capture_logs
+
+from logsluice import metrics
+from logsluice.waiting import Stopped, stop_on_signals, wait_out
+
+
+class AwayError(Exception):
+    pass
+
+
+class Part:
+    """AwayError for a number of calls."""
+
+    def __init__(self, failures: int, error: type[Exception] = AwayError) -> None:
+        self.failures, self.error, self.calls = failures, error, 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.calls <= self.failures:
+            raise self.error("no route\n to it")
+        return "answer"
+
+
+def is_away(error: BaseException) -> bool:
+    return isinstance(error, AwayError)
+
+
+def test_a_part_that_comes_back_is_waited_for_and_both_is_said() -> None:
+    part = Part(2)
+    before = metrics.RETRIES.labels("test-back", "kafka")._value.get()
+    with capture_logs() as said:
+        answer = wait_out(part, is_away, part="kafka", where="127.0.0.1:1", job="test-back")
+    assert (answer, part.calls) == ("answer", 3)
+    assert [(entry["event"], entry["where"]) for entry in said] == [
+        ("waiting for kafka", "127.0.0.1:1"),
+        ("kafka answers again", "127.0.0.1:1"),
+    ]
+    assert said[0]["reason"] == "no route to it"
+    assert metrics.RETRIES.labels("test-back", "kafka")._value.get() - before == 2
+
+
+def test_a_part_that_answers_at_once_is_not_spoken_of() -> None:
+    with capture_logs() as said:
+        wait_out(Part(0), is_away, part="kafka", where="x", job="test")
+    assert said == []
+
+
+def test_another_error_is_not_waited_out() -> None:
+    part = Part(1, ValueError)
+    with pytest.raises(ValueError, match="no route"):
+        wait_out(part, is_away, part="kafka", where="x", job="test")
+    assert part.calls == 1
+
+
+def test_a_wait_ends_when_the_process_is_to_stop() -> None:
+    stop = Event()
+
+    def fail_and_stop() -> None:
+        stop.set()
+        raise AwayError
+
+    with pytest.raises(Stopped):
+        wait_out(fail_and_stop, is_away, part="elasticsearch", where="x", job="test", stop=stop)
+
+
+def test_work_that_needs_no_waiting_is_done_though_the_process_is_to_stop() -> None:
+    stop = Event()
+    stop.set()
+    assert wait_out(Part(0), is_away, part="kafka", where="x", job="test", stop=stop) == "answer"
+
+
+def test_a_first_signal_asks_and_a_second_ends() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        stop = stop_on_signals()
+        assert not stop.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.is_set()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
