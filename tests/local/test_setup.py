@@ -1,0 +1,71 @@
+"""`logsluice setup` on a real broker and a real Elasticsearch."""
+
+from __future__ import annotations
+
+from elasticsearch import Elasticsearch
+from kafka.admin import ConfigResource, ConfigResourceType
+
+from logsluice.fields import FIELDS
+from logsluice.kafka import admin, describe_topic
+from logsluice.settings import Settings
+from logsluice.setup import run_setup, topic_plans
+
+NO_LIFECYCLE = "this server has no lifecycle management: old indices are kept until you delete them"
+
+
+def test_everything_is_made_once_and_left_alone_after(settings: Settings, elasticsearch_client: Elasticsearch) -> None:
+    made = run_setup(settings, FIELDS)
+    assert made == [
+        f"topic {settings.kafka.topic}: made, with 4 partitions",
+        f"topic {settings.kafka.dead_letter_topic}: made, with 1 partitions",
+        NO_LIFECYCLE,
+        "index template dev-logs-index: made",
+        "index template dev-results-index: made",
+    ]
+    assert run_setup(settings, FIELDS) == [NO_LIFECYCLE]
+    template = elasticsearch_client.indices.get_index_template(name="dev-logs-index")["index_templates"][0]
+    assert template["index_template"]["template"]["aliases"] == {"dev-logs-index": {}}
+
+
+def test_a_topic_that_differs_is_corrected_where_it_can_be_and_told(settings: Settings) -> None:
+    logs, _ = topic_plans(settings)
+    client = admin(settings, job="test")
+    try:
+        client.create_topics(
+            {logs.name: {"num_partitions": 1, "replication_factor": 1, "configs": {"cleanup.policy": "compact"}}},
+            wait_for_metadata=True,
+        )
+        said = run_setup(settings, FIELDS)
+        assert f"topic {logs.name}: 4 partitions instead of 1" in said
+        assert f"topic {logs.name}: cleanup.policy is delete instead of compact" in said
+        assert f"topic {logs.name}: message.timestamp.type is LogAppendTime instead of CreateTime" in said
+        asked = ConfigResource(ConfigResourceType.TOPIC, logs.name, dict.fromkeys(logs.configs))
+        configs = client.describe_configs([asked], config_filter="all")["topic"][logs.name]
+        assert {name: entry["value"] for name, entry in configs.items()} == logs.configs
+        assert len(describe_topic(client, logs.name).partitions) == 4
+    finally:
+        client.close()
+
+
+def test_partitions_that_are_too_many_are_told_and_kept(settings: Settings) -> None:
+    logs, _ = topic_plans(settings)
+    client = admin(settings, job="test")
+    try:
+        client.create_topics({logs.name: {"num_partitions": 6, "replication_factor": 1}}, wait_for_metadata=True)
+        assert any("has 6 partitions, the settings say 4" in line for line in run_setup(settings, FIELDS))
+        assert len(describe_topic(client, logs.name).partitions) == 6
+    finally:
+        client.close()
+
+
+def test_an_index_of_yesterday_gets_a_users_new_field(settings: Settings, elasticsearch_client: Elasticsearch) -> None:
+    run_setup(settings, FIELDS)
+    elasticsearch_client.index(index="dev-results-index-2026.11.21", id="1", document={"message": "x"}, refresh=True)
+    said = run_setup(settings, {**FIELDS, "order.total": "double", "user.id": "long"})
+    assert "index dev-results-index-2026.11.21: new fields order.total" in said
+    assert any("keeps its types of user.id" in line for line in said)
+    elasticsearch_client.index(
+        index="dev-results-index-2026.11.21", id="2", document={"order": {"total": 12.5}}, refresh=True
+    )
+    found = elasticsearch_client.search(index="dev-results-index", query={"range": {"order.total": {"gt": 12}}})
+    assert [hit["_id"] for hit in found["hits"]["hits"]] == ["2"]
