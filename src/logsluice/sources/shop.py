@@ -27,6 +27,10 @@ _SEARCHES: Final = ("shoes", "red+dress", "coffee", "usb-c", "gift", "tent", "le
 _USERS: Final = 5_000
 _PRODUCTS: Final = 2_000
 _MILLISECOND: Final = 1_000_000
+_CRITICAL_SHARE: Final = 0.04
+_UNREACHED_SHARE: Final = 0.02
+_DEBUG_SHARE: Final = 0.08
+_SLOW_SHARE: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +174,118 @@ class _User:
         self.order = f"o-{random.getrandbits(40):010x}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One request and how it came out.
+
+    Attributes:
+        speaker: The service that logs it, besides the gateway's access line.
+        errors: How many errors it had.
+        refused: Whether it was turned down: a wrong password, a declined card.
+        common: Fields of each of its lines.
+        duration: Nanoseconds.
+    """
+
+    user: _User
+    speaker: str
+    action: str
+    method: str
+    path: str
+    errors: int
+    refused: bool
+    common: dict[str, Value]
+    duration: int
+
+    def outcome(self) -> Happening:
+        """How it came out, in the words of the service."""
+        user, action = self.user, self.action
+        money = f"{action} of {user.amount} {user.currency}"
+        match action:
+            case "login" if self.refused:
+                words = f"login failed for user {user.id} from {user.ip}: wrong password"
+            case "login":
+                words = f"login ok for user {user.id} from {user.ip}"
+            case "payment" if self.refused:
+                words = f"{money} declined for user {user.id}, order {user.order}"
+            case "payment" | "refund":
+                words = f"{money} for user {user.id}, order {user.order}"
+            case _:
+                words = f"{action} for user {user.id}"
+        words += f" session={user.session} took {self.duration // _MILLISECOND}ms"
+        facts = self.http() | self._facts("failure" if self.refused else "success")
+        return self._happening("warn" if self.refused else "info", words, facts)
+
+    def error(self, attempt: int) -> Happening:
+        """One of its errors."""
+        random = self.user.random
+        failure = random.choice(FAILURES[self.speaker])
+        words = f"{self.action} failed for user {self.user.id}: {failure.message}"
+        if attempt:
+            words = f"retry {attempt}: {words}"
+        level: Level = "critical" if random.random() < _CRITICAL_SHARE else "error"
+        facts = self._facts("failure") | {"error.type": failure.kind}
+        return self._happening(level, words, facts, failure)
+
+    def handling(self) -> Happening:
+        """What a service says at debug level before it does anything."""
+        return self._happening("debug", f"handling {self.method} {self.path}", {})
+
+    def slow_query(self) -> Happening:
+        """A remark on the database behind the service."""
+        random = self.user.random
+        milliseconds = random.randrange(1_000, 9_000)
+        table = random.choice(("orders", "users", "products", "payments"))
+        number = random.randrange(10**6)
+        words = f"slow query: {milliseconds} ms: SELECT * FROM {table} WHERE id = {number}"  # noqa: S608
+        facts: dict[str, Value] = {"event.duration": milliseconds * _MILLISECOND, "event.action": "slow-query"}
+        return self._happening("warn", words, facts)
+
+    def access(self) -> Happening:
+        """The gateway's access line."""
+        facts = self.http()
+        facts["http.response.body.bytes"] = self.user.random.randrange(120, 40_000)
+        facts["user_agent.original"] = self.user.agent
+        status, milliseconds = facts["http.response.status_code"], self.duration // _MILLISECOND
+        words = f"{self.method} {self.path} {status} in {milliseconds}ms"
+        key = self.user.session
+        return Happening("gateway", "info", "access", words, self.common | facts, is_access=True, key=key)
+
+    def http(self) -> dict[str, Value]:
+        """Its HTTP fields."""
+        path, _, query = self.path.partition("?")
+        facts: dict[str, Value] = {
+            "http.request.method": self.method,
+            "http.response.status_code": self._status(),
+            "url.path": path,
+            "event.duration": self.duration,
+        }
+        return facts | {"url.query": query} if query else facts
+
+    def _status(self) -> int:
+        if self.errors:
+            return (500, 502, 503, 504)[self.duration % 4]
+        if self.refused:
+            return 401 if self.action == "login" else 402
+        if self.action == "view" and self.duration % 50 == 0:
+            return 404
+        return {"POST": 201, "DELETE": 204}.get(self.method, 200)
+
+    def _happening(
+        self, level: Level, words: str, facts: dict[str, Value], failure: Failure | None = None
+    ) -> Happening:
+        logger = f"{self.speaker}.{self.action}"
+        fields = self.common | facts
+        return Happening(self.speaker, level, logger, words, fields, failure, key=self.user.session)
+
+    def _facts(self, outcome: str) -> dict[str, Value]:
+        facts: dict[str, Value] = {"event.action": self.action, "event.outcome": outcome}
+        if self.action in ("payment", "refund"):
+            facts["labels.amount"] = self.user.amount
+            facts["labels.currency"] = self.user.currency
+            facts["labels.order_id"] = self.user.order
+        return facts
+
+
 def _request(
     user: _User,
     service: str,
@@ -181,120 +297,32 @@ def _request(
 ) -> Step:
     """The lines of one request: those of the service behind it, then the access line of the gateway."""
     random = user.random
-    trace = f"{random.getrandbits(128):032x}"
-    errors = fails(service)
-    duration = int(random.lognormvariate(3.3, 0.8) * (12 if errors else 1) * _MILLISECOND)
-    refused = action == "login" and random.random() < 0.12
-    declined = action == "payment" and not errors and random.random() < 0.05
-    status = (
-        random.choice((500, 502, 503, 504))
-        if errors
-        else 401
-        if refused
-        else 402
-        if declined
-        else 404
-        if action == "view" and random.random() < 0.02
-        else 201
-        if method == "POST"
-        else 204
-        if method == "DELETE"
-        else 200
-    )
-    plain_path, _, query = path.partition("?")
+    has_gateway = "gateway" in services
+    # Now and then a request does not even reach its service.
+    reached = service in services and not (has_gateway and random.random() < _UNREACHED_SHARE)
+    speaker = service if reached else "gateway"
+    errors = fails(speaker)
     common: dict[str, Value] = {
-        "trace.id": trace,
+        "trace.id": f"{random.getrandbits(128):032x}",
         "session.id": user.session,
         "user.id": user.id,
         "source.ip": user.ip,
     }
-    http: dict[str, Value] = {
-        "http.request.method": method,
-        "http.response.status_code": status,
-        "url.path": plain_path,
-        "event.duration": duration,
-    }
-    if query:
-        http["url.query"] = query
-    milliseconds = duration // _MILLISECOND
+    refusal = {"login": 0.12, "payment": 0.05}.get(action, 0.0)
+    refused = not errors and random.random() < refusal
+    duration = int(random.lognormvariate(3.3, 0.8) * (12 if errors else 1) * _MILLISECOND)
+    request = _Request(user, speaker, action, method, path, errors, refused, common, duration)
     step: Step = []
-    if service in services:
-        logger = f"{service}.{action}"
-        if random.random() < 0.08:
-            step.append(
-                Happening(service, "debug", logger, f"handling {method} {path}", dict(common), key=user.session)
-            )
-        if random.random() < 0.03:
-            step.append(_slow_query(random, service, common, user.session))
-        for attempt in range(errors):
-            failure = random.choice(FAILURES[service])
-            level: Level = "critical" if random.random() < 0.04 else "error"
-            words = f"{action} failed for user {user.id}: {failure.message}"
-            if attempt:
-                words = f"retry {attempt}: {words}"
-            step.append(
-                Happening(
-                    service,
-                    level,
-                    logger,
-                    words,
-                    common | _facts(user, action, "failure") | {"error.type": failure.kind},
-                    failure,
-                    key=user.session,
-                )
-            )
-        if not errors:
-            step.append(_outcome(user, service, logger, action, common, http, refused or declined, milliseconds))
-    if "gateway" in services:
-        access = common | http | {"http.response.body.bytes": random.randrange(120, 40_000)}
-        access["user_agent.original"] = user.agent
-        words = f"{method} {path} {status} in {milliseconds}ms"
-        step.append(Happening("gateway", "info", "access", words, access, is_access=True, key=user.session))
+    if reached and random.random() < _DEBUG_SHARE:
+        step.append(request.handling())
+    if reached and random.random() < _SLOW_SHARE:
+        step.append(request.slow_query())
+    step += [request.error(attempt) for attempt in range(errors)]
+    if reached and not errors:
+        step.append(request.outcome())
+    if has_gateway:
+        step.append(request.access())
     return step
-
-
-def _outcome(
-    user: _User,
-    service: str,
-    logger: str,
-    action: str,
-    common: dict[str, Value],
-    http: dict[str, Value],
-    refused: bool,
-    milliseconds: int,
-) -> Happening:
-    """How a request that did not fail came out, in the words of its service."""
-    facts = _facts(user, action, "failure" if refused else "success")
-    match action:
-        case "login" if refused:
-            words = f"login failed for user {user.id} from {user.ip}: wrong password"
-        case "login":
-            words = f"login ok for user {user.id} from {user.ip}"
-        case "payment" if refused:
-            words = f"payment of {user.amount} {user.currency} declined for user {user.id}, order {user.order}"
-        case "payment" | "refund":
-            words = f"{action} of {user.amount} {user.currency} for user {user.id}, order {user.order}"
-        case _:
-            words = f"{action} for user {user.id}"
-    words += f" session={user.session} took {milliseconds}ms"
-    return Happening(service, "warn" if refused else "info", logger, words, common | http | facts, key=user.session)
-
-
-def _facts(user: _User, action: str, outcome: str) -> dict[str, Value]:
-    facts: dict[str, Value] = {"event.action": action, "event.outcome": outcome}
-    if action in ("payment", "refund"):
-        facts["labels.amount"] = user.amount
-        facts["labels.currency"] = user.currency
-        facts["labels.order_id"] = user.order
-    return facts
-
-
-def _slow_query(random: Random, service: str, common: dict[str, Value], key: str) -> Happening:
-    milliseconds = random.randrange(1_000, 9_000)
-    table = random.choice(("orders", "users", "products", "payments"))
-    words = f"slow query: {milliseconds} ms: SELECT * FROM {table} WHERE id = {random.randrange(10**6)}"  # noqa: S608
-    facts = common | {"event.duration": milliseconds * _MILLISECOND, "event.action": "slow-query"}
-    return Happening(service, "warn", f"{service}.db", words, facts, key=key)
 
 
 def background(random: Random, services: tuple[str, ...]) -> Happening:

@@ -196,8 +196,6 @@ class _Shop:
         burst = self._profile.burst
         if burst and burst.service == service and burst.is_on(self._offset):
             expected *= burst.factor
-        if service not in self._services:
-            return int(self._random.random() < expected)
         certain = math.floor(expected)
         return certain + (self._random.random() < expected - certain)
 

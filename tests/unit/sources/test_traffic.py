@@ -37,7 +37,7 @@ def is_json(event: TrafficEvent) -> bool:
 
 
 @given(st.integers(0, 2**64), st.floats(0.1, 1e5), st.floats(0, 0.9), st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_the_same_seed_gives_the_same_events(seed: int, rate: float, error_rate: float, json_share: float) -> None:
     options = {"rate": rate, "error_rate": error_rate, "json_share": json_share, "count": 200}
     first = events(seed, **options)
@@ -54,7 +54,7 @@ def test_rate(rate: float) -> None:
 
 
 @pytest.mark.parametrize("error_rate", [0.0, 0.01, 0.1, 0.5, 0.9])
-@pytest.mark.parametrize("services", [SERVICES, ("payment", "auth"), ("gateway", "catalog")])
+@pytest.mark.parametrize("services", [SERVICES, ("payment", "auth"), ("gateway", "catalog"), ("gateway",)])
 def test_error_rate(error_rate: float, services: tuple[str, ...]) -> None:
     found = events(error_rate=error_rate, services=services)
     assert share(found, is_error) == pytest.approx(error_rate, rel=0.12, abs=0.002)
@@ -90,7 +90,7 @@ def test_lines_are_what_they_say() -> None:
             assert "\n" not in event.line
             assert isinstance(json.loads(event.line), dict)
         elif "\n" in event.line:
-            first, second, *_ = event.line.split("\n")
+            _, second, *_ = event.line.split("\n")
             assert is_error(event)
             assert re.match(r"\S+(?:Exception|Error)\b|Traceback ", second)
         assert event.line == event.line.strip()
