@@ -3,46 +3,70 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any, Final
 
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperGroup
 
 from logsluice import __version__
-from logsluice.cli import dlq, patterns
-from logsluice.cli.demo import demo
-from logsluice.cli.extract import extract
-from logsluice.cli.search import search
-from logsluice.cli.setup import setup
-from logsluice.cli.ship import ship
-from logsluice.cli.stack import down, status, up
 from logsluice.errors import LogsluiceError
 from logsluice.logging import configure_logging
 
+_COMMANDS: Final = {
+    "demo": "logsluice.cli.demo:demo",
+    "extract": "logsluice.cli.extract:extract",
+    "ship": "logsluice.cli.ship:ship",
+    "search": "logsluice.cli.search:search",
+    "patterns": "logsluice.cli.patterns:app",
+    "dlq": "logsluice.cli.dlq:app",
+    "up": "logsluice.cli.stack:up",
+    "status": "logsluice.cli.stack:status",
+    "down": "logsluice.cli.stack:down",
+    "setup": "logsluice.cli.setup:setup",
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Imports a command when it is asked for: Spark, Kafka and Elasticsearch take a second each to import."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*_COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        target = getattr(import_module(module), name)
+        if isinstance(target, typer.Typer):
+            group = typer.main.get_group(target)
+            group.name = cmd_name
+            return group
+        single = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+        single.command(cmd_name)(target)
+        return typer.main.get_command(single)
+
+
 app = typer.Typer(
     name="logsluice",
+    cls=_LazyGroup,
     help="Regex-driven log analytics: Kafka, Spark, Elasticsearch.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 
+@app.callback()
+def _logsluice() -> None:
+    """Regex-driven log analytics: Kafka, Spark, Elasticsearch."""
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
     typer.echo(__version__)
-
-
-app.command()(demo)
-app.command()(extract)
-app.command()(ship)
-app.command()(search)
-app.add_typer(patterns.app, name="patterns")
-app.add_typer(dlq.app, name="dlq")
-app.command()(up)
-app.command()(status)
-app.command()(down)
-app.command()(setup)
 
 
 def main() -> None:
