@@ -166,9 +166,15 @@ def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
         overrides: Values that win over file and environment variables.
 
     Raises:
-        LogsluiceError: The file is not YAML, or a value is wrong: which one, why, and what to do.
+        LogsluiceError: The file is missing or not YAML, or a value is wrong: which one, why, and what to do.
     """
     path = (directory or config_dir()) / "settings.yaml"
+    if not path.is_file():
+        raise LogsluiceError(
+            "there is no such file",
+            where=str(path),
+            hint="go to a checkout of logsluice, or name a folder by --config or LOGSLUICE_CONFIG",
+        )
 
     class FileSettings(Settings):
         model_config = SettingsConfigDict(yaml_file=path, title="Settings")
@@ -180,6 +186,7 @@ def load_settings(directory: Path | None = None, **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(str(part) for part in first["loc"]) or "settings"
-        hint = f"correct it there, or in the environment variable LOGSLUICE_{entry.upper().replace('.', '__')}"
+        variable = entry if entry.isupper() else f"LOGSLUICE_{entry.upper().replace('.', '__')}"
+        hint = f"correct it there, or in the environment variable {variable}"
         raise LogsluiceError(first["msg"], where=f"{path}, {entry}", hint=hint) from None
     return Settings.model_construct(**dict(loaded))
