@@ -18,7 +18,7 @@ import pyarrow as pa
 from logsluice.errors import LogsluiceError
 from logsluice.extract import INPUT_SCHEMA, BatchSummary, documents, summarize
 from logsluice.pipelines.files import FilePart, Lines, read_events, read_part
-from logsluice.pipelines.workers import Recipe, extractor
+from logsluice.pipelines.recipes import Recipe, extractor
 from logsluice.sources.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
 
 if TYPE_CHECKING:
@@ -147,9 +147,7 @@ def _piece(scratch: Path, number: int) -> Path:
     return scratch / f"{number}.jsonl"
 
 
-def _extract_parts(
-    task: tuple[int, tuple[FilePart, ...]], *, recipe: Recipe, scratch: Path, join: bool
-) -> Extracted:
+def _extract_parts(task: Task, *, recipe: Recipe, scratch: Path, join: bool) -> Extracted:
     """Runs in a worker. The piece appears under its name when it is complete, whoever else tried before."""
     number, parts = task
     result = Extracted()

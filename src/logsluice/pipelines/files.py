@@ -93,11 +93,7 @@ def plan_parts(path: Path, name: str, *, whole: bool = False, part_bytes: int = 
             return [FilePart(path, name, 0, None, size, modified)]
     count = 1 if whole else max(1, round(size / part_bytes))
     cuts = [size * number // count for number in range(count + 1)]
-    return [
-        FilePart(path, name, start, end, end - start, modified)
-        for start, end in pairwise(cuts)
-        if start < end
-    ]
+    return [FilePart(path, name, start, end, end - start, modified) for start, end in pairwise(cuts) if start < end]
 
 
 def read_part(part: FilePart, *, rows: int, longest_line: int = LONGEST_LINE) -> Iterator[Lines]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,6 +83,7 @@ def spark_context(
     """
     from pyspark import SparkConf, SparkContext
 
+    on_interrupt = signal.getsignal(signal.SIGINT)
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ
     wanted = _DEFAULTS | dict(conf or {}) | {"spark.app.name": name}
     if submitted:
@@ -99,6 +101,9 @@ def spark_context(
         wanted["spark.driver.extraJavaOptions"] = f"{_JVM_OPTIONS} -Dlog4j2.configurationFile={_log4j()}"
         gateway = _gateway(tuple(wanted.items()), log_file)
         context = SparkContext(gateway=gateway, conf=SparkConf(loadDefaults=False).setAll(wanted.items()))
+    if threading.current_thread() is threading.main_thread():
+        # Spark takes Ctrl-C for itself.
+        signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield context
     finally:
@@ -130,9 +135,7 @@ def _gateway(wanted: tuple[tuple[str, str], ...], log_file: Path) -> JavaGateway
     reading, writing = os.pipe()
     threading.Thread(target=_pass_on, args=(reading, log_file), name="spark-log", daemon=True).start()
     try:
-        return launch_gateway(
-            SparkConf(loadDefaults=False).setAll(wanted), {"stdout": writing, "stderr": writing}
-        )
+        return launch_gateway(SparkConf(loadDefaults=False).setAll(wanted), {"stdout": writing, "stderr": writing})
     except PySparkRuntimeError:
         raise LogsluiceError(
             "Spark does not start", where=str(log_file), hint="the file holds what Java said"

@@ -21,9 +21,7 @@ def batches(size: int, events_per_second: float, count: int = 3) -> list[Measure
         (10, 12_000),  # at most a quarter at once
     ],
 )
-def test_size_follows_the_measured_speed_outside_of_the_tolerance(
-    events_per_second: float, expected: int
-) -> None:
+def test_size_follows_the_speed_outside_of_the_tolerance(events_per_second: float, expected: int) -> None:
     assert next_batch_size(50_000, batches(50_000, events_per_second), 10.0) == expected
 
 

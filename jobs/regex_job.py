@@ -1,0 +1,55 @@
+"""Finds the facts in the topic's events and indexes them, as they come or out of what is stored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logsluice.job import run_job
+from logsluice.pipelines.regex import run_regex
+from logsluice.settings import config_dir, load_settings
+from logsluice.waiting import stop_on_signals
+
+
+class Mode(StrEnum):
+    """How to work."""
+
+    STREAM = "stream"
+    OPTIMIZED = "optimized"
+    BATCH = "batch"
+
+
+class Source(StrEnum):
+    """Where ``batch`` reads."""
+
+    KAFKA = "kafka"
+    LOGS = "logs"
+
+
+def main(
+    mode: Annotated[Mode | None, typer.Option(help="PROCESSING_MODE where left out.")] = None,
+    source: Annotated[Source, typer.Option(help="What batch reads: topic or logs index.")] = Source.KAFKA,
+    since: Annotated[datetime | None, typer.Option(help="For batch: events appended since then, UTC.")] = None,
+    until_caught_up: Annotated[bool, typer.Option(help="End when everything was read.")] = False,
+    config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Where /metrics is served.")] = None,
+) -> None:
+    """Find the facts in the topic's events and index them, until SIGTERM or Ctrl-C."""
+    run_regex(
+        load_settings(config),
+        config or config_dir(),
+        stop=stop_on_signals(),
+        mode=mode.value if mode else None,
+        source=source.value,
+        since=since.replace(tzinfo=UTC) if since else None,
+        until_caught_up=until_caught_up,
+        metrics_port=metrics_port,
+    )
+
+
+if __name__ == "__main__":
+    run_job(main)

@@ -1,0 +1,42 @@
+"""Where a topic's checkpoint lies, and what happened to the topic since it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from logsluice.kafka.offsets import Committed, Offsets
+from logsluice.kafka.topics import Topic
+
+GROUP = "logsluice-regex"
+"""The group that finished batches are committed to, for lag as every Kafka tool shows it."""
+
+
+def checkpoint_of(location: str, topic: Topic) -> str:
+    """The folder of a topic's checkpoint.
+
+    The topic's id is part of it: a checkpoint of a deleted topic would make Spark skip events of a new one of
+    the same name.
+    """
+    return f"{_of_topic(location, topic.name)}/{topic.id}"
+
+
+def was_made_again(location: str, topic: Topic, committed: Mapping[int, Committed]) -> bool:
+    """Whether there was another topic of this name: one that left a checkpoint, or offsets of the group."""
+    if any(entry.topic_id not in ("", topic.id) for entry in committed.values()):
+        return True
+    folder = Path(_of_topic(location, topic.name))
+    if "://" in location or not folder.is_dir() or (folder / topic.id).exists():
+        return False
+    return any(entry.is_dir() for entry in folder.iterdir())
+
+
+def lost_offsets(earliest: Offsets, committed: Mapping[int, Committed]) -> int:
+    """Events that the topic's retention removed before they were read."""
+    return sum(
+        max(0, earliest[partition] - entry.offset) for partition, entry in committed.items() if partition in earliest
+    )
+
+
+def _of_topic(location: str, topic: str) -> str:
+    return f"{location.removeprefix('file://').rstrip('/')}/regex/{topic}"

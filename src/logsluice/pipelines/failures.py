@@ -1,0 +1,38 @@
+"""What Spark's exceptions mean to somebody who does not want to read stack traces."""
+
+from __future__ import annotations
+
+import re
+
+_DATA_LOSS = (
+    "KafkaIllegalStateException",
+    "data may have been lost",
+    "Some data may have been lost",
+    "offset was changed from",
+    "OffsetOutOfRange",
+)
+_OURS = re.compile(r"logsluice\.errors\.LogsluiceError: (?P<line>.+)")
+_CAUSE = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+(?P<line>[\w$]+(?:Error|Exception|Interrupt)[^\n]*)", re.MULTILINE)
+
+
+def told(error: BaseException) -> str:
+    """One line that says what happened."""
+    text = str(error)
+    if ours := refusal(error):
+        return ours
+    causes = _CAUSE.findall(text)
+    line = causes[-1] if causes else next((line for line in text.splitlines() if line.strip()), "")
+    return " ".join(line.split())[:500] or type(error).__name__
+
+
+def refusal(error: BaseException) -> str | None:
+    """The words of a :class:`LogsluiceError` that a worker raised: a fault that trying again does not
+    heal."""
+    found = _OURS.search(str(error))
+    return found["line"].strip() if found else None
+
+
+def is_data_loss(error: BaseException) -> bool:
+    """Whether Spark refuses to go on because offsets it wanted are not in the topic any more."""
+    text = str(error)
+    return any(sign in text for sign in _DATA_LOSS)

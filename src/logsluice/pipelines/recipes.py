@@ -1,0 +1,37 @@
+"""An extractor on its way to the workers, and there."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from functools import lru_cache
+
+from logsluice.extract import Engine, Extractor, Registry, make_extractor
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to make an extractor; small, hashable and the same on every worker.
+
+    Attributes:
+        registry: The pickled registry.
+        revision: The registry's revision.
+        time_zone: IANA zone of timestamps that carry none.
+        engine: Which engine runs it.
+    """
+
+    registry: bytes
+    revision: int
+    time_zone: str
+    engine: Engine = "rust"
+
+    @classmethod
+    def of(cls, registry: Registry, time_zone: str, engine: Engine = "rust") -> Recipe:
+        """Pack a registry."""
+        return cls(pickle.dumps(registry), registry.revision, time_zone, engine)
+
+
+@lru_cache(maxsize=1)
+def extractor(recipe: Recipe) -> Extractor:
+    """The extractor of this process; compiled for its first batch and kept for the others."""
+    return make_extractor(pickle.loads(recipe.registry), recipe.engine, recipe.time_zone)  # noqa: S301
