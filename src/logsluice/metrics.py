@@ -34,9 +34,8 @@ CONSUMER_LAG = Gauge(
 )
 INDEX_DOCUMENTS = Gauge("logsluice_index_documents", "Documents behind an alias.", ["index"])
 FRESHNESS = Gauge("logsluice_index_freshness_seconds", "Age of the newest event behind an alias.", ["index"])
-HTTP_REQUESTS = Counter(
-    "http_requests_total", "HTTP requests seen in the events.", ["service", "method", "status"]
-)
+PART_UP = Gauge("logsluice_part_up", "Whether a part answered when it was last asked, 1 or 0.", ["part"])
+HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests seen in the events.", ["service", "method", "status"])
 
 
 def serve_metrics(host: str, port: int) -> None:

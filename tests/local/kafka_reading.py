@@ -1,0 +1,60 @@
+"""What is in a topic, for tests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from kafka import TopicPartition
+
+from logsluice import kafka
+from logsluice.settings import Settings
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A record of a topic."""
+
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+    timestamp_ms: int
+
+
+def stored(settings: Settings, topic: str | None = None) -> list[Stored]:
+    """Every record of a topic, partition by partition."""
+    asking = kafka.admin(settings, job="test")
+    reader = kafka.consumer(settings, job="test")
+    try:
+        described = kafka.describe_topic(asking, topic or settings.kafka.topic)
+        first = kafka.earliest_offsets(asking, described)
+        last = kafka.latest_offsets(asking, described)
+        partitions = [TopicPartition(described.name, number) for number in described.partitions]
+        reader.assign(partitions)
+        for partition in partitions:
+            reader.seek(partition, first[partition.partition])
+        found: list[Stored] = []
+        while any(reader.position(partition) < last[partition.partition] for partition in partitions):
+            for records in reader.poll(timeout_ms=500).values():
+                found += [Stored(r.partition, r.key, r.value, dict(r.headers), r.timestamp) for r in records]
+        return sorted(found, key=lambda record: record.partition)
+    finally:
+        reader.close()
+        asking.close()
+
+
+def count(settings: Settings, topic: str | None = None) -> int:
+    """How many records a topic has."""
+    asking = kafka.admin(settings, job="test")
+    try:
+        described = kafka.describe_topic(asking, topic or settings.kafka.topic)
+        last, first = kafka.latest_offsets(asking, described), kafka.earliest_offsets(asking, described)
+        return sum(last.values()) - sum(first.values())
+    finally:
+        asking.close()
+
+
+def values(settings: Settings) -> Counter[bytes]:
+    """How often each value is in the topic."""
+    return Counter(record.value or b"" for record in stored(settings))
