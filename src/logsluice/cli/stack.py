@@ -21,6 +21,7 @@ from logsluice.stack.ports import local_port
 _STYLES = {"ready": "green", "not answering": "yellow", "died": "red", "stopped": "dim"}
 _NOT_READY = 3
 _WATCH_SECONDS = 0.5
+_PIPE_WIDTH = 400
 
 KafkaPort = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Port of the broker.", show_default="from the settings")
@@ -51,7 +52,7 @@ def up(
     """Start Kafka and Elasticsearch on this machine and come back when both answer; they keep running."""
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
-    console = Console(stderr=True, highlight=False)
+    console = _console(stderr=True)
     settings = load_settings()
     stack = LocalStack(
         settings.home,
@@ -80,7 +81,7 @@ def up(
 def status() -> None:
     """Show the parts of the local stack; exits with 3 where one of them is not ready."""
     parts = LocalStack(load_settings().home).status()
-    Console(highlight=False).print(_table(parts))
+    _console().print(_table(parts))
     if any(part.state != "ready" for part in parts):
         raise typer.Exit(_NOT_READY)
 
@@ -91,13 +92,21 @@ def down(
     ] = False,
 ) -> None:
     """Stop what ``up`` started; the data stays for the next time."""
-    console = Console(stderr=True, highlight=False)
+    console = _console(stderr=True)
     stack = LocalStack(load_settings().home, say=console.print)
     stack.stop()
     if data:
         stack.remove_data()
         console.print(f"deleted what they had stored in {stack.home}")
     console.print("nothing runs")
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """A console that does not fold what goes to a file or a pipe."""
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    return console
 
 
 def _port(address: str, setting: str, default: int) -> int:

@@ -14,25 +14,9 @@ import zipfile
 from pathlib import Path
 
 from logsluice.stack.jars import jar_paths
+from logsluice.stack.properties import log_to
 
 _MODULE = "transport-netty4"
-
-_LOGGING = """\
-status = error
-appender.rolling.type = RollingFile
-appender.rolling.name = rolling
-appender.rolling.fileName = {logs}/elasticsearch.log
-appender.rolling.filePattern = {logs}/elasticsearch.%i.log
-appender.rolling.layout.type = PatternLayout
-appender.rolling.layout.pattern = %d{{ISO8601_OFFSET_DATE_TIME_HHMM}} %-5p %c{{1.}}: %m%n
-appender.rolling.policies.type = Policies
-appender.rolling.policies.size.type = SizeBasedTriggeringPolicy
-appender.rolling.policies.size.size = 10MB
-appender.rolling.strategy.type = DefaultRolloverStrategy
-appender.rolling.strategy.max = 3
-rootLogger.level = info
-rootLogger.appenderRef.rolling.ref = rolling
-"""
 
 
 def node_settings(home: Path, port: int) -> dict[str, str]:
@@ -101,7 +85,7 @@ def lay_out(home: Path, jars: list[Path]) -> None:
     for name in ("config", "data", "plugins", "tmp"):
         (root / name).mkdir(parents=True, exist_ok=True)
     (home / "logs").mkdir(exist_ok=True)
-    (root / "config" / "log4j2.properties").write_text(_LOGGING.format(logs=home / "logs"))
+    (root / "config" / "log4j2.properties").write_text(log_to(home / "logs", "elasticsearch"))
     module = root / "modules" / _MODULE
     shutil.rmtree(module, ignore_errors=True)
     module.mkdir(parents=True)

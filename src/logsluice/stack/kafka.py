@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import subprocess
@@ -21,29 +20,13 @@ from logsluice.stack.files import write_private
 from logsluice.stack.jars import jar_paths
 from logsluice.stack.java import system_java
 from logsluice.stack.ports import HOST
+from logsluice.stack.properties import log_to, render
 from logsluice.stack.tls import make_certificates
 
 USER = "logsluice"
 """The one user that a secured broker knows."""
 
 _PROBE_MS = 5_000
-
-_LOGGING = """\
-status = error
-appender.rolling.type = RollingFile
-appender.rolling.name = rolling
-appender.rolling.fileName = {logs}/kafka.log
-appender.rolling.filePattern = {logs}/kafka.%i.log
-appender.rolling.layout.type = PatternLayout
-appender.rolling.layout.pattern = %d{{ISO8601_OFFSET_DATE_TIME_HHMM}} %-5p %c{{1.}}: %m%n
-appender.rolling.policies.type = Policies
-appender.rolling.policies.size.type = SizeBasedTriggeringPolicy
-appender.rolling.policies.size.size = 10MB
-appender.rolling.strategy.type = DefaultRolloverStrategy
-appender.rolling.strategy.max = 3
-rootLogger.level = info
-rootLogger.appenderRef.rolling.ref = rolling
-"""
 
 
 @dataclass(frozen=True)
@@ -109,9 +92,6 @@ def server_properties(files: Files, port: int, controller_port: int, *, secure: 
         "share.coordinator.state.topic.num.partitions": "4",
         # A group of one machine need not wait for members to trickle in.
         "group.initial.rebalance.delay.ms": "0",
-        # After a kill a broker is let in again when its former self has been silent for so long.
-        "broker.session.timeout.ms": "5000",
-        "broker.heartbeat.interval.ms": "1000",
         # The defaults are made for heaps of gigabytes.
         "log.cleaner.dedupe.buffer.size": str(8 * 1024 * 1024),
         "num.network.threads": "2",
@@ -135,11 +115,6 @@ def server_properties(files: Files, port: int, controller_port: int, *, secure: 
     return properties
 
 
-def render(properties: dict[str, str]) -> str:
-    """Properties as a file that Java reads: ASCII, the rest and backslashes escaped as JSON happens to do it too."""
-    return "".join(f"{key}={json.dumps(value)[1:-1]}\n" for key, value in properties.items())
-
-
 def command(home: Path, port: int, controller_port: int, heap: str, *, secure: bool) -> list[str]:
     """Lay the broker out below ``home/kafka``, its storage formatted, and give the command that runs it.
 
@@ -152,7 +127,7 @@ def command(home: Path, port: int, controller_port: int, heap: str, *, secure: b
     java = str(system_java().path)
     for folder in (files.data, home / "logs", files.password.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    (files.root / "log4j2.properties").write_text(_LOGGING.format(logs=home / "logs"))
+    (files.root / "log4j2.properties").write_text(log_to(home / "logs", "kafka"))
     formatted = (files.data / "meta.properties").exists()
     if secure and formatted and not files.password.exists():
         raise LogsluiceError(
@@ -190,14 +165,17 @@ def _format(java: str, classpath: str, files: Files) -> None:
     cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     scram = f"SCRAM-SHA-512=[name={USER},password={files.password.read_text()}]"
     arguments = files.root / "format.args"
-    # In a file of arguments the password does not show in the machine's list of processes.
+    # In a file of arguments the password does not show in the machine's list of processes. The equals sign
+    # is for an id that begins with a hyphen.
     write_private(
         arguments,
         f'-XX:TieredStopAtLevel=1 -cp "{classpath}" kafka.tools.StorageTool format '
-        f'--ignore-formatted --cluster-id {cluster} --config "{files.properties}" --add-scram "{scram}"\n',
+        f'--ignore-formatted --cluster-id={cluster} --config "{files.properties}" --add-scram "{scram}"\n',
     )
-    done = subprocess.run([java, f"@{arguments}"], capture_output=True, text=True, errors="replace", check=False)
-    arguments.unlink()
+    try:
+        done = subprocess.run([java, f"@{arguments}"], capture_output=True, text=True, errors="replace", check=False)
+    finally:
+        arguments.unlink()
     if done.returncode != 0:
         said = [line for line in (done.stderr + done.stdout).splitlines() if "Exception" in line or "rror" in line]
         raise LogsluiceError(

@@ -13,7 +13,8 @@ from cryptography import x509
 
 from logsluice.stack import elasticsearch
 from logsluice.stack.files import write_private
-from logsluice.stack.kafka import Files, render, server_properties
+from logsluice.stack.kafka import Files, server_properties
+from logsluice.stack.properties import log_to, render
 from logsluice.stack.tls import make_certificates
 
 
@@ -47,6 +48,11 @@ def test_a_broker_without_security_gets_no_secrets(tmp_path: Path) -> None:
 
 def test_properties_keep_letters_that_java_would_read_wrongly() -> None:
     assert render({"log.dirs": "/home/jürgen/ж\\😀"}) == "log.dirs=/home/j\\u00fcrgen/\\u0436\\\\\\ud83d\\ude00\n"
+
+
+def test_logs_go_to_the_folder_whatever_its_letters() -> None:
+    lines = log_to(Path("/home/jürgen/my logs"), "kafka").splitlines()
+    assert "appender.rolling.fileName=/home/j\\u00fcrgen/my logs/kafka.log" in lines
 
 
 def test_elasticsearch_never_makes_an_index_in_an_aliass_place(tmp_path: Path) -> None:
