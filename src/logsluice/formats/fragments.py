@@ -5,28 +5,53 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from logsluice.formats.syntaxes import SYNTAXES
+from logsluice.formats.syntaxes import OFFSET, SYNTAXES, without_names
+
+_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
+_FIGURES = "[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4}"
+_NAMED = (
+    rf"(?:[A-Z][a-z]{{2,8}},? +)?(?:{_MONTH} +[0-9]{{1,2}}|[0-9]{{1,2}}[ /-]{_MONTH}|[0-9]{{4}}[ -]{_MONTH}[ -]+[0-9]{{1,2}})"
+    r"(?:[ ,/-]{1,2}[0-9]{4})?"
+)
+_CLOCK = r"[0-9]{1,2}[:.][0-9]{2}(?:[:.][0-9]{2}(?:[.,:][0-9]{1,9})?)?(?: ?[AaPp]\.?[Mm]\.?)?"
 
 FRAGMENTS: Final[dict[str, str]] = {
     # a level word, whatever its case
     "level": r"(?ai:trace|verbose|finest|finer|fine|config|debug|information|informational|info|notice|note|"
     r"warning|warn|error|err|severe|failure|fatal|critical|crit|alert|emergency|emerg|dpanic|panic|success)",
-    # the same, as abbreviated to three or four letters
-    "level3": r"(?:[Tt]rce|TRCE|TRC|[Vv]rb|VRB|[Dd]bug|[Dd]bg|DBUG|DBG|DEB|[Ii]nf|INF|[Ww]rn|WRN|[Ee]rr|ERR|"
-    r"[Ff]ail|FAIL|[Ff]tl|FTL|FATA|WARN|INFO|DEBU|ERRO|PANI|TRAC|[Cc]rit|CRIT|CRI|info|warn)",
-    "ip": r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f.]{0,15}){2,8}(?:%[0-9A-Za-z]{1,16})?)",
-    "int": r"[0-9]+",
-    # a word up to the next space
-    "word": r"[^ \n]+",
-    # a host's name or address
-    "host": r"[0-9A-Za-z_][0-9A-Za-z_.:%-]*",
-    # a name in code: package, module, class
-    "name": r"[A-Za-z_$][0-9A-Za-z_.$/:<>#`~-]*",
+    # a level word in capitals: the only kind that stands out with nothing around it
+    "caps": r"(?:TRACE|VERBOSE|FINEST|FINER|FINE|CONFIG|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|ERR|SEVERE|FAILURE|"
+    r"FATAL|CRITICAL|CRIT|ALERT|EMERGENCY|EMERG|DPANIC|PANIC)",
+    # abbreviated to three or four letters
+    "short_level": r"(?:TRC|TRCE|VRB|DBG|DBUG|DEBU|DEB|INF|INFO|NTC|WRN|WARN|ERR|ERRO|EROR|FTL|FATA|PNC|PANI|CRT|CRI|CRIT)",
+    # one piece of software's name: org.foo.Bar, Bar$Baz, foo-bar.baz, Bar
+    "logger": r"(?:[A-Z$][0-9A-Za-z_$]*|[A-Za-z_$][0-9A-Za-z_$-]*(?:(?:\.|/|::)[0-9A-Za-z_$-]+)+|root|main|__main__)",
+    # the same, with a dot for sure
+    "dotted": r"(?:[A-Za-z_$][0-9A-Za-z_$-]*(?:\.[0-9A-Za-z_$-]+)+)",
+    # a class or module in a package: org.foo.Bar, c.e.Bar, a.b.c; a file's or host's name is none
+    "package": r"(?:[a-z_][0-9a-z_]*\.)+(?:[A-Z$][0-9A-Za-z_$]*|[a-z_][0-9a-z_]*\.[a-z_][0-9a-z_]*)",
+    "ip": r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|"
+    r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:[0-9]{0,2}(?:\.[0-9]{1,3}){3})?)",
+    # who sent a request: an address or a name
+    "client": r"(?:(?P<source_ip>%{ip})|(?P<source_address>[^ \n]+))",
+    # the first line of an HTTP request
+    "http_request": r"(?P<method>[A-Z]+) (?P<url>(?P<path>[^ \"?]*)(?:\?(?P<query>[^ \"]*))?)"
+    r"(?: HTTP/(?P<http_version>[0-9.]+))?",
     # between quotes, with backslash escapes
     "quoted": r'(?:[^"\\]|\\.)*',
+    "uuid": r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}",
+    # a colour sequence of terminals, which many loggers write even to files
+    "color": r"(?:\x1b\[[0-9;]*m)",
     "rest": r"(?s:.*)",
+    # a time stamp of nearly any kind: wider than the syntaxes it is then tried with, and so much smaller
+    "when": rf"(?:{_FIGURES}|{_NAMED})[ T:,-]{{1,3}}{_CLOCK}{without_names(OFFSET)}(?: [0-9]{{4}})?",
 }
 """Besides these, the name of every timestamp syntax stands for that timestamp."""
+
+_SYNTAXES_OF_WHEN: Final = (
+    "iso8601 slash_ymd slash_yymd syslog ctime clf day_month_year month_day_year slash_mdy slash_dmy dot_dmy dot_ymd "
+    "dash_dmy iso_ampm year_month_day day_month dotted_clock"
+).split()
 
 _REFERENCE: Final = re.compile(r"%\{([a-z0-9_]+)\}")
 
@@ -40,11 +65,17 @@ def expand(source: str) -> str:
 
     def text(match: re.Match[str]) -> str:
         name = match[1]
-        return SYNTAXES[name].bare if name in SYNTAXES else f"(?:{FRAGMENTS[name]})"
+        return SYNTAXES[name].bare if name in SYNTAXES else f"(?:{expand(FRAGMENTS[name])})"
 
     return _REFERENCE.sub(text, source)
 
 
 def syntaxes_in(source: str) -> tuple[str, ...]:
     """The timestamp syntaxes that a regular expression refers to, in order of appearance."""
-    return tuple(dict.fromkeys(name for name in _REFERENCE.findall(source) if name in SYNTAXES))
+    found: dict[str, None] = {}
+    for name in _REFERENCE.findall(source):
+        if name in SYNTAXES:
+            found[name] = None
+        elif name == "when":
+            found |= dict.fromkeys(_SYNTAXES_OF_WHEN)
+    return tuple(found)

@@ -61,6 +61,7 @@ def _has(texts: dict[str, str], numbers: frozenset[str] | set[str], key: str, ki
 def _read(texts: dict[str, str], found: Format) -> KeyedEvent:
     timestamp = level = message = None
     fields: dict[str, str] = {}
+    used: list[str] = []
     for field, keys in found.keys.items():
         for key in keys:
             text = texts.get(key) if isinstance(key, str) else _seconds_and_nanos(texts, key)
@@ -75,14 +76,15 @@ def _read(texts: dict[str, str], found: Format) -> KeyedEvent:
                 if level is None:
                     continue
             elif field == "message":
-                message = text
+                message = text.rstrip("\r\n") if found.wraps else text
             elif not text:
                 continue
             else:
                 fields[field] = text
-            for part in (key,) if isinstance(key, str) else key:
-                del texts[part]
+            used += (key,) if isinstance(key, str) else key
             break
+    for key in used:
+        texts.pop(key, None)
     for key in FIELDS.keys() & texts.keys() - _NOT_PASSED_THROUGH:
         fields.setdefault(key, texts.pop(key))
     for field, text in found.defaults.items():

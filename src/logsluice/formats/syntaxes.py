@@ -69,7 +69,7 @@ AMBIGUOUS_ZONES: Final = frozenset(
 )
 """Abbreviations of several zones, or of zones whose offset changed: they are read as the zone that is set."""
 
-_WEEKDAY = r"(?:Mon|Tue|Tues|Wed|Thu|Thur|Thurs|Fri|Sat|Sun)[a-z]{0,6},?"
+_WEEKDAY = r"[A-Z][a-z]{2,8},?"
 _MONTH_NAME = r"(?P<month_name>[A-Z][A-Za-z]{2,8})"
 _YEAR = r"(?P<year>[0-9]{4})"
 _MONTH = r"(?P<month>[0-9]{1,2})"
@@ -77,12 +77,18 @@ _DAY = r"(?P<day>[0-9]{1,2})"
 _CLOCK = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _FRACTION = r"(?:[.,:](?P<fraction>[0-9]{1,9}))?"
 _AMPM = r"(?: ?(?P<ampm>[AaPp]\.?[Mm]\.?))?"
-_OFFSET = (
-    r"(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?|"
-    rf" ?(?:Z|[+-][0-9]{{2}}:?[0-9]{{2}}|{'|'.join(sorted([*ZONES, *AMBIGUOUS_ZONES], reverse=True))}))?"
+_ABBREVIATION = (
+    "UTC?|GMT|[AECMP][SD]T|AK[SD]T|A[CE][SD]T|AWST|NZ[SD]T|[WCE]ES?T|MES?Z|MET|[BHIJKS]ST|BRS?T|[HP]KT|SGT|MSK|"
+    "SAST|WIB"
 )
+"""Exactly those of ZONES and AMBIGUOUS_ZONES, written short."""
+OFFSET: Final = (
+    r"(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?|"
+    rf" ?(?:Z|[+-][0-9]{{2}}:?[0-9]{{2}}|{_ABBREVIATION}))?"
+)
+"""How far from UTC a time is, where it says so."""
 _ZONE_NAME = r"(?: (?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/-]+))?"
-_DAYTIME = _CLOCK + _FRACTION + _OFFSET
+_DAYTIME = _CLOCK + _FRACTION + OFFSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,12 @@ class Syntax:
     @property
     def bare(self) -> str:
         """The regular expression with no named groups, to be built into another."""
-        return "(?:" + re.sub(r"\(\?P<[a-z0-9_]+>", "(?:", self.source) + ")"
+        return without_names(self.source)
+
+
+def without_names(source: str) -> str:
+    """A regular expression with its named groups made unnamed."""
+    return "(?:" + re.sub(r"\(\?P<[a-z0-9_]+>", "(?:", source) + ")"
 
 
 def _syntax(source: str) -> Syntax:
@@ -116,28 +127,28 @@ SYNTAXES: Final[dict[str, Syntax]] = {
     name: _syntax(source)
     for name, source in {
         # 2024-01-31T10:15:30.123456789+02:00, 2024-01-31 10:15:30,123 +0200, 2024-01-31 10:15Z
-        "iso8601": rf"{_YEAR}-{_MONTH}-{_DAY}(?:[Tt_-]| {{1,2}})(?P<hour>[0-9]{{1,2}}):(?P<minute>[0-9]{{2}})"
-        rf"(?::(?P<second>[0-9]{{2}}){_FRACTION})?{_OFFSET}(?:\[[A-Z][A-Za-z_/]+\])?",
+        "iso8601": rf"{_YEAR}-{_MONTH}-{_DAY}(?:[Tt_\t-]| {{1,2}})(?P<hour>[0-9]{{1,2}}):(?P<minute>[0-9]{{2}})"
+        rf"(?::(?P<second>[0-9]{{2}}){_FRACTION})?{OFFSET}(?:\[[A-Z][A-Za-z_/]+\])?",
         # 20240131T101530.123Z, 20240131 10:15:30, 20240131101530
-        "iso_basic": r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})[T -]?"
-        rf"(?P<hour>[0-9]{{2}}):?(?P<minute>[0-9]{{2}}):?(?P<second>[0-9]{{2}}){_FRACTION}{_OFFSET}",
+        "iso_basic": r"(?P<year>[0-9]{4})(?P<month>[0-9]{2})(?P<day>[0-9]{2})[T :-]?"
+        rf"(?P<hour>[0-9]{{2}}):?(?P<minute>[0-9]{{2}}):?(?P<second>[0-9]{{2}}){_FRACTION}{OFFSET}",
         # 2024-01-31 10:15:30 AM
         "iso_ampm": rf"{_YEAR}-{_MONTH}-{_DAY} {_CLOCK}{_FRACTION} ?(?P<ampm>[AaPp]\.?[Mm]\.?)",
-        # 2024-01-31
-        "iso_date": rf"{_YEAR}-{_MONTH}-{_DAY}",
         # 2024/01/31 10:15:30.123
-        "slash_ymd": rf"{_YEAR}/{_MONTH}/{_DAY}[T :-]{{1,2}}{_DAYTIME}",
+        "slash_ymd": rf"{_YEAR}/{_MONTH}/{_DAY}[T :-]{{1,3}}{_DAYTIME}",
         # 17/06/09 20:10:40
         "slash_yymd": rf"(?P<year2>[0-9]{{2}})/(?P<month>[0-9]{{2}})/(?P<day>[0-9]{{2}})[ -]{_DAYTIME}",
         # 1/31/2024 3:04:05 PM
-        "slash_mdy": rf"{_MONTH}/{_DAY}/{_YEAR},? {{1,2}}{_CLOCK}{_FRACTION}{_AMPM}{_OFFSET}",
+        "slash_mdy": rf"{_MONTH}/{_DAY}/{_YEAR},? {{1,2}}{_CLOCK}{_FRACTION}{_AMPM}{OFFSET}",
+        # 1/31/24 15:04:05:678 UTC (WebSphere)
+        "slash_mdyy": rf"{_MONTH}/{_DAY}/(?P<year2>[0-9]{{2}}),? {{1,2}}{_CLOCK}{_FRACTION}{_AMPM}{OFFSET}",
         # 31/01/2024 15:04:05
-        "slash_dmy": rf"{_DAY}/{_MONTH}/{_YEAR}[, :]{{1,2}}{_CLOCK}{_FRACTION}{_AMPM}{_OFFSET}",
+        "slash_dmy": rf"{_DAY}/{_MONTH}/{_YEAR}[, :]{{1,2}}{_CLOCK}{_FRACTION}{_AMPM}{OFFSET}",
         # 31.01.2024 15:04:05
         "dot_dmy": rf"{_DAY}\.{_MONTH}\.{_YEAR},? {_DAYTIME}",
         # 2024.01.31 15:04:05, 2024.01.31-15.04.05 (Unreal: 2024.01.31-15.04.05:123)
         "dot_ymd": rf"{_YEAR}\.{_MONTH}\.{_DAY}[ T-](?P<hour>[0-9]{{1,2}})[.:](?P<minute>[0-9]{{2}})"
-        rf"[.:](?P<second>[0-9]{{2}}){_FRACTION}{_OFFSET}",
+        rf"[.:](?P<second>[0-9]{{2}}){_FRACTION}{OFFSET}",
         # 31-01-2024 15:04:05
         "dash_dmy": rf"{_DAY}-{_MONTH}-{_YEAR},? {_DAYTIME}",
         # 081109 203615, 240131  3:04:05 (MySQL up to 5.6)
@@ -148,7 +159,7 @@ SYNTAXES: Final[dict[str, Syntax]] = {
         r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2}):(?P<second>[0-9]{1,2}):(?P<millis>[0-9]{1,3})",
         # 2005-06-03-15.42.50.675872 (Blue Gene/L, DB2)
         "dotted_clock": rf"{_YEAR}-{_MONTH}-{_DAY}-(?P<hour>[0-9]{{2}})\.(?P<minute>[0-9]{{2}})\.(?P<second>[0-9]{{2}})"
-        rf"(?:\.(?P<fraction>[0-9]{{1,9}}))?{_OFFSET}",
+        rf"(?:\.(?P<fraction>[0-9]{{1,9}}))?{OFFSET}",
         # 1117838570 2005.06.03 R02-M1-N0-C:J12-U11 2005-06-03-15.42.50.675872: the whole header of a Blue Gene/L
         # line. Its last part is the machine's local time, so the instant is the first, its fraction the last.
         "bgl": r"(?P<epoch_s>[0-9]{9,10}) [0-9]{4}\.[0-9]{2}\.[0-9]{2} [^ \n]+ "
@@ -156,21 +167,26 @@ SYNTAXES: Final[dict[str, Syntax]] = {
         # 10/Oct/2000:13:55:36 -0700
         "clf": rf"{_DAY}/{_MONTH_NAME}/{_YEAR}[: ]{_DAYTIME}",
         # Sun Dec 04 04:47:44.123456 2005, Sun Dec  4 04:47:44 UTC 2005, Dec 4 04:47:44 2005
-        "ctime": rf"(?:{_WEEKDAY} )?{_MONTH_NAME} {{1,2}}{_DAY} {_CLOCK}{_FRACTION}{_OFFSET} {_YEAR}",
+        "ctime": rf"(?:{_WEEKDAY} )?{_MONTH_NAME} {{1,2}}{_DAY} {_CLOCK}{_FRACTION}{OFFSET} {_YEAR}",
         # Dec 10 06:55:46, Dec 10 06:55:46.123, Dec 10 06:55:46 UTC
         "syslog": rf"{_MONTH_NAME} {{1,2}}{_DAY} {_DAYTIME}",
         # Dec 10 2024 06:55:46, Jan 02, 2024 3:04:05 PM, Sun Jan 2, 2024 15:04:05
         "month_day_year": rf"(?:{_WEEKDAY} )?{_MONTH_NAME} {{1,2}}{_DAY},? {_YEAR},? {{1,2}}{_CLOCK}{_FRACTION}"
-        rf"{_AMPM}{_OFFSET}",
+        rf"{_AMPM}{OFFSET}",
         # Sun, 06 Nov 1994 08:49:37 GMT, Tue 28 Jul 2024 10:00:00, 26 Jul 2024 10:00:00.123, 02-Jan-2024 10:00:00
-        "day_month_year": rf"(?:{_WEEKDAY} )?{_DAY}[ -]{_MONTH_NAME}[ -]{_YEAR},?[ :T]{_CLOCK}{_FRACTION}"
-        rf"{_AMPM}{_OFFSET}{_ZONE_NAME}",
+        "day_month_year": rf"(?:{_WEEKDAY} )?{_DAY}[ -]{_MONTH_NAME}[ -]{_YEAR},?[ :T]{{1,2}}{_CLOCK}{_FRACTION}"
+        rf"{_AMPM}{OFFSET}{_ZONE_NAME}",
         # 26 Jul 10:00:00.123 (Redis up to 3)
         "day_month": rf"{_DAY}[ -]{_MONTH_NAME} {_DAYTIME}",
         # 03-17 16:13:38.811 (Android)
         "month_day": rf"(?P<month>[0-9]{{2}})[-/](?P<day>[0-9]{{2}}) {_CLOCK}{_FRACTION}",
         # 10.30 16:49:06 (Proxifier)
         "dot_month_day": rf"(?P<month>[0-9]{{2}})\.(?P<day>[0-9]{{2}}) {_CLOCK}{_FRACTION}",
+        # 240131 15:04:05.000000 (CockroachDB)
+        "klog_year": r"(?P<year2>[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2}) "
+        rf"{_CLOCK}{_FRACTION}",
+        # 02Jan2024 15:04:05.678 (Minecraft Forge)
+        "glued_month": rf"(?P<day>[0-9]{{2}}){_MONTH_NAME}{_YEAR} {_CLOCK}{_FRACTION}",
         # 0102 15:04:05.000000 (glog, klog)
         "klog": rf"(?P<month>[0-9]{{2}})(?P<day>[0-9]{{2}}) {_CLOCK}{_FRACTION}",
         # 2024 Jan 31 10:15:30.123
@@ -178,8 +194,10 @@ SYNTAXES: Final[dict[str, Syntax]] = {
         # 1286536309.586, 1286536309, 1286536309586, 1286536309586123, 1286536309586123456
         "epoch": r"(?P<epoch_s>[0-9]{9,11})(?:[.,](?P<fraction>[0-9]{1,9}))?|(?P<epoch_ms>[0-9]{12,14})(?:\.[0-9]+)?"
         r"|(?P<epoch_us>[0-9]{15,16})|(?P<epoch_ns>[0-9]{18,19})",
+        # 3:04PM
+        "kitchen": r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}) ?(?P<ampm>[AaPp][Mm])",
         # 10:15:30.123
-        "time_of_day": rf"{_CLOCK}{_FRACTION}{_AMPM}{_OFFSET}",
+        "time_of_day": rf"{_CLOCK}{_FRACTION}{_AMPM}{OFFSET}",
     }.items()
 }
 """By name. Where a syntax could be read as another, formats list the likelier one first."""

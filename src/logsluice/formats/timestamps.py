@@ -73,7 +73,7 @@ def _instant(parts: dict[str, str | None], syntax: Syntax, reference_ms: int, zo
 
     reference_ms = min(max(reference_ms, _EARLIEST // 1000), _LATEST // 1000)
     limit = reference_ms * 1000 + 999
-    if "hour" in syntax.groups and "day" not in syntax.groups:
+    if "day" not in syntax.groups:
         today = reference_ms // 86_400_000
         return _in_range(_latest(limit, (to_utc((today + back) * _DAY + clock) for back in _BACK)))
     month, day = _month(parts), int(parts["day"] or 0)
@@ -106,7 +106,7 @@ def _from_epoch(parts: dict[str, str | None]) -> int | None:
 
 def _clock(parts: dict[str, str | None]) -> int | None:
     """Microseconds since midnight, or None where the clock cannot show it."""
-    hour, minute, second = (int(parts[part] or 0) for part in ("hour", "minute", "second"))
+    hour, minute, second = (int(parts.get(part) or 0) for part in ("hour", "minute", "second"))
     ampm = parts.get("ampm")
     if ampm:
         if not 1 <= hour <= 12:
@@ -275,7 +275,7 @@ def _epoch_expression(syntax: Syntax) -> pl.Expr:
 
 def _clock_expression(syntax: Syntax) -> pl.Expr:
     written, minute = _number("hour"), _number("minute")
-    second = _number("second").fill_null(0)
+    second = _number("second").fill_null(0) if "second" in syntax.groups else pl.lit(0)
     hour = written
     if "ampm" in syntax.groups:
         afternoon = pl.when(pl.col("ampm").str.slice(0, 1).is_in(["p", "P"])).then(12).otherwise(0)
