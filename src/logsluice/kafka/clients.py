@@ -152,7 +152,7 @@ def _made(
 ) -> C:
     everything = client_options(settings) | {"bootstrap_timeout_ms": _BOOTSTRAP_MS} | options
     where = settings.kafka.bootstrap_servers
-    cause = ""
+    cause: BaseException | None = None
 
     def make() -> C:
         nonlocal cause
@@ -162,15 +162,24 @@ def _made(
             networks.append(KafkaNetClient(**configs))
             return networks[-1]
 
-        with _last_words() as words:
+        with _failures() as failures:
             try:
                 return client(kafka_client=network, **everything)
             except kafka_errors.KafkaError:
                 # A client that could not connect leaves its thread behind, for nobody to close.
                 for made in networks:
                     made.close()
-                cause = words[-1] if words else ""
+                for failure in failures:
+                    if isinstance(failure, _REFUSED):
+                        raise failure from None
+                cause = failures[-1] if failures else None
                 raise
+
+    def why(error: BaseException) -> str:
+        reason = str(cause or error)
+        # kafka-python may lose the broker's refusal of a password to the end of the connection behind it.
+        doubt = ", as the broker also does for a wrong kafka.username or kafka.password"
+        return reason + doubt if "disconnected" in reason and settings.kafka.username else reason
 
     try:
         return wait_out(
@@ -180,7 +189,7 @@ def _made(
             where=where,
             job=job,
             stop=stop,
-            why=lambda error: cause or str(error),
+            why=why,
         )
     except _REFUSED as error:
         raise LogsluiceError(
@@ -193,27 +202,34 @@ def _made(
         raise LogsluiceError(
             "Kafka does not answer",
             where=where,
-            why=cause or str(error),
+            why=why(error),
             hint="`logsluice status` says how the local one is",
         ) from None
 
 
 @contextmanager
-def _last_words() -> Iterator[list[str]]:
-    """What kafka-python logs meanwhile: the only place where it says why a connection failed."""
-    words: list[str] = []
+def _failures() -> Iterator[list[BaseException]]:
+    """Why connections failed meanwhile, which kafka-python tells its log alone."""
+    failures: list[BaseException] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if "Bootstrap failed" not in record.getMessage():
-                words.append(record.getMessage())
+            arguments = record.args if isinstance(record.args, tuple) else ()
+            failures.extend(
+                argument
+                for argument in arguments
+                if isinstance(argument, BaseException) and not isinstance(argument, kafka_errors.KafkaTimeoutError)
+            )
 
     logger = logging.getLogger("kafka.net.manager")
-    listener = Listener(logging.ERROR)
-    propagate, logger.propagate = logger.propagate, False
+    listener = Listener()
+    propagate, level = logger.propagate, logger.level
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)
     logger.addHandler(listener)
     try:
-        yield words
+        yield failures
     finally:
         logger.removeHandler(listener)
+        logger.setLevel(level)
         logger.propagate = propagate
