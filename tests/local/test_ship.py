@@ -156,7 +156,8 @@ def test_a_stop_keeps_where_it_was(settings: Settings, runner: Runner, tmp_path:
     expected = lines(path, 5_000)
     job = runner.start(LOGSLUICE, "ship", "--rate", "500", path)
     eventually(lambda: count(settings) > 100)
-    assert job.terminate() == 0
+    assert job.terminate() == 130
+    assert "not to the end" in job.output
     assert 100 < count(settings) < 5_000
     done = runner.cli("ship", path)
     assert "interrupted" not in done.stderr
@@ -173,6 +174,21 @@ def test_the_broker_away_in_the_middle(settings: Settings, stack: LocalStack, ru
     eventually(lambda: "waiting for kafka" in job.output)
     stack.start_part("kafka")
     assert job.wait() == 0, job.output
+    assert values(settings) == Counter(expected)
+
+
+def test_a_stop_while_the_broker_is_away(settings: Settings, stack: LocalStack, runner: Runner, tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    expected = lines(path, 5_000)
+    job = runner.start(LOGSLUICE, "ship", "--rate", "500", path)
+    eventually(lambda: count(settings) > 100)
+    stack.kill_part("kafka")
+    eventually(lambda: "waiting for kafka" in job.output)
+    assert job.terminate() == 130
+    assert "does not acknowledge" in job.output
+    assert "Traceback" not in job.output
+    stack.start_part("kafka")
+    assert runner.cli("ship", path).returncode == 0
     assert values(settings) == Counter(expected)
 
 

@@ -85,6 +85,8 @@ def ship(
     console.print(_told(summary), soft_wrap=True)
     if summary.failures:
         raise typer.Exit(1)
+    if summary.unfinished:
+        raise typer.Exit(130)
 
 
 def _serve(host: str, port: int) -> None:
@@ -125,6 +127,8 @@ def _told(summary: ShipSummary) -> str:
     ]
     if summary.unchanged:
         parts.insert(1, f"{summary.unchanged:,} unchanged")
+    if summary.unfinished:
+        parts.append(f"{summary.unfinished:,} not to the end: run it again to go on")
     if summary.failures:
         parts.append(f"[red]{len(summary.failures):,} failed[/]")
     return "shipped " + ", ".join(parts)

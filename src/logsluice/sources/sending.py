@@ -127,4 +127,5 @@ class Outlet(Generic[T]):
 
     def close(self) -> None:
         """Leave; what is not acknowledged may or may not be stored."""
-        self._producer.close(timeout=_CLOSE_SECONDS if not self._queue else 0)
+        with suppress(kafka_errors.KafkaTimeoutError):
+            self._producer.close(timeout=0 if self._queue else _CLOSE_SECONDS)

@@ -89,7 +89,11 @@ class ShipStates:
             os.close(lock)
             raise FileError("is being shipped already", where=name) from None
         claimed = ClaimedState(self._folder / f"{stem}.json", lock, descriptor, Path(name).absolute())
-        claimed.load(again=again)
+        try:
+            claimed.load(again=again)
+        except BaseException:
+            claimed.release()
+            raise
         return claimed
 
 
@@ -156,10 +160,10 @@ class ClaimedState:
         """Note size and fingerprint as they are now; only a file that grew may change them."""
         state = self.state
         size = os.fstat(self._descriptor).st_size
-        if size < state.seen:
+        if state.fingerprint and not self.same_file():
             return
         state.seen = size
-        if state.fingerprint_bytes < _FINGERPRINT_BYTES or not state.fingerprint:
+        if state.fingerprint_bytes < _FINGERPRINT_BYTES:
             state.fingerprint_bytes = min(size, _FINGERPRINT_BYTES)
             state.fingerprint = self._hash(state.fingerprint_bytes)
 

@@ -88,6 +88,7 @@ class ShipSummary:
         already: Events that an interrupted run had stored before.
         done_bytes: Bytes of files on disk that are behind, those of earlier runs included.
         seconds: How long it took.
+        unfinished: Files that were not read to their end because a stop was asked for.
         failures: One line for each file that could not be shipped whole.
     """
 
@@ -101,6 +102,7 @@ class ShipSummary:
     already: int = 0
     done_bytes: int = 0
     seconds: float = 0.0
+    unfinished: int = 0
     failures: list[str] = field(default_factory=list)
 
 
@@ -219,6 +221,7 @@ class _Source:
         )
 
     def close(self) -> None:
+        """Let other processes have the file."""
         if self.claimed:
             self.claimed.release()
             self.stream.close()
@@ -245,27 +248,38 @@ class _Shipper:
         self._listener = listener
         self._states = ShipStates(settings.home, topic.id)
         self._pacer = Pacer(options.rate) if options.rate else None
+        self._read = metrics.EVENTS_IN.labels(JOB)
+        self._stored = metrics.EVENTS_OUT.labels(JOB, "kafka")
         self._began = time.monotonic()
         self.summary = ShipSummary()
 
     def ship_all(self, names: Sequence[str]) -> None:
         """Ship files one after the other."""
-        for name in expand(names):
-            if self._stop.is_set():
+        todo = expand(names)
+        for number, name in enumerate(todo):
+            try:
+                source = self.open(name)
+                if source:
+                    self._ship_one(source)
+            except Stopped:
+                self.summary.unfinished = len(todo) - number
                 return
-            source = self.open(name)
-            if source:
-                try:
-                    ended = False
-                    while not ended and not self._stop.is_set():
-                        ended = self.step(source) is False
-                    self.leave(source, _Leaving.AT_END if ended else _Leaving.STOPPED)
-                except Stopped:
-                    self.leave(source, _Leaving.STOPPED)
-                except FileError as error:
-                    self.note(error)
-                    self.leave(source, _Leaving.BROKEN)
-            self.tell()
+            finally:
+                self.tell()
+
+    def _ship_one(self, source: _Source) -> None:
+        try:
+            while self.step(source) is not False:
+                if self._stop.is_set():
+                    raise Stopped
+        except Stopped:
+            self.leave(source, _Leaving.STOPPED)
+            raise
+        except FileError as error:
+            self.note(error)
+            self.leave(source, _Leaving.BROKEN)
+        else:
+            self.leave(source, _Leaving.AT_END)
 
     def note(self, error: FileError) -> None:
         """Something is wrong with one file: the others go on."""
@@ -392,7 +406,7 @@ class _Shipper:
             self._outlet.send(_Sent(source, event), event.value, None, source.headers(event))
             source.in_flight += 1
             source.sent_to = event.end
-        metrics.EVENTS_IN.labels(JOB).inc(len(events))
+        self._read.inc(len(events))
 
     def _announce(self, claimed: ClaimedState) -> None:
         """Keep, before anything is sent, where in the topic it will be."""
@@ -429,7 +443,7 @@ class _Shipper:
         if not count:
             return
         summary.events += count
-        metrics.EVENTS_OUT.labels(JOB, "kafka").inc(count)
+        self._stored.inc(count)
         now = time.monotonic()
         for source in touched:
             if source.claimed and now - source.saved_at > _SAVE_SECONDS:
@@ -529,8 +543,9 @@ class _Follower:
                         look_at = 0.0 if changed else look_at
                 for source in list(self._rotated):
                     # Its writer may not have noticed yet that it was rotated.
-                    progressed |= bool(self._read(source))
-                    if time.monotonic() - source.read_at > _IDLE_SECONDS:
+                    read = self._read(source)
+                    progressed |= bool(read)
+                    if read is False and time.monotonic() - source.read_at > _IDLE_SECONDS:
                         self._rotated.remove(source)
                         self._shipper.leave(source, _Leaving.AT_END)
                 if not progressed:
@@ -566,8 +581,11 @@ class _Follower:
             return self._shipper.step(source)
         except FileError as error:
             self._shipper.note(error)
-            self._done.add(source.name)
-            self._open.pop(source.name, None)
+            if source in self._rotated:
+                self._rotated.remove(source)
+            else:
+                self._done.add(source.name)
+                del self._open[source.name]
             self._shipper.leave(source, _Leaving.BROKEN)
             return None
 

@@ -1,0 +1,80 @@
+"""The producer job against a real broker."""
+
+from __future__ import annotations
+
+import urllib.request
+from datetime import UTC, datetime
+
+import pytest
+from kafka_reading import count, stored
+from running import Runner, eventually
+
+from logsluice.settings import Settings
+from logsluice.setup import set_up_kafka
+from logsluice.sources.traffic import Profile, traffic
+from logsluice.stack import LocalStack
+
+
+def metric(settings: Settings, line: str) -> float:
+    """The value of one series of the producer."""
+    url = f"http://{settings.metrics.host}:{settings.metrics.producer}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        found = [text for text in answer.read().decode().splitlines() if text.startswith(line)]
+    return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+
+def test_the_same_seed_and_start_fill_the_topic_alike(settings: Settings, runner: Runner) -> None:
+    set_up_kafka(settings)
+    arguments = ("--seed", "7", "--count", "3000", "--start", "2026-11-22T10:00:00", "--fast", "--rate", "500")
+    job = runner.job("producer_job", *arguments)
+    assert job.wait() == 0, job.output
+    start = datetime(2026, 11, 22, 10, tzinfo=UTC).timestamp()
+    expected = list(traffic(7, Profile(count=3_000, rate=500), start))
+    records = stored(settings)
+    assert sorted(record.value or b"" for record in records) == sorted(event.line.encode() for event in expected)
+    # The events of a session are in one partition, in their order.
+    for key in {event.key for event in expected}:
+        mine = [record for record in records if record.key == key.encode()]
+        assert len({record.partition for record in mine}) == 1
+        assert [record.value for record in mine] == [event.line.encode() for event in expected if event.key == key]
+
+
+def test_it_keeps_the_rate_and_leaves_when_asked(settings: Settings, runner: Runner) -> None:
+    set_up_kafka(settings)
+    job = runner.job("producer_job", "--rate", "200")
+    eventually(lambda: metric(settings, "logsluice_events_out_total{") >= 600)
+    assert job.terminate() == 0
+    sent = count(settings)
+    assert sent >= 600
+    assert "Traceback" not in job.output
+
+
+def test_a_broker_that_comes_late_or_goes_is_waited_for(settings: Settings, stack: LocalStack, runner: Runner) -> None:
+    set_up_kafka(settings)
+    stack.kill_part("kafka")
+    job = runner.job("producer_job", "--rate", "500", "--count", "5000")
+    eventually(lambda: "waiting for kafka" in job.output)
+    stack.start_part("kafka")
+    eventually(lambda: count(settings) > 200)
+    stack.kill_part("kafka")
+    said = job.output.count("waiting for kafka")
+    eventually(lambda: job.output.count("waiting for kafka") > said)
+    stack.start_part("kafka")
+    assert job.wait() == 0, job.output
+    assert count(settings) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [(("--rate", "0"), "rate: out of its range"), (("--services", "nobody"), "nobody: no such service")],
+)
+def test_nonsense_is_refused_in_one_line(
+    settings: Settings,  # noqa: ARG001 - the runner takes its environment
+    runner: Runner,
+    arguments: tuple[str, ...],
+    what: str,
+) -> None:
+    job = runner.job("producer_job", *arguments)
+    assert job.wait() == 1
+    assert what in job.output
+    assert "Traceback" not in job.output
