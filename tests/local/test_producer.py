@@ -18,8 +18,12 @@ from logsluice.stack import LocalStack
 def metric(settings: Settings, line: str) -> float:
     """The value of one series of the producer."""
     url = f"http://{settings.metrics.host}:{settings.metrics.producer}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        found = [text for text in answer.read().decode().splitlines() if text.startswith(line)]
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return 0.0
+    found = [sample for sample in text.splitlines() if sample.startswith(line)]
     return float(found[0].rpartition(" ")[2]) if found else 0.0
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from threading import Event
+from typing import Final
+
+_TICK_SECONDS: Final = 0.01
 
 
 class Pacer:
@@ -19,10 +21,9 @@ class Pacer:
         self._catch_up = catch_up_seconds
         self._due: float | None = None
 
-    def wait(self, units: int, stop: Event) -> None:
-        """Wait until the next units are due, or until ``stop`` is set."""
+    def early(self, units: int) -> float:
+        """How many seconds to wait before the next units are done; 0 where it is not worth a wait."""
         now = time.monotonic()
         due = now if self._due is None else max(self._due, now - self._catch_up)
         self._due = due + units / self._rate
-        if due > now:
-            stop.wait(due - now)
+        return due - now if due - now > _TICK_SECONDS else 0.0

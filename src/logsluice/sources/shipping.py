@@ -391,11 +391,10 @@ class _Shipper:
         for event in events:
             if source.claimed and not source.claimed.state.sending:
                 self._announce(source.claimed)
-            if self._pacer:
+            if self._pacer and (early := self._pacer.early(event.lines)):
                 self.collect()
                 self.tell()
-                self._pacer.wait(event.lines, self._stop)
-                if self._stop.is_set():
+                if self._stop.wait(early):
                     raise Stopped
             while self._outlet.full:
                 if self._stop.is_set():
