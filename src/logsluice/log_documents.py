@@ -47,9 +47,20 @@ def log_document(event_id: EventId, key: bytes | None, value: bytes) -> tuple[by
         text, valid = value.decode(), True
     except UnicodeDecodeError:
         text, valid = value.decode("utf-8", "replace"), False
+    fields = _json_object(text.removeprefix("\ufeff"))
+    try:
+        return orjson.dumps(_completed(fields, event_id, key, text, valid)), valid
+    except orjson.JSONEncodeError:
+        # Nested deeper than orjson writes, though it can read it: the line alone is kept.
+        return orjson.dumps(_completed({}, event_id, key, text, valid)), valid
+
+
+def _completed(
+    document: dict[str, Any], event_id: EventId, key: bytes | None, text: str, valid: bool
+) -> dict[str, Any]:
+    """Add what every document has."""
     topic, partition, offset, timestamp_ms = event_id
     appended = iso_millis(timestamp_ms)
-    document = _json_object(text.removeprefix("\ufeff"))
     document["@timestamp"] = _iso_timestamp(document.get("@timestamp")) or appended
     if not isinstance(document.get("message"), str):
         document["message"] = text
@@ -61,7 +72,7 @@ def log_document(event_id: EventId, key: bytes | None, value: bytes) -> tuple[by
     if not valid:
         tags = document.get("tags", [])
         document["tags"] = [*(tags if isinstance(tags, list) else [tags]), INVALID_UTF8]
-    return orjson.dumps(document), valid
+    return document
 
 
 def _json_object(text: str) -> dict[str, Any]:

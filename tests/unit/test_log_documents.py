@@ -74,6 +74,14 @@ def test_what_is_no_json_object_is_a_line(line: bytes) -> None:
     assert document(line)["message"] == line.decode()
 
 
+@pytest.mark.parametrize("depth", [10, 300, 900, 2_000])
+def test_json_of_any_depth_gives_a_document(depth: int) -> None:
+    line = b'{"message":"deep","x":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+    found = document(line)
+    assert found["event"] == {"id": str(EVENT), "original": line.decode()}
+    assert found["message"] == ("deep" if depth == 10 else line.decode())
+
+
 def test_a_byte_order_mark_hides_no_json() -> None:
     assert document(b'\xef\xbb\xbf{"message":"hi"}')["message"] == "hi"
 

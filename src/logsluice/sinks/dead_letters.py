@@ -23,6 +23,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.identity import EventId
 from logsluice.kafka import producer, wait_for_topic
 from logsluice.settings import Settings
+from logsluice.sources.limits import cut
 from logsluice.waiting import Stopped, wait_out
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -40,6 +41,8 @@ _REFUSALS = (
     kafka_errors.RecordListTooLargeError,
 )
 _SAY_EVERY_SECONDS = 15.0
+_LONGEST_VALUE = 1_048_588
+_MOST_BESIDE = 500_000
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +70,12 @@ class DeadLetter(NamedTuple):
 
 
 def to_record(letter: DeadLetter, now: datetime) -> Record:
-    """The key, value and headers under which a letter is stored."""
+    """The key, value and headers under which a letter is stored.
+
+    Kafka counts the bytes of a compressed batch, so that an event can be far larger than its topic allows. Such a
+    one is cut, as at the way in, rather than having no letter at all.
+    """
+    letter = _fitting(letter)
     headers = [
         ("logsluice-consumer", letter.consumer.encode()),
         ("logsluice-event-id", str(letter.event_id).encode()),
@@ -79,6 +87,19 @@ def to_record(letter: DeadLetter, now: datetime) -> Record:
         headers.append(("logsluice-key", letter.key))
     headers += [(name, content or b"") for name, content in letter.headers if _is_original(name)]
     return _key(letter), letter.value, headers
+
+
+def _fitting(letter: DeadLetter) -> DeadLetter:
+    value, headers = letter.value, list(letter.headers)
+    if value is not None and len(value) > _LONGEST_VALUE:
+        value, told = cut(value)
+        headers = [*(header for header in headers if header[0] not in _AT_THE_WAY_IN), *told]
+    beside = len(letter.key or b"") + sum(len(name) + len(content or b"") for name, content in headers)
+    if beside > _MOST_BESIDE:
+        detail = f"{letter.detail} (key and headers left out: {beside} bytes)".strip()
+        headers = [header for header in headers if header[0] in _AT_THE_WAY_IN]
+        return letter._replace(value=value, key=None, headers=headers, detail=detail)
+    return letter._replace(value=value, headers=headers)
 
 
 def _key(letter: DeadLetter) -> bytes:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -60,3 +62,19 @@ def test_a_header_without_a_value_can_be_sent() -> None:
 def test_what_logsluice_did_not_write_is_noticed() -> None:
     with pytest.raises(KeyError):
         from_record(b"x", [("other", b"1")])
+
+
+def test_an_event_that_is_too_large_for_a_letter_is_cut_with_its_length_and_hash_kept() -> None:
+    value = b"x" * 5_000_000
+    _, kept, headers = to_record(LETTER._replace(value=value), NOW)
+    assert kept == value[:1_000_000]
+    assert dict(headers)["logsluice-original-length"] == b"5000000"
+    assert dict(headers)["logsluice-original-sha256"] == hashlib.sha256(value).hexdigest().encode()
+
+
+@pytest.mark.parametrize("beside", [{"key": b"k" * 600_000}, {"headers": [("name", b"h" * 600_000)]}])
+def test_a_key_or_headers_that_are_too_large_are_left_out_and_that_is_said(beside: dict[str, Any]) -> None:
+    key, kept, headers = to_record(LETTER._replace(**beside), NOW)
+    assert (key, kept) == (b"index/logs-topic-0-7-1763800000000", LETTER.value)
+    assert {"logsluice-key", "name"}.isdisjoint(dict(headers))
+    assert b"key and headers left out" in dict(headers)["logsluice-detail"]
