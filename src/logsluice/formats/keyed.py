@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from logsluice.fields import FIELDS
-from logsluice.formats.levels import normalize_level
 from logsluice.formats.defaults import Key
+from logsluice.formats.levels import normalize_level
 from logsluice.formats.model import Format
 from logsluice.formats.syntaxes import SYNTAXES
 
-_NOT_PASSED_THROUGH = frozenset({"event.dataset"})
+_NOT_PASSED_THROUGH: Final = frozenset({"event.dataset"})
 """Fields that are ours to set; an event's own value of these is a label."""
+_MOST_KEYS_PLANNED: Final = 100
 
 
 class KeyedEvent(NamedTuple):
@@ -35,9 +38,26 @@ class KeyedEvent(NamedTuple):
     labels: dict[str, str]
 
 
-def keyed_event(
-    texts: dict[str, str], numbers: frozenset[str] | set[str], formats: Iterable[Format]
-) -> KeyedEvent | None:
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How to read events of one set of keys: worked out once, since a program's events look alike.
+
+    Attributes:
+        format: The first format whose required keys are there.
+        timestamp: Keys to try.
+        level: Keys to try.
+        message: The key, if there is one.
+        fields: Keys to try for each other field.
+    """
+
+    format: Format
+    timestamp: tuple[Key, ...]
+    level: tuple[Key, ...]
+    message: str | None
+    fields: tuple[tuple[str, tuple[Key, ...]], ...]
+
+
+def keyed_event(texts: dict[str, str], numbers: set[str], formats: Iterable[Format]) -> KeyedEvent | None:
     """Read an event's keys by the first format whose required keys it has.
 
     Args:
@@ -48,53 +68,87 @@ def keyed_event(
     Returns:
         The event, or None where no format fits.
     """
+    plan_of = _plan if len(texts) <= _MOST_KEYS_PLANNED else _plan.__wrapped__
+    plan = plan_of(tuple(formats), tuple(texts), frozenset(numbers))
+    return None if plan is None else _read(texts, plan)
+
+
+@lru_cache(maxsize=4096)
+def _plan(formats: tuple[Format, ...], keys: tuple[str, ...], numbers: frozenset[str]) -> _Plan | None:
+    given = frozenset(keys)
     for candidate in formats:
-        if all(_has(texts, numbers, key, kind) for key, kind in candidate.requires.items()):
-            return _read(texts, candidate)
+        if all(
+            key in given and (kind == "any" or (key in numbers) == (kind == "number"))
+            for key, kind in candidate.requires.items()
+        ):
+            return _plan_for(candidate, given)
     return None
 
 
-def _has(texts: dict[str, str], numbers: frozenset[str] | set[str], key: str, kind: str) -> bool:
-    return key in texts and (kind == "any" or (key in numbers) == (kind == "number"))
+def _plan_for(chosen: Format, given: frozenset[str]) -> _Plan:
+    present = {field: tuple(_present(keys, given)) for field, keys in chosen.keys.items()}
+    timestamp, level, message = (present.pop(field) for field in ("@timestamp", "log.level", "message"))
+    own = {field: keys for field, keys in present.items() if keys}
+    passed = {
+        field: (field,)
+        for field in FIELDS
+        if field in given and field not in own and field not in _NOT_PASSED_THROUGH
+    }
+    for field in ("@timestamp", "log.level", "message"):
+        passed.pop(field, None)
+    return _Plan(
+        chosen,
+        timestamp,
+        level,
+        next((key for key in message if isinstance(key, str)), None),
+        tuple({**own, **passed}.items()),
+    )
 
 
-def _read(texts: dict[str, str], found: Format) -> KeyedEvent:
-    timestamp = level = message = None
-    fields: dict[str, str] = {}
+def _present(keys: Iterable[Key], given: frozenset[str]) -> Iterator[Key]:
+    for key in keys:
+        if key in given if isinstance(key, str) else given.issuperset(key):
+            yield key
+
+
+def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
+    found = plan.format
     used: list[str] = []
-    for field, keys in found.keys.items():
-        for key in keys:
-            text = texts.get(key) if isinstance(key, str) else _seconds_and_nanos(texts, key)
-            if text is None:
-                continue
-            if field == "@timestamp":
-                if not any(SYNTAXES[name].python.fullmatch(text) for name in found.timestamp):
-                    continue
-                timestamp = text
-            elif field == "log.level":
-                level = found.levels.get(text.lower()) or normalize_level(text)
-                if level is None:
-                    continue
-            elif field == "message":
-                message = text.rstrip("\r\n") if found.wraps else text
-            elif not text:
-                continue
-            else:
-                fields[field] = text
+    timestamp = level = message = None
+    for key in plan.timestamp:
+        text = _text(texts, key)
+        if any(SYNTAXES[name].python.fullmatch(text) for name in found.timestamp):
+            timestamp = text
             used += (key,) if isinstance(key, str) else key
             break
+    for key in plan.level:
+        text = _text(texts, key)
+        level = found.levels.get(text.lower()) or normalize_level(text)
+        if level is not None:
+            used += (key,) if isinstance(key, str) else key
+            break
+    if plan.message is not None:
+        message = texts[plan.message]
+        message = message.rstrip("\r\n") if found.wraps else message
+        used.append(plan.message)
+    fields: dict[str, str] = {}
+    for field, keys in plan.fields:
+        for key in keys:
+            text = _text(texts, key)
+            if text:
+                fields[field] = text
+                used += (key,) if isinstance(key, str) else key
+                break
     for key in used:
         texts.pop(key, None)
-    for key in FIELDS.keys() & texts.keys() - _NOT_PASSED_THROUGH:
-        fields.setdefault(key, texts.pop(key))
-    for field, text in found.defaults.items():
-        if field == "log.level":
-            level = level or text
-        else:
-            fields.setdefault(field, text)
+    if found.defaults:
+        for field, text in found.defaults.items():
+            if field == "log.level":
+                level = level or text
+            else:
+                fields.setdefault(field, text)
     return KeyedEvent(found, timestamp, level, message, fields, texts)
 
 
-def _seconds_and_nanos(texts: dict[str, str], keys: Key) -> str | None:
-    seconds, nanos = texts.get(keys[0]), texts.get(keys[1])
-    return None if seconds is None or nanos is None else f"{seconds}.{nanos:>09}"
+def _text(texts: dict[str, str], key: Key) -> str:
+    return texts[key] if isinstance(key, str) else f"{texts[key[0]]}.{texts[key[1]]:>09}"

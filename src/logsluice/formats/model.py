@@ -97,9 +97,11 @@ class FormatEntry(BaseModel):
         return self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Format:
     """A format ready for use; the attributes are those of :class:`FormatEntry`, completed.
+
+    Compared by identity, so that what is worked out for a format can be kept by it.
 
     Attributes:
         regex: Compiled; None for JSON and logfmt.
