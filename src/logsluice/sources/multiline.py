@@ -36,6 +36,7 @@ _BEGINS = re.compile(
           | (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\ {1,2}\d{1,2},?\ (?:\d{4}|\d{2}:\d{2})
           | \d{1,2}\ (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)\ (?:\d{4}|\d{2}:\d{2})
           | \ *\d{1,7}\.\d{3,9}\]                            # the kernel's [    1.234567]
+          | \d{1,7}:\d{8}:\d{6}                              # a padded process id and a compact time
           | 1\d{9}(?:\.\d+|\d{3})?\b                         # seconds or milliseconds since the epoch
         )
       | <\d{1,3}>                                            # a syslog priority
@@ -49,12 +50,14 @@ _BEGINS = re.compile(
     | (?:time|timestamp|ts|t|at|level|lvl|msg)="?\S          # logfmt
     | -\ 1\d{9}\                                             # BGL and its like
     | \S+\ \S+\ \S+\ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:          # an access log
-    | \d{4}-\d\d-\d\dT
     | type=[A-Z_]+\ msg=audit\(
+    | \#\ Time:\ | =[A-Z ]+\ REPORT====[ ]
     """,
     re.VERBOSE,
 )
 _JUL_HEAD = re.compile(rb"[A-Z][a-z]{2} \d{1,2}, \d{4},? \d{1,2}:\d\d:\d\d [AP]M [\w.$<>]+(?: [\w.$<>-]+)?$")
+_REPORT_HEAD = re.compile(rb"=[A-Z ]+ REPORT==== ")
+_SLOW_QUERY_HEAD = b"# User@Host: "
 _JUL_LEVEL = re.compile(rb"[A-Z]{4,9}: ")
 
 _EXCEPTION_NAME = (
@@ -90,7 +93,7 @@ _KINDS = re.compile(
     re.VERBOSE,
 )
 # Nearly every line begins with a digit, a bracket or the like and can be none of the above.
-_MAY_CONTINUE = frozenset(b" \t.-])}#_rnuptABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz[\x0b\x0c/*(%")
+_MAY_CONTINUE = frozenset(b" \t.-])}#_rnuptABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz[\x0b\x0c/*(%=")
 
 
 class Joined(NamedTuple):
@@ -133,6 +136,10 @@ class _In(Enum):
     RUST = auto()
     """A Rust panic, whose message is the next line."""
     RUBY = auto()
+    SLOW_QUERY = auto()
+    """A statement in MySQL's slow query log, below its comments."""
+    REPORT = auto()
+    """An Erlang report, which a blank line ends."""
     CARET = auto()
     """Source code with a marker below; the exception follows."""
 
@@ -257,6 +264,9 @@ class Joiner:
             return _In.JUL_MESSAGE if _JUL_LEVEL.match(data) and not self._undecided else None
         if now is _In.RUST and not self._undecided and len(self._lines) == 1:
             return None if _starts(data) else _In.RUST
+        if now in (_In.SLOW_QUERY, _In.REPORT):
+            own_head = data.startswith(_SLOW_QUERY_HEAD) and len(self._lines) > 1
+            return None if self._undecided or own_head or _starts(data) else now
         if data[0] not in _MAY_CONTINUE:
             return None
         match = _KINDS.match(data)
@@ -306,6 +316,10 @@ def _beginning(data: bytes) -> _In:
         return _In.PLAIN
     if _JUL_HEAD.match(data):
         return _In.JUL
+    if data.startswith((b"# Time: ", _SLOW_QUERY_HEAD)):
+        return _In.SLOW_QUERY
+    if _REPORT_HEAD.match(data):
+        return _In.REPORT
     match = _KINDS.match(data)
     match match.lastgroup if match else None:
         case "traceback":

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logsluice.formats import load_formats
 from logsluice.sources.files import Line, read_lines, split_lines
 from logsluice.sources.multiline import Joined, Joiner, join
 
@@ -143,6 +144,21 @@ PRETTY_JSON = """\
     ]
   }
 }"""
+SLOW_QUERY = """\
+# Time: 2026-11-22T10:14:13.345678Z
+# User@Host: shop[shop] @ web1 []  Id: 12
+# Query_time: 3.1  Lock_time: 0.0 Rows_sent: 1  Rows_examined: 9
+SET timestamp=1795342453;
+SELECT *
+FROM orders;"""
+SLOW_QUERY_SAME_SECOND = """\
+# User@Host: shop[shop] @ web1 []  Id: 12
+# Query_time: 3.1  Lock_time: 0.0 Rows_sent: 1  Rows_examined: 9
+SELECT 1;"""
+ERLANG = """\
+=ERROR REPORT==== 22-Nov-2026::10:14:13 ===
+closing AMQP connection <0.1.0>
+{handshake_timeout,frame_header}"""
 SPRING = " INFO 2026-11-22 10:14:13 main c.a.Shop : started"
 
 ONE_EVENT = {name: text for name, text in globals().items() if name.isupper() and isinstance(text, str)}
@@ -203,6 +219,21 @@ def test_real_single_lines_stay_apart(name: str) -> None:
     events = list(join(read_lines(LOGHUB / f"{name}_2k.log")))
     assert len(events) == 2000
     assert {event.lines for event in events} == {1}
+
+
+EXAMPLES = {
+    f"{form.name}-{number}": example.line.encode("utf-8", "surrogateescape")
+    for form in load_formats(None)
+    for number, example in enumerate(form.examples)
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_event_of_a_shipped_format_is_one_event_wherever_it_stands(name: str) -> None:
+    line = EXAMPLES[name]
+    for before in (JAVA, PYTHON, GO, NODE, RUBY, JUL):
+        data = b"\n".join((before.encode(), line, line))
+        assert [event.value for event in join(lines_of(data))] == [before.encode(), line, line]
 
 
 def test_blank_lines_between_events_are_counted_not_kept() -> None:
