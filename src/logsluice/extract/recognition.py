@@ -151,7 +151,9 @@ class Recognizer:
         cells: dict[str, list[str | None]] = {}
         for number, event in enumerate(chosen):
             for field, text in event.fields.items():
-                cells.setdefault(field, [None] * len(chosen))[number] = text
+                if field not in cells:
+                    cells[field] = [None] * len(chosen)
+                cells[field][number] = text
         cells["@timestamp"] = [event.timestamp for event in chosen]
         cells["log.level"] = [event.level for event in chosen]
         cells["message"] = [event.message for event in chosen]
