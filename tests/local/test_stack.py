@@ -80,6 +80,10 @@ def read(port: int, **options: object) -> list[bytes]:
     return values
 
 
+def states(said: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line.split("│")[2].strip() for line in said.stdout.splitlines() if "│" in line]
+
+
 def make_topic(port: int, **options: object) -> None:
     admin = KafkaAdminClient(bootstrap_servers=f"127.0.0.1:{port}", **options)
     admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=1)])
@@ -89,8 +93,10 @@ def make_topic(port: int, **options: object) -> None:
 def test_a_stack_lives_through_kills_and_goes_without_a_trace(logsluice: CommandLine) -> None:
     assert logsluice("status").returncode == 3
 
-    up = logsluice("up")
-    assert up.returncode == 0, up.stderr
+    # Two at once: one starts it, the other waits and finds it running.
+    both = [logsluice.runner.start(LOGSLUICE, "up", env=logsluice.variables) for _ in range(2)]
+    assert [up.wait(300) for up in both] == [0, 0], [up.output for up in both]
+    assert "".join(up.output for up in both).count("starting kafka") == 1
     assert logsluice("status").returncode == 0
     make_topic(logsluice.kafka)
     write(logsluice.kafka, [b"one", b"two"])
@@ -100,11 +106,13 @@ def test_a_stack_lives_through_kills_and_goes_without_a_trace(logsluice: Command
     broker, node = logsluice.stack.pid("kafka"), logsluice.stack.pid("elasticsearch")
     assert broker
     assert node
+    os.kill(broker, signal.SIGSTOP)
+    assert states(logsluice("status")) == ["not answering", "ready"]
     os.kill(broker, signal.SIGKILL)
     eventually(lambda: not psutil.pid_exists(broker))
     said = logsluice("status")
     assert said.returncode == 3
-    assert [line.split("│")[2].strip() for line in said.stdout.splitlines() if "│" in line] == ["died", "ready"]
+    assert states(said) == ["died", "ready"]
 
     # The holder of Elasticsearch alone is killed: its virtual machine must go with it, and free the port.
     jvm = psutil.Process(node).children()

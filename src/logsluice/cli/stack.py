@@ -17,6 +17,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack, PartStatus
 from logsluice.stack.ports import local_port
+from logsluice.stack.supervisor import PARTS
 
 _STYLES = {"ready": "green", "not answering": "yellow", "died": "red", "stopped": "dim"}
 _NOT_READY = 3
@@ -136,9 +137,8 @@ def _leads_to(settings: Settings, stack: LocalStack) -> bool:
 def _stay(stack: LocalStack, console: Console) -> None:
     console.print("Ctrl-C stops them")
     try:
-        while all(stack.pid(part.part) for part in stack.status()):
+        while not (dead := next((part for part in PARTS if stack.pid(part) is None), None)):
             time.sleep(_WATCH_SECONDS)
-        dead = next(part.part for part in stack.status() if part.pid is None)
         raise LogsluiceError("ended by itself", where=dead, hint=f"see {stack.home / 'logs' / dead}.log")
     except KeyboardInterrupt:
         pass

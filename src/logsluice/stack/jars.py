@@ -129,9 +129,10 @@ def _locked(root: Path) -> Iterator[None]:
         with (root / ".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-    except PermissionError as error:
-        hint = "set LOGSLUICE_CACHE to a folder that can be written"
-        raise LogsluiceError("the cache can't be written", where=str(root), why=str(error), hint=hint) from None
+    except OSError as error:
+        hint = "let LOGSLUICE_CACHE name a folder that this user may write to, on a disk with room"
+        where = str(error.filename or root)
+        raise LogsluiceError("can't be used", where=where, why=error.strerror, hint=hint) from None
 
 
 def _fetch(name: str, jars: list[Jar], root: Path) -> None:

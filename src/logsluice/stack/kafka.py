@@ -200,6 +200,8 @@ def client_options(home: Path, port: int, *, secure: bool) -> dict[str, Any]:
 
 def answers(home: Path, port: int, *, secure: bool) -> bool:
     """Whether the broker lets a client in and says that it is part of its cluster."""
+    if secure and not Files(home).password.exists():
+        return False
     options = client_options(home, port, secure=secure) | {"bootstrap_timeout_ms": _PROBE_MS}
     network = KafkaNetClient(**options)
     try:

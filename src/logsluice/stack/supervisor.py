@@ -106,7 +106,8 @@ class LocalStack:
             LogsluiceError: A port is taken, Java or a jar can't be had, or a part ended or did not
                 answer in time. What this call started is stopped again.
         """
-        self.fetch()
+        if not all(self.pid(part) for part in PARTS):
+            self.fetch()
         with self._alone():
             wanted = [part for part in PARTS if not self._runs_as_wanted(part)]
             for part in wanted:
@@ -232,14 +233,22 @@ class LocalStack:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Let no other command start or stop parts of the same home meanwhile."""
-        (self.home / "run").mkdir(parents=True, exist_ok=True)
-        with (self.home / "run" / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._say("waiting for another command that starts or stops this stack")
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        try:
+            (self.home / "run").mkdir(parents=True, exist_ok=True)
+            with (self.home / "run" / "lock").open("w") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    self._say("waiting for another command that starts or stops this stack")
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise LogsluiceError(
+                "can't be used",
+                where=str(error.filename or self.home),
+                why=error.strerror,
+                hint="let LOGSLUICE_HOME name a folder that this user may write to, on a disk with room",
+            ) from None
 
     def _runs_as_wanted(self, part: Part) -> bool:
         record = read_record(self._record(part))

@@ -83,3 +83,9 @@ def test_the_jar_that_could_not_be_had_is_named_with_the_networks_words(said: st
     assert error.where == "org.example:thing:1.0"
     assert error.what == "could not be fetched, nor 1 more of 7 jars"
     assert error.why == said.partition(": ")[2]
+
+
+def test_a_cache_that_can_not_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LogsluiceError, match=r"can't be used \(Not a directory\); let LOGSLUICE_CACHE"):
+        jar_paths("spark-kafka", cache=tmp_path / "file")

@@ -107,3 +107,10 @@ def test_a_stack_that_never_ran_is_stopped_and_can_be_stopped_again(tmp_path: Pa
         "LOGSLUICE_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1024",
         "LOGSLUICE_ELASTICSEARCH__HOSTS": "http://127.0.0.1:1025",
     }
+
+
+def test_a_home_that_can_not_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    stack = LocalStack(tmp_path / "file" / "home", 1024, 1025)
+    with pytest.raises(LogsluiceError, match=r"can't be used \(Not a directory\); let LOGSLUICE_HOME"):
+        stack.stop()
