@@ -10,7 +10,8 @@ from logsluice.formats.syntaxes import OFFSET, SYNTAXES, without_names
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
 _FIGURES = "[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4}"
 _NAMED = (
-    rf"(?:[A-Z][a-z]{{2,8}},? +)?(?:{_MONTH} +[0-9]{{1,2}}|[0-9]{{1,2}}[ /-]{_MONTH}|[0-9]{{4}}[ -]{_MONTH}[ -]+[0-9]{{1,2}})"
+    rf"(?:[A-Z][a-z]{{2,8}},? +)?"
+    rf"(?:{_MONTH} +[0-9]{{1,2}}|[0-9]{{1,2}}[ /-]{_MONTH}|[0-9]{{4}}[ -]{_MONTH}[ -]+[0-9]{{1,2}})"
     r"(?:[ ,/-]{1,2}[0-9]{4})?"
 )
 _CLOCK = r"[0-9]{1,2}[:.][0-9]{2}(?:[:.][0-9]{2}(?:[.,:][0-9]{1,9})?)?(?: ?[AaPp]\.?[Mm]\.?)?"
@@ -23,7 +24,8 @@ FRAGMENTS: Final[dict[str, str]] = {
     "caps": r"(?:TRACE|VERBOSE|FINEST|FINER|FINE|CONFIG|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|ERR|SEVERE|FAILURE|"
     r"FATAL|CRITICAL|CRIT|ALERT|EMERGENCY|EMERG|DPANIC|PANIC)",
     # abbreviated to three or four letters
-    "short_level": r"(?:TRC|TRCE|VRB|DBG|DBUG|DEBU|DEB|INF|INFO|NTC|WRN|WARN|ERR|ERRO|EROR|FTL|FATA|PNC|PANI|CRT|CRI|CRIT)",
+    "short_level": r"(?:TRC|TRCE|VRB|DBG|DBUG|DEBU|DEB|INF|INFO|NTC|WRN|WARN|ERR|ERRO|EROR|FTL|FATA|PNC|PANI|CRT|"
+    r"CRI|CRIT)",
     # one piece of software's name: org.foo.Bar, Bar$Baz, foo-bar.baz, Bar
     "logger": r"(?:[A-Z$][0-9A-Za-z_$]*|[A-Za-z_$][0-9A-Za-z_$-]*(?:(?:\.|/|::)[0-9A-Za-z_$-]+)+|root|main|__main__)",
     # the same, with a dot for sure
@@ -40,8 +42,6 @@ FRAGMENTS: Final[dict[str, str]] = {
     # between quotes, with backslash escapes
     "quoted": r'(?:[^"\\]|\\.)*',
     "uuid": r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}",
-    # a colour sequence of terminals, which many loggers write even to files
-    "color": r"(?:\x1b\[[0-9;]*m)",
     "rest": r"(?s:.*)",
     # a time stamp of nearly any kind: wider than the syntaxes it is then tried with, and so much smaller
     "when": rf"(?:{_FIGURES}|{_NAMED})[ T:,-]{{1,3}}{_CLOCK}{without_names(OFFSET)}(?: [0-9]{{4}})?",
@@ -49,9 +49,24 @@ FRAGMENTS: Final[dict[str, str]] = {
 """Besides these, the name of every timestamp syntax stands for that timestamp."""
 
 _SYNTAXES_OF_WHEN: Final = (
-    "iso8601 slash_ymd slash_yymd syslog ctime clf day_month_year month_day_year slash_mdy slash_dmy dot_dmy dot_ymd "
-    "dash_dmy iso_ampm year_month_day day_month dotted_clock"
-).split()
+    "iso8601",
+    "slash_ymd",
+    "slash_yymd",
+    "syslog",
+    "ctime",
+    "clf",
+    "day_month_year",
+    "month_day_year",
+    "slash_mdy",
+    "slash_dmy",
+    "dot_dmy",
+    "dot_ymd",
+    "dash_dmy",
+    "iso_ampm",
+    "year_month_day",
+    "day_month",
+    "dotted_clock",
+)
 
 _REFERENCE: Final = re.compile(r"%\{([a-z0-9_]+)\}")
 
@@ -68,6 +83,11 @@ def expand(source: str) -> str:
         return SYNTAXES[name].bare if name in SYNTAXES else f"(?:{expand(FRAGMENTS[name])})"
 
     return _REFERENCE.sub(text, source)
+
+
+def without_fragments(source: str) -> str:
+    """A regular expression with letters in place of each fragment: what is wrong in it is wrong at the same place."""
+    return _REFERENCE.sub(lambda match: "a" * len(match[0]), source)
 
 
 def syntaxes_in(source: str) -> tuple[str, ...]:

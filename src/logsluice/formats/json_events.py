@@ -37,9 +37,7 @@ def read_json(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
     return keyed_event(texts, numbers, formats)
 
 
-def _flatten(
-    value: dict[str, Any], prefix: str, texts: dict[str, str], numbers: set[str], depth: int
-) -> None:
+def _flatten(value: dict[str, Any], prefix: str, texts: dict[str, str], numbers: set[str], depth: int) -> None:
     for name, item in value.items():
         key = prefix + name
         if item.__class__ is str:

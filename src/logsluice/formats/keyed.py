@@ -90,9 +90,7 @@ def _plan_for(chosen: Format, given: frozenset[str]) -> _Plan:
     timestamp, level, message = (present.pop(field) for field in ("@timestamp", "log.level", "message"))
     own = {field: keys for field, keys in present.items() if keys}
     passed = {
-        field: (field,)
-        for field in FIELDS
-        if field in given and field not in own and field not in _NOT_PASSED_THROUGH
+        field: (field,) for field in FIELDS if field in given and field not in own and field not in _NOT_PASSED_THROUGH
     }
     for field in ("@timestamp", "log.level", "message"):
         passed.pop(field, None)

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from logsluice.errors import LogsluiceError
 from logsluice.fields import FIELDS, LEVELS
 from logsluice.formats.defaults import DEFAULT_KEYS, FIELD_BY_GROUP, KEYED_TIMESTAMPS, Key
-from logsluice.formats.fragments import FRAGMENTS, expand, syntaxes_in
+from logsluice.formats.fragments import FRAGMENTS, expand, syntaxes_in, without_fragments
 from logsluice.formats.syntaxes import SYNTAXES
 from logsluice.regex import Regex, compile_regex
 
 Kind = Literal["regex", "json", "logfmt"]
 JsonType = Literal["any", "string", "number"]
+
 
 class Example(BaseModel):
     """A line of this format and what must be read from it.
@@ -71,9 +72,7 @@ class FormatEntry(BaseModel):
     @field_validator("levels", mode="before")
     @classmethod
     def _spellings_are_text(cls, value: Any) -> Any:
-        return (
-            {str(key).lower(): level for key, level in value.items()} if isinstance(value, Mapping) else value
-        )
+        return {str(key).lower(): level for key, level in value.items()} if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -83,17 +82,13 @@ class FormatEntry(BaseModel):
             raise ValueError("requires and keys are for the kinds json and logfmt")
         for syntax in self.timestamp or ():
             if syntax not in SYNTAXES:
-                raise ValueError(
-                    f"timestamp: no syntax is called {syntax!r}; there are {', '.join(SYNTAXES)}"
-                )
+                raise ValueError(f"timestamp: no syntax is called {syntax!r}; there are {', '.join(SYNTAXES)}")
         for level in self.levels.values():
             if level not in LEVELS:
                 raise ValueError(f"levels: {level!r} is none of {', '.join(LEVELS)}")
         for field in (*self.fields.values(), *self.defaults, *self.keys):
             if field not in FIELDS and not field.startswith("labels."):
-                raise ValueError(
-                    f"no field is called {field!r}; use one of ECS that logsluice knows, or labels.<name>"
-                )
+                raise ValueError(f"no field is called {field!r}; use one of ECS that logsluice knows, or labels.<name>")
         return self
 
 
@@ -161,15 +156,17 @@ def _compiled(source: str) -> Regex:
     except KeyError as error:
         known = ", ".join((*FRAGMENTS, *SYNTAXES))
         raise LogsluiceError(f"no fragment is called {error.args[0]!r}", hint=f"there are {known}") from None
-    return compile_regex(expanded)
+    try:
+        compile_regex(without_fragments(source))
+        return compile_regex(expanded)
+    except LogsluiceError as error:
+        raise LogsluiceError(error.what, where=repr(source)) from None
 
 
 def _check_groups(entry: FormatEntry, fields: dict[str, str], timestamp: tuple[str, ...]) -> None:
     for group, field in fields.items():
         if not field:
-            raise LogsluiceError(
-                f"the group {group!r} has no field", hint=f"add it: fields: {{{group}: <ECS field>}}"
-            )
+            raise LogsluiceError(f"the group {group!r} has no field", hint=f"add it: fields: {{{group}: <ECS field>}}")
     for group in entry.fields:
         if group not in fields:
             raise LogsluiceError(f"fields names a group {group!r} that the regex has not")

@@ -1,9 +1,9 @@
 """How timestamps are written: one named regular expression each, with a group for every component.
 
-Groups: ``year`` ``year2`` ``month`` ``month_name`` ``day`` ``hour`` ``minute`` ``second`` ``fraction`` ``ampm``
-``millis``
-``offset`` ``zone`` (an IANA name), or ``epoch_s`` ``epoch_ms`` ``epoch_us`` ``epoch_ns``. What a syntax lacks is found out from when the
-event was seen: without a year it is the latest such date, without a day the latest such time, not after that.
+Groups: ``year`` ``year2`` ``month`` ``month_name`` ``day`` ``hour`` ``minute`` ``second`` ``fraction`` ``millis``
+``ampm`` ``offset`` ``zone`` (an IANA name), or ``epoch_s`` ``epoch_ms`` ``epoch_us`` ``epoch_ns``. What a syntax lacks
+is found out from when the event was seen: without a year it is the latest such date that is not after that, without a
+day the latest such time.
 
 Sources: RFC 3339, RFC 5322, RFC 3164, the Apache, Android, Windows, Squid and Blue Gene/L logs themselves.
 """
@@ -78,8 +78,7 @@ _CLOCK = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _FRACTION = r"(?:[.,:](?P<fraction>[0-9]{1,9}))?"
 _AMPM = r"(?: ?(?P<ampm>[AaPp]\.?[Mm]\.?))?"
 _ABBREVIATION = (
-    "UTC?|GMT|[AECMP][SD]T|AK[SD]T|A[CE][SD]T|AWST|NZ[SD]T|[WCE]ES?T|MES?Z|MET|[BHIJKS]ST|BRS?T|[HP]KT|SGT|MSK|"
-    "SAST|WIB"
+    "UTC?|GMT|[AECMP][SD]T|AK[SD]T|A[CE][SD]T|AWST|NZ[SD]T|[WCE]ES?T|MES?Z|MET|[BHIJKS]ST|BRS?T|[HP]KT|SGT|MSK|SAST|WIB"
 )
 """Exactly those of ZONES and AMBIGUOUS_ZONES, written short."""
 OFFSET: Final = (

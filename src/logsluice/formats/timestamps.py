@@ -195,9 +195,7 @@ def _zone(named: str | None, zone: str) -> ZoneInfo:
         return ZoneInfo(zone)
 
 
-def parse_timestamps(
-    texts: pl.Series, syntaxes: tuple[str, ...], reference_ms: pl.Series, zone: str
-) -> pl.Series:
+def parse_timestamps(texts: pl.Series, syntaxes: tuple[str, ...], reference_ms: pl.Series, zone: str) -> pl.Series:
     """Read a column of timestamps; each answer is that of :func:`parse_timestamp`.
 
     Args:
@@ -236,11 +234,7 @@ def _instants(todo: pl.DataFrame, syntax: Syntax, zone: str) -> pl.Series:
         naive = [((today + back) * _DAY + pl.col("clock")) for back in _BACK]
         return _kept_in_range(_latest_of(frame, naive, fixed, zone))
     if "month_name" in syntax.groups:
-        month = (
-            pl.col("month_name")
-            .str.to_lowercase()
-            .replace_strict(MONTHS, default=None, return_dtype=pl.Int64)
-        )
+        month = pl.col("month_name").str.to_lowercase().replace_strict(MONTHS, default=None, return_dtype=pl.Int64)
     else:
         month = _number("month")
     frame = frame.with_columns(month=month, day=_number("day"))
@@ -250,10 +244,7 @@ def _instants(todo: pl.DataFrame, syntax: Syntax, zone: str) -> pl.Series:
         return _kept_in_range(frame.select(instant=pl.col("naive") - _zone_shift(frame, fixed, zone)))
     this_year = pl.from_epoch(pl.col("reference"), time_unit="ms").dt.year().cast(pl.Int64)
     frame = frame.with_columns(this_year=this_year)
-    naive = [
-        _days_expression(_existing_year(pl.col("this_year") + back)) * _DAY + pl.col("clock")
-        for back in _BACK
-    ]
+    naive = [_days_expression(_existing_year(pl.col("this_year") + back)) * _DAY + pl.col("clock") for back in _BACK]
     return _kept_in_range(_latest_of(frame, naive, fixed, zone))
 
 
@@ -313,23 +304,9 @@ def _days_expression(year: pl.Expr) -> pl.Expr:
     late = month <= 2
     counted = year - late.cast(pl.Int64)
     from_march = (month + 9) % 12
-    days = (
-        counted * 365
-        + counted // 4
-        - counted // 100
-        + counted // 400
-        + (153 * from_march + 2) // 5
-        + day
-        - 719_469
-    )
-    length = (
-        pl.when(month == 2)
-        .then(28 + _is_leap(year).cast(pl.Int64))
-        .otherwise(30 + ((month + month // 8) % 2))
-    )
-    return pl.when(year.is_between(1, 9999) & month.is_between(1, 12) & (day >= 1) & (day <= length)).then(
-        days
-    )
+    days = counted * 365 + counted // 4 - counted // 100 + counted // 400 + (153 * from_march + 2) // 5 + day - 719_469
+    length = pl.when(month == 2).then(28 + _is_leap(year).cast(pl.Int64)).otherwise(30 + ((month + month // 8) % 2))
+    return pl.when(year.is_between(1, 9999) & month.is_between(1, 12) & (day >= 1) & (day <= length)).then(days)
 
 
 def _with_offset(frame: pl.DataFrame, syntax: Syntax, zone: str) -> tuple[pl.DataFrame, bool]:
@@ -342,18 +319,12 @@ def _with_offset(frame: pl.DataFrame, syntax: Syntax, zone: str) -> tuple[pl.Dat
     if "offset" in syntax.groups and frame["offset"].null_count() < len(frame):
         spellings = frame["offset"].drop_nulls().unique().to_list()
         seconds = {text: _offset_seconds(text) for text in spellings if text}
-        wrong = [
-            text for text, east in seconds.items() if east is None and text.strip() not in AMBIGUOUS_ZONES
-        ]
+        wrong = [text for text, east in seconds.items() if east is None and text.strip() not in AMBIGUOUS_ZONES]
         micros = {text: east * _SECOND for text, east in seconds.items() if east is not None}
         if wrong:
-            frame = frame.with_columns(
-                clock=pl.when(~pl.col("offset").is_in(wrong).fill_null(False)).then("clock")
-            )
+            frame = frame.with_columns(clock=pl.when(~pl.col("offset").is_in(wrong).fill_null(False)).then("clock"))
         if micros:
-            shift = (
-                frame["offset"].replace_strict(micros, default=None, return_dtype=pl.Int64).rename("shift")
-            )
+            shift = frame["offset"].replace_strict(micros, default=None, return_dtype=pl.Int64).rename("shift")
     named = "zone" in syntax.groups and frame["zone"].null_count() < len(frame)
     if zone == "UTC" and not named:
         shift = shift.fill_null(0)
@@ -389,9 +360,7 @@ def _latest_of(frame: pl.DataFrame, candidates: list[pl.Expr], fixed: bool, zone
     for index, candidate in enumerate(candidates):
         dated = frame.with_columns(naive=candidate)
         instant = pl.col("naive") - _zone_shift(dated, fixed, zone)
-        instants.append(
-            dated.select(pl.when(instant <= limit).then(instant).alias(f"candidate_{index}")).to_series()
-        )
+        instants.append(dated.select(pl.when(instant <= limit).then(instant).alias(f"candidate_{index}")).to_series())
     return pl.DataFrame(instants).select(instant=pl.coalesce(pl.all()))
 
 
