@@ -132,7 +132,13 @@ def test_a_file_that_grew_goes_on(settings: Settings, runner: Runner, tmp_path: 
 
 def test_killed_at_any_time_every_line_is_there_once(settings: Settings, runner: Runner, tmp_path: Path) -> None:
     path = tmp_path / "app.log"
-    expected = Counter(lines(path, 60_000))
+    expected: Counter[bytes] = Counter()
+    for number in range(600):
+        expected.update(lines(path, 98, number * 100))
+        trace = TRACE.replace("no", f"no {number}")
+        with path.open("a") as file:
+            file.write(f"\n{trace}\n")
+        expected[trace.rstrip().encode()] += 1
     chance = random.Random(7)
     killed = 0
     for _ in range(6):

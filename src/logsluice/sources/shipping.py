@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -37,9 +37,10 @@ from logsluice.sources.files import (
 )
 from logsluice.sources.multiline import Joined, Joiner
 from logsluice.sources.pacing import Pacer
+from logsluice.sources.resuming import Progress, Remaining
 from logsluice.sources.sending import Outlet
 from logsluice.sources.ship_lookup import JOB, OFFSET_HEADER, SHIP_HEADER, shipped_since
-from logsluice.sources.ship_state import ClaimedState, ShipStates
+from logsluice.sources.ship_state import ClaimedState, FileState, ShipStates
 from logsluice.sources.stdin import Stdin
 from logsluice.waiting import Stopped, wait_out
 
@@ -157,8 +158,8 @@ class _Source:
     """A file, or standard input, while it is shipped.
 
     Attributes:
-        sent_to: Everything of the file before this offset was handed to Kafka's client or is in the topic.
-        covered: Ends of the events that an interrupted run had stored, by their offsets.
+        sent_to: Where the last event ends that was handed to Kafka's client; everything before it was, too, or
+            is in the topic.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class _Source:
         *,
         join: bool,
         compressed: bool,
+        covered: Mapping[int, int] | None = None,
     ) -> None:
         self.name = name
         self.raw = raw
@@ -179,7 +181,8 @@ class _Source:
         self.sent_to = claimed.state.position if claimed else 0
         self.splitter = LineSplitter(self.sent_to)
         self.joiner = Joiner(enabled=join)
-        self.covered: dict[int, int] = {}
+        self.remaining = Remaining(self.joiner, covered or {})
+        self.progress = Progress(claimed.state, covered or {}) if claimed else None
         self.in_flight = 0
         self.saved_at = time.monotonic()
         self.read_at = time.monotonic()
@@ -279,7 +282,8 @@ class _Shipper:
             self.note(error)
             self.leave(source, _Leaving.BROKEN)
         else:
-            self.leave(source, _Leaving.AT_END)
+            if not self.leave(source, _Leaving.AT_END):
+                raise Stopped
 
     def note(self, error: FileError) -> None:
         """Something is wrong with one file: the others go on."""
@@ -330,24 +334,20 @@ class _Shipper:
                 stream = uncompressed(raw)
                 skip(stream, state.position)
             self.summary.done_bytes += raw.tell()
-            source = _Source(name, raw, stream, claimed, join=options.join, compressed=compressed)
-            if state.sending:
-                source.covered = self._look_up(source)
+            covered = self._look_up(name, state) if state.sending else {}
         except BaseException:
             claimed.release()
             raise
-        return source
+        return _Source(name, raw, stream, claimed, join=options.join, compressed=compressed, covered=covered)
 
-    def _look_up(self, source: _Source) -> dict[int, int]:
+    def _look_up(self, name: str, state: FileState) -> dict[int, int]:
         """Find the events past the kept position that an interrupted run has stored all the same."""
-        assert source.claimed
-        state = source.claimed.state
-        log.info("an earlier run was interrupted: looking for its last events in the topic", file=source.name)
+        log.info("an earlier run was interrupted: looking for its last events in the topic", file=name)
         found = self._when_there(
             lambda: shipped_since(self._settings, self._topic, state.ends, state.ship_id, self._stop)
         )
         found = {offset: end for offset, end in found.items() if offset >= state.position}
-        log.info("events that are there already are left out", file=source.name, events=len(found))
+        log.info("events that are there already are left out", file=name, events=len(found))
         return found
 
     def step(self, source: _Source) -> bool | None:
@@ -371,23 +371,13 @@ class _Shipper:
         return None if block is None else bool(block)
 
     def _take(self, source: _Source, lines: Iterable[Line]) -> None:
-        """Join lines and send the events, but for those that are in the topic already."""
-        feed = source.joiner.feed
-        for line in lines:
-            if source.covered or line.offset < source.sent_to:
-                if line.offset < source.sent_to:
-                    continue
-                end = source.covered.pop(line.offset, None)
-                if end is not None:
-                    self._send(source, source.joiner.flush())
-                    self.summary.already += 1
-                    source.sent_to = end
-                    continue
-            events = feed(line)
-            if events:
-                self._send(source, events)
+        """Send the events of these lines, but for those that are in the topic already."""
+        before = source.remaining.already
+        self._send(source, source.remaining.take(lines))
+        self.summary.already += source.remaining.already - before
 
-    def _send(self, source: _Source, events: list[Joined]) -> None:
+    def _send(self, source: _Source, events: Iterable[Joined]) -> None:
+        count = 0
         for event in events:
             if source.claimed and not source.claimed.state.sending:
                 self._announce(source.claimed)
@@ -405,7 +395,8 @@ class _Shipper:
             self._outlet.send(_Sent(source, event), event.value, None, source.headers(event))
             source.in_flight += 1
             source.sent_to = event.end
-        self._read.inc(len(events))
+            count += 1
+        self._read.inc(count)
 
     def _announce(self, claimed: ClaimedState) -> None:
         """Keep, before anything is sent, where in the topic it will be."""
@@ -435,9 +426,8 @@ class _Shipper:
             summary.lines += event.lines
             summary.joined += event.lines > 1
             summary.cut += bool(event.headers)
-            if source.claimed:
-                source.claimed.state.position = event.end
-                source.claimed.state.ends[partition] = offset + 1
+            if source.progress:
+                source.progress.stored(event, partition, offset)
                 touched.add(source)
         if not count:
             return
@@ -457,8 +447,12 @@ class _Shipper:
         if idle > _IDLE_SECONDS and source.claimed and source.claimed.state.sending and not source.in_flight:
             self._keep(source)
 
-    def leave(self, source: _Source, how: _Leaving) -> None:
-        """Send what is to be sent still, wait for the broker, and keep how far it came."""
+    def leave(self, source: _Source, how: _Leaving) -> bool:
+        """Send what is to be sent still, wait for the broker, and keep how far it came.
+
+        Returns:
+            Whether everything that was read is in the topic.
+        """
         try:
             if how is _Leaving.AT_END:
                 self._take(source, source.splitter.finish())
@@ -486,6 +480,7 @@ class _Shipper:
         self.summary.lines += source.joiner.blank
         self._keep(source, complete=how is _Leaving.AT_END)
         source.close()
+        return not source.in_flight and how is not _Leaving.STOPPED
 
     def _keep(self, source: _Source, *, complete: bool = False) -> None:
         """Write down how far a file has come.
@@ -494,14 +489,13 @@ class _Shipper:
             source: The file.
             complete: Whether all of it was read and sent.
         """
-        if source.claimed is None:
+        if source.claimed is None or source.progress is None:
             return
-        state = source.claimed.state
         if not source.in_flight:
-            state.sending = False
-            state.position = source.sent_to
+            source.progress.rested(source.sent_to, source.remaining)
             if complete:
-                state.position = source.splitter.offset
+                state = source.claimed.state
+                state.position, state.sending = source.splitter.offset, False
                 disk = os.fstat(source.raw.fileno()).st_size
                 state.size = disk if source.compressed else source.splitter.offset
         source.claimed.save()

@@ -1,0 +1,192 @@
+"""Going on after a crash: what is left of a file, and a state that never tells a lie."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logsluice.sources.files import Line, split_lines
+from logsluice.sources.multiline import Joined, Joiner, join
+from logsluice.sources.resuming import Progress, Remaining
+from logsluice.sources.ship_state import FileState
+
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            "2026-11-22 10:14:13 ERROR x",
+            "2026-11-22 10:14:14 INFO y",
+            "java.lang.IllegalStateException: no",
+            "more of its message",
+            "\tat a.B.c(B.java:1)",
+            "Caused by: java.io.IOException: z",
+            "Traceback (most recent call last):",
+            '  File "x.py", line 1, in y',
+            "KeyError: 1",
+            "",
+            "plain",
+        ]
+    ),
+    max_size=40,
+)
+
+
+def full(lines: list[Line]) -> list[Line]:
+    return [line for line in lines if line.data and not line.data.isspace()]
+
+
+@given(TEXTS, st.sets(st.integers(0, 40)), st.lists(st.booleans(), min_size=40, max_size=40), st.integers(0, 40))
+def test_every_line_is_there_once(texts: list[str], flushes: set[int], kept: list[bool], acknowledged: int) -> None:
+    data = "\n".join(texts).encode()
+    lines = list(split_lines([data]))
+    # The first run ends some events early, as it does when a file that is followed rests.
+    joiner = Joiner()
+    first: list[Joined] = []
+    for number, line in enumerate(lines):
+        first += joiner.feed(line)
+        if number in flushes:
+            first += joiner.flush()
+    first += joiner.flush()
+    # Of what came after the acknowledged events, some were stored when it was killed.
+    stored = first[:acknowledged] + [event for event, there in zip(first[acknowledged:], kept, strict=False) if there]
+    position = first[:acknowledged][-1].end if first[:acknowledged] else 0
+    covered = {event.offset: event.end for event in stored if event.offset >= position}
+    remaining = Remaining(Joiner(), covered)
+    second = [*remaining.take(split_lines([data[position:]], position)), *remaining.joiner.flush()]
+    assert remaining.already == len(covered)
+    spans = sorted((event.offset, event.end) for event in stored + second)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+    for line in full(lines):
+        assert sum(start <= line.offset < end for start, end in spans) == 1
+
+
+@given(TEXTS)
+def test_with_nothing_there_it_is_plain_joining(texts: list[str]) -> None:
+    lines = list(split_lines(["\n".join(texts).encode()]))
+    remaining = Remaining(Joiner(), {})
+    assert [*remaining.take(lines), *remaining.joiner.flush()] == list(join(lines))
+
+
+def test_the_rest_of_a_line_that_was_sent_unfinished() -> None:
+    remaining = Remaining(Joiner(), {0: 4})
+    events = [*remaining.take(split_lines([b"half and half\nnext\n"])), *remaining.joiner.flush()]
+    assert [(event.value, event.offset) for event in events] == [(b" and half", 4), (b"next", 14)]
+
+
+class Crash(Exception):  # noqa: N818
+    pass
+
+
+class Broker:
+    """Partitions that take records in the order of each producer, and acknowledge them later."""
+
+    def __init__(self, random: Random, partitions: int) -> None:
+        self.random = random
+        self.log: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
+        self.on_their_way: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
+
+    def ends(self) -> dict[int, int]:
+        return {number: len(records) for number, records in enumerate(self.log)}
+
+    def since(self, ends: dict[int, int]) -> dict[int, int]:
+        return {
+            offset: end for number, records in enumerate(self.log) for offset, end in records[ends.get(number, 0) :]
+        }
+
+    def take(self, partition: int) -> None:
+        if self.on_their_way[partition]:
+            self.log[partition].append(self.on_their_way[partition].pop(0))
+
+    def lose_connection(self) -> None:
+        for number, records in enumerate(self.on_their_way):
+            for _ in range(self.random.randint(0, len(records))):
+                self.take(number)
+            records.clear()
+
+
+def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> FileState:
+    """One run of a shipper; gives what is on disk when it ended, however it did."""
+    random = broker.random
+    state = copy.deepcopy(saved)
+    covered: dict[int, int] = {}
+    if state.sending:
+        covered = {offset: end for offset, end in broker.since(state.ends).items() if offset >= state.position}
+    remaining, progress = Remaining(Joiner(), covered), Progress(state, covered)
+    unacknowledged: list[tuple[Joined, int, int]] = []
+    sent_to = state.position
+    stop_at = random.randint(0, 60)
+
+    def collect() -> None:
+        while unacknowledged:
+            event, partition, offset = unacknowledged[0]
+            if len(broker.log[partition]) <= offset:
+                return
+            progress.stored(event, partition, offset)
+            del unacknowledged[0]
+
+    def send(event: Joined) -> None:
+        nonlocal saved, sent_to
+        if not state.sending:
+            state.ends, state.sending = broker.ends(), True
+            saved = copy.deepcopy(state)
+        partition = random.randrange(len(broker.log))
+        offset = len(broker.log[partition]) + len(broker.on_their_way[partition])
+        broker.on_their_way[partition].append((event.offset, event.end))
+        unacknowledged.append((event, partition, offset))
+        sent_to = event.end
+        for _ in range(random.randint(0, 3)):
+            broker.take(random.randrange(len(broker.log)))
+        if random.random() < 0.5:
+            collect()
+        if random.random() < 0.3:
+            saved = copy.deepcopy(state)
+        if may_crash and random.random() < 0.15:
+            raise Crash
+
+    try:
+        for number, line in enumerate(split_lines([data[state.position :]], state.position)):
+            if may_crash and number == stop_at:
+                break
+            for event in remaining.take([line]):
+                send(event)
+        else:
+            for event in remaining.joiner.flush():
+                send(event)
+    except Crash:
+        broker.lose_connection()
+        return saved
+    for partition in range(len(broker.log)):
+        while broker.on_their_way[partition]:
+            broker.take(partition)
+    collect()
+    assert not unacknowledged
+    progress.rested(sent_to, remaining)
+    return copy.deepcopy(state)
+
+
+@given(TEXTS, st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 6))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_killed_every_event_is_there_once(
+    texts: list[str], seed: int, partitions: int, crashes: int
+) -> None:
+    is_once("\n".join(texts).encode(), seed, partitions, crashes)
+
+
+def test_a_long_file_that_is_killed_again_and_again() -> None:
+    data = "\n".join(f"2026-11-22 10:14:13 ERROR {number}" for number in range(30)).encode()
+    for seed in range(500):
+        is_once(data, seed, partitions=3, crashes=5)
+
+
+def is_once(data: bytes, seed: int, partitions: int, crashes: int) -> None:
+    broker = Broker(Random(seed), partitions)
+    saved = FileState(ship_id="x", path="x")
+    for _ in range(crashes):
+        saved = run(data, saved, broker, may_crash=True)
+    saved = run(data, saved, broker, may_crash=False)
+    there = sorted(span for records in broker.log for span in records)
+    assert there == [(event.offset, event.end) for event in join(split_lines([data]))]
+    assert not saved.sending
