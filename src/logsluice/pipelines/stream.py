@@ -315,5 +315,6 @@ class StreamJob:
 
 
 def _offsets(text: str | None, topic: Topic) -> dict[int, int]:
-    by_topic: dict[str, dict[str, int]] = json.loads(text or "{}")
+    """Offsets as a query's progress tells them; a batch that is done again after a restart has none but ``null``."""
+    by_topic: dict[str, dict[str, int]] = json.loads(text or "{}") or {}
     return {int(partition): offset for partition, offset in by_topic.get(topic.name, {}).items()}
