@@ -83,8 +83,8 @@ DEFAULT_KEYS: Final[dict[str, tuple[Key, ...]]] = {
         "log.level": "log.level level severity levelname lvl loglevel log_level severityText severity_text "
         "severityName Level LogLevel Severity level_name @l LEVEL",
         "message": "message msg log.message event.message short_message body text Message log @m MESSAGE event",
-        "log.logger": "log.logger logger logger_name loggerName logger.name name Logger Category category "
-        "SourceContext component",
+        "log.logger": "log.logger logger logger_name loggerName logger.name Logger Category SourceContext "
+        "component",
         "service.name": "service.name service serviceName service_name app application appname app_name",
         "service.version": "service.version service_version serviceVersion",
         "service.environment": "service.environment env environment",
@@ -94,11 +94,11 @@ DEFAULT_KEYS: Final[dict[str, tuple[Key, ...]]] = {
         "trace.id": "trace.id trace_id traceId traceID TraceId dd.trace_id otelTraceID",
         "span.id": "span.id span_id spanId spanID SpanId dd.span_id otelSpanID",
         "session.id": "session.id session_id sessionId",
-        "user.id": "user.id user_id userId uid",
+        "user.id": "user.id user_id userId",
         "http.request.id": "http.request.id request_id requestId req_id reqId x_request_id correlation_id",
-        "http.request.method": "http.request.method method http_method request_method",
+        "http.request.method": "http.request.method http_method request_method",
         "http.response.status_code": "http.response.status_code status_code statusCode http_status",
-        "url.path": "url.path path url_path",
+        "url.path": "url.path url_path",
         "error.message": "error.message error err exception.message error_message err.message",
         "error.type": "error.type error_type exception.type exception.exception_class err.type",
         "error.stack_trace": "error.stack_trace stack_trace stacktrace stack exception.stacktrace exc_info "
