@@ -158,7 +158,15 @@ def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 def _hit(entry: dict[str, Any]) -> Hit:
     document = entry["_source"]
     fragments = entry.get("highlight", {}).get("message")
-    return Hit(document, fragments[0] if fragments else str(document.get("message", ""))[:_MESSAGE_LENGTH])
+    return Hit(document, crop(fragments[0] if fragments else str(document.get("message", ""))))
+
+
+def crop(message: str, length: int = _MESSAGE_LENGTH) -> str:
+    """So much of a message around its first marked word; the server breaks at sentences alone, however long."""
+    if len(message) <= length:
+        return message
+    start = max(0, message.find(MARK_BEGIN) - length // 3)
+    return ("…" if start else "") + message[start : start + length] + ("…" if start + length < len(message) else "")
 
 
 def _told(error: ApiError, settings: Settings, wanted: Search) -> LogsluiceError:

@@ -4,7 +4,7 @@ import pytest
 
 from logsluice.cli.printing import highlighted, printable
 from logsluice.errors import LogsluiceError
-from logsluice.searching import Search, build_query, facts
+from logsluice.searching import MARK_BEGIN, MARK_END, Search, build_query, crop, facts
 
 
 def test_all_words_are_wanted_and_the_newest_come_first() -> None:
@@ -57,3 +57,11 @@ def test_marked_words_are_set_off_and_the_marks_are_gone() -> None:
     shown = highlighted("a <b> c <d", "<", ">")
     assert shown.plain == "a b c d"
     assert [shown.plain[span.start : span.end] for span in shown.spans if span.style] == ["b"]
+
+
+def test_of_a_long_message_the_part_around_the_first_marked_word_is_kept() -> None:
+    found = f"{MARK_BEGIN}found{MARK_END}"
+    assert crop("x" * 1_000 + found + "y" * 1_000, 30) == "…" + "x" * 10 + found + "y" * 13 + "…"
+    assert crop(found + "y" * 1_000, 10) == found + "y" * 3 + "…"
+    assert crop("no mark " * 100, 10) == "no mark no…"
+    assert crop("short", 10) == "short"

@@ -16,7 +16,6 @@ from rich.text import Text
 
 from logsluice.cli.printing import printable
 from logsluice.extract import load_registry
-from logsluice.logging import configure_logging
 from logsluice.replay import StoredLetter, read_letters
 from logsluice.replay import replay as try_again
 from logsluice.settings import config_dir, load_settings
@@ -40,7 +39,6 @@ def list_letters(
     config: Config = None,
 ) -> None:
     """Show the dead letters, newest first; those that were replayed are gone."""
-    configure_logging()
     letters = read_letters(
         load_settings(config),
         _filter(reason, consumer, None),
@@ -70,7 +68,6 @@ def replay(
 
     What fails again stays where it is, and is told.
     """
-    configure_logging()
     directory = config or config_dir()
     settings = load_settings(directory)
     letters = [entry.letter for entry in read_letters(settings, _filter(reason, consumer, event_id))]

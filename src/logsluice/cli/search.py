@@ -80,7 +80,11 @@ def _facts(document: dict[str, object]) -> Text:
 def _summary(found: Found, since: str | None) -> str:
     if found.hits:
         more = found.total - len(found.hits)
-        return f"{len(found.hits)} events" + (f", {more} more and older" if more > 0 else "")
+        return _events(len(found.hits)) + (f", {more} more and older" if more > 0 else "")
     if found.older:
-        return f"Nothing in the last {since}; {found.older} older events match: leave --since out to see them."
+        return f"Nothing in the last {since}, but {_events(found.older)} before: leave --since out to see them."
     return "Nothing found."
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"

@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from logsluice.extract import load_registry
-from logsluice.logging import configure_logging
 from logsluice.settings import config_dir, load_settings
 from logsluice.setup import run_setup
 from logsluice.waiting import Stopped, stop_on_signals
@@ -24,7 +23,6 @@ def setup(
 
     Waits for Kafka and Elasticsearch where they are not up yet.
     """
-    configure_logging()
     directory = config or config_dir()
     settings = load_settings(directory)
     try:
