@@ -210,7 +210,7 @@ def test_a_heap_that_java_refuses_is_told_in_one_line(logsluice: CommandLine) ->
         said = logsluice("up", option, "1k")
         assert said.returncode == 1
         assert "ended while it started" in said.stderr.splitlines()[-1]
-        assert "heap" in said.stderr.splitlines()[-1]
+        assert "maximum heap" in said.stderr.splitlines()[-1]
         assert logsluice.pids() == set()
 
 

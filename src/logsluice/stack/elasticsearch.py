@@ -49,6 +49,8 @@ def java_options(home: Path, heap: str) -> list[str]:
         f"-Xms{heap}",
         f"-Xmx{heap}",
         "-XX:+UseSerialGC",
+        # Why it does not start is then in the file with its errors; Py4J would take it for the number of its port.
+        "-XX:+DisplayVMOutputToStderr",
         "-XX:+ExitOnOutOfMemoryError",
         f"-XX:ErrorFile={home / 'logs' / 'elasticsearch-crash-%p.log'}",
         f"-Djava.io.tmpdir={home / 'elasticsearch' / 'tmp'}",

@@ -47,19 +47,21 @@ def run(home: Path, port: int, heap: str) -> int:
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    java_port, token, process = launch_gateway(
-        classpath=os.pathsep.join(str(jar) for jar in jar_paths("elasticsearch") if not in_module(jar)),
-        javaopts=java_options(home, heap),
-        java_path=str(bundled_java().path),
-        die_on_exit=True,
-        redirect_stdout=sys.stdout,
-        redirect_stderr=sys.stderr,
-        # Ctrl-C and a SIGTERM to the group are for this process, which closes the node in order.
-        create_new_process_group=False,
-        enable_auth=True,
-        cwd=str(home / "elasticsearch"),
-        return_proc=True,
-    )
+    try:
+        java_port, token, process = launch_gateway(
+            classpath=os.pathsep.join(str(jar) for jar in jar_paths("elasticsearch") if not in_module(jar)),
+            javaopts=java_options(home, heap),
+            java_path=str(bundled_java().path),
+            die_on_exit=True,
+            redirect_stdout=sys.stdout,
+            redirect_stderr=sys.stderr,
+            enable_auth=True,
+            cwd=str(home / "elasticsearch"),
+            return_proc=True,
+        )
+    except ValueError:
+        # The virtual machine ended before it could tell its port; it has said why on standard error.
+        return 1
     gateway = JavaGateway(gateway_parameters=GatewayParameters(port=java_port, auth_token=token, auto_convert=True))
     return _serve(gateway, process, home, port, stop)
 
@@ -76,7 +78,8 @@ def _serve(gateway: JavaGateway, process: subprocess.Popen[bytes], home: Path, p
             return process.returncode or 1
     node.close()
     gateway.shutdown()
-    process.stdin and process.stdin.close()
+    if process.stdin:
+        process.stdin.close()
     process.wait()
     return 0
 

@@ -148,6 +148,8 @@ def _fetch(name: str, jars: list[Jar], root: Path) -> None:
         console=console,
         disable=not console.is_terminal,
     )
+    if not console.is_terminal:
+        console.print(f"fetching {len(jars)} jars of {name}", highlight=False)
     with progress:
         task = progress.add_task(name, total=len(jars))
         missing = jars

@@ -28,6 +28,7 @@ State = Literal["ready", "not answering", "died", "stopped"]
 
 PARTS: tuple[Part, ...] = ("kafka", "elasticsearch")
 _PATIENCE = 45.0
+_LONGEST_WORDS = 300
 
 
 @dataclass(frozen=True)
@@ -294,7 +295,7 @@ class LocalStack:
                     "ended while it started",
                     where=part,
                     why=last_words(self._output(part), self._log(part)),
-                    hint=f"more in {self._log(part)}",
+                    hint=f"more in the files of {self.home / 'logs'}",
                 )
             if time.monotonic() > end:
                 raise LogsluiceError(
@@ -343,12 +344,14 @@ def is_part(command_line: list[str], part: Part) -> bool:
     return name in command_line
 
 
-def last_words(*paths: Path) -> str | None:
-    """The last line that tells of a fault, of the first file that has one; else the last line of any."""
-    last = None
-    for path in paths:
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-        if faults := [line for line in lines if "ERROR" in line or "Exception" in line or "Error" in line]:
-            return faults[-1][:300]
-        last = last or next((line[:300] for line in reversed(lines) if line.strip()), None)
-    return last
+def last_words(output: Path, log: Path) -> str | None:
+    """Why a server ended: what its virtual machine printed but warnings, or else the last error in its log."""
+    printed = [line for line in _lines(output) if line.strip() and "warning" not in line.lower()]
+    if printed:
+        return " ".join(printed)[:_LONGEST_WORDS]
+    faults = [line for line in _lines(log) if "ERROR" in line or "Exception" in line]
+    return faults[-1][:_LONGEST_WORDS] if faults else None
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines() if path.exists() else []

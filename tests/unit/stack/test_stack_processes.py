@@ -85,10 +85,12 @@ def test_the_cause_of_a_death_is_found_in_the_logs(tmp_path: Path) -> None:
     out, log = tmp_path / "out", tmp_path / "log"
     assert last_words(out, log) is None
     log.write_text("INFO fine\nINFO still fine\n")
-    out.write_text("\n")
-    assert last_words(out, log) == "INFO still fine"
+    out.write_text("\nWARNING: Unsafe is old\n")
+    assert last_words(out, log) is None
     log.write_text("INFO fine\nERROR no space left\nINFO bye\n")
     assert last_words(out, log) == "ERROR no space left"
+    out.write_text("WARNING: Unsafe is old\nError occurred during initialization of VM\nToo small maximum heap\n")
+    assert last_words(out, log) == "Error occurred during initialization of VM Too small maximum heap"
 
 
 def test_two_servers_can_not_share_a_port(tmp_path: Path) -> None:
