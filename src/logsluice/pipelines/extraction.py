@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.extract import INPUT_SCHEMA, BatchSummary, documents, summarize
 from logsluice.pipelines.files import FilePart, Lines, read_events, read_part
 from logsluice.pipelines.recipes import Recipe, extractor
+from logsluice.sources.files import STDIN
 from logsluice.sources.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ Task = tuple[int, tuple[FilePart, ...]]
 
 _ROWS = 10_000
 _POLL_SECONDS = 0.05
-_BLANK = "empty"
+_EMPTY = "empty"
 
 
 @dataclass(slots=True)
@@ -166,13 +168,15 @@ def _extract_part(part: FilePart, recipe: Recipe, file: Any, result: Extracted, 
             result.reading += (now := time.perf_counter()) - mark
             extracted = extractor(recipe).extract(_batch(lines, part.modified_ms))
             result.extracting += (then := time.perf_counter()) - now
+            records = _records(extracted, lines.values, part)
+            file.writelines(records)
             summary = summarize(extracted)
-            blank = summary.reasons.pop(_BLANK, 0)
+            blank = extracted.num_rows - len(records)
             summary.events -= blank
+            summary.reasons = +(summary.reasons - Counter({_EMPTY: blank}))
             result.summary += summary
             result.blank += blank + lines.left_out
             result.lines += len(lines.values) + lines.joined_lines + lines.left_out
-            file.writelines(_records(extracted, part))
             mark = time.perf_counter()
             result.rendering += mark - then
     except LogsluiceError as error:
@@ -196,24 +200,27 @@ def _batch(lines: Lines, modified_ms: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=INPUT_SCHEMA)
 
 
-def _records(extracted: pa.RecordBatch, part: FilePart) -> Iterator[bytes]:
-    path = str(part.path) if part.name != "-" else None
-    extra = {"log.file.path": [path] * extracted.num_rows}
-    for row, document in enumerate(documents(extracted, extra)):
-        if document is None:
-            reason = extracted["reason"][row].as_py()
-            if reason == _BLANK:
-                continue
-            document = _unread(extracted, row, reason, path)
-        yield document
-        yield b"\n"
+def _records(extracted: pa.RecordBatch, values: Sequence[bytes], part: FilePart) -> list[bytes]:
+    """A line of JSON for each line of the input that is not blank."""
+    path = None if part.name == STDIN else str(part.path)
+    rendered = documents(extracted, {"log.file.path": [path] * len(values)})
+    return [
+        (_unread(extracted, row, values[row], path) if document is None else document) + b"\n"
+        for row, document in enumerate(rendered)
+        if document is not None or not _is_blank(values[row])
+    ]
 
 
-def _unread(extracted: pa.RecordBatch, row: int, reason: str, path: str | None) -> bytes:
+def _is_blank(value: bytes) -> bool:
+    text = value.decode("utf-8", "replace")
+    return not text or text.isspace()
+
+
+def _unread(extracted: pa.RecordBatch, row: int, value: bytes, path: str | None) -> bytes:
     """The record of a line that could not be read: the line itself, and why."""
     record: dict[str, Any] = {
-        "event": {"original": extracted["event.original"][row].as_py()},
-        "logsluice": {"reason": reason},
+        "event": {"original": value.decode("utf-8", "replace")},
+        "logsluice": {"reason": extracted["reason"][row].as_py()},
     }
     if (original := extracted["logsluice.original_bytes"][row].as_py()) is not None:
         record["logsluice"]["original_bytes"] = original

@@ -137,15 +137,25 @@ def _guarded(blocks: Iterator[bytes], path: Path) -> Iterator[bytes]:
     """Turn what can go wrong in reading, and nothing else, into a line for the user."""
     while True:
         with reading(path):
-            block = next(blocks, b"")
-        if not block:
+            block = next(blocks, None)
+        if block is None:
             return
         yield block
 
 
 def _stream(file: BinaryIO) -> Iterator[bytes]:
-    while block := file.read(_BLOCK_BYTES):
-        yield block
+    """Blocks of a compressed file; where it is damaged, what could be read comes before the error."""
+    block = bytearray()
+    try:
+        while piece := file.read1(_BLOCK_BYTES):  # type: ignore[attr-defined]
+            block += piece
+            if len(block) >= _BLOCK_BYTES:
+                yield bytes(block)
+                block.clear()
+    except Exception:
+        yield bytes(block)
+        raise
+    yield bytes(block)
 
 
 def _range(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:

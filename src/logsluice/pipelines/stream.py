@@ -315,6 +315,7 @@ class StreamJob:
 
 
 def _offsets(text: str | None, topic: Topic) -> dict[int, int]:
-    """Offsets as a query's progress tells them; a batch that is done again after a restart has none but ``null``."""
+    """Offsets as a query's progress tells them; a batch that is done again after a restart has none but
+    ``null``."""
     by_topic: dict[str, dict[str, int]] = json.loads(text or "{}") or {}
     return {int(partition): offset for partition, offset in by_topic.get(topic.name, {}).items()}

@@ -88,14 +88,14 @@ def test_blocks_hold_no_more_rows_than_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.compress])
 def test_a_damaged_file_gives_what_could_be_read_and_says_so(tmp_path: Path, compress: type[bytes]) -> None:
-    lines = [os.urandom(40).hex().encode() for _ in range(100_000)]
+    lines = [os.urandom(40).hex().encode() for _ in range(30_000)]
     path = tmp_path / "damaged"
-    path.write_bytes(compress(b"\n".join(lines))[:-1_000_000])
+    path.write_bytes(compress(b"\n".join(lines))[:-300_000])
     (part,) = plan_parts(path, path.name)
     read: list[bytes] = []
     with pytest.raises(LogsluiceError, match="damaged"):
         read.extend(value for block in read_part(part, rows=1000) for value in block.values)
-    assert 10_000 < len(read) < 100_000
+    assert 10_000 < len(read) < 30_000
     assert read == lines[: len(read)]
 
 
