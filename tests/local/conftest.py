@@ -8,6 +8,7 @@ did to them. The same settings stand in the environment of the test and of what 
 from __future__ import annotations
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ from logsluice.stack.ports import free_port
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A broker and an Elasticsearch for the whole session."""
+    # A session that is ended by SIGTERM has to stop its servers like one that is ended by Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     stack = LocalStack(tmp_path_factory.mktemp("stack"), free_port(), free_port())
     try:
         stack.start()
