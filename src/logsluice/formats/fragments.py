@@ -8,7 +8,7 @@ from typing import Final
 from logsluice.formats.syntaxes import OFFSET, SYNTAXES, without_names
 
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
-_FIGURES = "[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4}"
+_FIGURES = "[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4}|[0-9]{8}"
 _NAMED = (
     rf"(?:[A-Z][a-z]{{2,8}},? +)?"
     rf"(?:{_MONTH} +[0-9]{{1,2}}|[0-9]{{1,2}}[ /-]{_MONTH}|[0-9]{{4}}[ -]{_MONTH}[ -]+[0-9]{{1,2}})"
@@ -66,6 +66,7 @@ _SYNTAXES_OF_WHEN: Final = (
     "year_month_day",
     "day_month",
     "dotted_clock",
+    "iso_basic",
 )
 
 _REFERENCE: Final = re.compile(r"%\{([a-z0-9_]+)\}")

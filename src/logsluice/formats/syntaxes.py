@@ -168,7 +168,7 @@ SYNTAXES: Final[dict[str, Syntax]] = {
         # Sun Dec 04 04:47:44.123456 2005, Sun Dec  4 04:47:44 UTC 2005, Dec 4 04:47:44 2005
         "ctime": rf"(?:{_WEEKDAY} )?{_MONTH_NAME} {{1,2}}{_DAY} {_CLOCK}{_FRACTION}{OFFSET} {_YEAR}",
         # Dec 10 06:55:46, Dec 10 06:55:46.123, Dec 10 06:55:46 UTC
-        "syslog": rf"{_MONTH_NAME} {{1,2}}{_DAY} {_DAYTIME}",
+        "syslog": rf"{_MONTH_NAME}(?: {{1,2}}|-){_DAY} {_DAYTIME}",
         # Dec 10 2024 06:55:46, Jan 02, 2024 3:04:05 PM, Sun Jan 2, 2024 15:04:05
         "month_day_year": rf"(?:{_WEEKDAY} )?{_MONTH_NAME} {{1,2}}{_DAY},? {_YEAR},? {{1,2}}{_CLOCK}{_FRACTION}"
         rf"{_AMPM}{OFFSET}",
