@@ -14,6 +14,8 @@ from logsluice.pipelines.regex import run_regex
 from logsluice.settings import config_dir, load_settings
 from logsluice.waiting import stop_on_signals
 
+TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f"]
+
 
 class Mode(StrEnum):
     """How to work."""
@@ -33,7 +35,9 @@ class Source(StrEnum):
 def main(
     mode: Annotated[Mode | None, typer.Option(help="PROCESSING_MODE where left out.")] = None,
     source: Annotated[Source, typer.Option(help="What batch reads: topic or logs index.")] = Source.KAFKA,
-    since: Annotated[datetime | None, typer.Option(help="For batch: events appended since then, UTC.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=TIMES, help="For batch: events appended since then, UTC.")
+    ] = None,
     until_caught_up: Annotated[bool, typer.Option(help="End when everything was read.")] = False,
     config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Where /metrics is served.")] = None,

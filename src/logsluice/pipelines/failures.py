@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import re
 
-_DATA_LOSS = (
-    "KafkaIllegalStateException",
-    "data may have been lost",
-    "Some data may have been lost",
-    "offset was changed from",
-    "OffsetOutOfRange",
-)
+_DATA_LOSS = ("KAFKA_DATA_LOSS", "data may have been lost")
 _OURS = re.compile(r"logsluice\.errors\.LogsluiceError: (?P<line>.+)")
 _CAUSE = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+(?P<line>[\w$]+(?:Error|Exception|Interrupt)[^\n]*)", re.MULTILINE)
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.25
 _WATCH_SECONDS = 5.0
-_STOP_SECONDS = 20.0
+_STOP_SECONDS = 10.0
 _MOST_FAILURES = 5
 _LONGEST_PAUSE = 15.0
 
@@ -132,7 +132,7 @@ class StreamJob:
                 ignore_loss = False
                 failures = failures + 1 if end is _End.FAILED and not run.batches else 0
                 if end is _End.FAILED:
-                    ignore_loss = self._after_failure(run, failures)
+                    ignore_loss = self._after_failure(client, run, failures)
         finally:
             client.close()
 
@@ -157,20 +157,21 @@ class StreamJob:
             )
         return lost > 0
 
-    def _after_failure(self, run: _Run, failures: int) -> bool:
-        """Say what failed and wait a little; True where the next run has to put up with lost events."""
+    def _after_failure(self, client: KafkaAdminClient, run: _Run, failures: int) -> bool:
+        """Say what failed and wait a little; True where the next run has to put up with lost events.
+
+        Spark's word alone is not enough where the group's commits can tell how many events are gone: they are
+        looked at before every start.
+        """
         assert run.failure is not None
         reason = told(run.failure)
         if isinstance(run.failure, LogsluiceError):
             raise run.failure
         if failures >= _MOST_FAILURES:
             raise LogsluiceError(f"failed {failures} times in a row", where=f"topic {run.topic.name}", why=reason)
-        if is_data_loss(run.failure):
-            log.error("events were removed from the topic before they were read", reason=reason)
-            return True
         log.warning("the query failed and is started again", reason=reason)
         self._stop.wait(min(2.0**failures, _LONGEST_PAUSE))
-        return False
+        return is_data_loss(run.failure) and not self._asked(lambda: committed_offsets(client, GROUP, run.topic))
 
     def _run_query(self, client: KafkaAdminClient, run: _Run) -> _End:
         query = self._start(client, run)
