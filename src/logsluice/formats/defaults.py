@@ -83,8 +83,7 @@ DEFAULT_KEYS: Final[dict[str, tuple[Key, ...]]] = {
         "log.level": "log.level level severity levelname lvl loglevel log_level severityText severity_text "
         "severityName Level LogLevel Severity level_name @l LEVEL",
         "message": "message msg log.message event.message short_message body text Message log @m MESSAGE event",
-        "log.logger": "log.logger logger logger_name loggerName logger.name Logger Category SourceContext "
-        "component",
+        "log.logger": "log.logger logger logger_name loggerName logger.name Logger Category SourceContext component",
         "service.name": "service.name service serviceName service_name app application appname app_name",
         "service.version": "service.version service_version serviceVersion",
         "service.environment": "service.environment env environment",

@@ -15,6 +15,7 @@ _NAMED = (
     r"(?:[ ,/-]{1,2}[0-9]{4})?"
 )
 _CLOCK = r"[0-9]{1,2}[:.][0-9]{2}(?:[:.][0-9]{2}(?:[.,:][0-9]{1,9})?)?(?: ?[AaPp]\.?[Mm]\.?)?"
+_COMPACT = "[0-9]{8}[T-]?[0-9]{6}(?:[.,][0-9]{1,9})?"
 
 FRAGMENTS: Final[dict[str, str]] = {
     # a level word, whatever its case
@@ -23,9 +24,9 @@ FRAGMENTS: Final[dict[str, str]] = {
     # a level word in capitals: the only kind that stands out with nothing around it
     "caps": r"(?:TRACE|VERBOSE|FINEST|FINER|FINE|CONFIG|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|ERR|SEVERE|FAILURE|"
     r"FATAL|CRITICAL|CRIT|ALERT|EMERGENCY|EMERG|DPANIC|PANIC)",
-    # abbreviated to three or four letters
-    "short_level": r"(?:TRC|TRCE|VRB|DBG|DBUG|DEBU|DEB|INF|INFO|NTC|WRN|WARN|ERR|ERRO|EROR|FTL|FATA|PNC|PANI|CRT|"
-    r"CRI|CRIT)",
+    # those that mean a level where they begin a line of any kind
+    "common_level": r"(?ai:trace|debug|information|info|notice|warning|warn|error|err|severe|fatal|critical|crit|"
+    r"panic)",
     # one piece of software's name: org.foo.Bar, Bar$Baz, foo-bar.baz, Bar
     "logger": r"(?:[A-Z$][0-9A-Za-z_$]*|[A-Za-z_$][0-9A-Za-z_$-]*(?:(?:\.|/|::)[0-9A-Za-z_$-]+)+|root|main|__main__)",
     # the same, with a dot for sure
@@ -44,7 +45,7 @@ FRAGMENTS: Final[dict[str, str]] = {
     "uuid": r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}",
     "rest": r"(?s:.*)",
     # a time stamp of nearly any kind: wider than the syntaxes it is then tried with, and so much smaller
-    "when": rf"(?:{_FIGURES}|{_NAMED})[ T:,-]{{1,3}}{_CLOCK}{without_names(OFFSET)}(?: [0-9]{{4}})?",
+    "when": rf"(?:(?:{_FIGURES}|{_NAMED})[ T:,-]{{1,3}}{_CLOCK}|{_COMPACT}){without_names(OFFSET)}(?: [0-9]{{4}})?",
 }
 """Besides these, the name of every timestamp syntax stands for that timestamp."""
 
