@@ -57,7 +57,7 @@ class ColumnMatcher:
 
     def _slow_rows(self, regex: Regex, texts: pl.Series) -> pl.Series | None:
         if regex.rust is None:
-            return pl.Series(range(len(texts)), dtype=pl.UInt32)
+            return _rows(texts.is_not_null())
         if not (regex.needs_ascii or regex.needs_no_final_newline):
             return None
         slow = pl.repeat(False, len(texts), dtype=pl.Boolean, eager=True)
@@ -65,8 +65,7 @@ class ColumnMatcher:
             slow |= texts.str.len_bytes() != texts.str.len_chars()
         if regex.needs_no_final_newline:
             slow |= texts.str.ends_with("\n")
-        rows = slow.arg_true()
-        return None if rows.is_empty() else rows
+        return _rows(slow)
 
     def _on_re(
         self, regex: Regex, texts: pl.Series, ids: pl.Series, rows: pl.Series, whole: bool
@@ -78,3 +77,8 @@ class ColumnMatcher:
             except RegexTimeoutError:
                 self.timed_out.add(identifier)
             yield match
+
+
+def _rows(wanted: pl.Series) -> pl.Series | None:
+    rows = wanted.arg_true()
+    return None if rows.is_empty() else rows

@@ -6,7 +6,7 @@ import re
 
 _DATA_LOSS = ("KAFKA_DATA_LOSS", "data may have been lost")
 _OURS = re.compile(r"logsluice\.errors\.LogsluiceError: (?P<line>.+)")
-_CAUSE = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)+(?P<line>[\w$]+(?:Error|Exception|Interrupt)[^\n]*)", re.MULTILINE)
+_CAUSE = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)*(?P<line>[\w$]+(?:Error|Exception|Interrupt)[^\n]*)", re.MULTILINE)
 
 
 def told(error: BaseException) -> str:

@@ -129,6 +129,8 @@ def test_what_only_re_can_run_is_run_by_re() -> None:
     )
     registry = Registry(REGISTRY.formats, PatternRegistry(1, patterns))
     assert_alike([b"hello world!", "grüße, Füße!".encode(), b"aab", "ſ ß".encode(), b"end\n", b"- -"], registry)
+    assert_alike([b'{"level":"broken', b"hello world!", None, b""], registry)
+    assert_alike([b'{"level":"broken'], registry)
     first = answers("rust", ["Füße!".encode()], registry)[0]
     assert first["labels.ahead"] == "Füße"
     assert first["labels.unicode_edge"] == "Füße"
