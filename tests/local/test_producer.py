@@ -68,6 +68,17 @@ def test_a_broker_that_comes_late_or_goes_is_waited_for(settings: Settings, stac
     assert count(settings) == 5_000
 
 
+def test_it_leaves_while_the_broker_is_away(settings: Settings, stack: LocalStack, runner: Runner) -> None:
+    set_up_kafka(settings)
+    job = runner.job("producer_job", "--rate", "200")
+    eventually(lambda: count(settings) > 50)
+    stack.kill_part("kafka")
+    eventually(lambda: "waiting for kafka" in job.output)
+    assert job.terminate() == 0
+    assert "stopped before these were acknowledged" in job.output
+    assert "Traceback" not in job.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [(("--rate", "0"), "rate: out of its range"), (("--services", "nobody"), "nobody: no such service")],

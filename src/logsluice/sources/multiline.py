@@ -56,7 +56,12 @@ _BEGINS = re.compile(
     re.VERBOSE,
 )
 _JUL_HEAD = re.compile(rb"[A-Z][a-z]{2} \d{1,2}, \d{4},? \d{1,2}:\d\d:\d\d [AP]M [\w.$<>]+(?: [\w.$<>-]+)?$")
-_REPORT_HEAD = re.compile(rb"=[A-Z ]+ REPORT==== ")
+# Erlang, and Oracle's alert log: a line with a time and nothing else.
+_REPORT_HEAD = re.compile(
+    rb"=[A-Z ]+ REPORT==== "
+    rb"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?:[A-Z]{2,5} )?\d{4}$"
+    rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+[+-]\d\d:\d\d$"
+)
 _SLOW_QUERY_HEAD = b"# User@Host: "
 _JUL_LEVEL = re.compile(rb"[A-Z]{4,9}: ")
 
@@ -139,7 +144,7 @@ class _In(Enum):
     SLOW_QUERY = auto()
     """A statement in MySQL's slow query log, below its comments."""
     REPORT = auto()
-    """An Erlang report, which a blank line ends."""
+    """What stands below a head of its own, until a blank line or the next head."""
     CARET = auto()
     """Source code with a marker below; the exception follows."""
 
@@ -313,7 +318,7 @@ def _starts(data: bytes) -> bool:
 def _beginning(data: bytes) -> _In:
     """What an event is, going by its first line."""
     if data[0] not in _MAY_CONTINUE:
-        return _In.PLAIN
+        return _In.REPORT if _REPORT_HEAD.match(data) else _In.PLAIN
     if _JUL_HEAD.match(data):
         return _In.JUL
     if data.startswith((b"# Time: ", _SLOW_QUERY_HEAD)):

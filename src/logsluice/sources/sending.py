@@ -127,5 +127,8 @@ class Outlet(Generic[T]):
 
     def close(self) -> None:
         """Leave; what is not acknowledged may or may not be stored."""
+        if self._queue:
+            # Closing waits for what is on its way, which may be days; there is no public way not to.
+            self._producer._sender.force_close()
         with suppress(kafka_errors.KafkaTimeoutError):
-            self._producer.close(timeout=0 if self._queue else _CLOSE_SECONDS)
+            self._producer.close(timeout=_CLOSE_SECONDS)

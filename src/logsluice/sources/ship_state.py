@@ -142,15 +142,22 @@ class ClaimedState:
         )
 
     def save(self) -> None:
-        """Write the state so that it survives a crash of this process and of the machine."""
+        """Write the state so that it survives a crash of this process and of the machine.
+
+        Raises:
+            LogsluiceError: It cannot be written.
+        """
         self._look()
         temporary = self._file.with_suffix(".new")
         options = orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2
-        with temporary.open("wb") as file:
-            file.write(orjson.dumps(asdict(self.state), option=options))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._file)
+        try:
+            with temporary.open("wb") as file:
+                file.write(orjson.dumps(asdict(self.state), option=options))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._file)
+        except OSError as error:
+            raise LogsluiceError("cannot keep what was shipped", where=str(self._file), why=error.strerror) from None
 
     def release(self) -> None:
         """Let other processes have the file."""

@@ -31,6 +31,7 @@ from logsluice.sources.files import (
     LineSplitter,
     expand,
     is_compressed,
+    is_there,
     reading,
     skip,
     uncompressed,
@@ -557,7 +558,7 @@ class _Follower:
         for name in expand(self._names):
             if name in self._open or name in self._done:
                 continue
-            if name != STDIN and not Path(name).exists():
+            if name != STDIN and not is_there(name):
                 if name not in self._missing:
                     self._missing.add(name)
                     log.info("waiting for the file", file=name)

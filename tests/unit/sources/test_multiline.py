@@ -159,6 +159,13 @@ ERLANG = """\
 =ERROR REPORT==== 22-Nov-2026::10:14:13 ===
 closing AMQP connection <0.1.0>
 {handshake_timeout,frame_header}"""
+ORACLE = """\
+Sun Nov 22 10:14:13 2026
+Thread 1 advanced to log sequence 92
+  Current log# 2 seq# 92 mem# 0: redo02.log"""
+ORACLE_ISO = """\
+2026-11-22T10:14:13.345678+01:00
+Completed: ALTER DATABASE OPEN"""
 SPRING = " INFO 2026-11-22 10:14:13 main c.a.Shop : started"
 
 ONE_EVENT = {name: text for name, text in globals().items() if name.isupper() and isinstance(text, str)}
