@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
+from kafka.errors import RetriableError
 from running import Job, Runner, eventually
 
 from logsluice.fields import FIELDS
@@ -48,6 +49,9 @@ def all_is_read(settings: Settings) -> bool:
     client = admin(settings, job="test")
     try:
         return not any(lag(client, GROUP, describe_topic(client, settings.kafka.topic)).values())
+    except RetriableError:
+        # A broker that has just started does not know its groups yet.
+        return False
     finally:
         client.close()
 
@@ -196,3 +200,13 @@ def test_a_job_that_waits_ends_when_asked(ready: Settings, runner: Runner, stack
     eventually(lambda: "waiting for kafka" in job.output)
     assert ready.kafka.bootstrap_servers in job.output
     assert job.terminate() == 0
+
+
+def test_a_secured_broker_is_read_and_its_dead_letters_written(
+    secure_settings: Settings, runner: Runner, elasticsearch_client: Elasticsearch
+) -> None:
+    run_setup(secure_settings, FIELDS)
+    send(secure_settings, [b"over TLS", None])
+    finished(runner.job("index_job"), secure_settings)
+    assert stored(elasticsearch_client) == 1
+    assert [entry.letter.reason for entry in read_letters(secure_settings, lambda _: True)] == ["tombstone"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
@@ -49,12 +48,6 @@ def writer(settings: Settings) -> Iterator[BulkWriter]:
 def action(number: int, version: int | None = None, **fields: object) -> IndexAction:
     document = orjson.dumps({"message": f"event {number}", **fields})
     return IndexAction(INDEX, str(number), "create" if version is None else "index", version, document)
-
-
-def in_background(work: Callable[[], object]) -> threading.Thread:
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
 
 
 def test_a_document_made_twice_is_there_once(writer: BulkWriter, elasticsearch_client: Elasticsearch) -> None:
