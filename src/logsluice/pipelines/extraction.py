@@ -42,27 +42,18 @@ class Extracted:
         lines: Lines read.
         blank: Lines that were left out because there is nothing on them.
         damaged: Files that could not be read to their end, with the reason.
-        reading: Seconds of the workers that went into reading and splitting.
-        extracting: ... into finding facts.
-        rendering: ... into making and writing JSON.
     """
 
     summary: BatchSummary = field(default_factory=BatchSummary)
     lines: int = 0
     blank: int = 0
     damaged: list[str] = field(default_factory=list)
-    reading: float = 0.0
-    extracting: float = 0.0
-    rendering: float = 0.0
 
     def __iadd__(self, other: Extracted) -> Extracted:
         self.summary += other.summary
         self.lines += other.lines
         self.blank += other.blank
         self.damaged += other.damaged
-        self.reading += other.reading
-        self.extracting += other.extracting
-        self.rendering += other.rendering
         return self
 
 
@@ -162,12 +153,9 @@ def _extract_parts(task: Task, *, recipe: Recipe, scratch: Path, join: bool) -> 
 
 def _extract_part(part: FilePart, recipe: Recipe, file: Any, result: Extracted, join: bool) -> None:
     read = read_events if join else read_part
-    mark = time.perf_counter()
     try:
         for lines in read(part, rows=_ROWS):
-            result.reading += (now := time.perf_counter()) - mark
             extracted = extractor(recipe).extract(_batch(lines, part.modified_ms))
-            result.extracting += (then := time.perf_counter()) - now
             records = _records(extracted, lines.values, part)
             file.writelines(records)
             summary = summarize(extracted)
@@ -177,8 +165,6 @@ def _extract_part(part: FilePart, recipe: Recipe, file: Any, result: Extracted, 
             result.summary += summary
             result.blank += blank + lines.left_out
             result.lines += len(lines.values) + lines.joined_lines + lines.left_out
-            mark = time.perf_counter()
-            result.rendering += mark - then
     except LogsluiceError as error:
         result.damaged.append(str(error))
 

@@ -89,7 +89,7 @@ def plan_ranges(settings: Settings, since: datetime | None, stop: Event) -> Iter
             return _asked(function, settings, stop)
 
         ask(lambda: client.indices.refresh(index=f"{settings.logs_index}-*"))
-        indices = ask(lambda: client.indices.get(index=f"{settings.logs_index}-*", features=[]).body)
+        indices = ask(lambda: client.indices.get(index=f"{settings.logs_index}-*", features="aliases").body)
         for index in sorted(indices):
             answer = ask(
                 lambda index=index: (
