@@ -43,17 +43,17 @@ def ship(
     ] = False,
     join: Annotated[bool, typer.Option("--join/--no-join", help="Make one event of a stack trace's lines.")] = True,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="The most lines a second; as fast as Kafka takes them.")
+        float | None, typer.Option(min=0.001, help="The most lines a second; without it, as fast as Kafka takes them.")
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Ship from the beginning what was shipped.")] = False,
     config: Annotated[Path | None, typer.Option(help="Folder with the settings.")] = None,
 ) -> None:
     """Ship log files into Kafka, each event once, going on where the last run stopped.
 
-    However a run ended, killed or not, the next one goes on behind the last event that Kafka has. A file is
-    known by its inode and first bytes, so one that was renamed is not shipped twice; a compressed copy is
-    another file. Standard input cannot be read twice: what was on its way when a run was killed may be
-    missing from Kafka.
+    However a run ended, the next one goes on behind the last event that Kafka
+    has. A file is known by its inode and first bytes: renamed it is the same,
+    a compressed copy is another. Standard input cannot be read twice: what was
+    on its way when a run was killed may be missing from Kafka.
     """
     configure_logging()
     # Tens of thousands of records on their way are no garbage: looking less often saves a tenth of the time.
