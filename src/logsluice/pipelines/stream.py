@@ -181,7 +181,7 @@ class StreamJob:
                 self._stop.wait(_POLL_SECONDS)
                 self._note_progress(client, query, run)
                 if self._stop.is_set():
-                    self._let_finish(query)
+                    self._let_finish(client, query, run)
                     return _End.ASKED
                 if self._wants_restart(run):
                     return _End.RESTART
@@ -307,12 +307,15 @@ class StreamJob:
         where = self._settings.kafka.bootstrap_servers
         return wait_out(function, is_away, part="kafka", where=where, job=JOB, stop=self._stop)
 
-    def _let_finish(self, query: StreamingQuery) -> None:
-        """Give the batch that is under way a little time; cut short, it would be done again at the next
-        start."""
+    def _let_finish(self, client: KafkaAdminClient, query: StreamingQuery, run: _Run) -> None:
+        """Give the batch that is under way a little time; cut short, it is done again at the next start."""
+        before = run.batches
         end = time.monotonic() + _STOP_SECONDS
         while query.isActive and query.status["isTriggerActive"] and time.monotonic() < end:
             time.sleep(_POLL_SECONDS)
+            self._note_progress(client, query, run)
+            if run.batches > before:
+                return
 
 
 def _offsets(text: str | None, topic: Topic) -> dict[int, int]:
