@@ -12,13 +12,12 @@ from logsluice.extract import load_registry
 from logsluice.metrics import serve_metrics
 from logsluice.pipelines.history import from_kafka, from_logs
 from logsluice.pipelines.recipes import Recipe
-from logsluice.pipelines.session import spark_session
+from logsluice.pipelines.session import kafka_jars, spark_session
 from logsluice.pipelines.stats import JOB
 from logsluice.pipelines.stream import StreamJob
 from logsluice.pipelines.workers import Work
 from logsluice.settings import ProcessingMode, Settings
 from logsluice.sinks.elasticsearch import connect, wait_for_templates
-from logsluice.stack import jar_paths
 from logsluice.waiting import Stopped
 
 Source = Literal["kafka", "logs"]
@@ -70,8 +69,7 @@ def _run(
     with closing(connect(settings.elasticsearch)) as client:
         wait_for_templates(client, settings.elasticsearch, [settings.results_index], job=JOB, stop=stop)
     log_file = settings.home.absolute() / "logs" / "spark-regex.log"
-    jars = jar_paths("spark-kafka")
-    with spark_session(f"logsluice regex, {mode}", log_file=log_file, jars=jars) as spark:
+    with spark_session(f"logsluice regex, {mode}", log_file=log_file, jars=kafka_jars()) as spark:
         if mode != "batch":
             StreamJob(spark, work, optimized=mode == "optimized", until_caught_up=until_caught_up, stop=stop).run()
         elif source == "kafka":

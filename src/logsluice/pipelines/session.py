@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from logsluice.errors import LogsluiceError
+from logsluice.stack.jars import jar_paths
 from logsluice.stack.java import system_java
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ _DEFAULTS = {
 _LOCAL = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 # Serial collection and the quick compiler alone: the JVM only moves bytes, so both save memory and seconds.
 _JVM_OPTIONS = "-XX:+UseSerialGC -XX:MaxMetaspaceSize=256m -XX:ReservedCodeCacheSize=96m"
+_SUBMITTED = "PYSPARK_GATEWAY_PORT"
 _LOG_BYTES = 10 << 20
 
 log = structlog.get_logger(__name__)
@@ -84,7 +86,7 @@ def spark_context(
     from pyspark import SparkConf, SparkContext
 
     on_interrupt = signal.getsignal(signal.SIGINT)
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    submitted = _SUBMITTED in os.environ
     wanted = _DEFAULTS | dict(conf or {}) | {"spark.app.name": name}
     if submitted:
         conf_given = SparkConf()
@@ -119,6 +121,18 @@ def spark_session(
 
     with spark_context(name, log_file=log_file, jars=jars, conf=conf) as context:
         yield SparkSession(context)
+
+
+def kafka_jars() -> list[Path]:
+    """Spark's Kafka connector, fetched where it is not in the cache yet; none where Spark has it already.
+
+    Raises:
+        LogsluiceError: It cannot be fetched.
+    """
+    from pyspark.find_spark_home import _find_spark_home
+
+    included = any((Path(_find_spark_home()) / "jars").glob("spark-sql-kafka-0-10_*.jar"))
+    return [] if included or _SUBMITTED in os.environ else jar_paths("spark-kafka")
 
 
 @cache
