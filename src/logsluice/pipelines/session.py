@@ -89,6 +89,8 @@ def spark_context(
     submitted = _SUBMITTED in os.environ
     wanted = _DEFAULTS | dict(conf or {}) | {"spark.app.name": name}
     if submitted:
+        # Before this, a SparkConf knows nothing of what was submitted.
+        SparkContext._ensure_initialized()
         conf_given = SparkConf()
         for key, value in wanted.items():
             conf_given.setIfMissing(key, value)
