@@ -38,6 +38,8 @@ from logsluice.sources.files import STDIN, expand
 
 _LEAST_PART_BYTES = 1 << 20
 _PARTS_A_CORE = 3
+# The JVM only hands out tasks here: code that is compiled well would come too late.
+_CONF = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
 
 
 def extract(
@@ -63,7 +65,7 @@ def extract(
         for line in wrong:
             console.print(line, soft_wrap=True, markup=False)
         with (
-            spark_context("logsluice extract", log_file=scratch / "spark.log") as spark,
+            spark_context("logsluice extract", log_file=scratch / "spark.log", conf=_CONF) as spark,
             _output(out) as stream,
             _progress(console, sum(part.size for part in parts)) as (progress, task),
         ):

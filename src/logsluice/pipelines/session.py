@@ -55,8 +55,9 @@ _DEFAULTS = {
     "spark.executorEnv.MALLOC_ARENA_MAX": "1",
 }
 _LOCAL = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
-# Serial collection and the quick compiler alone: the JVM only moves bytes, so both save memory and seconds.
+# Serial collection: the JVM only moves bytes here, and the cores belong to the workers.
 _JVM_OPTIONS = "-XX:+UseSerialGC -XX:MaxMetaspaceSize=256m -XX:ReservedCodeCacheSize=96m"
+_JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 _SUBMITTED = "PYSPARK_GATEWAY_PORT"
 _LOG_BYTES = 10 << 20
 
@@ -102,7 +103,8 @@ def spark_context(
         if wanted["spark.master"].startswith("local"):
             wanted |= _LOCAL
             os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-        wanted["spark.driver.extraJavaOptions"] = f"{_JVM_OPTIONS} -Dlog4j2.configurationFile={_log4j()}"
+        further = wanted.get(_JAVA_OPTIONS, "")
+        wanted[_JAVA_OPTIONS] = f"{_JVM_OPTIONS} -Dlog4j2.configurationFile={_log4j()} {further}"
         gateway = _gateway(tuple(wanted.items()), log_file)
         context = SparkContext(gateway=gateway, conf=SparkConf(loadDefaults=False).setAll(wanted.items()))
     if threading.current_thread() is threading.main_thread():
@@ -149,15 +151,18 @@ def _gateway(wanted: tuple[tuple[str, str], ...], log_file: Path) -> JavaGateway
 
     system_java()
     reading, writing = os.pipe()
-    threading.Thread(target=_pass_on, args=(reading, log_file), name="spark-log", daemon=True).start()
+    passing = threading.Thread(target=_pass_on, args=(reading, log_file), name="spark-log", daemon=True)
+    passing.start()
+    conf = SparkConf(loadDefaults=False).setAll(wanted)
     try:
-        return launch_gateway(SparkConf(loadDefaults=False).setAll(wanted), {"stdout": writing, "stderr": writing})
+        return launch_gateway(conf, {"stdout": writing, "stderr": writing})
     except PySparkRuntimeError:
-        raise LogsluiceError(
-            "Spark does not start", where=str(log_file), hint="the file holds what Java said"
-        ) from None
+        pass
     finally:
         os.close(writing)
+    passing.join(timeout=5)
+    said = [line for line in log_file.read_text(errors="replace").splitlines() if line.strip()]
+    raise LogsluiceError("Spark does not start", where=str(log_file), why=said[-1][:300] if said else None)
 
 
 def _pass_on(reading: int, log_file: Path) -> None:
