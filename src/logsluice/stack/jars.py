@@ -96,7 +96,7 @@ def jar_paths(name: str, *, cache: Path | None = None) -> list[Path]:
     processes at once: one fetches, the others wait for it.
 
     Args:
-        name: ``kafka``, ``elasticsearch`` or ``spark-kafka``.
+        name: ``kafka``, ``elasticsearch``, ``spark-kafka`` or ``spark-s3``.
         cache: The folder to keep them in; :func:`cache_dir` where left out.
 
     Raises:
