@@ -43,6 +43,9 @@ FRAGMENTS: Final[dict[str, str]] = {
     # between quotes, with backslash escapes
     "quoted": r'(?:[^"\\]|\\.)*',
     "uuid": r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}",
+    # what may be padded with spaces; written so that Python's engine never tries a run of spaces twice
+    "in_brackets": r"[^\]\n ]+(?: +[^\]\n ]+)*",
+    "between_bars": r"[^|\n ]+(?: +[^|\n ]+)*",
     "rest": r"(?s:.*)",
     # a time stamp of nearly any kind: wider than the syntaxes it is then tried with, and so much smaller
     "when": rf"(?:(?:{_FIGURES}|{_NAMED})[ T:,-]{{1,3}}{_CLOCK}|{_COMPACT}){without_names(OFFSET)}(?: [0-9]{{4}})?",
