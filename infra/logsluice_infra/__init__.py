@@ -1,0 +1,1 @@
+"""The platform as a Pulumi program: each module is one part of it, `__main__.py` wires them."""

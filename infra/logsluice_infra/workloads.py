@@ -1,0 +1,74 @@
+"""The stack's kustomize overlay, after the operators that own its custom resources."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from .facts import Facts, fill
+from .settings import PROGRAM, ROOT
+
+_STATEFUL = ("Kafka", "KafkaNodePool", "KafkaTopic")
+
+
+def overlay(stack: str) -> Path:
+    """The overlay of a stack: its own, or dev's."""
+    own = ROOT / "k8s" / "overlays" / stack
+    return own if own.is_dir() else ROOT / "k8s" / "overlays" / "dev"
+
+
+@dataclass(frozen=True)
+class WorkloadsArgs:
+    """The overlay.
+
+    Attributes:
+        directory: where its kustomization.yaml is.
+        facts: the image and the bucket that take their places in it.
+        protect: deny the deletion of what holds data.
+        before: what must be there before: the operators, and the identities of the pods.
+    """
+
+    directory: Path
+    facts: Facts
+    protect: bool
+    before: Sequence[pulumi.Resource]
+
+
+class Workloads(pulumi.ComponentResource):
+    """Every object of the overlay as a resource of its own."""
+
+    def __init__(self, name: str, args: WorkloadsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("logsluice:infra:Workloads", name, None, opts)
+        kubernetes.kustomize.v2.Directory(
+            "workloads",
+            directory=os.path.relpath(args.directory, PROGRAM),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=list(args.before), transforms=[transform(args.facts, args.protect)]
+            ),
+        )
+        self.register_outputs({})
+
+
+def transform(
+    facts: Facts, protect: bool
+) -> Callable[[pulumi.ResourceTransformArgs], pulumi.ResourceTransformResult | None]:
+    """What is done to each object on its way from the overlay to the cluster."""
+
+    def apply(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult | None:
+        if not args.custom:
+            return None
+        kind = args.type_.rpartition(":")[2]
+        options = args.opts
+        if kind == "Namespace":
+            # The stack's own Namespaces has it too, and deletes it after the releases in it.
+            options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(retain_on_delete=True))
+        if protect and kind in _STATEFUL:
+            options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(protect=True))
+        return pulumi.ResourceTransformResult(props=fill(args.props, facts), opts=options)
+
+    return apply
