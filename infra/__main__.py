@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+
 from logsluice_infra import access, lookups, provider, volumes
 from logsluice_infra.cluster import Cluster, ClusterArgs
+from logsluice_infra.entries import load_entries
 from logsluice_infra.facts import Facts
 from logsluice_infra.identity import WorkloadIdentities, WorkloadIdentitiesArgs
 from logsluice_infra.keys import EncryptionKey, EncryptionKeyArgs
 from logsluice_infra.namespaces import Namespaces, NamespacesArgs
 from logsluice_infra.network import Network, NetworkArgs
-from logsluice_infra.releases import Releases, ReleasesArgs, load_entries
+from logsluice_infra.releases import Releases, ReleasesArgs
 from logsluice_infra.settings import AwsSettings, Settings, load
 from logsluice_infra.storage import Storage, StorageArgs
 from logsluice_infra.workloads import Workloads, WorkloadsArgs, overlay
@@ -97,7 +99,7 @@ def platform(settings: Settings, aws: AwsSettings) -> None:
     volumes_class = volumes.storage_class(
         aws.storage.volume_reclaim, pulumi.ResourceOptions(provider=kube, depends_on=[cluster])
     )
-    autoscaler = {"autoDiscovery": {"clusterName": name}, "awsRegion": aws.region}
+    autoscaler: dict[str, object] = {"autoDiscovery": {"clusterName": name}, "awsRegion": aws.region}
     deploy(
         settings,
         kube,

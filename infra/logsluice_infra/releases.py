@@ -1,8 +1,8 @@
-"""The Helm releases of `helm/releases.yaml`, in the order that they need each other."""
+"""The Helm releases in the order that they need each other, and the definitions that Helm would leave behind."""
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,103 +10,10 @@ from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
 
+from . import charts
+from .entries import ReleaseEntry, load_values, merge
 from .facts import Facts, fill
-from .settings import PROGRAM, ROOT
-
-HELM = ROOT / "helm"
-
-
-class ReleaseEntry(BaseModel):
-    """One entry of releases.yaml.
-
-    Attributes:
-        name: the release's name, and that of its folder of values.
-        chart: the chart's name in its repository.
-        repository: `https://` or `oci://` address.
-        version: the chart's version, exactly.
-        namespace: where it goes.
-        stacks: the stacks that have it.
-        after: releases that must be there before: operators before what they own, CRDs before what is of their kind.
-        stateful: it owns data; `protect` keeps it from being deleted or replaced.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    chart: str
-    repository: str
-    version: str
-    namespace: str
-    stacks: tuple[str, ...]
-    after: tuple[str, ...] = ()
-    stateful: bool = False
-
-
-def load_entries(stack: str, path: Path = HELM / "releases.yaml") -> tuple[ReleaseEntry, ...]:
-    """A stack's releases, each behind those that it needs.
-
-    Raises:
-        ValueError: one line that says what is wrong with the list, and where.
-    """
-    try:
-        listed = [ReleaseEntry.model_validate(entry) for entry in yaml.safe_load(path.read_text("utf-8"))["releases"]]
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path.name}: {where} of {first['input']}: {first['msg']}") from None
-    names = [entry.name for entry in listed]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{path.name}: {', '.join(twice)} is listed twice")
-    if unknown := sorted({need for entry in listed for need in entry.after} - set(names)):
-        raise ValueError(f"{path.name}: `after` names {', '.join(unknown)}, which is not listed")
-    return _ordered(path, [entry for entry in listed if stack in entry.stacks])
-
-
-def _ordered(path: Path, entries: list[ReleaseEntry]) -> tuple[ReleaseEntry, ...]:
-    here = {entry.name for entry in entries}
-    placed: dict[str, ReleaseEntry] = {}
-    while waiting := [entry for entry in entries if entry.name not in placed]:
-        ready = [entry for entry in waiting if set(entry.after) & here <= set(placed)]
-        if not ready:
-            raise ValueError(f"{path.name}: {', '.join(entry.name for entry in waiting)} wait for each other (`after`)")
-        placed.update({entry.name: entry for entry in ready})
-    return tuple(placed.values())
-
-
-def load_values(release: str, stack: str, directory: Path = HELM) -> dict[str, Any]:
-    """A release's values: values.yaml, and over it values-<stack>.yaml."""
-    merged: dict[str, Any] = {}
-    for name in ("values.yaml", f"values-{stack}.yaml"):
-        path = directory / release / name
-        if path.is_file():
-            merged = merge(merged, yaml.safe_load(path.read_text("utf-8")) or {})
-    return merged
-
-
-def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Values over values as Helm does it: maps are merged, all else is replaced."""
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def local_chart(charts: Path, entry: ReleaseEntry) -> str:
-    """The path of a chart in a folder of charts: unpacked, or as Helm packs it.
-
-    Raises:
-        ValueError: when the folder has it in no form.
-    """
-    tried = [f"{entry.chart}-{entry.version}.tgz", entry.chart, f"{entry.chart}-{entry.version}", entry.name]
-    for name in tried:
-        path = charts / name
-        if path.is_file() or (path / "Chart.yaml").is_file():
-            return os.path.relpath(path, PROGRAM) if path.is_relative_to(ROOT) else str(path)
-    raise ValueError(f"logsluice:charts: {charts} has no chart {entry.chart} (looked for {', '.join(tried)})")
 
 
 @dataclass(frozen=True)
@@ -139,36 +46,78 @@ class Releases(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ReleasesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("logsluice:infra:Releases", name, None, opts)
+        self._args = args
         made: dict[str, kubernetes.helm.v3.Release] = {}
         for entry in args.entries:
-            needs = [made[need] for need in entry.after if need in made]
-            made[entry.name] = self._release(entry, args, [*args.before, *needs])
-        self.releases = made
+            chart = charts.find(entry, args.charts)
+            values = fill(
+                merge(load_values(entry.name, args.stack), args.values.get(entry.name, {})),
+                args.facts,
+            )
+            before = [*args.before, *(made[need] for need in entry.after if need in made)]
+            if entry.crds:
+                before.append(self._definitions(entry, chart, values, before))
+            made[entry.name] = self._release(entry, chart, values, before)
         self.register_outputs({})
 
     def _release(
-        self, entry: ReleaseEntry, args: ReleasesArgs, before: Sequence[pulumi.Resource]
+        self, entry: ReleaseEntry, chart: charts.Chart, values: Mapping[str, Any], before: Sequence[pulumi.Resource]
     ) -> kubernetes.helm.v3.Release:
-        oci = entry.repository.startswith("oci://")
-        chart, repository = entry.chart, entry.repository
-        if args.charts:
-            chart, repository = local_chart(args.charts, entry), ""
-        elif oci:
-            chart, repository = f"{entry.repository.rstrip('/')}/{entry.chart}", ""
-        values = merge(load_values(entry.name, args.stack), args.values.get(entry.name, {}))
+        repository = chart.repository
         return kubernetes.helm.v3.Release(
             entry.name,
             name=entry.name,
             namespace=entry.namespace,
             create_namespace=False,
-            chart=chart,
+            chart=chart.chart,
             version=entry.version,
             repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=repository) if repository else None,
-            values=fill(values, args.facts),
+            values=values,
+            skip_crds=entry.crds,
             atomic=True,
             cleanup_on_fail=True,
             dependency_update=False,
             max_history=5,
-            timeout=args.timeout_seconds,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(before), protect=args.protect and entry.stateful),
+            timeout=self._args.timeout_seconds,
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=list(before), protect=self._args.protect and entry.stateful
+            ),
         )
+
+    def _definitions(
+        self, entry: ReleaseEntry, chart: charts.Chart, values: Mapping[str, Any], before: Sequence[pulumi.Resource]
+    ) -> kubernetes.yaml.v2.ConfigGroup:
+        """The chart's definitions as resources of the stack: a new version brings its own, and `destroy` ends them."""
+        options = {
+            **chart.template_options(entry.version),
+            "release_name": entry.name,
+            "namespace": entry.namespace,
+            "values": values,
+        }
+        rendered = pulumi.runtime.invoke_output(
+            "kubernetes:helm:template",
+            {"jsonOpts": json.dumps(options, sort_keys=True)},
+            pulumi.InvokeOptions(parent=self),
+        )
+        return kubernetes.yaml.v2.ConfigGroup(
+            f"{entry.name}-crds",
+            objs=rendered.apply(definitions),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(before), protect=self._args.protect),
+        )
+
+
+def definitions(rendered: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The custom resource definitions among what a chart renders to, without what only a server writes.
+
+    Args:
+        rendered: the provider's answer; empty in a preview that cannot know the cluster yet.
+    """
+    objects = (rendered or {}).get("result") or []
+    return [
+        {
+            **{key: value for key, value in item.items() if key != "status"},
+            "metadata": {key: value for key, value in item["metadata"].items() if key != "creationTimestamp"},
+        }
+        for item in objects
+        if item and item.get("kind") == "CustomResourceDefinition"
+    ]

@@ -59,6 +59,7 @@ class Graph:
     outputs: dict[str, Any] = field(default_factory=dict)
     secret_outputs: set[str] = field(default_factory=set)
     warnings: list[str] = field(default_factory=list)
+    templates: list[dict[str, Any]] = field(default_factory=list)
 
     def of(self, type_: str) -> list[Node]:
         """The nodes of a type, by the end of its token: `ec2/vpc:Vpc`."""
@@ -87,10 +88,24 @@ class Graph:
         return seen
 
 
+RENDERED = [
+    {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "operator"}},
+    {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.org", "creationTimestamp": None},
+        "spec": {"group": "example.org"},
+        "status": {"storedVersions": []},
+    },
+]
+"""What a chart renders to in the provider's answer."""
+
+
 class _Answers(mocks.Mocks):
     """What AWS and the providers would answer."""
 
     def __init__(self, zones: int = 4) -> None:
+        self.templates: list[dict[str, Any]] = []
         self._zones = [f"{REGION}{letter}" for letter in "dcba"[-zones:]]
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -114,6 +129,9 @@ class _Answers(mocks.Mocks):
         return f"{args.name}-id", outputs
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        if args.token == "kubernetes:helm:template":
+            self.templates.append(json.loads(args.args["jsonOpts"]))
+            return {"result": RENDERED}
         return {
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": self._zones, "zoneIds": []},
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "arn": "", "userId": ""},
@@ -214,4 +232,5 @@ def run(name: str, config: Mapping[str, Any], zones: int = 4) -> Graph:
     with contextlib.closing(asyncio.new_event_loop()) as loop:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(program())
+    graph.templates = answers.templates
     return graph
