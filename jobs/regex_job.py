@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +9,10 @@ from typing import Annotated
 import typer
 
 from logsluice.job import run_job
+from logsluice.moments import parse_moment
 from logsluice.pipelines.regex import run_regex
 from logsluice.settings import config_dir, load_settings
 from logsluice.waiting import stop_on_signals
-
-TIMES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f"]
 
 
 class Mode(StrEnum):
@@ -36,7 +34,7 @@ def main(
     mode: Annotated[Mode | None, typer.Option(help="PROCESSING_MODE where left out.")] = None,
     source: Annotated[Source, typer.Option(help="What batch reads: topic or logs index.")] = Source.KAFKA,
     since: Annotated[
-        datetime | None, typer.Option(formats=TIMES, help="For batch: events appended since then, UTC.")
+        str | None, typer.Option(metavar="TIME", help="For batch: events appended since then: 24h, 7d, or a UTC time.")
     ] = None,
     until_caught_up: Annotated[bool, typer.Option(help="End when everything was read.")] = False,
     config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
@@ -49,7 +47,7 @@ def main(
         stop=stop_on_signals(),
         mode=mode.value if mode else None,
         source=source.value,
-        since=since.replace(tzinfo=UTC) if since else None,
+        since=parse_moment(since) if since else None,
         until_caught_up=until_caught_up,
         metrics_port=metrics_port,
     )

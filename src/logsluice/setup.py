@@ -74,12 +74,15 @@ def topic_plans(settings: Settings) -> list[TopicPlan]:
     ]
 
 
-def run_setup(settings: Settings, fields: Mapping[str, FieldType], *, stop: Event | None = None) -> list[str]:
+def run_setup(
+    settings: Settings, fields: Mapping[str, FieldType], *, topics: bool = True, stop: Event | None = None
+) -> list[str]:
     """Make everything, waiting for Kafka and Elasticsearch where they are not up yet.
 
     Args:
         settings: Of the environment.
         fields: Every field that formats and patterns can fill (``Registry.fields``).
+        topics: Whether to make the topics; on Kubernetes that is Strimzi's part.
         stop: Ends a wait.
 
     Returns:
@@ -89,7 +92,8 @@ def run_setup(settings: Settings, fields: Mapping[str, FieldType], *, stop: Even
         LogsluiceError: A server refuses.
         Stopped: ``stop`` was set while a server is away.
     """
-    return set_up_kafka(settings, stop=stop) + set_up_elasticsearch(settings, fields, stop=stop)
+    made = set_up_kafka(settings, stop=stop) if topics else []
+    return made + set_up_elasticsearch(settings, fields, stop=stop)
 
 
 def set_up_kafka(settings: Settings, *, stop: Event | None = None) -> list[str]:
@@ -181,10 +185,7 @@ def _correct_configs(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
     answer = client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, plan.name, wrong)])
     if answer["topic"][plan.name] != "OK":
         raise LogsluiceError("Kafka refuses a setting", where=plan.name, why=answer["topic"][plan.name])
-    return [
-        f"topic {plan.name}: {key} is {value} instead of {current[key]['value']}"
-        for key, value in wrong.items()
-    ]
+    return [f"topic {plan.name}: {key} is {value} instead of {current[key]['value']}" for key, value in wrong.items()]
 
 
 def abilities_of(client: Elasticsearch) -> Abilities:
@@ -213,9 +214,7 @@ def _set_up_indices(client: Elasticsearch, settings: Settings, fields: Mapping[s
         (settings.logs_index, logs_properties(abilities), True),
         (settings.results_index, results_properties(fields, abilities), False),
     ):
-        template = index_template(
-            alias, properties, replicas=server.replicas, lenient=lenient, lifecycle=lifecycle
-        )
+        template = index_template(alias, properties, replicas=server.replicas, lenient=lenient, lifecycle=lifecycle)
         done += _put_template(client, alias, template)
         done += _add_fields(client, alias, properties)
     return done

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from elasticsearch import Elasticsearch
 from kafka.admin import ConfigResource, ConfigResourceType
+from running import Runner
 
 from logsluice.fields import FIELDS
 from logsluice.kafka import admin, describe_topic
 from logsluice.settings import Settings
 from logsluice.setup import run_setup, topic_plans
+from logsluice.stack.ports import free_port
 
 NO_LIFECYCLE = "this server has no lifecycle management: old indices are kept until you delete them"
 
@@ -25,6 +28,15 @@ def test_everything_is_made_once_and_left_alone_after(settings: Settings, elasti
     assert run_setup(settings, FIELDS) == [NO_LIFECYCLE]
     template = elasticsearch_client.indices.get_index_template(name="dev-logs-index")["index_templates"][0]
     assert template["index_template"]["template"]["aliases"] == {"dev-logs-index": {}}
+
+
+@pytest.mark.usefixtures("settings")
+def test_topics_can_be_left_to_somebody_else(runner: Runner, elasticsearch_client: Elasticsearch) -> None:
+    no_kafka = {"LOGSLUICE_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+    done = runner.cli("setup", "--skip-topics", env=no_kafka)
+    assert done.returncode == 0, done.stderr
+    assert "topic" not in done.stdout
+    assert elasticsearch_client.indices.exists_index_template(name="dev-results-index")
 
 
 def test_a_topic_that_differs_is_corrected_where_it_can_be_and_told(settings: Settings) -> None:

@@ -18,6 +18,9 @@ def setup(
     config: Annotated[
         Path | None, typer.Option("--config", help="Folder of the environment, such as config/dev.")
     ] = None,
+    skip_topics: Annotated[
+        bool, typer.Option("--skip-topics", help="Leave the topics to somebody else, as to Strimzi on Kubernetes.")
+    ] = False,
 ) -> None:
     """Make topics and index templates, or bring them up to date; safe to run again.
 
@@ -26,7 +29,7 @@ def setup(
     directory = config or config_dir()
     settings = load_settings(directory)
     try:
-        done = run_setup(settings, load_registry(directory).fields, stop=stop_on_signals())
+        done = run_setup(settings, load_registry(directory).fields, topics=not skip_topics, stop=stop_on_signals())
     except Stopped:
         raise typer.Exit(130) from None
     console = Console(highlight=False, soft_wrap=True)
