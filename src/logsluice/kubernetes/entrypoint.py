@@ -1,0 +1,103 @@
+"""The image's entrypoint: ``driver``, ``executor``, or any other command as it stands.
+
+Spark starts its pods with the first argument ``driver`` or ``executor`` and tells the rest in ``SPARK_*``
+variables (https://spark.apache.org/docs/latest/running-on-kubernetes.html#docker-images); what to make of
+them is the image's matter. The process that is started takes this one's place, so that signals reach it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+_JAVA_OPTION = re.compile(r"SPARK_JAVA_OPT_(\d+)")
+_BACKEND = "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend"
+_EXECUTOR_ARGUMENTS = {
+    "--driver-url": "SPARK_DRIVER_URL",
+    "--executor-id": "SPARK_EXECUTOR_ID",
+    "--cores": "SPARK_EXECUTOR_CORES",
+    "--app-id": "SPARK_APPLICATION_ID",
+    "--hostname": "SPARK_EXECUTOR_POD_IP",
+    "--resourceProfileId": "SPARK_RESOURCE_PROFILE_ID",
+    "--podName": "SPARK_EXECUTOR_POD_NAME",
+}
+
+
+def spark_home() -> Path:
+    """Where Spark lies, which is inside the package pyspark; found without importing it."""
+    spec = find_spec("pyspark")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def command(arguments: Sequence[str], environment: Mapping[str, str], home: Path) -> list[str]:
+    """The command that a container runs.
+
+    Args:
+        arguments: Those of the container.
+        environment: Its variables.
+        home: Spark's folder.
+    """
+    match arguments:
+        case ["driver", *rest]:
+            return _driver(rest, environment, home)
+        case ["executor", *_]:
+            return _executor(environment, home)
+        case _:
+            return list(arguments)
+
+
+def _driver(rest: Sequence[str], environment: Mapping[str, str], home: Path) -> list[str]:
+    address = environment["SPARK_DRIVER_BIND_ADDRESS"]
+    return [
+        str(home / "bin" / "spark-submit"),
+        "--conf",
+        f"spark.driver.bindAddress={address}",
+        "--conf",
+        f"spark.executorEnv.SPARK_DRIVER_POD_IP={address}",
+        "--deploy-mode",
+        "client",
+        *rest,
+    ]
+
+
+def _executor(environment: Mapping[str, str], home: Path) -> list[str]:
+    java = Path(environment["JAVA_HOME"]) / "bin" / "java" if environment.get("JAVA_HOME") else "java"
+    numbered = sorted(
+        (int(found.group(1)), value) for name, value in environment.items() if (found := _JAVA_OPTION.fullmatch(name))
+    )
+    memory = environment["SPARK_EXECUTOR_MEMORY"]
+    class_path = [
+        environment.get("SPARK_CONF_DIR"),
+        environment.get("SPARK_EXTRA_CLASSPATH"),
+        str(home / "jars" / "*"),
+    ]
+    return [
+        str(java),
+        *(value for _, value in numbered),
+        f"-Xms{memory}",
+        f"-Xmx{memory}",
+        "-cp",
+        ":".join(entry for entry in class_path if entry),
+        _BACKEND,
+        *(word for option, name in _EXECUTOR_ARGUMENTS.items() for word in (option, environment[name])),
+    ]
+
+
+def main() -> None:
+    """Become the command."""
+    home = spark_home()
+    words = command(sys.argv[1:] or ["logsluice", "--help"], os.environ, home)
+    try:
+        os.execvpe(words[0], words, {**os.environ, "SPARK_HOME": str(home)})  # noqa: S606 - the container runs what it is told
+    except OSError as error:
+        sys.exit(f"{words[0]}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()
