@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "status": "logsluice.cli.stack:status",
     "down": "logsluice.cli.stack:down",
     "setup": "logsluice.cli.setup:setup",
+    "submit": "logsluice.cli.submit:submit",
 }
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Column, Table
 
 from logsluice.errors import LogsluiceError
@@ -79,8 +80,21 @@ def up(
         console.print("they keep running; to stop them: [bold]logsluice down[/]")
 
 
-def status() -> None:
-    """Show the parts of the local stack; exits with 3 where one of them is not ready."""
+def status(
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="What runs on the Kubernetes cluster of the kubeconfig instead.")
+    ] = False,
+    namespace: Annotated[
+        str | None, typer.Option(help="With --cluster: where logsluice lives.", show_default="logsluice")
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(help="With --cluster: context of the kubeconfig.", show_default="the current one")
+    ] = None,
+) -> None:
+    """Show the parts of the local stack or of a cluster; exits with 3 where one of them is not ready."""
+    if cluster:
+        _show_cluster(namespace, context)
+        return
     parts = LocalStack(load_settings().home).status()
     _console().print(_table(parts))
     if any(part.state != "ready" for part in parts):
@@ -100,6 +114,26 @@ def down(
         stack.remove_data()
         console.print(f"deleted what they had stored in {stack.home}")
     console.print("nothing runs")
+
+
+def _show_cluster(namespace: str | None, context: str | None) -> None:
+    # The client of Kubernetes takes a second to import; the local stack does not need it.
+    from logsluice.kubernetes.access import NAMESPACE, connected
+    from logsluice.kubernetes.overview import parts
+
+    where = namespace or NAMESPACE
+    with connected(context) as api:
+        found = parts(api, namespace=where)
+    if not found:
+        raise LogsluiceError(
+            "nothing of logsluice runs there", where=where, hint="deploy it: kubectl apply -k k8s/overlays/dev"
+        )
+    table = Table("kind", "name", "state")
+    for part in found:
+        table.add_row(part.kind, part.name, f"[{'green' if part.ready else 'yellow'}]{escape(part.detail)}[/]")
+    _console().print(table)
+    if not all(part.ready for part in found):
+        raise typer.Exit(_NOT_READY)
 
 
 def _console(*, stderr: bool = False) -> Console:

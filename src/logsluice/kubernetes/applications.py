@@ -1,0 +1,204 @@
+"""One-off runs of a job, from the very manifest that runs it for good.
+
+The manifest is taken from the cluster, not from a file: image, configuration and secrets are then those that
+were deployed, whoever asks.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from threading import Event
+from typing import Any, NamedTuple, cast
+
+import structlog
+from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsApi
+from urllib3.exceptions import HTTPError
+
+from logsluice.errors import LogsluiceError
+from logsluice.kubernetes.access import explain, found
+
+GROUP = "sparkoperator.k8s.io"
+VERSION = "v1beta2"
+APPLICATIONS = "sparkapplications"
+SCHEDULED = "scheduledsparkapplications"
+
+_POLL_SECONDS = 2.0
+_KEPT_SECONDS = 24 * 60 * 60
+_LOG_LINES = 20
+_LONGEST_NAME = 63 - len("-driver-svc")
+_ENDED = {"COMPLETED", "FAILED"}
+
+Manifest = dict[str, Any]
+
+log = structlog.get_logger(__name__)
+
+
+class Run(NamedTuple):
+    """How a run stands.
+
+    Attributes:
+        name: The SparkApplication's name.
+        state: The operator's word for it, such as ``RUNNING``; ``NEW`` before it said anything.
+        message: Why it failed.
+        driver: The driver's pod, once there is one.
+    """
+
+    name: str
+    state: str
+    message: str
+    driver: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in _ENDED
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it did what it was to do."""
+        return self.state == "COMPLETED"
+
+
+def with_options(arguments: Sequence[str], options: Sequence[tuple[str, str]]) -> list[str]:
+    """Arguments in which each option has the value that is wanted, where it stood or at the end."""
+    words = list(arguments)
+    for name, value in options:
+        if name in words[:-1]:
+            words[words.index(name) + 1] = value
+        else:
+            words += [name, value]
+    return words
+
+
+def one_run(job: str, spec: Manifest, arguments: Sequence[str], *, namespace: str, now: datetime) -> Manifest:
+    """A manifest that runs a job once.
+
+    Args:
+        job: The job's name.
+        spec: What runs it for good.
+        arguments: The job's, instead of those of ``spec``.
+        namespace: Where to run it.
+        now: Part of the name, to the second.
+
+    Raises:
+        LogsluiceError: The job would write to the checkpoint of the one that runs already.
+    """
+    if "--mode" in arguments and arguments[arguments.index("--mode") + 1] != "batch":
+        raise LogsluiceError(
+            "runs already, and two would share its checkpoint", where=job, hint="say --mode batch for a run beside it"
+        )
+    suffix = now.strftime("-%Y%m%d%H%M%S")
+    labels = {
+        "app.kubernetes.io/name": job,
+        "app.kubernetes.io/component": "spark",
+        "app.kubernetes.io/part-of": "logsluice",
+        "app.kubernetes.io/managed-by": "logsluice-submit",
+    }
+    once = {"arguments": list(arguments), "restartPolicy": {"type": "Never"}, "timeToLiveSeconds": _KEPT_SECONDS}
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "SparkApplication",
+        "metadata": {
+            "name": job[: _LONGEST_NAME - len(suffix)] + suffix,
+            "namespace": namespace,
+            "labels": labels,
+        },
+        "spec": copy.deepcopy(spec) | once,
+    }
+
+
+def deployed_spec(api: ApiClient, job: str, *, namespace: str) -> Manifest:
+    """What runs a job in the cluster: the spec of its SparkApplication, or of the template of its schedule.
+
+    Raises:
+        LogsluiceError: There is no such job; which there are is said.
+    """
+    custom = CustomObjectsApi(api)
+    application = found(
+        lambda: custom.get_namespaced_custom_object(GROUP, VERSION, namespace, APPLICATIONS, job),
+    )
+    if application is not None:
+        return cast(Manifest, cast(Manifest, application)["spec"])
+    scheduled = found(lambda: custom.get_namespaced_custom_object(GROUP, VERSION, namespace, SCHEDULED, job))
+    if scheduled is not None:
+        return cast(Manifest, cast(Manifest, scheduled)["spec"]["template"])
+    names = sorted(
+        item["metadata"]["name"]
+        for plural in (APPLICATIONS, SCHEDULED)
+        for item in listed(api, GROUP, VERSION, plural, namespace=namespace)
+    )
+    raise LogsluiceError(
+        "no such job in the cluster",
+        where=f"{namespace}/{job}",
+        hint=f"there are {', '.join(names)}" if names else "deploy first: kubectl apply -k k8s/overlays/dev",
+    )
+
+
+def listed(api: ApiClient, group: str, version: str, plural: str, *, namespace: str) -> list[Manifest]:
+    """All custom resources of a kind in a namespace; none where the cluster does not know the kind."""
+    answer = found(lambda: CustomObjectsApi(api).list_namespaced_custom_object(group, version, namespace, plural))
+    return cast(list[Manifest], cast(Manifest, answer)["items"]) if answer is not None else []
+
+
+def create(api: ApiClient, manifest: Manifest) -> str:
+    """Hand a run to the operator and give its name."""
+    made = CustomObjectsApi(api).create_namespaced_custom_object(
+        GROUP, VERSION, manifest["metadata"]["namespace"], APPLICATIONS, manifest
+    )
+    return str(cast(Manifest, made)["metadata"]["name"])
+
+
+def follow(api: ApiClient, name: str, *, namespace: str, stop: Event) -> Iterator[Run]:
+    """Give a run whenever its state is another, the last time when it has ended or ``stop`` is set.
+
+    A cluster that does not answer for a while is asked again and again.
+
+    Raises:
+        LogsluiceError: The run was deleted.
+    """
+    last: Run | None = None
+    while not stop.is_set():
+        try:
+            answer = found(
+                lambda: CustomObjectsApi(api).get_namespaced_custom_object(
+                    GROUP, VERSION, namespace, APPLICATIONS, name
+                )
+            )
+        except (HTTPError, ApiException) as error:
+            if isinstance(error, ApiException) and error.status not in (429, 500, 502, 503, 504):
+                raise
+            log.warning("waiting for the cluster", reason=explain(error) if isinstance(error, ApiException) else "away")
+        else:
+            if answer is None:
+                raise LogsluiceError("was deleted", where=f"{namespace}/{name}")
+            run = run_of(cast(Manifest, answer))
+            if run != last:
+                yield run
+                last = run
+            if run.ended:
+                return
+        stop.wait(_POLL_SECONDS)
+
+
+def run_of(application: Manifest) -> Run:
+    """How a SparkApplication stands."""
+    status = application.get("status", {})
+    state = status.get("applicationState", {})
+    return Run(
+        application["metadata"]["name"],
+        state.get("state") or "NEW",
+        " ".join(state.get("errorMessage", "").split()),
+        status.get("driverInfo", {}).get("podName", ""),
+    )
+
+
+def last_words(api: ApiClient, run: Run, *, namespace: str) -> list[str]:
+    """The end of the driver's log; nothing where its pod is gone."""
+    if not run.driver:
+        return []
+    text = found(
+        lambda: CoreV1Api(api).read_namespaced_pod_log(run.driver, namespace, tail_lines=_LOG_LINES),
+    )
+    return str(text).splitlines() if text else []

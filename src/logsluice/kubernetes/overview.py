@@ -1,0 +1,98 @@
+"""What runs in the cluster, and how it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+from kubernetes.client import ApiClient, AppsV1Api, BatchV1Api
+
+from logsluice.kubernetes.applications import APPLICATIONS, GROUP, SCHEDULED, VERSION, Manifest, listed, run_of
+
+_WORKING = {"RUNNING", "COMPLETED", "SUCCEEDING"}
+
+
+class Part(NamedTuple):
+    """One thing that runs.
+
+    Attributes:
+        kind: Its kind.
+        name: Its name.
+        ready: Whether it is as it should be.
+        detail: Its state in the words of who looks after it.
+    """
+
+    kind: str
+    name: str
+    ready: bool
+    detail: str
+
+
+def parts(api: ApiClient, *, namespace: str) -> list[Part]:
+    """Everything of logsluice in a namespace; kinds whose operator is not there are left out."""
+    natives: list[tuple[Callable[[Manifest], Part], Any]] = [
+        (_deployment, AppsV1Api(api).list_namespaced_deployment(namespace)),
+        (_job, BatchV1Api(api).list_namespaced_job(namespace)),
+    ]
+    found = [
+        part(cast(Manifest, api.sanitize_for_serialization(item))) for part, answer in natives for item in answer.items
+    ]
+    for group, version, plural, part in _KINDS:
+        found += [part(item) for item in listed(api, group, version, plural, namespace=namespace)]
+    return found
+
+
+def _deployment(item: Manifest) -> Part:
+    wanted, ready = item["spec"].get("replicas", 1), item["status"].get("readyReplicas", 0)
+    return Part("Deployment", _name(item), ready >= wanted, f"{ready} of {wanted} ready")
+
+
+def _job(item: Manifest) -> Part:
+    conditions = {entry["type"] for entry in item["status"].get("conditions", []) if entry["status"] == "True"}
+    state = next((word for word in ("Failed", "Complete") if word in conditions), "Running")
+    return Part("Job", _name(item), state == "Complete", state)
+
+
+def _application(item: Manifest) -> Part:
+    run = run_of(item)
+    return Part("SparkApplication", run.name, run.state in _WORKING, f"{run.state} {run.message}".strip())
+
+
+def _schedule(item: Manifest) -> Part:
+    status = item.get("status", {})
+    state = status.get("scheduleState") or "New"
+    last = status.get("lastRunName")
+    detail = f"{state}, {item['spec']['schedule']}" + (f", last {last}" if last else "")
+    return Part("ScheduledSparkApplication", _name(item), state == "Scheduled", detail)
+
+
+def _strimzi(item: Manifest) -> Part:
+    """Strimzi tells its ``Ready`` condition, with a reason where it is not."""
+    conditions = {entry["type"]: entry for entry in item.get("status", {}).get("conditions", [])}
+    ready = conditions.get("Ready", {}).get("status") == "True"
+    wrong = conditions.get("NotReady", {})
+    detail = "Ready" if ready else f"{wrong.get('reason', 'not seen by its operator')} {wrong.get('message', '')}"
+    return Part(item["kind"], _name(item), ready, " ".join(detail.split()))
+
+
+def _elastic(item: Manifest) -> Part:
+    """ECK tells a health; yellow is one replica less than wanted, and works."""
+    status = item.get("status", {})
+    health = status.get("health", "unknown")
+    return Part(item["kind"], _name(item), health in ("green", "yellow"), health)
+
+
+def _name(item: Manifest) -> str:
+    return str(item["metadata"]["name"])
+
+
+_KINDS: tuple[tuple[str, str, str, Callable[[Manifest], Part]], ...] = (
+    (GROUP, VERSION, APPLICATIONS, _application),
+    (GROUP, VERSION, SCHEDULED, _schedule),
+    ("kafka.strimzi.io", "v1", "kafkas", _strimzi),
+    ("kafka.strimzi.io", "v1", "kafkatopics", _strimzi),
+    ("kafka.strimzi.io", "v1", "kafkausers", _strimzi),
+    ("elasticsearch.k8s.elastic.co", "v1", "elasticsearches", _elastic),
+    ("kibana.k8s.elastic.co", "v1", "kibanas", _elastic),
+    ("logstash.k8s.elastic.co", "v1alpha1", "logstashes", _elastic),
+)
