@@ -7,7 +7,7 @@ import pulumi_kubernetes as kubernetes
 
 from logsluice_infra import access, lookups, provider, volumes
 from logsluice_infra.cluster import Cluster, ClusterArgs
-from logsluice_infra.entries import load_entries
+from logsluice_infra.entries import load_entries, load_ignored_webhooks, merge
 from logsluice_infra.facts import Facts
 from logsluice_infra.identity import WorkloadIdentities, WorkloadIdentitiesArgs
 from logsluice_infra.keys import EncryptionKey, EncryptionKeyArgs
@@ -129,6 +129,8 @@ def deploy(
     values: dict[str, dict[str, object]],
 ) -> None:
     """What runs in the cluster: namespaces, the operators, and once there is an image the workloads."""
+    if settings.ignore_webhooks:
+        values = merge(values, load_ignored_webhooks())
     try:
         entries = load_entries(settings.stack)
         on_cluster = pulumi.ResourceOptions(providers=[kube])
@@ -147,7 +149,7 @@ def deploy(
                 facts=facts,
                 protect=settings.protect,
                 before=[namespaces],
-                values={**values, **settings.release_values},
+                values=merge(values, settings.release_values),
             ),
             opts=on_cluster,
         )

@@ -83,6 +83,12 @@ def load_values(release: str, stack: str, directory: Path = HELM) -> dict[str, A
     return merged
 
 
+def load_ignored_webhooks(path: Path = HELM / "webhooks-ignore.yaml") -> dict[str, dict[str, Any]]:
+    """Values by release with which what no admission webhook answers for is let through."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text("utf-8"))
+    return found
+
+
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Values over values as Helm does it: maps are merged, all else is replaced."""
     merged = dict(under)

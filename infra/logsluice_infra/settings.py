@@ -257,6 +257,7 @@ class Settings(_Part):
     retain_data: bool = False
     image: str | None = None
     charts: Path | None = None
+    ignore_webhooks: bool = False
     release_values: dict[str, dict[str, Any]] = Field(default_factory=dict)
     release_timeout_seconds: int = Field(default=900, ge=60, le=7200)
     aws: AwsSettings | None = None

@@ -169,7 +169,7 @@ class _Monitor(mocks.MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
             outputs = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
-            self._graph.outputs = {key: _plain(value) for key, value in outputs.items()}
+            self._graph.outputs = {key: plain(value) for key, value in outputs.items()}
             self._graph.secret_outputs = {key for key, value in outputs.items() if rpc.is_rpc_secret(value)}
         return super().RegisterResourceOutputs(request)
 
@@ -184,7 +184,8 @@ class _Engine(mocks.MockEngine):
             self._graph.warnings.append(request.message)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value, secret or not."""
     return rpc.unwrap_rpc_secret(value) if rpc.is_rpc_secret(value) else value
 
 
