@@ -121,7 +121,7 @@ def test_a_newer_registry_changes_the_facts_of_history_and_an_older_one_nothing(
             orders += 1
             assert document["event"]["code"].isdigit()
         assert without_order(document) == without_order(before[name])
-    assert orders > EVENTS / 2
+    assert orders > EVENTS / 3
 
     run(pipeline, "--mode", "batch", "--source", "logs")
     assert results(pipeline) == after
