@@ -7,12 +7,13 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from elastic_transport import ObjectApiResponse, TransportError
 from elasticsearch import Elasticsearch
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -23,6 +24,7 @@ STOP_SECONDS: Final = 30
 """How long a job may take to finish its batch when it is told to stop."""
 
 _SCRAPE_SECONDS: Final = 2.0
+_OPEN_SECONDS: Final = 60
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,22 @@ class Snapshot:
 _Samples = dict[str, list[tuple[dict[str, str], float]]]
 
 
-def take_snapshot(settings: Settings, jobs: tuple[Job, ...], client: Elasticsearch) -> Snapshot:
-    """Ask every job and Elasticsearch; a job that does not answer yet counts as zero."""
+def count_searchable(settings: Settings, client: Elasticsearch) -> int:
+    """How many documents the results alias finds, once what is stored can be searched."""
+    patient = client.options(ignore_status=[404, 408], request_timeout=_OPEN_SECONDS * 2)
+    patient.cluster.health(index=settings.results_index, wait_for_status="yellow", timeout=f"{_OPEN_SECONDS}s")
+    return _searchable(client, settings.results_index, 0)
+
+
+def take_snapshot(
+    settings: Settings, jobs: tuple[Job, ...], client: Elasticsearch, previous: Snapshot | None = None
+) -> Snapshot:
+    """Ask every job and Elasticsearch.
+
+    A job that does not answer yet counts as zero; where Elasticsearch cannot tell (an index is just being made),
+    what it said in ``previous`` stands.
+    """
+    previous = previous or Snapshot(at=0)
     samples: _Samples = {}
     for job in jobs:
         for name, found in _scrape(settings.metrics.host, job.port).items():
@@ -166,12 +182,12 @@ def take_snapshot(settings: Settings, jobs: tuple[Job, ...], client: Elasticsear
         produced=written["producer"],
         raw=written["index"],
         facts=written["regex"],
-        searchable=_searchable(client, settings.results_index),
+        searchable=_searchable(client, settings.results_index, previous.searchable),
         lag=_by_labels(samples, "logsluice_consumer_lag_events", "group"),
         patterns=_by_labels(samples, "logsluice_pattern_matches_total", "pattern"),
         dead_letters=_by_labels(samples, "logsluice_dead_letters_total", "reason"),
         latency=_median(samples, "logsluice_end_to_end_latency_seconds_bucket", {"job": "regex"}),
-        errors=_errors_by_service(client, settings.results_index),
+        errors=_errors_by_service(client, settings.results_index, previous.errors),
     )
 
 
@@ -205,17 +221,31 @@ def _median(samples: _Samples, name: str, wanted: Mapping[str, str]) -> float | 
     return next(bound for bound, value in buckets if value >= buckets[-1][1] / 2)
 
 
-def _searchable(client: Elasticsearch, alias: str) -> int:
-    answer = client.options(ignore_status=404).count(index=alias)
-    return int(answer.get("count", 0))
+def _searchable(client: Elasticsearch, alias: str, otherwise: int) -> int:
+    answer = _ask(lambda patient: patient.count(index=alias), client)
+    return int(answer.get("count", otherwise))
 
 
-def _errors_by_service(client: Elasticsearch, alias: str) -> Counter[str]:
-    answer = client.options(ignore_status=404).search(
-        index=alias,
-        size=0,
-        query={"terms": {"log.level": ["error", "critical"]}},
-        aggs={"services": {"terms": {"field": "service.name", "size": 8}}},
+def _errors_by_service(client: Elasticsearch, alias: str, otherwise: Counter[str]) -> Counter[str]:
+    answer = _ask(
+        lambda patient: patient.search(
+            index=alias,
+            size=0,
+            query={"terms": {"log.level": ["error", "critical"]}},
+            aggs={"services": {"terms": {"field": "service.name", "size": 8}}},
+        ),
+        client,
     )
-    buckets = answer.get("aggregations", {}).get("services", {}).get("buckets", [])
+    if "aggregations" not in answer:
+        return otherwise
+    buckets = answer["aggregations"]["services"]["buckets"]
     return Counter({bucket["key"]: bucket["doc_count"] for bucket in buckets})
+
+
+def _ask(request: Callable[[Elasticsearch], ObjectApiResponse[Any]], client: Elasticsearch) -> Mapping[str, Any]:
+    """What Elasticsearch answers; nothing where there is no such index, or it is not open yet, or is away."""
+    try:
+        answer: Mapping[str, Any] = request(client.options(ignore_status=[404, 503])).body
+    except TransportError:
+        return {}
+    return answer

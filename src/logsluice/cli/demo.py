@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.demo import Job, RunningJob, Snapshot, demo_jobs, running, take_snapshot
+from logsluice.demo import Job, RunningJob, Snapshot, count_searchable, demo_jobs, running, take_snapshot
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.settings import Settings, config_dir, load_settings
@@ -50,7 +50,7 @@ def demo(
     settings = load_settings()
     run_setup(settings, load_registry(config_dir()).fields, stop=stop)
     client = connect(settings.elasticsearch)
-    before = take_snapshot(settings, (), client).searchable
+    before = count_searchable(settings, client)
     logs = settings.home.absolute() / "logs"
     with running(jobs, logs, os.environ) as started:
         if sys.stdout.isatty():
@@ -86,7 +86,7 @@ def _watch(
         while not stop.wait(_REFRESH_SECONDS):
             for job in started:
                 job.check()
-            earlier, now = now, take_snapshot(settings, jobs, client)
+            earlier, now = now, take_snapshot(settings, jobs, client, now)
             live.update(Group(_screen(earlier, now, settings), Text("Ctrl-C ends the demo", "dim")), refresh=True)
     return earlier, now
 
@@ -100,7 +100,7 @@ def _until(
     while now.searchable < searchable and not stop.wait(_REFRESH_SECONDS):
         for job in started:
             job.check()
-        now = take_snapshot(settings, jobs, client)
+        now = take_snapshot(settings, jobs, client, now)
         if not now.facts:
             first = now
         if now.at > deadline:
