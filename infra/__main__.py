@@ -163,6 +163,8 @@ def deploy(
             ),
             opts=on_cluster,
         )
+    # A run of another workflow, or on another machine, takes it up from here: the settings in the repository have none.
+    pulumi.export("image", settings.image)
     pulumi.export("kibana", access.kibana())
     pulumi.export("grafana", access.grafana())
 

@@ -131,5 +131,5 @@ def test_outputs(aws_stack: Graph) -> None:
 
 
 def test_outputs_of_a_cluster_that_is_there(local: Graph) -> None:
-    assert set(local.outputs) == {"kibana", "grafana", "next_step"}
+    assert set(local.outputs) == {"image", "kibana", "grafana", "next_step"}
     assert not [node for node in local.nodes if node.type.startswith("aws:")]
