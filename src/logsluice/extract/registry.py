@@ -10,6 +10,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.extract.facts import check_pattern
 from logsluice.fields import FIELDS, FieldType
 from logsluice.formats import Format, load_formats
+from logsluice.formats.examples import check_examples
 from logsluice.patterns import PatternRegistry, load_patterns
 
 
@@ -55,4 +56,7 @@ def load_registry(directory: Path | None = None) -> Registry:
             raise LogsluiceError(
                 problem, where=f"{file}, pattern {pattern.name!r}", hint="correct the regex or the example"
             )
+    shipped = set(load_formats())
+    for problem in check_examples(registry.formats, [entry for entry in registry.formats if entry not in shipped]):
+        raise LogsluiceError(problem, where=f"{directory}/formats.yaml", hint="correct the regex or the example")
     return registry

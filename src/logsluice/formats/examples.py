@@ -15,13 +15,18 @@ from logsluice.formats.timestamps import parse_timestamp
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def check_examples(formats: Sequence[Format]) -> list[str]:
-    """Read every example with all formats in order of precedence.
+def check_examples(formats: Sequence[Format], of: Sequence[Format] | None = None) -> list[str]:
+    """Read examples with all formats in order of precedence.
+
+    Args:
+        formats: All there are.
+        of: Those whose examples are read; all where left out.
 
     Returns:
         One line for each example that another format takes, or of which something else is read than it says.
     """
-    return [problem for own in formats for example in own.examples for problem in _problems(own, example, formats)]
+    owners = formats if of is None else of
+    return [problem for own in owners for example in own.examples for problem in _problems(own, example, formats)]
 
 
 def _problems(own: Format, example: Example, formats: Sequence[Format]) -> Iterator[str]:

@@ -1,0 +1,45 @@
+"""An environment's own formats are held to their examples when they are loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from logsluice.errors import LogsluiceError
+from logsluice.extract import load_registry
+
+FORMATS = """
+formats:
+  - name: till
+    description: A shop's till
+    regex: 'TILL (?P<timestamp>%{iso8601}) (?P<level>[A-Z]+) (?P<message>%{rest})'
+    examples:
+      - line: 'TILL 2026-01-02T03:04:05Z WARN drawer open'
+        fields: {'@timestamp': '2026-01-02T03:04:05Z', log.level: warn, message: drawer open}
+"""
+
+
+def write(directory: Path, formats: str) -> Path:
+    directory.joinpath("patterns.yaml").write_text("revision: 1\n")
+    directory.joinpath("formats.yaml").write_text(formats)
+    return directory
+
+
+def test_own_formats_come_first(tmp_path: Path) -> None:
+    assert load_registry(write(tmp_path, FORMATS)).formats[0].name == "till"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("message: drawer open", "message: drawer shut"), "message of 'TILL 2026-01-02T03:04:05Z WARN drawer open'"),
+        (("regex: 'TILL ", "regex: 'KASSE "), "till: plain takes 'TILL"),
+        (("regex: 'TILL ", "regex: '(TILL "), "format 'till'"),
+    ],
+)
+def test_an_example_that_is_not_kept_is_named(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+    with pytest.raises(LogsluiceError) as error:
+        load_registry(write(tmp_path, FORMATS.replace(*change)))
+    assert told in str(error.value)
+    assert str(tmp_path / "formats.yaml") in str(error.value)
