@@ -1,0 +1,611 @@
+"""Every object of every overlay, with no cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from k8s_manifests import OVERLAYS, ROOT, Object, Overlay, Template, identity, overlay
+from k8s_tools import definitions, tool
+
+from logsluice import __version__
+from logsluice.app_service import GROUPS
+from logsluice.settings import Settings, load_settings
+from logsluice.setup import topic_plans
+
+NAMESPACE = "logsluice"
+NAMES = ("name", "component", "part-of", "managed-by")
+STRIMZI_CA = "logsluice-kafka-cluster-ca-cert"
+PROMETHEUS = {"kubernetes.io/metadata.name": "monitoring"}
+OPERATORS = {"kafka.strimzi.io", "monitoring.coreos.com", "sparkoperator.k8s.io"}
+SPARK_PORTS = {"spark-ui": 4040}
+
+
+@pytest.fixture(params=OVERLAYS)
+def manifests(request: pytest.FixtureRequest) -> Overlay:
+    return overlay(request.param)
+
+
+def test_every_object_is_labelled_and_in_the_namespace(manifests: Overlay) -> None:
+    for item in manifests.objects:
+        labels = item["metadata"].get("labels", {})
+        missing = [name for name in NAMES if f"app.kubernetes.io/{name}" not in labels]
+        assert not missing, identity(item)
+        assert labels["app.kubernetes.io/part-of"] == "logsluice", identity(item)
+        if item["kind"] == "Namespace":
+            assert item["metadata"]["name"] == NAMESPACE
+        else:
+            assert item["metadata"].get("namespace") == NAMESPACE, identity(item)
+
+
+def test_the_namespace_takes_only_restricted_pods(manifests: Overlay) -> None:
+    labels = manifests.of("Namespace")[NAMESPACE]["metadata"]["labels"]
+    for what in ("enforce", "audit", "warn"):
+        assert labels[f"pod-security.kubernetes.io/{what}"] == "restricted"
+    # The stack makes the namespace before the overlay does, from the file as it stands.
+    raw = yaml.safe_load((ROOT / "k8s/base/network/namespace.yaml").read_text())
+    assert raw["metadata"]["labels"] == labels
+
+
+def test_every_pod_has_the_least_it_needs(manifests: Overlay) -> None:
+    for pods in manifests.templates():
+        spec = pods.template["spec"]
+        context = spec["securityContext"]
+        assert context["runAsNonRoot"] is True, pods.owner
+        assert context["runAsUser"] == 10001, pods.owner
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}, pods.owner
+        assert spec["enableServiceLinks"] is False, pods.owner
+        assert spec["automountServiceAccountToken"] is pods.owner.endswith(" driver"), pods.owner
+        for container in pods.containers:
+            where = f"{pods.owner}: {container['name']}"
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, where
+            mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
+            assert len(set(mounts)) == len(mounts), where
+            if container["name"] != "elasticsearch-exporter":
+                assert {"/tmp", "/var/lib/logsluice"} <= set(mounts), where
+        volumes = {volume["name"] for volume in spec["volumes"]}
+        mounted = {mount["name"] for container in pods.containers for mount in container["volumeMounts"]}
+        assert volumes == mounted, pods.owner
+        for volume in spec["volumes"]:
+            assert "emptyDir" not in volume or volume["emptyDir"]["sizeLimit"], pods.owner
+
+
+def test_every_container_asks_for_what_it_needs_and_has_a_limit(manifests: Overlay) -> None:
+    for pods in manifests.templates():
+        for container in pods.containers if not pods.spark else []:
+            for what in ("requests", "limits"):
+                assert set(container["resources"][what]) == {"cpu", "memory"}, pods.owner
+    for name, spec in manifests.spark().items():
+        for role in ("driver", "executor"):
+            # Spark makes request and limit of memory of these two, and those of the CPU of the others.
+            assert spec[role]["memory"], name
+            if name != "producer-job" or role == "driver":
+                assert spec[role]["memoryOverhead"], name
+                assert spec[role]["coreRequest"], name
+                assert spec[role]["coreLimit"], name
+
+
+def test_every_server_is_probed(manifests: Overlay) -> None:
+    for pods in manifests.templates():
+        for container in pods.containers:
+            ports = {port["name"] for port in container.get("ports", [])}
+            probes = {name: probe for name, probe in container.items() if name.endswith("Probe")}
+            assert bool(ports) == bool(probes), pods.owner
+            if ports:
+                assert {"livenessProbe", "readinessProbe"} <= set(probes), pods.owner
+            for probe in probes.values():
+                assert probe["httpGet"]["port"] in ports, pods.owner
+
+
+def test_only_drivers_may_ask_the_cluster_for_anything(manifests: Overlay) -> None:
+    (binding,) = manifests.of("RoleBinding").values()
+    assert [subject["name"] for subject in binding["subjects"]] == ["spark-driver"]
+    (role,) = manifests.of("Role").values()
+    allowed = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+    assert all(rule["apiGroups"] == [""] for rule in role["rules"])
+    assert {resource for resource, _ in allowed} == {"pods", "configmaps", "services", "persistentvolumeclaims"}
+    assert "*" not in {word for pair in allowed for word in pair}
+    accounts = manifests.of("ServiceAccount")
+    for account in accounts.values():
+        assert account["automountServiceAccountToken"] is False
+    for name, spec in manifests.spark().items():
+        assert (spec["driver"]["serviceAccount"], spec["executor"]["serviceAccount"]) == (
+            "spark-driver",
+            "spark-executor",
+        ), name
+    for pods in manifests.templates():
+        if not pods.spark:
+            assert pods.template["spec"]["serviceAccountName"] in accounts, pods.owner
+
+
+def test_every_name_that_is_referred_to_is_there(manifests: Overlay) -> None:
+    """ConfigMaps of ours, and secrets that the operators write for objects of ours."""
+    maps = manifests.of("ConfigMap")
+    cluster = f"{manifests.environment}-elasticsearch-cluster"
+    secrets: dict[str, set[str]] = {name: {"password"} for name in manifests.of("KafkaUser")}
+    secrets[STRIMZI_CA] = {"ca.crt"}
+    secrets[f"{cluster}-es-elastic-user"] = {"elastic"}
+    secrets[f"{cluster}-es-http-certs-public"] = {"ca.crt"}
+    for pods in manifests.templates():
+        for container in pods.containers:
+            for source in container.get("envFrom", []):
+                assert source["configMapRef"]["name"] in maps, pods.owner
+            for variable in container.get("env", []):
+                reference = variable.get("valueFrom", {})
+                if secret := reference.get("secretKeyRef"):
+                    assert secret["key"] in secrets[secret["name"]], pods.owner
+                if values := reference.get("configMapKeyRef"):
+                    assert values["key"] in maps[values["name"]]["data"], pods.owner
+        for volume in pods.template["spec"]["volumes"]:
+            if "configMap" in volume:
+                assert volume["configMap"]["name"] in maps, pods.owner
+            if "secret" in volume:
+                keys = {entry["key"] for entry in volume["secret"]["items"]}
+                assert keys <= secrets[volume["secret"]["secretName"]], pods.owner
+            if "persistentVolumeClaim" in volume:
+                assert volume["persistentVolumeClaim"]["claimName"] in manifests.of("PersistentVolumeClaim")
+    metrics = manifests.of("Kafka")["logsluice-kafka"]["spec"]["kafka"]["metricsConfig"]["valueFrom"]["configMapKeyRef"]
+    assert metrics["key"] in maps[metrics["name"]]["data"]
+
+
+def test_the_folder_of_the_environment_is_what_is_mounted(manifests: Overlay) -> None:
+    (config,) = (item for name, item in manifests.of("ConfigMap").items() if name.startswith("logsluice-config-"))
+    folder = ROOT / "config" / manifests.environment
+    for name, text in config["data"].items():
+        assert text == (folder / name).read_text()
+    assert {"settings.yaml", "patterns.yaml"} <= set(config["data"])
+
+
+def _environment(manifests: Overlay, pods: Template) -> dict[str, str]:
+    """The variables of a pod's first container; secrets have the value ``secret``."""
+    container = pods.template["spec"]["containers"][0]
+    maps = manifests.of("ConfigMap")
+    variables: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        variables |= maps[source["configMapRef"]["name"]]["data"]
+    for entry in container.get("env", []):
+        values = entry.get("valueFrom", {}).get("configMapKeyRef")
+        variables[entry["name"]] = (
+            maps[values["name"]]["data"][values["key"]] if values else entry.get("value", "secret")
+        )
+    return variables
+
+
+def _leaf_exists(name: str) -> bool:
+    fields: Any = Settings.model_fields
+    *sections, leaf = name.removeprefix("LOGSLUICE_").lower().split("__")
+    for section in sections:
+        fields = fields[section].annotation.model_fields if section in fields else {}
+    return leaf in fields
+
+
+def test_every_variable_is_a_setting_and_all_of_them_together_load(
+    manifests: Overlay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = 0
+    for pods in manifests.templates():
+        ours = {name: value for name, value in _environment(manifests, pods).items() if name.startswith("LOGSLUICE_")}
+        for name in ours:
+            assert name == "LOGSLUICE_CONFIG" or _leaf_exists(name), f"{pods.owner}: {name}"
+        if "LOGSLUICE_CONFIG" not in ours:
+            continue
+        assert ours.pop("LOGSLUICE_CONFIG") == "/etc/logsluice"
+        with monkeypatch.context() as patch:
+            for name, value in ours.items():
+                patch.setenv(name, value)
+            settings = load_settings(ROOT / "config" / manifests.environment)
+        loaded += 1
+        assert settings.env == manifests.environment, pods.owner
+        mounts = {mount["mountPath"] for mount in pods.template["spec"]["containers"][0]["volumeMounts"]}
+        if "elasticsearch-client" in str(pods.labels):
+            assert settings.elasticsearch.hosts == f"https://{settings.env}-elasticsearch-cluster-es-http:9200"
+            assert str(settings.elasticsearch.ca_certs) == "/etc/logsluice-tls/elasticsearch/ca.crt"
+            assert "/etc/logsluice-tls/elasticsearch" in mounts, pods.owner
+        if "kafka-client" in str(pods.labels):
+            assert settings.kafka.security_protocol == "SASL_SSL", pods.owner
+            assert settings.kafka.username in manifests.of("KafkaUser"), pods.owner
+            assert str(settings.kafka.ssl_cafile) == "/etc/logsluice-tls/kafka/ca.crt"
+            assert "/etc/logsluice-tls/kafka" in mounts, pods.owner
+        if pods.containers[0].get("ports"):
+            assert settings.metrics.host == "0.0.0.0", pods.owner
+            (port,) = (entry["containerPort"] for entry in pods.containers[0]["ports"])
+            assert port in {settings.metrics.app_service, settings.metrics.producer, settings.metrics.regex}, pods.owner
+    assert loaded >= 4
+
+
+def test_topics_are_those_that_setup_makes_elsewhere(manifests: Overlay) -> None:
+    plans = {plan.name: plan for plan in topic_plans(load_settings(ROOT / "config" / manifests.environment))}
+    topics = {item["spec"]["topicName"]: item["spec"] for item in manifests.of("KafkaTopic").values()}
+    assert set(topics) == set(plans)
+    for name, plan in plans.items():
+        spec = topics[name]
+        assert (spec["partitions"], spec["replicas"]) == (plan.partitions, plan.replication_factor)
+        config = {key: str(value) for key, value in spec["config"].items()}
+        assert int(config.pop("retention.ms")) >= 24 * 60 * 60 * 1000
+        assert config == plan.configs
+
+
+def test_each_user_may_do_what_its_workload_does_and_no_more(manifests: Overlay) -> None:
+    settings = load_settings(ROOT / "config" / manifests.environment)
+    source, letters = settings.kafka.topic, settings.kafka.dead_letter_topic
+    allowed = {
+        name: {
+            (
+                acl["resource"]["type"],
+                acl["resource"]["name"] + ("*" if acl["resource"].get("patternType") == "prefix" else ""),
+                tuple(acl["operations"]),
+            )
+            for acl in item["spec"]["authorization"]["acls"]
+        }
+        for name, item in manifests.of("KafkaUser").items()
+    }
+    read, write = ("Read", "Describe"), ("Write", "Describe")
+    assert allowed == {
+        "producer": {("topic", source, write)},
+        "regex-job": {
+            ("topic", source, read),
+            ("topic", letters, write),
+            ("group", "logsluice-regex", read),
+            ("group", "spark-kafka-*", read),
+        },
+        "logstash": {("topic", source, read), ("topic", letters, write), ("group", "logsluice-index", read)},
+        "app-service": {
+            ("topic", source, read),
+            ("group", "logsluice-app-service", read),
+            ("group", "logsluice-*", ("Describe",)),
+        },
+    }
+    assert all(group.startswith("logsluice-") for group in GROUPS)
+    for item in manifests.of("KafkaUser").values():
+        assert item["spec"]["authentication"] == {"type": "scram-sha-512"}
+
+
+def test_kafka_speaks_tls_to_known_users_only(manifests: Overlay) -> None:
+    kafka = manifests.of("Kafka")["logsluice-kafka"]["spec"]["kafka"]
+    (listener,) = kafka["listeners"]
+    assert listener["tls"] is True
+    assert listener["authentication"] == {"type": "scram-sha-512"}
+    assert kafka["authorization"] == {"type": "simple"}
+    assert kafka["config"]["auto.create.topics.enable"] is False
+    for pool in manifests.of("KafkaNodePool").values():
+        assert pool["metadata"]["labels"]["strimzi.io/cluster"] == "logsluice-kafka"
+
+
+def test_prod_loses_nothing_when_a_zone_is_gone() -> None:
+    prod = overlay("prod")
+    pools = prod.of("KafkaNodePool")
+    assert {(name, pool["spec"]["replicas"], *pool["spec"]["roles"]) for name, pool in pools.items()} == {
+        ("controller", 3, "controller"),
+        ("broker", 3, "broker"),
+    }
+    kafka = prod.of("Kafka")["logsluice-kafka"]["spec"]["kafka"]
+    assert kafka["rack"] == {"topologyKey": "topology.kubernetes.io/zone"}
+    assert kafka["config"]["min.insync.replicas"] == 2
+    for pool in pools.values():
+        (spread,) = pool["spec"]["template"]["pod"]["topologySpreadConstraints"]
+        assert spread["topologyKey"] == "topology.kubernetes.io/zone"
+        assert spread["whenUnsatisfiable"] == "DoNotSchedule"
+        for volume in pool["spec"]["storage"]["volumes"]:
+            assert volume["class"] == "gp3"
+            assert volume["deleteClaim"] is False
+    assert {key: value for key, value in kafka["config"].items() if key.endswith("replication.factor")} == {
+        "default.replication.factor": 3,
+        "offsets.topic.replication.factor": 3,
+        "transaction.state.log.replication.factor": 3,
+    }
+
+
+def test_deployments_can_be_drained_and_are_spread(manifests: Overlay) -> None:
+    budgets = manifests.of("PodDisruptionBudget")
+    assert budgets["app-service"]["spec"]["maxUnavailable"] == 1
+    spec = manifests.of("Deployment")["app-service"]["spec"]
+    keys = [entry["topologyKey"] for entry in spec["template"]["spec"]["topologySpreadConstraints"]]
+    assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    assert spec["replicas"] == (2 if manifests.name == "prod" else 1)
+
+
+def test_spark_runs_on_its_nodes_is_started_again_and_keeps_its_place(manifests: Overlay) -> None:
+    applications = manifests.spark()
+    assert set(applications) == {"regex-job", "regex-batch"} | ({"producer-job"} if manifests.name != "prod" else set())
+    for name, spec in applications.items():
+        assert spec["sparkVersion"] == "4.2.0"
+        assert (ROOT / spec["mainApplicationFile"].removeprefix("local:///opt/logsluice/")).is_file(), name
+        assert spec["restartPolicy"]["type"] == ("OnFailure" if name == "regex-batch" else "Always")
+        assert spec["restartPolicy"]["onFailureRetryInterval"] >= 10
+        for role in ("driver", "executor"):
+            pod = spec[role]["template"]["spec"]
+            assert [entry["value"] for entry in pod["tolerations"]] == ["spark"], name
+            selector = pod.get("nodeSelector")
+            assert selector == (None if manifests.name == "local" else {"logsluice.io/node-group": "spark"}), name
+        if name != "producer-job":
+            assert spec["dynamicAllocation"]["enabled"] is True
+            assert spec["sparkConf"]["spark.driver.port"] == "7078"
+            assert spec["sparkConf"]["spark.blockManager.port"] == "7079"
+    location = manifests.of("ConfigMap")["logsluice-environment"]["data"]["LOGSLUICE_STREAM__CHECKPOINT_LOCATION"]
+    assert location.startswith("s3a://logsluice-bucket/") or manifests.name == "local"
+
+
+def test_a_job_runs_with_arguments_that_it_knows(manifests: Overlay) -> None:
+    for name, spec in manifests.spark().items():
+        options = {word for word in spec.get("arguments", []) if word.startswith("--")}
+        job = ROOT / spec["mainApplicationFile"].removeprefix("local:///opt/logsluice/")
+        source = job.read_text()
+        for option in options:
+            assert re.search(rf"^    {option[2:].replace('-', '_')}: ", source, re.MULTILINE), f"{name}: {option}"
+
+
+def test_the_image_is_that_of_this_version(manifests: Overlay) -> None:
+    text = json.dumps(manifests.objects)
+    images = set(re.findall(r'"image": "([^"]+)"', text))
+    assert images == {f"logsluice:{__version__}", "quay.io/prometheuscommunity/elasticsearch-exporter:v1.11.0"}
+
+
+def _selects(selector: Object, labels: dict[str, str]) -> bool:
+    if any(labels.get(key) != value for key, value in selector.get("matchLabels", {}).items()):
+        return False
+    return all(_holds(rule, labels.get(rule["key"])) for rule in selector.get("matchExpressions", []))
+
+
+def _holds(rule: Object, value: str | None) -> bool:
+    match rule["operator"]:
+        case "In":
+            return value in rule["values"]
+        case "NotIn":
+            return value not in rule["values"]
+        case "Exists":
+            return value is not None
+        case unknown:
+            raise AssertionError(unknown)
+
+
+def _operators_pods() -> list[dict[str, str]]:
+    """The labels that operators give to pods of objects of ours."""
+    kafka = {"strimzi.io/cluster": "logsluice-kafka", "strimzi.io/kind": "Kafka", "strimzi.io/pool-name": "broker"}
+    kafka |= {"logsluice.io/kubernetes-api-client": "true"}
+    return [kafka, *({"common.k8s.elastic.co/type": kind} for kind in ("elasticsearch", "kibana", "logstash"))]
+
+
+def _ports(rules: list[Object]) -> set[int]:
+    return {port["port"] for rule in rules for port in rule.get("ports", [])}
+
+
+def test_nothing_talks_to_anything_but_by_a_named_edge(manifests: Overlay) -> None:
+    policies = manifests.of("NetworkPolicy")
+    deny = policies.pop("default-deny")["spec"]
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    pods = [template.labels for template in manifests.templates()] + _operators_pods()
+    for name, policy in policies.items():
+        spec = policy["spec"]
+        assert any(_selects(spec["podSelector"], labels) for labels in pods), f"{name} is about no pod"
+        for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
+            peers = rule.get("from") or rule.get("to")
+            assert peers, f"{name}: an edge to anybody"
+            assert rule["ports"], f"{name}: an edge to any port"
+            for peer in peers:
+                if block := peer.get("ipBlock"):
+                    assert block["cidr"] != "0.0.0.0/0" or "10.0.0.0/8" in block["except"], name
+                elif "namespaceSelector" not in peer:
+                    wanted = peer["podSelector"]
+                    known = [*pods, {"logsluice.io/kibana-client": "true"}]
+                    assert any(_selects(wanted, labels) for labels in known), f"{name}: a peer that is not there"
+
+
+def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> None:
+    policies = manifests.of("NetworkPolicy").values()
+    for pods in manifests.templates():
+        edges = [item["spec"] for item in policies if _selects(item["spec"]["podSelector"], pods.labels)]
+        out = set().union(*(_ports(spec.get("egress", [])) for spec in edges))
+        text = json.dumps(_environment(manifests, pods)) + str(pods.template["spec"]["volumes"])
+        wanted = {53}
+        wanted |= {9093} if "kafka-ca" in text else set()
+        wanted |= {9200} if "elasticsearch-ca" in text else set()
+        wanted |= {443, 6443} if pods.owner.endswith(" driver") else set()
+        wanted |= {80, 443} if pods.labels.get("logsluice.io/s3-client") else set()
+        wanted |= {7078, 7079} if pods.spark else set()
+        assert out == wanted, pods.owner
+
+
+def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -> None:
+    policies = manifests.of("NetworkPolicy").values()
+    read: set[tuple[str, int]] = set()
+    for monitor in [*manifests.of("PodMonitor").values(), *manifests.of("ServiceMonitor").values()]:
+        spec = monitor["spec"]
+        endpoints = spec.get("podMetricsEndpoints") or spec["endpoints"]
+        for pods in manifests.templates():
+            if not _selects(spec["selector"], pods.labels):
+                continue
+            ports = {port["name"]: port["containerPort"] for port in pods.containers[0].get("ports", [])}
+            ports |= SPARK_PORTS if pods.spark else {}
+            for endpoint in endpoints:
+                read.add((pods.owner, ports[endpoint["port"]]))
+    for owner, port in read:
+        (pods,) = (template for template in manifests.templates() if template.owner == owner)
+        rules = [
+            rule
+            for policy in policies
+            if _selects(policy["spec"]["podSelector"], pods.labels)
+            for rule in policy["spec"].get("ingress", [])
+        ]
+        allowed = _ports([rule for rule in rules if PROMETHEUS in [_namespace(peer) for peer in rule["from"]]])
+        assert port in allowed, f"Prometheus may not reach {owner}:{port}"
+    serving = {pods.owner for pods in manifests.templates() if pods.containers[0].get("ports")}
+    assert serving == {owner for owner, _ in read}
+    ours = [item for item in manifests.of("PodMonitor").values() if item["metadata"]["name"] == "spark-jobs"]
+    ours += [manifests.of("ServiceMonitor")["app-service"]]
+    for monitor in ours:
+        for endpoint in monitor["spec"].get("podMetricsEndpoints") or monitor["spec"]["endpoints"]:
+            assert endpoint["honorLabels"] is True, "our metrics carry labels named job and service"
+
+
+def _namespace(peer: Object) -> Object:
+    labels: Object = peer.get("namespaceSelector", {}).get("matchLabels", {})
+    return labels
+
+
+def test_services_lead_to_pods(manifests: Overlay) -> None:
+    for name, service in manifests.of("Service").items():
+        found = [
+            pods
+            for pods in manifests.templates()
+            if _selects({"matchLabels": service["spec"]["selector"]}, pods.labels)
+        ]
+        assert [pods.owner for pods in found] == [f"Deployment/{name}"]
+        for port in service["spec"]["ports"]:
+            assert port["targetPort"] in {entry["name"] for entry in found[0].containers[0]["ports"]}
+    for name, monitor in manifests.of("ServiceMonitor").items():
+        assert _selects(monitor["spec"]["selector"], manifests.of("Service")[name]["metadata"]["labels"])
+
+
+def _differences(one: Any, other: Any, path: str = "") -> set[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {
+            found
+            for key in one.keys() | other.keys()
+            for found in _differences(one.get(key), other.get(key), f"{path}.{key}")
+        }
+    return set() if one == other else {path.removeprefix(".")}
+
+
+def _comparable(name: str) -> dict[str, Object]:
+    """Objects by identity; the hash in a ConfigMap's name follows from its contents, which may differ."""
+    text = re.sub(r"logsluice-config-[a-z0-9]+", "logsluice-config", json.dumps(overlay(name).objects))
+    return {identity(item): item for item in json.loads(text)}
+
+
+def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
+    dev, prod = _comparable("dev"), _comparable("prod")
+    assert dev.keys() - prod.keys() == {"KafkaNodePool/dual-role", "SparkApplication/producer-job"}
+    assert prod.keys() - dev.keys() == {"KafkaNodePool/controller", "KafkaNodePool/broker"}
+    found = {key: _differences(dev[key], prod[key]) for key in dev.keys() & prod.keys()}
+    pod = "spec.template.spec"
+    assert {key: paths for key, paths in found.items() if paths} == {
+        "ConfigMap/logsluice-config": found["ConfigMap/logsluice-config"],
+        "ConfigMap/logsluice-environment": {"data.LOGSLUICE_ENV", "data.LOGSLUICE_ELASTICSEARCH__HOSTS"},
+        "ResourceQuota/namespace": {
+            f"spec.hard.{what}" for what in ("pods", "requests.cpu", "requests.memory", "persistentvolumeclaims")
+        },
+        "Kafka/logsluice-kafka": {
+            "spec.kafka.rack",
+            *(
+                f"spec.kafka.config.{key}"
+                for key in (
+                    "default.replication.factor",
+                    "min.insync.replicas",
+                    "offsets.topic.replication.factor",
+                    "transaction.state.log.replication.factor",
+                    "transaction.state.log.min.isr",
+                )
+            ),
+        },
+        "KafkaTopic/logs-topic": {
+            "spec.topicName",
+            "spec.partitions",
+            "spec.replicas",
+            "spec.config.min.insync.replicas",
+            "spec.config.retention.ms",
+        },
+        "KafkaTopic/logs-topic-dlq": {
+            "spec.topicName",
+            "spec.replicas",
+            "spec.config.min.insync.replicas",
+            "spec.config.retention.ms",
+        },
+        **{f"KafkaUser/{name}": {"spec.authorization.acls"} for name in overlay("prod").of("KafkaUser")},
+        "Deployment/app-service": {"spec.replicas", f"{pod}.containers", f"{pod}.volumes"},
+        "Deployment/elasticsearch-exporter": {f"{pod}.containers", f"{pod}.volumes"},
+        "Job/setup": {f"{pod}.containers", f"{pod}.volumes"},
+        "SparkApplication/regex-job": {
+            "spec.arguments",
+            "spec.dynamicAllocation.initialExecutors",
+            "spec.dynamicAllocation.minExecutors",
+            "spec.dynamicAllocation.maxExecutors",
+            "spec.driver.coreRequest",
+            "spec.driver.memory",
+            "spec.driver.memoryOverhead",
+            "spec.driver.template.spec.containers",
+            "spec.driver.template.spec.volumes",
+            "spec.executor.instances",
+            "spec.executor.coreRequest",
+            "spec.executor.memory",
+            "spec.executor.memoryOverhead",
+            "spec.executor.template.spec.volumes",
+        },
+        "ScheduledSparkApplication/regex-batch": {
+            "spec.template.dynamicAllocation.maxExecutors",
+            "spec.template.driver.template.spec.containers",
+            "spec.template.driver.template.spec.volumes",
+            "spec.template.executor.coreRequest",
+            "spec.template.executor.memory",
+            "spec.template.executor.memoryOverhead",
+            "spec.template.executor.template.spec.volumes",
+        },
+    }
+    assert found["ConfigMap/logsluice-config"] <= {"data.settings.yaml", "data.patterns.yaml"}
+    # Of lists, the environment's name is all that differs.
+    for key in ("Deployment/app-service", "Job/setup", "SparkApplication/regex-job"):
+        templates = [
+            json.dumps(template, sort_keys=True).replace("prod-elasticsearch-cluster", "dev-elasticsearch-cluster")
+            for template in (_templates(dev[key]), _templates(prod[key]))
+        ]
+        assert templates[0] == templates[1], key
+
+
+def _templates(item: Object) -> list[Object]:
+    spec = item["spec"]
+    return [spec[role]["template"] for role in ("driver", "executor")] if "driver" in spec else [spec["template"]]
+
+
+def test_every_custom_resource_is_what_its_operator_knows(manifests: Overlay, tmp_path: Path) -> None:
+    """kubeconform against the operators' own definitions, in which nothing unknown is allowed."""
+    kubeconform = tool("kubeconform")
+    custom = [item for item in manifests.objects if item["apiVersion"].partition("/")[0] in OPERATORS]
+    kinds = frozenset(item["kind"] for item in custom)
+    assert kinds >= {"Kafka", "KafkaTopic", "SparkApplication", "PrometheusRule"}
+    for definition in definitions(kinds):
+        kind = definition["spec"]["names"]["kind"]
+        for version in definition["spec"]["versions"]:
+            schema = _root(version["schema"]["openAPIV3Schema"])
+            (tmp_path / f"{kind}_{version['name']}.json".lower()).write_text(json.dumps(schema))
+    input_file = tmp_path / "objects.yaml"
+    input_file.write_text(yaml.safe_dump_all(custom))
+    location = f"{tmp_path}/{{{{ .ResourceKind }}}}_{{{{ .ResourceAPIVersion }}}}.json"
+    done = subprocess.run(
+        [kubeconform, "-strict", "-summary", "-schema-location", location, str(input_file)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(custom)} resources found" in done.stdout
+    assert "Valid: " + str(len(custom)) in done.stdout
+
+
+def _strict(schema: Any) -> Any:
+    """A definition's schema as JSON schema in which nothing unknown is allowed."""
+    if isinstance(schema, list):
+        return [_strict(entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("x-kubernetes-int-or-string"):
+        return {"type": ["integer", "string"]}
+    result = {key: _strict(entry) for key, entry in schema.items() if key not in ("format", "default", "properties")}
+    if "properties" in schema:
+        result["properties"] = {name: _strict(entry) for name, entry in schema["properties"].items()}
+        if not schema.get("x-kubernetes-preserve-unknown-fields"):
+            result.setdefault("additionalProperties", False)
+    return {key: entry for key, entry in result.items() if not str(key).startswith("x-kubernetes")}
+
+
+def _root(schema: Any) -> Any:
+    """The schema of a whole object, whose metadata is Kubernetes' own matter."""
+    strict = _strict(schema)
+    return strict | {"properties": strict.get("properties", {}) | {"metadata": {"type": "object"}}}
