@@ -130,6 +130,7 @@ class _Answers(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         if args.token == "kubernetes:helm:template":
+            assert args.provider, "it is rendered by the stack's own provider"
             self.templates.append(json.loads(args.args["jsonOpts"]))
             return {"result": RENDERED}
         return {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +19,7 @@ from logsluice_infra import charts
 from logsluice_infra.entries import ReleaseEntry, load_entries, load_values, merge
 from logsluice_infra.facts import Facts, fill
 from logsluice_infra.releases import definitions
-from logsluice_infra.workloads import transform
+from logsluice_infra.workloads import overlay, transform
 
 LISTED = yaml.safe_load((ROOT / "helm" / "releases.yaml").read_text("utf-8"))["releases"]
 OWNERS = {
@@ -319,6 +322,20 @@ def test_the_image_and_the_bucket_take_their_places() -> None:
             "replicas": 2,
         }
     }
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the overlays")
+@pytest.mark.parametrize("stack", ["dev", "prod", "local"])
+def test_no_object_of_an_overlay_keeps_a_place_unfilled(stack: str) -> None:
+    command = ["kubectl", "kustomize", str(overlay(stack))]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    before = list(yaml.safe_load_all(rendered))
+    after = yaml.safe_dump_all(fill(before, Facts(image=DIGEST, bucket="the-bucket")))
+    images = set(re.findall(r"image: (\S+)", after))
+    assert DIGEST in images
+    assert not {image for image in images if re.match(r"logsluice(?![\w/.-])", image)}
+    assert "logsluice-bucket" not in after
+    assert "the-bucket" in after
 
 
 def test_without_facts_nothing_changes() -> None:
