@@ -23,7 +23,18 @@ _MESSAGE_LENGTH = 300
 # The most characters of a message that are looked through for words to highlight.
 _HIGHLIGHT_LENGTH = 100_000
 # What the table shows in columns of its own, or what describes the record rather than what happened.
-_NOT_FACTS = ("@timestamp", "message", "log.level", "service.name", "event.id", "event.original", "tags")
+_NOT_FACTS = (
+    "@timestamp",
+    "message",
+    "log.level",
+    "service.name",
+    "event.dataset",
+    "event.id",
+    "event.original",
+    "error.stack_trace",
+    "labels.ecs.version",
+    "tags",
+)
 _NOT_FACT_GROUPS = ("kafka.", "logsluice.")
 
 

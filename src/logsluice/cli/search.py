@@ -18,6 +18,7 @@ from logsluice.searching import search as find
 from logsluice.settings import load_settings
 
 _FACTS_SHOWN = 12
+_FACT_LENGTH = 80
 
 
 def search(
@@ -51,8 +52,7 @@ def _table(found: Found) -> Table:
     table.add_column("time (UTC)", no_wrap=True)
     table.add_column("level", no_wrap=True)
     table.add_column("service", overflow="fold")
-    table.add_column("message", overflow="fold", ratio=3)
-    table.add_column("facts", overflow="fold", ratio=2)
+    table.add_column("message, and the facts in it", overflow="fold", ratio=1)
     for hit in found.hits:
         document = hit.document
         level = str(document.get("log", {}).get("level", ""))
@@ -60,21 +60,18 @@ def _table(found: Found) -> Table:
             printable(str(document.get("@timestamp", "")))[:23].replace("T", " ").rstrip("Z"),
             Text(printable(level), style=LEVEL_STYLES.get(level, "")),
             Text(printable(str(document.get("service", {}).get("name", "")))),
-            highlighted(hit.message, MARK_BEGIN, MARK_END),
-            _facts(document),
+            Text("\n").join([highlighted(hit.message, MARK_BEGIN, MARK_END), *_facts(document)]),
         )
     return table
 
 
-def _facts(document: dict[str, object]) -> Text:
-    shown = Text()
-    for number, (name, value) in enumerate(facts(document).items()):
-        if number == _FACTS_SHOWN:
-            shown.append("…", style="dim")
-            break
-        shown.append(f"{printable(name)}=", style="dim")
-        shown.append(f"{printable(str(value))[:80]} ")
-    return shown
+def _facts(document: dict[str, object]) -> list[Text]:
+    """The facts as one line, or none where there are none."""
+    found = list(facts(document).items())
+    shown = [f"{printable(name)}={printable(str(value))[:_FACT_LENGTH]}" for name, value in found[:_FACTS_SHOWN]]
+    if len(found) > _FACTS_SHOWN:
+        shown.append("…")
+    return [Text("  ".join(shown), style="dim")] if shown else []
 
 
 def _summary(found: Found, since: str | None) -> str:
