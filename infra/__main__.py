@@ -5,9 +5,9 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from logsluice_infra import access, lookups, provider, volumes
+from logsluice_infra import access, charts, lookups, provider, volumes
 from logsluice_infra.cluster import Cluster, ClusterArgs
-from logsluice_infra.entries import load_entries, load_ignored_webhooks, merge
+from logsluice_infra.entries import ReleaseEntry, load_entries, load_ignored_webhooks, merge
 from logsluice_infra.facts import Facts
 from logsluice_infra.identity import WorkloadIdentities, WorkloadIdentitiesArgs
 from logsluice_infra.keys import EncryptionKey, EncryptionKeyArgs
@@ -19,7 +19,22 @@ from logsluice_infra.storage import Storage, StorageArgs
 from logsluice_infra.workloads import Workloads, WorkloadsArgs, overlay
 
 
-def platform(settings: Settings, aws: AwsSettings) -> None:
+def listed(settings: Settings) -> tuple[ReleaseEntry, ...]:
+    """The stack's releases, each of whose charts can be had.
+
+    Raises:
+        pulumi.RunError: one line, before anything is planned.
+    """
+    try:
+        entries = load_entries(settings.stack)
+        for entry in entries:
+            charts.find(entry, settings.charts)
+    except ValueError as error:
+        raise pulumi.RunError(str(error)) from None
+    return entries
+
+
+def platform(settings: Settings, aws: AwsSettings, entries: tuple[ReleaseEntry, ...]) -> None:
     """All of it on AWS."""
     asked = lookups.ask(aws.region, aws.network.zones)
     name, stack = settings.name, settings.stack
@@ -102,6 +117,7 @@ def platform(settings: Settings, aws: AwsSettings) -> None:
     autoscaler: dict[str, object] = {"autoDiscovery": {"clusterName": name}, "awsRegion": aws.region}
     deploy(
         settings,
+        entries,
         kube,
         Facts(image=settings.image, bucket=bucket),
         before=[cluster, volumes_class, identities, storage],
@@ -123,6 +139,7 @@ def platform(settings: Settings, aws: AwsSettings) -> None:
 
 def deploy(
     settings: Settings,
+    entries: tuple[ReleaseEntry, ...],
     kube: kubernetes.Provider,
     facts: Facts,
     before: list[pulumi.Resource],
@@ -131,30 +148,26 @@ def deploy(
     """What runs in the cluster: namespaces, the operators, and once there is an image the workloads."""
     if settings.ignore_webhooks:
         values = merge(values, load_ignored_webhooks())
-    try:
-        entries = load_entries(settings.stack)
-        on_cluster = pulumi.ResourceOptions(providers=[kube])
-        namespaces = Namespaces(
-            "namespaces",
-            NamespacesArgs(names=[entry.namespace for entry in entries], protect=settings.protect, before=before),
-            opts=on_cluster,
-        )
-        releases = Releases(
-            "releases",
-            ReleasesArgs(
-                stack=settings.stack,
-                entries=entries,
-                charts=settings.charts,
-                timeout_seconds=settings.release_timeout_seconds,
-                facts=facts,
-                protect=settings.protect,
-                before=[namespaces],
-                values=merge(values, settings.release_values),
-            ),
-            opts=on_cluster,
-        )
-    except ValueError as error:
-        raise pulumi.RunError(str(error)) from None
+    on_cluster = pulumi.ResourceOptions(providers=[kube])
+    namespaces = Namespaces(
+        "namespaces",
+        NamespacesArgs(names=[entry.namespace for entry in entries], protect=settings.protect, before=before),
+        opts=on_cluster,
+    )
+    releases = Releases(
+        "releases",
+        ReleasesArgs(
+            stack=settings.stack,
+            entries=entries,
+            charts=settings.charts,
+            timeout_seconds=settings.release_timeout_seconds,
+            facts=facts,
+            protect=settings.protect,
+            before=[namespaces],
+            values=merge(values, settings.release_values),
+        ),
+        opts=on_cluster,
+    )
     if settings.image:
         Workloads(
             "workloads",
@@ -172,11 +185,12 @@ def deploy(
 def main() -> None:
     """The whole stack."""
     settings = load()
+    entries = listed(settings)
     if settings.aws:
-        platform(settings, settings.aws)
+        platform(settings, settings.aws, entries)
     elif settings.existing:
         kube = provider.from_access(settings.existing)
-        deploy(settings, kube, Facts(image=settings.image), before=[], values={})
+        deploy(settings, entries, kube, Facts(image=settings.image), before=[], values={})
         pulumi.export("next_step", access.next_step(settings, None))
 
 

@@ -217,9 +217,9 @@ def build(name: str, zones: int = 4, **changes: Any) -> Graph:
     return run(name, config, zones)
 
 
-def run(name: str, config: Mapping[str, Any], zones: int = 4) -> Graph:
-    """Run the program with this configuration."""
-    graph = Graph()
+def run(name: str, config: Mapping[str, Any], zones: int = 4, graph: Graph | None = None) -> Graph:
+    """Run the program with this configuration; a graph that is given has what was registered before an error."""
+    graph = Graph() if graph is None else graph
     answers = _Answers(zones)
 
     async def program() -> None:

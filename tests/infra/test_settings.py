@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
-from graph import DIGEST, INFRA, ROOT, build, run, stack_file
+from graph import DIGEST, INFRA, ROOT, Graph, build, run, stack_file
 
 from logsluice_infra.settings import log_retention, parse
 
@@ -107,14 +108,14 @@ def test_a_kubeconfig_must_be_there(refused: Callable[..., str]) -> None:
     assert "logsluice:existing.kubeconfig: there is no file" in refused("local", existing={"kubeconfig": "/no/such"})
 
 
-def test_nothing_is_registered_when_the_settings_are_wrong() -> None:
-    import pulumi
-    from graph import Graph
-
-    seen: list[Graph] = []
+@pytest.mark.parametrize(
+    "mistake", [{"logsluice:network": {}}, {"logsluice:charts": "/no/such"}, {"logsluice:charts": str(INFRA)}]
+)
+def test_a_mistake_is_told_before_anything_is_planned(mistake: dict[str, Any]) -> None:
+    graph = Graph()
     with pytest.raises(pulumi.RunError):
-        seen.append(build("dev", network=None))
-    assert not seen
+        run("dev", {**stack_file("dev"), **mistake}, graph=graph)
+    assert graph.nodes == []
 
 
 def test_a_region_with_too_few_zones_is_told(refused: Callable[..., str]) -> None:
