@@ -19,13 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
+from re import _constants, _parser  # type: ignore[attr-defined]
 from types import FrameType
 from typing import Any
 
 import polars as pl
 
 from logsluice.errors import LogsluiceError
+from logsluice.regex_conditions import SINGLE, beginnings, compile_single, literals, subpattern
 
 _ASCII_CATEGORIES = {
     _constants.CATEGORY_DIGIT: r"0-9",
@@ -35,7 +36,6 @@ _ASCII_CATEGORIES = {
     _constants.CATEGORY_NOT_SPACE: r"\x00-\x08\x0e-\x1f!-\x{10FFFF}",
     _constants.CATEGORY_NOT_WORD: r"\x00-/:-@\[-^`\{-\x{10FFFF}",
 }
-_SINGLE = {_constants.LITERAL, _constants.NOT_LITERAL, _constants.IN, _constants.ANY}
 _UNSAYABLE = {
     _constants.ASSERT: "look-around",
     _constants.ASSERT_NOT: "look-around",
@@ -58,8 +58,9 @@ class Regex:
         reason: Why ``rust`` is None.
         needs_ascii: Rust's form is exact on ASCII text only (Unicode ``\\b``).
         needs_no_final_newline: Rust's form is exact only on text that does not end in a newline (``$``).
-        first_characters: ASCII characters a match can begin with, or None where it can begin with anything,
-            with nothing, or outside ASCII.
+        beginnings: Characters a match can have at its first places; see
+            :func:`logsluice.regex_conditions.beginnings`.
+        literals: Texts that every match contains.
     """
 
     source: str
@@ -69,7 +70,8 @@ class Regex:
     reason: str | None = None
     needs_ascii: bool = False
     needs_no_final_newline: bool = False
-    first_characters: frozenset[str] | None = None
+    beginnings: tuple[int, ...] = ()
+    literals: tuple[str, ...] = ()
 
     @property
     def rust_whole(self) -> str | None:
@@ -122,7 +124,8 @@ def compile_regex(source: str) -> Regex:
         rust,
         needs_ascii=translation.needs_ascii,
         needs_no_final_newline=translation.needs_no_final_newline,
-        first_characters=_first_characters(parsed, flags),
+        beginnings=beginnings(parsed, flags),
+        literals=literals(parsed, flags),
     )
 
 
@@ -162,7 +165,7 @@ class _Translation:
         return "".join(self.node(operation, argument, flags) for operation, argument in nodes)
 
     def node(self, operation: Any, argument: Any, flags: int) -> str:
-        if operation in _SINGLE:
+        if operation in SINGLE:
             return _character_class(operation, argument, flags)
         if operation is _constants.SUBPATTERN:
             return self.group(argument, flags)
@@ -264,9 +267,9 @@ def _every_character() -> str:
 @lru_cache(maxsize=1024)
 def _by_trial(operation: Any, argument: Any, flags: int) -> str:
     """Ask ``re`` itself about every character there is: exact whatever the engines' Unicode versions."""
-    once_or_more = (_constants.MAX_REPEAT, (1, _constants.MAXREPEAT, _subpattern(operation, argument, flags)))
+    once_or_more = (_constants.MAX_REPEAT, (1, _constants.MAXREPEAT, subpattern(operation, argument, flags)))
     every = _every_character()
-    spans = (match.span() for match in _compiled(*once_or_more, flags).finditer(every))
+    spans = (match.span() for match in compile_single(*once_or_more, flags).finditer(every))
     ranges = [
         f"{_escape(ord(every[first]))}-{_escape(ord(every[last - 1]))}"
         for span in spans
@@ -281,90 +284,3 @@ def _without_surrogates(start: int, end: int) -> tuple[tuple[int, int], ...]:
     """Cut a run at the surrogates' gap, which the string of every character does not show."""
     gap = 0xD800
     return ((start, gap), (gap, end)) if start < gap < end else ((start, end),)
-
-
-def _subpattern(operation: Any, argument: Any, flags: int) -> Any:
-    state = _parser.State()
-    state.flags = flags
-    return _parser.SubPattern(
-        state,
-        [
-            (
-                operation,
-                list(argument) if isinstance(argument, tuple) and operation is _constants.IN else argument,
-            )
-        ],
-    )
-
-
-def _compiled(operation: Any, argument: Any, flags: int) -> re.Pattern[str]:
-    pattern: re.Pattern[str] = _compiler.compile(_subpattern(operation, argument, flags), flags)
-    return pattern
-
-
-def _first_characters(nodes: Any, flags: int) -> frozenset[str] | None:
-    """What a match can begin with; None where that cannot be told or goes beyond ASCII."""
-    found, nullable = _first(nodes, flags)
-    return None if found is None or nullable else frozenset(found)
-
-
-def _first(nodes: Any, flags: int) -> tuple[set[str] | None, bool]:
-    """First characters of a sequence, and whether it can match the empty string."""
-    found: set[str] = set()
-    for operation, argument in nodes:
-        if operation is _constants.AT:
-            continue
-        characters, nullable = _first_of_node(operation, argument, flags)
-        if characters is None:
-            return None, True
-        found |= characters
-        if not nullable:
-            return found, False
-    return found, True
-
-
-def _first_of_node(operation: Any, argument: Any, flags: int) -> tuple[set[str] | None, bool]:
-    if operation in _SINGLE:
-        if not _stays_in_ascii(operation, argument, flags):
-            return None, False
-        alone = _compiled(operation, argument, flags)
-        return {chr(code) for code in range(128) if alone.match(chr(code))}, False
-    if operation is _constants.SUBPATTERN:
-        _, added, removed, body = argument
-        return _first(body, (flags | added) & ~removed)
-    if operation is _constants.BRANCH:
-        found: set[str] = set()
-        nullable = False
-        for branch in argument[1]:
-            characters, empty = _first(branch, flags)
-            if characters is None:
-                return None, True
-            found |= characters
-            nullable |= empty
-        return found, nullable
-    if operation in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
-        low, _, body = argument
-        characters, empty = _first(body, flags)
-        return characters, empty or low == 0
-    return None, True
-
-
-def _stays_in_ascii(operation: Any, argument: Any, flags: int) -> bool:
-    """Whether a single-character construct surely matches nothing outside ASCII."""
-    if flags & re.IGNORECASE and not flags & re.ASCII:
-        return False
-    if operation is _constants.LITERAL:
-        return bool(argument < 128)
-    if operation is _constants.IN:
-        negative = (
-            _constants.CATEGORY_NOT_DIGIT,
-            _constants.CATEGORY_NOT_SPACE,
-            _constants.CATEGORY_NOT_WORD,
-        )
-        return all(
-            (kind is _constants.LITERAL and value < 128)
-            or (kind is _constants.RANGE and value[1] < 128)
-            or (kind is _constants.CATEGORY and flags & re.ASCII and value not in negative)
-            for kind, value in argument
-        )
-    return False

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
 from logsluice.regex import Regex, RegexTimeoutError, compile_regex, time_limit
+from logsluice.regex_conditions import BEYOND_ASCII
 
 ALPHABET = "abzAZ019_- .,\n\t\r\x0b\x1c\x85é߀ſKΣσς٣中\x00{}$"
 ATOMS = st.one_of(
@@ -39,12 +40,10 @@ TEXTS = st.lists(st.one_of(st.text(ALPHABET, max_size=12), st.text(max_size=8)),
 
 
 def _runs_exactly(regex: Regex, text: str) -> bool:
-    return (text.isascii() or not regex.needs_ascii) and not (
-        regex.needs_no_final_newline and text.endswith("\n")
-    )
+    return (text.isascii() or not regex.needs_ascii) and not (regex.needs_no_final_newline and text.endswith("\n"))
 
 
-def _rust(regex: Regex, rust: str, text: str) -> tuple[str | None, ...] | None:
+def _rust(rust: str, text: str) -> tuple[str | None, ...] | None:
     whole = pl.Series([text]).str.extract_groups(f"({rust})").item()
     values = tuple(whole.values())
     return None if values[0] is None else values
@@ -63,18 +62,38 @@ def test_rust_form_means_what_python_means(pattern: str, texts: list[str]) -> No
         return
     for text in texts:
         if _runs_exactly(regex, text):
-            assert _rust(regex, regex.rust, text) == _python(regex.python.search(text), regex), text
-            assert _rust(regex, regex.rust_whole, text) == _python(regex.python.fullmatch(text), regex), text
+            assert _rust(regex.rust, text) == _python(regex.python.search(text), regex), text
+            assert _rust(regex.rust_whole, text) == _python(regex.python.fullmatch(text), regex), text
 
 
 @settings(max_examples=500, deadline=None)
 @given(PATTERNS, TEXTS)
-def test_a_match_begins_with_one_of_the_first_characters(pattern: str, texts: list[str]) -> None:
+def test_a_match_has_what_is_told_of_it(pattern: str, texts: list[str]) -> None:
     regex = compile_regex(pattern)
     for text in texts:
-        match = regex.python.match(text)
-        if match is not None and regex.first_characters is not None:
-            assert text[0] in regex.first_characters
+        match = regex.python.search(text)
+        if match is not None:
+            assert all(literal in match[0] for literal in regex.literals)
+            for character, possible in zip(match[0], regex.beginnings, strict=False):
+                assert possible >> min(ord(character), BEYOND_ASCII) & 1, (character, text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literals", "begins_with"),
+    [
+        (r"\[(?P<x>\d+)\] (?:ab){2}c", ("] ", "ab", "[", "c"), "["),
+        (r"(?P<x>a|b)c", ("c",), "ab"),
+        (r"(?P<x>a?)bc", ("bc",), "ab"),
+        (r"(?i)(?P<x>k)", (), "kK"),
+        (r"(?P<x>(?:x{3}-)+)y", ("-", "x", "y"), "x"),
+    ],
+)
+def test_what_every_match_has(pattern: str, literals: tuple[str, ...], begins_with: str) -> None:
+    regex = compile_regex(pattern)
+    assert regex.literals == literals
+    assert "".join(chr(code) for code in range(BEYOND_ASCII) if regex.beginnings[0] >> code & 1) == "".join(
+        sorted(begins_with)
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -22,6 +21,7 @@ from logsluice.formats import (
     read_logfmt,
     split_priority,
 )
+from logsluice.regex_conditions import BEYOND_ASCII, POSITIONS
 
 ROW: Final = "row"
 TEXT: Final = "text"
@@ -44,13 +44,79 @@ _NO_HEADERS: Final = pl.DataFrame(
 _LOGFMT_BEGINNING: Final = r"\A[A-Za-z_@][0-9A-Za-z_.@/-]*="
 
 
-@dataclass(frozen=True, slots=True)
-class _Dispatch:
-    """Formats to try by a line's first character, so that most are never tried."""
+_MOST_BEGINNINGS: Final = 50_000
 
-    by_character: dict[str, int]
-    beyond_ascii: int
-    choices: tuple[tuple[Format, ...], ...]
+
+class _Dispatch:
+    """Which formats lines can have by how they begin, so that most are never tried."""
+
+    def __init__(self, formats: Sequence[Format]) -> None:
+        self._tables = [
+            [_of_each(_can_have(entry, place, code) for entry in formats) for code in range(BEYOND_ASCII + 1)]
+            for place in range(POSITIONS)
+        ]
+        self._every = (1 << len(formats)) - 1
+        self._known: dict[str, int] = {}
+
+    def candidates(self, beginning: str) -> int:
+        """The formats of lines with such a beginning, as a set of bits."""
+        known = self._known.get(beginning)
+        if known is None:
+            known = self._every
+            for table, character in zip(self._tables, beginning, strict=False):
+                known &= table[min(ord(character), BEYOND_ASCII)]
+            if len(self._known) >= _MOST_BEGINNINGS:
+                self._known.clear()
+            self._known[beginning] = known
+        return known
+
+    def split(self, lines: pl.DataFrame) -> list[_Alike]:
+        """Put lines that can have the same formats together."""
+        beginnings = lines[TEXT].str.slice(0, POSITIONS)
+        distinct = beginnings.unique()
+        sets = [self.candidates(text) for text in distinct]
+        numbers = {formats: number for number, formats in enumerate(dict.fromkeys(sets))}
+        if len(numbers) == 1:
+            return [_Alike(sets[0], lines)]
+        choice = beginnings.replace_strict(
+            distinct, pl.Series([numbers[formats] for formats in sets], dtype=pl.UInt32), return_dtype=pl.UInt32
+        )
+        return [_Alike(formats, lines.filter(choice == number)) for formats, number in numbers.items()]
+
+
+class _Alike:
+    """Lines that can have the same formats and have not been recognised yet.
+
+    Attributes:
+        formats: The formats they can have, as a set of bits.
+        lines: The lines.
+    """
+
+    def __init__(self, formats: int, lines: pl.DataFrame) -> None:
+        self.formats = formats
+        self.lines = lines
+        self._having: dict[str, pl.Series] = {}
+
+    def having(self, texts: Sequence[str]) -> pl.Series | None:
+        """Which lines have all these texts in them; None where all lines do."""
+        every: pl.Series | None = None
+        for text in texts:
+            having = self._having.get(text)
+            if having is None:
+                having = self._having[text] = self.lines[TEXT].str.contains(text, literal=True)
+            every = having if every is None else every & having
+        return None if every is None or every.all() else every
+
+    def replace(self, lines: pl.DataFrame) -> None:
+        """Go on with other lines."""
+        self.lines = lines
+        self._having = {}
+
+    def remove(self, taken: pl.Series) -> None:
+        """Leave out lines."""
+        left = ~taken
+        self.lines = self.lines.filter(left)
+        self._having = {text: having.filter(left) for text, having in self._having.items()}
 
 
 class Recognizer:
@@ -60,7 +126,8 @@ class Recognizer:
         self._zone = time_zone
         self._json = tuple(entry for entry in formats if entry.kind == "json")
         self._plain = formats[-1]
-        self._dispatch = _dispatch([entry for entry in formats if entry.kind != "json"])
+        self._formats = tuple(entry for entry in formats if entry.kind != "json")
+        self._dispatch = _Dispatch(self._formats)
 
     def recognize(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
         """Find the header of each line.
@@ -86,29 +153,39 @@ class Recognizer:
 
     def _once(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
         lines, found = self._read_json_lines(lines)
-        first = lines[TEXT].str.slice(0, 1)
-        dispatch = self._dispatch
-        choice = first.replace_strict(dispatch.by_character, default=dispatch.beyond_ascii, return_dtype=pl.UInt32)
-        for number in choice.unique().to_list():
-            found += self._by_formats(lines.filter(choice == number), dispatch.choices[number], matcher)
+        if not lines.is_empty():
+            found += self._by_formats(self._dispatch.split(lines), matcher)
         return pl.concat([_NO_HEADERS, *found], how="diagonal").sort(ROW)
 
-    def _by_formats(self, lines: pl.DataFrame, formats: Iterable[Format], matcher: ColumnMatcher) -> list[pl.DataFrame]:
+    def _by_formats(self, groups: Sequence[_Alike], matcher: ColumnMatcher) -> list[pl.DataFrame]:
+        """Format by format, because the engine keeps few compiled expressions at once."""
         found = []
-        for entry in formats:
-            if lines.is_empty():
-                break
-            if entry.regex is None:
-                lines, keyed = self._read_logfmt_lines(lines, entry)
-                found += keyed
-                continue
-            fits = matcher.matches(entry.regex, lines[TEXT], lines[ROW], whole=True)
-            if fits.any():
-                taken, lines = lines.filter(fits), lines.filter(~fits)
-                groups = matcher.groups(entry.regex, taken[TEXT], taken[ROW], whole=True)
-                texts = _by_field(entry, groups)
-                found.append(self._complete(entry, taken, texts, None))
+        for number, entry in enumerate(self._formats):
+            for group in groups:
+                if group.formats >> number & 1 and not group.lines.is_empty():
+                    found += self._take(entry, group, matcher)
         return found
+
+    def _take(self, entry: Format, group: _Alike, matcher: ColumnMatcher) -> list[pl.DataFrame]:
+        """The headers of the lines of a format, which are no longer in the group then."""
+        if entry.regex is None:
+            others, keyed = self._read_logfmt_lines(group.lines, entry)
+            if keyed:
+                group.replace(others)
+            return keyed
+        lines, having = group.lines, group.having(entry.regex.literals)
+        if having is not None:
+            if not having.any():
+                return []
+            lines = lines.filter(having)
+        fits = matcher.matches(entry.regex, lines[TEXT], lines[ROW], whole=True)
+        if not fits.any():
+            return []
+        taken = lines.filter(fits)
+        # Of a clone, because scatter changes the series itself.
+        group.remove(fits if having is None else having.clone().scatter(having.arg_true(), fits))
+        groups = matcher.groups(entry.regex, taken[TEXT], taken[ROW], whole=True)
+        return [self._complete(entry, taken, _by_field(entry, groups), None)]
 
     def _read_json_lines(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
         opens = lines[TEXT].str.starts_with("{")
@@ -192,26 +269,18 @@ class Recognizer:
         return lines.select(ROW, REFERENCE).with_columns(columns)
 
 
-def _dispatch(formats: Sequence[Format]) -> _Dispatch:
-    choices: dict[tuple[str, ...], tuple[Format, ...]] = {}
-
-    def choice_for(character: str | None) -> int:
-        fitting = tuple(entry for entry in formats if _can_begin(entry, character))
-        names = tuple(entry.name for entry in fitting)
-        choices.setdefault(names, fitting)
-        return list(choices).index(names)
-
-    by_character = {character: choice_for(character) for character in ("", *map(chr, range(128)))}
-    beyond_ascii = choice_for(None)
-    return _Dispatch(by_character, beyond_ascii, tuple(choices.values()))
-
-
-def _can_begin(entry: Format, character: str | None) -> bool:
-    """Whether a line of the format can begin so; None stands for any character beyond ASCII."""
+def _can_have(entry: Format, place: int, code: int) -> bool:
+    """Whether lines of a format can have a character at a place; 128 stands for all beyond ASCII."""
     if entry.regex is None:
-        return character is not None and (character.isalpha() or character in ("_", "@"))
-    first = entry.regex.first_characters
-    return first is None or character in first
+        character = chr(code)
+        return place > 0 or (code < BEYOND_ASCII and (character.isalpha() or character in ("_", "@")))
+    beginnings = entry.regex.beginnings
+    return place >= len(beginnings) or bool(beginnings[place] >> code & 1)
+
+
+def _of_each(answers: Iterable[bool]) -> int:
+    """Answers as a set of bits, the first one lowest."""
+    return sum(1 << number for number, answer in enumerate(answers) if answer)
 
 
 def _by_field(entry: Format, groups: dict[str, pl.Series]) -> dict[str, pl.Series]:

@@ -206,13 +206,18 @@ def _was_found(
 
 
 def _names(found: dict[str, pl.Series], length: int) -> pl.Series:
-    """Lists of the names of what was found, in order."""
-    names: list[list[str] | None] = [None] * length
-    for name, column in found.items():
-        for number in column.arg_true().to_list():
-            listed = names[number]
-            if listed is None:
-                names[number] = [name]
-            else:
-                listed.append(name)
-    return pl.Series(names, dtype=pl.List(pl.String))
+    """Lists of the names of what was found, in order; null where nothing was."""
+    rows = [column.arg_true() for column in found.values()]
+    named = pl.DataFrame(
+        {
+            ROW: pl.concat([pl.Series(dtype=pl.UInt32), *rows]),
+            FOUND: pl.concat(
+                [pl.Series(dtype=pl.String)]
+                + [pl.repeat(name, len(row), eager=True) for name, row in zip(found, rows, strict=True)]
+            ),
+        }
+    )
+    lists = named.group_by(ROW, maintain_order=True).agg(FOUND)
+    places = pl.Series([None], dtype=pl.UInt32).new_from_index(0, length)
+    places = places.scatter(lists[ROW], pl.int_range(lists.height, dtype=pl.UInt32, eager=True))
+    return lists[FOUND].gather(places)
