@@ -1,0 +1,1 @@
+"""How fast logsluice is, beside the ways there are without it; see README.md in this folder."""

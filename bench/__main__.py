@@ -1,0 +1,59 @@
+"""``python -m bench``: everything, or the benchmarks that are named."""
+
+from __future__ import annotations
+
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bench import end_to_end, extract
+from bench.report import Report, save, show
+from logsluice.pipelines.session import spark_session
+
+
+class Name(StrEnum):
+    """A benchmark."""
+
+    EXTRACT = "extract"
+    PATTERNS = "patterns"
+    END_TO_END = "end_to_end"
+    MEMORY = "memory"
+
+
+def main(
+    names: Annotated[list[Name] | None, typer.Argument(help="Which; all where left out.")] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="Measured repetitions of each way.")] = 3,
+    lines: Annotated[int, typer.Option(min=1_000, help="Lines; end_to_end takes half as many events.")] = 200_000,
+    quick: Annotated[bool, typer.Option("--quick", help="One repetition on a tenth: does it run?")] = False,
+) -> None:
+    """Measure logsluice beside the ways there are without it; nothing else should run meanwhile."""
+    wanted = names or list(Name)
+    if quick:
+        repeat, lines = 1, max(1_000, lines // 10)
+    console = Console()
+    say = Console(stderr=True, highlight=False).print
+    reports: dict[str, Report] = {}
+    if {Name.EXTRACT, Name.PATTERNS} & set(wanted):
+        with tempfile.TemporaryDirectory(prefix="logsluice-bench-") as folder:
+            conf = {"spark.master": "local[2]"}
+            with spark_session("logsluice bench", log_file=Path(folder) / "spark.log", conf=conf) as spark:
+                if Name.EXTRACT in wanted:
+                    reports["extract"] = extract.run(spark, lines, repeat, say)
+                    show(reports["extract"], console)
+                if Name.PATTERNS in wanted:
+                    reports["patterns"] = extract.run_more_patterns(spark, lines // 2, repeat, say)
+                    show(reports["patterns"], console)
+    if {Name.END_TO_END, Name.MEMORY} & set(wanted):
+        reports["end_to_end"], reports["memory"] = end_to_end.run(lines // 2, repeat, say)
+        show(reports["end_to_end"], console)
+        show(reports["memory"], console)
+    path = save(reports, {"repeat": repeat, "lines": lines})
+    console.print(f"Written to {path}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
