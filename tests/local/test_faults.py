@@ -227,8 +227,8 @@ def test_a_topic_that_was_made_again_is_read_from_its_beginning(pipeline: Pipeli
     send(range(600, 650))
     jobs = [pipeline.index_job(), pipeline.regex_job(mode)]
     pipeline.wait_for(650, 650, jobs)
-    for job in jobs:
-        says(job, topic, "the topic was deleted and made again")
+    # The index job has nothing to remember the old topic by: Kafka forgets a group's offsets with their topic.
+    says(jobs[1], topic, "the topic was deleted and made again")
     ends_well(*jobs)
     pipeline.assert_once_each(expected, {})
 

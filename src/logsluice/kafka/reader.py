@@ -15,7 +15,7 @@ from logsluice.kafka.clients import admin, consumer, is_away
 from logsluice.kafka.offsets import Offsets, commit_offsets, lag, starting_offsets
 from logsluice.kafka.topics import Topic, wait_for_topic
 from logsluice.settings import Settings
-from logsluice.waiting import wait_out
+from logsluice.waiting import Stopped, wait_out
 
 ConsumerRecord: TypeAlias = Any
 """kafka-python's named tuple: ``topic partition offset timestamp key value headers`` and more."""
@@ -25,6 +25,7 @@ T = TypeVar("T")
 _POLL_MS = 500
 _CHECK_SECONDS = 2.0
 _LAG_SECONDS = 5.0
+_AGAIN_SECONDS = 0.5
 _FETCH_BYTES = 16_777_216
 
 log = structlog.get_logger(__name__)
@@ -114,14 +115,19 @@ class TopicReader:
         self._admin.close()
 
     def _start(self) -> None:
-        topic = self._described()
-        offsets = self._ask(lambda: starting_offsets(self._admin, self._group, topic))
-        partitions = {TopicPartition(self._name, number): offset for number, offset in offsets.items()}
-        self._consumer.assign(list(partitions))
-        for partition, offset in partitions.items():
-            self._consumer.seek(partition, offset)
-        self._topic, self._done = topic, {}
-        log.info("reading", topic=self._name, group=self._group, offsets=offsets)
+        while self._topic is None:
+            topic = self._described()
+            offsets = self._ask(lambda topic=topic: starting_offsets(self._admin, self._group, topic))  # type: ignore[misc]
+            if offsets is None:
+                if self._stop.wait(_AGAIN_SECONDS):
+                    raise Stopped
+                continue
+            partitions = {TopicPartition(self._name, number): offset for number, offset in offsets.items()}
+            self._consumer.assign(list(partitions))
+            for partition, offset in partitions.items():
+                self._consumer.seek(partition, offset)
+            self._topic, self._done = topic, {}
+            log.info("reading", topic=self._name, group=self._group, offsets=offsets)
 
     def _is_same_topic(self) -> bool:
         """Look at the topic again; where it is another, what was read of it is dropped and it is read anew."""
@@ -143,6 +149,21 @@ class TopicReader:
     def _described(self) -> Topic:
         return wait_for_topic(self._settings, self._name, job=self._job, stop=self._stop, client=self._admin)
 
-    def _ask(self, question: Callable[[], T]) -> T:
-        where = f"{self._settings.kafka.bootstrap_servers}, topic {self._name}"
-        return wait_out(question, is_away, part="kafka", where=where, job=self._job, stop=self._stop)
+    def _ask(self, question: Callable[[], T]) -> T | None:
+        """What the broker answers, waited for where it is away.
+
+        None where it does not know what the question is about: the topic is gone or has other partitions by now, and
+        is looked at again.
+        """
+        try:
+            return wait_out(
+                question,
+                lambda error: is_away(error) and not isinstance(error, kafka_errors.UnknownTopicOrPartitionError),
+                part="kafka",
+                where=f"{self._settings.kafka.bootstrap_servers}, topic {self._name}",
+                job=self._job,
+                stop=self._stop,
+            )
+        except kafka_errors.UnknownTopicOrPartitionError:
+            self._topic = None
+            return None
