@@ -25,6 +25,7 @@ APPLICATIONS = "sparkapplications"
 SCHEDULED = "scheduledsparkapplications"
 
 _POLL_SECONDS = 2.0
+_SUBMITTED = "logsluice-submit"
 _KEPT_SECONDS = 24 * 60 * 60
 _LOG_LINES = 20
 _LONGEST_NAME = 63 - len("-driver-svc")
@@ -94,7 +95,7 @@ def one_run(job: str, spec: Manifest, arguments: Sequence[str], *, namespace: st
         "app.kubernetes.io/name": job,
         "app.kubernetes.io/component": "spark",
         "app.kubernetes.io/part-of": "logsluice",
-        "app.kubernetes.io/managed-by": "logsluice-submit",
+        "app.kubernetes.io/managed-by": _SUBMITTED,
     }
     once = {"arguments": list(arguments), "restartPolicy": {"type": "Never"}, "timeToLiveSeconds": _KEPT_SECONDS}
     return {
@@ -128,11 +129,20 @@ def deployed_spec(api: ApiClient, job: str, *, namespace: str) -> Manifest:
         item["metadata"]["name"]
         for plural in (APPLICATIONS, SCHEDULED)
         for item in listed(api, GROUP, VERSION, plural, namespace=namespace)
+        if not _is_run(item)
     )
     raise LogsluiceError(
         "no such job in the cluster",
         where=f"{namespace}/{job}",
         hint=f"there are {', '.join(names)}" if names else "deploy first: kubectl apply -k k8s/overlays/dev",
+    )
+
+
+def _is_run(application: Manifest) -> bool:
+    """Whether an application is one run, of ours or of a schedule, rather than a job."""
+    labels = application["metadata"].get("labels", {})
+    return (
+        labels.get("app.kubernetes.io/managed-by") == _SUBMITTED or "sparkoperator.k8s.io/scheduled-app-name" in labels
     )
 
 

@@ -1,0 +1,98 @@
+"""A real Kubernetes control plane for the tests of this folder: no container runs, everything else is real.
+
+It is the one that ``LOGSLUICE_TEST_KUBECONFIG`` names, which the tests fill and empty, or one that
+``../shared/tools/control-plane`` starts for them. A cluster of the developer's own is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from k8s_tools import SHARED
+
+NAMED = "LOGSLUICE_TEST_KUBECONFIG"
+# Offsets of the ports that the control plane takes from its first one.
+PORTS = (10, 11, 43, 58, 59, 61)
+POOLS = ("system", "data", "spark")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A control plane with the operators' definitions and three nodes, one for each of our pools."""
+
+    kubeconfig: Path
+
+    def kubectl(self, *arguments: str | Path, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", self.kubeconfig, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+        assert not check or done.returncode == 0, f"kubectl {' '.join(map(str, arguments))}\n{done.stdout}{done.stderr}"
+        return done
+
+    def get(self, *arguments: str) -> Any:
+        return yaml.safe_load(self.kubectl("get", "-o", "yaml", *arguments).stdout)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The control plane, for the whole session."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("there is no kubectl to speak to a control plane with")
+    if named := os.environ.get(NAMED):
+        yield _prepared(Cluster(Path(named)))
+        return
+    starter = SHARED / "tools" / "control-plane"
+    if not starter.is_file():
+        pytest.skip(f"no control plane: neither ../shared/tools/control-plane nor {NAMED}")
+    folder = tmp_path_factory.mktemp("control-plane")
+    environment = {**os.environ, "PORT_BASE": str(_port_base())}
+    try:
+        done = subprocess.run([starter, "start", folder], env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        yield _prepared(Cluster(folder / "kubeconfig"))
+    finally:
+        subprocess.run([starter, "stop", folder], env=environment, capture_output=True, timeout=120)
+
+
+def _prepared(cluster: Cluster) -> Cluster:
+    folders: Sequence[Path] = sorted(path for path in (SHARED / "crds").glob("*") if path.is_dir())
+    if not folders:
+        pytest.skip("the operators' definitions are not in ../shared/crds")
+    for folder in folders:
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", folder)
+    nodes = sorted(item["metadata"]["name"] for item in cluster.get("nodes")["items"])
+    for node, pool in zip(nodes, POOLS, strict=False):
+        cluster.kubectl("label", "--overwrite", "node", node, f"logsluice.io/node-group={pool}")
+        if pool != "system":
+            cluster.kubectl("taint", "--overwrite", "node", node, f"logsluice.io/workload={pool}:NoSchedule")
+    return cluster
+
+
+def _port_base() -> int:
+    """The first of a row of ports that nobody has, out of the range that the system gives away by itself."""
+    for base in range(20_000, 30_000, 100):
+        if all(_is_free(base + offset) for offset in PORTS):
+            return base
+    raise AssertionError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
