@@ -62,4 +62,4 @@ def test_every_line_of_real_logs_is_in_both_indices_and_can_be_found(pipeline: P
     assert {hit["host"]["name"] for hit in hits} == {"LabSZ"}
     table = pipeline.runner.cli("search", '"invalid user webmaster" AND "port 38926"', env={"COLUMNS": "200"})
     assert "173.234.31.186" in table.stdout
-    assert "1 events" in table.stdout
+    assert table.stdout.splitlines()[-1].startswith("1 event")
