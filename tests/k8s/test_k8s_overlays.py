@@ -158,11 +158,14 @@ def test_every_name_that_is_referred_to_is_there(manifests: Overlay) -> None:
 
 
 def test_the_folder_of_the_environment_is_what_is_mounted(manifests: Overlay) -> None:
-    (config,) = (item for name, item in manifests.of("ConfigMap").items() if name.startswith("logsluice-config-"))
+    maps = manifests.of("ConfigMap")
+    (config,) = (item for name, item in maps.items() if name.startswith("logsluice-config-"))
+    pipeline = maps["logsluice-logstash-pipeline"]
     folder = ROOT / "config" / manifests.environment
-    for name, text in config["data"].items():
+    for name, text in [*config["data"].items(), *pipeline["data"].items()]:
         assert text == (folder / name).read_text()
     assert {"settings.yaml", "patterns.yaml"} <= set(config["data"])
+    assert set(pipeline["data"]) == {"logstash.conf"}
 
 
 def _environment(manifests: Overlay, pods: Template) -> dict[str, str]:
@@ -257,7 +260,11 @@ def test_each_user_may_do_what_its_workload_does_and_no_more(manifests: Overlay)
             ("group", "logsluice-regex", read),
             ("group", "spark-kafka-*", read),
         },
-        "logstash": {("topic", source, read), ("topic", letters, write), ("group", "logsluice-index", read)},
+        "logstash": {
+            ("topic", source, ("Read", "Write", "Describe")),
+            ("topic", letters, write),
+            ("group", "logsluice-index", read),
+        },
         "app-service": {
             ("topic", source, read),
             ("group", "logsluice-app-service", read),
@@ -395,7 +402,7 @@ def test_nothing_talks_to_anything_but_by_a_named_edge(manifests: Overlay) -> No
                     assert block["cidr"] != "0.0.0.0/0" or "10.0.0.0/8" in block["except"], name
                 elif "namespaceSelector" not in peer:
                     wanted = peer["podSelector"]
-                    known = [*pods, {"logsluice.io/kibana-client": "true"}]
+                    known = [*pods, {"logsluice.io/kibana-client": "true"}, {"logsluice.io/beats-client": "true"}]
                     assert any(_selects(wanted, labels) for labels in known), f"{name}: a peer that is not there"
 
 
@@ -489,6 +496,7 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
     pod = "spec.template.spec"
     assert {key: paths for key, paths in found.items() if paths} == {
         "ConfigMap/logsluice-config": found["ConfigMap/logsluice-config"],
+        "ConfigMap/logsluice-logstash-pipeline": {"data.logstash.conf"},
         "ConfigMap/logsluice-environment": {"data.LOGSLUICE_ENV", "data.LOGSLUICE_ELASTICSEARCH__HOSTS"},
         "ResourceQuota/namespace": {
             f"spec.hard.{what}" for what in ("pods", "requests.cpu", "requests.memory", "persistentvolumeclaims")
