@@ -14,6 +14,8 @@ from bench import end_to_end, extract
 from bench.report import Report, save, show
 from logsluice.pipelines.session import spark_session
 
+_WIDTH = 120
+
 
 class Name(StrEnum):
     """A benchmark."""
@@ -35,6 +37,8 @@ def main(
     if quick:
         repeat, lines = 1, max(1_000, lines // 10)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
     say = Console(stderr=True, highlight=False).print
     reports: dict[str, Report] = {}
     if {Name.EXTRACT, Name.PATTERNS} & set(wanted):

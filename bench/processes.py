@@ -74,14 +74,19 @@ class PeakMemory:
 
     def _note(self, name: str, root: int, process: psutil.Process) -> None:
         try:
-            key = (name, _role(process, root))
+            role = _role(process, root)
             size = process.memory_info().rss
         except psutil.Error:
             return
-        self.peaks[key] = max(self.peaks.get(key, 0), size)
+        if role:
+            self.peaks[name, role] = max(self.peaks.get((name, role), 0), size)
 
 
-def _role(process: psutil.Process, root: int) -> str:
-    if process.name() == "java":
+def _role(process: psutil.Process, root: int) -> str | None:
+    """None for what a virtual machine is about to become another program: its memory is still its parent's."""
+    program = process.name()
+    if program == "java":
         return "java"
-    return "python" if process.pid == root else "worker"
+    if process.pid == root:
+        return "python"
+    return "worker" if program.startswith("python") else None
