@@ -6,6 +6,8 @@ import base64
 import re
 from typing import Final, NamedTuple
 
+import orjson
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,8 +34,13 @@ EPOCH_MICROS: Final = 86_400_000_000
 JSON_BEGINNING: Final = r"\A\{[ \t\r\n]*\""
 """What begins like this claims to be JSON, and is rejected where it is not."""
 
+COLOURS: Final = r"\x1b\[[0-9;]*[A-Za-z]"
+"""Control sequences of a terminal (ECMA-48, 5.4), as loggers write them for colours."""
+
+_COLOURS: Final = re.compile(COLOURS)
 _JSON_BEGINNING: Final = re.compile(JSON_BEGINNING)
 _BYTE_ORDER_MARK: Final = "\ufeff"
+_LINE_ENDS: Final = "\r\n"
 
 
 class Decoded(NamedTuple):
@@ -65,9 +72,19 @@ def decode(values: pa.Array) -> Decoded:
     return Decoded(pa.array(texts, pa.large_string()), undecodable)
 
 
-def strip_ends(text: str) -> str:
-    """The text without a byte order mark in front and line ends behind."""
-    return text.removeprefix(_BYTE_ORDER_MARK).rstrip("\r\n")
+def bare(text: str) -> str:
+    """The text without a terminal's colours, a byte order mark in front and line ends behind."""
+    return _COLOURS.sub("", text).removeprefix(_BYTE_ORDER_MARK).rstrip(_LINE_ENDS)
+
+
+def bare_column(texts: pl.Series) -> pl.Series:
+    """:func:`bare` of a column."""
+    return texts.str.replace_all(COLOURS, "").str.strip_prefix(_BYTE_ORDER_MARK).str.strip_chars_end(_LINE_ENDS)
+
+
+def labels_text(labels: dict[str, str]) -> str:
+    """Labels as a JSON object, in an order that does not depend on who put them together."""
+    return orjson.dumps(labels, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def claims_json(text: str) -> bool:

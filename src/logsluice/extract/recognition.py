@@ -143,7 +143,7 @@ class Recognizer:
         inside = header.filter(pl.col(WRAPS) & (pl.col("message") != ""))
         inner_lines = inside.select(
             ROW,
-            pl.col("message").str.strip_prefix("\ufeff").str.strip_chars_end("\r\n").alias(TEXT),
+            reading.bare_column(inside["message"]).alias(TEXT),
             REFERENCE,
             pl.lit(True).alias(CUT_LINE),
         )
@@ -234,7 +234,7 @@ class Recognizer:
         cells["@timestamp"] = [event.timestamp for event in chosen]
         cells["log.level"] = [event.level for event in chosen]
         cells["message"] = [event.message for event in chosen]
-        labels = [orjson.dumps(event.labels).decode() if event.labels else None for event in chosen]
+        labels = [reading.labels_text(event.labels) if event.labels else None for event in chosen]
         texts = {field: pl.Series(values, dtype=pl.String) for field, values in cells.items()}
         return self._complete(chosen[0].format, lines[rows], texts, pl.Series(labels, dtype=pl.String))
 
@@ -334,7 +334,7 @@ def _merged_labels(outer: pl.Series, inner: pl.Series) -> pl.Series:
     merged = [
         first or second
         if first is None or second is None
-        else orjson.dumps({**orjson.loads(first), **orjson.loads(second)}).decode()
+        else reading.labels_text({**orjson.loads(first), **orjson.loads(second)})
         for first, second in zip(outer, inner, strict=True)
     ]
     return pl.Series(LABELS, merged, dtype=pl.String)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from logsluice.extract import reading
@@ -74,7 +73,7 @@ class ReferenceExtractor:
         if not original.strip(reading.BLANK):
             raise _RejectedError(reading.EMPTY)
         try:
-            text = reading.strip_ends(original)
+            text = reading.bare(original)
             found, texts, labels = self._recognise(text, reference_ms, cut, search)
             if found.wraps and texts.get("message"):
                 found, texts, labels = self._unwrap(found, texts, labels, reference_ms, search)
@@ -94,13 +93,13 @@ class ReferenceExtractor:
             raise _RejectedError(reading.REGEX_TIMEOUT) from None
         if row["@timestamp"] is None:
             row["@timestamp"] = reference_ms * 1000
-        row[LABELS] = orjson.dumps(labels).decode() if labels else None
+        row[LABELS] = reading.labels_text(labels) if labels else None
 
     def _unwrap(
         self, outer: Format, texts: _Texts, labels: _Texts, reference_ms: int, search: BoundedSearch
     ) -> tuple[Format, _Texts, _Texts]:
         """Recognise the message as a line of its own; what it says wins over what is around it."""
-        message = reading.strip_ends(texts["message"])
+        message = reading.bare(texts["message"])
         try:
             inner, inner_texts, inner_labels = self._recognise(message, reference_ms, True, search)
         except _RejectedError:

@@ -42,7 +42,7 @@ class RustExtractor:
         lines = pl.DataFrame(
             {
                 ROW: pl.int_range(batch.num_rows, dtype=pl.UInt32, eager=True),
-                TEXT: original.str.strip_prefix("\ufeff").str.strip_chars_end("\r\n"),
+                TEXT: reading.bare_column(original),
                 REFERENCE: pl.Series(batch["reference_ms"]),
                 CUT_LINE: pl.Series(batch["original_length"]).is_not_null(),
             }
@@ -87,7 +87,7 @@ class RustExtractor:
         if misfits:
             labels = columns.get(LABELS, pl.repeat(None, len(rows), dtype=pl.String, eager=True)).to_list()
             for number, texts_by_field in misfits.items():
-                labels[number] = orjson.dumps({**orjson.loads(labels[number] or "{}"), **texts_by_field}).decode()
+                labels[number] = reading.labels_text({**orjson.loads(labels[number] or "{}"), **texts_by_field})
                 tags.setdefault(rows[number], []).append(reading.WRONG_TYPE)
             columns[LABELS] = pl.Series(labels, dtype=pl.String)
 

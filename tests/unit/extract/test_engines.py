@@ -36,7 +36,9 @@ def batch(values: list[bytes | None], *, seen_ms: int = SEEN_MS, cut: frozenset[
     )
 
 
-def answers(engine: Any, values: list[bytes | None], registry: Registry = REGISTRY, zone: str = "UTC", **how: Any) -> list:
+def answers(
+    engine: Any, values: list[bytes | None], registry: Registry = REGISTRY, zone: str = "UTC", **how: Any
+) -> list:
     return make_extractor(registry, engine, zone).extract(batch(values, **how)).to_pylist()
 
 
@@ -99,6 +101,8 @@ def test_engines_agree_on_hostile_lines() -> None:
             b"\r\n",
             b"ERROR something\r\n",
             b"\xef\xbb\xbf2026-01-01T00:00:00Z INFO marked",
+            b"\x1b[2m2026-01-01T00:00:00Z\x1b[0m \x1b[32m INFO\x1b[0m app: coloured",
+            b"\x1b[0m",
         ],
         cut=frozenset({5}),
     )
@@ -152,6 +156,12 @@ def test_a_pattern_that_blows_up_sends_its_line_away_and_no_other() -> None:
     assert rows[0]["reason"] == "regex_timeout"
     assert rows[1]["reason"] is None
     assert rows[1]["labels.evil"] == "x"
+
+
+def test_colours_of_a_terminal_do_not_hide_a_format() -> None:
+    line = "\x1b[2m2026-01-01T00:00:00.5Z\x1b[0m \x1b[33m WARN\x1b[0m \x1b[1mapp::store\x1b[0m: almost full"
+    row = answers("rust", [line.encode()])[0]
+    assert (row["log.level"], row["message"], row["event.original"]) == ("warn", "almost full", line)
 
 
 def test_documents_leave_out_what_is_not_there() -> None:
