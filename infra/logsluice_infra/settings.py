@@ -25,7 +25,7 @@ same stack has the same state whoever's machine runs it."""
 
 _DOCUMENTATION = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))  # RFC 5737
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))  # RFC 1918
-_EKS_VERSIONS = range(33, 37)  # minor versions of Kubernetes in EKS's standard support
+_EKS_VERSIONS = range(34, 37)  # minor versions of Kubernetes in EKS's standard support, which is 14 months each
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.(nano|micro|small|medium|large|(\d+)?xlarge|metal(-\d+xl)?)")
 _ADDON_VERSION = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")

@@ -14,7 +14,7 @@ AFTER_NODES = ("coredns", "metrics-server", "aws-ebs-csi-driver")
 
 def test_versions_are_stated_and_of_one_kind(aws_stack: Graph) -> None:
     version = aws_stack.one("eks/cluster:Cluster").inputs["version"]
-    assert re.fullmatch(r"1\.3[3-6]", version), "in EKS's standard support"
+    assert re.fullmatch(r"1\.3[4-6]", version), "in EKS's standard support"
     addons = {node.inputs["addonName"]: node.inputs["addonVersion"] for node in aws_stack.of("eks/addon:Addon")}
     assert set(addons) == {*BEFORE_NODES, *AFTER_NODES}
     assert all(re.fullmatch(r"v\d+\.\d+\.\d+-eksbuild\.\d+", found) for found in addons.values())

@@ -46,6 +46,28 @@ def test_subnets_are_in_the_vpc_and_apart_and_as_large_as_aws_wants(aws_stack: G
         assert IPv4Network(node.inputs["cidrBlock"]).num_addresses >= 4096, "each pod has an address of its own"
 
 
+def test_each_zone_keeps_its_networks(dev: Graph, prod: Graph) -> None:
+    """Another network in a zone would replace the subnet and all that is in it."""
+
+    def networks(graph: Graph) -> dict[str, str]:
+        return {node.name: node.inputs["cidrBlock"] for node in graph.of("subnet:Subnet")}
+
+    assert networks(dev) == {
+        "private-a": "10.20.0.0/19",
+        "private-b": "10.20.32.0/19",
+        "public-a": "10.20.224.0/24",
+        "public-b": "10.20.225.0/24",
+    }
+    assert networks(prod) == {
+        "private-a": "10.30.0.0/19",
+        "private-b": "10.30.32.0/19",
+        "private-c": "10.30.64.0/19",
+        "public-a": "10.30.224.0/24",
+        "public-b": "10.30.225.0/24",
+        "public-c": "10.30.226.0/24",
+    }
+
+
 def test_every_subnet_is_in_exactly_the_route_table_of_its_kind_and_zone(aws_stack: Graph) -> None:
     joined = {
         node.inputs["subnetId"]: node.inputs["routeTableId"]
