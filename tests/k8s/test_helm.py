@@ -110,7 +110,7 @@ DIFFERENCES = {
     "kube-prometheus-stack": {"prometheus", "alertmanager", "grafana", "prometheusOperator", "extraManifests"},
     "spark-operator": {"controller", "webhook"},
     "strimzi-kafka-operator": {"replicas", "podDisruptionBudget", "topologySpreadConstraints"},
-    "traefik": {"deployment", "podDisruptionBudget", "topologySpreadConstraints", "service"},
+    "traefik": {"deployment", "topologySpreadConstraints", "service", "extraObjects"},
 }
 
 
