@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -59,5 +62,11 @@ def main(
     console.print(f"Written to {path}", soft_wrap=True)
 
 
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    """Unwind, so that no server is left behind."""
+    sys.exit(143)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _leave)
     typer.run(main)
