@@ -1,0 +1,175 @@
+"""Real Spark on the control plane, with our manifests: its pods are admitted, and our entrypoint runs them.
+
+No container runs there, so the test starts what a container of the executor's pod would run, as the pod says it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from conftest import Cluster
+from k8s_manifests import ROOT, overlay
+
+from logsluice.kubernetes.entrypoint import spark_home
+
+NAMESPACE = "logsluice"
+DEV = ROOT / "k8s" / "overlays" / "dev"
+JOB = """
+from pyspark import SparkContext
+with SparkContext() as context:
+    print("SUM", context.parallelize(range(1000), 4).map(lambda value: value * 2).sum(), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def dev(cluster: Cluster) -> Iterator[Cluster]:
+    cluster.kubectl("apply", "--validate=strict", "-k", DEV)
+    try:
+        yield cluster
+    finally:
+        cluster.kubectl("delete", "-n", NAMESPACE, "pods", "-l", "spark-role", "--wait=false")
+        cluster.kubectl("delete", "--ignore-not-found", "--wait", "-k", DEV)
+
+
+def _conf(cluster: Cluster, name: str, folder: Path) -> dict[str, str]:
+    """The configuration that the operator makes of a SparkApplication."""
+    spec = overlay("dev").spark()[name]
+    conf = dict(spec["sparkConf"]) | {f"spark.hadoop.{key}": value for key, value in spec.get("hadoopConf", {}).items()}
+    for role in ("driver", "executor"):
+        template = folder / f"{role}.yaml"
+        template.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", **spec[role]["template"]}))
+        conf |= {
+            f"spark.kubernetes.{role}.podTemplateFile": str(template),
+            f"spark.kubernetes.{role}.podTemplateContainerName": f"spark-kubernetes-{role}",
+            f"spark.{role}.memory": spec[role]["memory"],
+            f"spark.{role}.memoryOverhead": spec[role]["memoryOverhead"],
+            f"spark.{role}.cores": str(spec[role]["cores"]),
+            f"spark.kubernetes.{role}.request.cores": spec[role]["coreRequest"],
+            f"spark.kubernetes.{role}.limit.cores": spec[role]["coreLimit"],
+            f"spark.kubernetes.authenticate.{role}.serviceAccountName": spec[role]["serviceAccount"],
+        }
+    server = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    return conf | {
+        "spark.master": f"k8s://{server}",
+        "spark.app.name": name,
+        "spark.kubernetes.namespace": NAMESPACE,
+        "spark.kubernetes.container.image": spec["image"],
+        "spark.kubernetes.submission.waitAppCompletion": "false",
+        "spark.executor.instances": "1",
+    }
+
+
+def _submit(cluster: Cluster, conf: dict[str, str], *arguments: str | Path) -> subprocess.Popen[str]:
+    pairs = [word for key, value in conf.items() for word in ("--conf", f"{key}={value}")]
+    return subprocess.Popen(
+        [spark_home() / "bin" / "spark-submit", *pairs, *arguments],
+        env={**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "PYSPARK_PYTHON": sys.executable},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _pod(cluster: Cluster, role: str, seconds: float = 90) -> dict[str, Any]:
+    """The one pod of a role, once it is ready."""
+    end = time.monotonic() + seconds
+    while True:
+        found = cluster.get("pods", "-n", NAMESPACE, "-l", f"spark-role={role}")["items"]
+        for pod in found:
+            conditions = {entry["type"]: entry["status"] for entry in pod["status"].get("conditions", [])}
+            if conditions.get("Ready") == "True":
+                return dict(pod)
+        assert time.monotonic() < end, found
+        time.sleep(1)
+
+
+def _variables(pod: dict[str, Any]) -> dict[str, str]:
+    (container,) = pod["spec"]["containers"]
+    return {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+
+
+def test_a_driver_is_admitted_as_spark_makes_it(dev: Cluster, tmp_path: Path) -> None:
+    spec = overlay("dev").spark()["regex-job"]
+    submission = _submit(
+        dev,
+        _conf(dev, "regex-job", tmp_path),
+        "--deploy-mode",
+        "cluster",
+        spec["mainApplicationFile"],
+        *spec["arguments"],
+    )
+    said = submission.communicate(timeout=180)[0]
+    assert submission.returncode == 0, said
+    pod = _pod(dev, "driver")
+    (container,) = pod["spec"]["containers"]
+    assert container["args"][0] == "driver"
+    assert container["args"][-2:] == ["--mode", "stream"]
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert pod["spec"]["serviceAccountName"] == "spark-driver"
+    assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+    assert pod["metadata"]["labels"]["logsluice.io/s3-client"] == "true"
+    node = dev.get("node", pod["spec"]["nodeName"])
+    assert node["metadata"]["labels"]["logsluice.io/node-group"] == "spark"
+    # Whatever Spark writes while it runs lies on a volume.
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert {"/tmp", "/var/lib/logsluice", "/opt/spark/conf"} <= mounts
+    assert _variables(pod)["SPARK_LOCAL_DIRS"] in mounts
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports.items() >= {"metrics": 8002, "driver-rpc-port": 7078, "blockmanager": 7079, "spark-ui": 4040}.items()
+
+
+def test_an_executor_is_admitted_and_our_entrypoint_runs_it(dev: Cluster, tmp_path: Path) -> None:
+    job = tmp_path / "job.py"
+    job.write_text(JOB)
+    conf = _conf(dev, "regex-job", tmp_path)
+    here = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.driver.port": "0",
+        "spark.driver.blockManager.port": "0",
+        "spark.blockManager.port": "0",
+    }
+    application = _submit(dev, conf | here, "--deploy-mode", "client", job)
+    executor = None
+    try:
+        pod = _pod(dev, "executor")
+        (container,) = pod["spec"]["containers"]
+        assert container["args"] == ["executor"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert pod["spec"]["serviceAccountName"] == "spark-executor"
+        assert pod["spec"]["automountServiceAccountToken"] is False
+        variables = _variables(pod) | {
+            "SPARK_EXECUTOR_POD_IP": "127.0.0.1",
+            "SPARK_EXECUTOR_POD_NAME": pod["metadata"]["name"],
+            "SPARK_CONF_DIR": str(tmp_path),
+            "SPARK_LOCAL_DIRS": str(tmp_path),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+        with (tmp_path / "executor.log").open("w") as log:
+            executor = subprocess.Popen(
+                [sys.executable, "-m", "logsluice.kubernetes.entrypoint", *container["args"]],
+                env={**os.environ, **variables},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=tmp_path,
+            )
+        said = application.communicate(timeout=180)[0]
+        assert f"SUM {sum(range(1000)) * 2}" in said, said + (tmp_path / "executor.log").read_text()
+        assert application.returncode == 0, said
+        executor.wait(60)
+    finally:
+        for process in (application, executor):
+            if process and process.poll() is None:
+                for member in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+                    member.kill()
+                process.wait(10)
