@@ -1,0 +1,255 @@
+"""Logstash's documents are the index job's: our pipelines' filters, run as they are, against ``log_document``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from logstash_config import parse
+
+from logsluice.identity import EventId, dated_index
+from logsluice.log_documents import log_document, unreadable
+from logsluice.stack.java import system_java
+
+ROOT = Path(__file__).parents[3]
+LOGHUB = ROOT.parent / "shared" / "data" / "loghub"
+AT = 1_763_800_000_123
+
+
+class Record(NamedTuple):
+    value: bytes | None
+    key: str | None = None
+    timestamp: int = AT
+
+
+Run = Callable[[Sequence[Record]], list[dict[str, Any]]]
+
+
+def pipeline(environment: str) -> dict[str, list[dict[str, Any]]]:
+    return parse((ROOT / "config" / environment / "logstash.conf").read_text())
+
+
+def plugins(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every plugin of a section, those in branches too."""
+    found = []
+    for part in parts:
+        if "branches" in part:
+            for _, inside in part["branches"]:
+                found += plugins(inside)
+        else:
+            found.append(part)
+    return found
+
+
+def event_id(offset: int, record: Record, topic: str = "logs-topic") -> EventId:
+    return EventId(topic, 3, offset, record.timestamp)
+
+
+@pytest.fixture(scope="session")
+def run(jruby: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs records through dev's filters, on JRuby."""
+    config = pipeline("dev")
+    [kafka] = [part for part in config["input"] if part["plugin"] == "kafka"]
+    given_to_ruby = {"filter": config["filter"], "charset": kafka["options"]["codec"]["options"]["charset"]}
+    path = tmp_path_factory.mktemp("logstash") / "pipeline.json"
+    path.write_text(json.dumps(given_to_ruby))
+    command = [str(system_java().path), "-jar", str(jruby), str(Path(__file__).with_name("pipeline.rb")), str(path)]
+
+    def run_them(records: Sequence[Record]) -> list[dict[str, Any]]:
+        lines = [
+            json.dumps(
+                {
+                    "topic": "logs-topic",
+                    "partition": 3,
+                    "offset": offset,
+                    "timestamp": record.timestamp,
+                    "key": record.key,
+                    "value": None if record.value is None else list(record.value),
+                }
+            )
+            for offset, record in enumerate(records)
+        ]
+        done = subprocess.run(command, input="\n".join(lines).encode(), capture_output=True, timeout=300)
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+        return [json.loads(line) for line in done.stdout.decode().split("\n") if line]
+
+    return run_them
+
+
+def assert_the_same(run: Run, records: Sequence[Record]) -> None:
+    events = run(records)
+    assert len(events) == len(records)
+    for offset, (record, event) in enumerate(zip(records, events, strict=True)):
+        identity = event_id(offset, record)
+        metadata = event.pop("@metadata")
+        assert metadata["id"] == str(identity)
+        assert metadata["index"] == dated_index("dev-logs-index", record.timestamp)
+        reason = unreadable(record.value)
+        assert metadata.get("unreadable") == ("empty" if reason else None), record
+        if reason is None:
+            assert record.value is not None
+            expected, _ = log_document(identity, record.key.encode() if record.key else None, record.value)
+            assert event == orjson.loads(expected), record
+
+
+def test_every_document_is_the_index_jobs(run: Run) -> None:
+    nested = [b'{"message":"deep","x":' + b'{"a":' * deep + b"1" + b"}" * deep + b"}" for deep in (10, 253, 254, 300)]
+    values: list[bytes | None] = [
+        b"disk full on /var",
+        b"",
+        None,
+        b" \t\r\n",
+        b"\x00\x00",
+        b"{}",
+        b'  {"a": 1}',
+        b'{"@timestamp":"2026-11-22T10:00:00Z","message":"paid","amount":12.5,"user":{"id":7},"host":"web1"}',
+        b'{"event":"login","kafka":"x","message":{"text":"hi"}}',
+        b'{"event":{"action":"login","id":"theirs","original":"no"}}',
+        b'{"broken": ',
+        b'{"a":1} and more',
+        b"[1, 2]",
+        b'"text"',
+        b"{not json}",
+        b'{"a": NaN}',
+        b"\xef\xbb\xbf" + b'{"message":"hi"}',
+        b"\xef\xbb\xbfnot json",
+        b"caf\xe9",
+        b"\xe2\x82 and \xf0\x9f\x98 and \xff\xfe",
+        b'{"tags":["a"],"x":"\xe9"}',
+        b'{"tags":"a","x":"\xe9"}',
+        b'{"tags":["a"],"@version":"2","":null,"list":[1,{"b":null}],"big":12345678901234567890,"small":1e-7}',
+        '{"message":"für 😀","a.b":{"c.d":true}}'.encode(),
+        "für 😀 \ufffd".encode(),
+        *nested,
+    ]
+    without_empty_names = [value for value in values if value is None or b'"":' not in value]
+    assert_the_same(run, [Record(value, key) for value in without_empty_names for key in (None, "web-1 ü")])
+
+
+STAMPS = [
+    "2026-11-22T10:00:00.5+01:00",
+    "2026-11-22T10:00:00+0100",
+    "2026-11-22T10:00:00-11",
+    "2026-11-22T10:00:00.123456Z",
+    "2026-11-22T10:00:00.123456789Z",
+    "2026-11-22T10:00:00,25Z",
+    "2026-11-22T10:00:00",
+    "2026-11-22T10:00",
+    "2026-11-22T10:00+02:00",
+    "1970-01-01T00:00:00Z",
+    "2024-02-29T23:59:59Z",
+    "2026-02-30T10:00:00Z",
+    "2026-13-01T10:00:00Z",
+    "2026-11-22T24:00:00Z",
+    "2026-11-22T10:60:00Z",
+    "2026-11-22T10:00:60Z",
+    "2026-11-22T10:00:00+24:00",
+    "0001-01-01T00:00:00+10:00",
+    "0000-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-10:00",
+    "2026-11-22 10:00:00",
+    "2026-11-22T10:00:00Z ",
+    "yesterday",
+    "",
+]
+
+
+def test_the_same_timestamps_count(run: Run) -> None:
+    values = [*STAMPS, 1_763_800_000, None, {"a": 1}]
+    assert_the_same(run, [Record(orjson.dumps({"@timestamp": value})) for value in values])
+
+
+def test_days_and_ids_are_of_the_records_own_timestamp(run: Run) -> None:
+    stamps = [0, 999, 86_399_999, 86_400_000, 1_763_855_999_999, 1_763_856_000_000, 4_102_444_800_000]
+    assert_the_same(run, [Record(b'{"@timestamp":"2020-01-01T00:00:00Z"}', timestamp=stamp) for stamp in stamps])
+
+
+def test_names_that_logstash_reads_as_paths_stay_in_the_original_alone(run: Run) -> None:
+    line = b'{"a[b]":1,"[c]":2,"":3,"@metadata":{"kafka":{"topic":"theirs"}},"fine":4}'
+    [event] = run([Record(line)])
+    assert event["fine"] == 4
+    assert event["event"]["original"] == line.decode()
+    assert event["@metadata"]["kafka"]["topic"] == "logs-topic"
+    assert not {"a[b]", "[c]", "", "b", "c"} & event.keys()
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=12),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text("abc._@", max_size=4), inside, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.dictionaries(
+    st.sampled_from(["@timestamp", "message", "event", "kafka", "a", "b.c", "log", "@version"])
+    | st.text("xyz._@-", min_size=1, max_size=5),
+    JSON | st.sampled_from(STAMPS),
+    max_size=5,
+)
+LINES = FIELDS.map(orjson.dumps) | st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode())
+
+
+# Each example starts a JVM: many lines in few of them, and none made smaller.
+@settings(
+    max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+)
+@given(st.lists(LINES, min_size=100, max_size=200))
+def test_any_line_gives_the_same(run: Run, lines: list[bytes]) -> None:
+    assert_the_same(run, [Record(line) for line in lines])
+
+
+@pytest.mark.skipif(not LOGHUB.is_dir(), reason="the loghub samples are not in ../shared/data")
+def test_loghub_gives_the_same(run: Run) -> None:
+    files = sorted(path for path in LOGHUB.rglob("*.log") if path.is_file())
+    assert files
+    lines = [line for path in files for line in path.read_bytes().split(b"\n")[:2000]]
+    assert_the_same(run, [Record(line.removesuffix(b"\r")) for line in lines])
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_what_arrives_by_beats_goes_to_kafka_and_nowhere_else(environment: str) -> None:
+    config = pipeline(environment)
+    assert [part["plugin"] for part in config["input"]] == ["kafka", "beats"]
+    [filters] = config["filter"]
+    assert [condition for condition, _ in filters["branches"]] == [{"field": "[@metadata][kafka]", "negated": False}]
+    [outputs] = config["output"]
+    (first, sent), (_, letters), (last, stored) = outputs["branches"]
+    assert first == {"field": "[@metadata][kafka]", "negated": True}
+    assert last is None
+    topic = config["input"][0]["options"]["topics"][0]
+    assert [part["plugin"] for part in (*sent, *letters, *stored)] == ["kafka", "kafka", "elasticsearch"]
+    assert sent[0]["options"]["topic_id"] == topic
+    assert letters[0]["options"]["topic_id"] == f"{topic}-dlq"
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_events_are_created_under_their_id_and_day(environment: str) -> None:
+    [options] = [part["options"] for part in plugins(pipeline(environment)["output"]) if part["plugin"] != "kafka"]
+    assert (options["action"], options["document_id"], options["index"]) == (
+        "create",
+        "%{[@metadata][id]}",
+        "%{[@metadata][index]}",
+    )
+    assert [options[name] for name in ("manage_template", "ilm_enabled", "data_stream")] == [False] * 3
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_every_way_to_kafka_is_secured_as_the_others(environment: str) -> None:
+    config = pipeline(environment)
+    ways = [part["options"] for part in plugins(config["input"] + config["output"]) if part["plugin"] == "kafka"]
+    secured = [
+        {key: value for key, value in way.items() if key.startswith(("sasl", "ssl", "security", "bootstrap"))}
+        for way in ways
+    ]
+    assert len(secured) == 3
+    assert all(way == secured[0] for way in secured)
+    assert secured[0]["security_protocol"] == "${KAFKA_SECURITY_PROTOCOL:PLAINTEXT}"
