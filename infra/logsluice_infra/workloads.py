@@ -14,6 +14,9 @@ from .facts import Facts, fill
 from .settings import PROGRAM, ROOT
 
 _STATEFUL = ("Kafka", "KafkaNodePool", "KafkaTopic")
+_AWAITED = ("Deployment", "Job", "StatefulSet")
+_PATIENCE = pulumi.CustomTimeouts(create="20m", update="20m")
+"""On an empty cluster these wait for Kafka and Elasticsearch to be there first."""
 
 
 def overlay(stack: str) -> Path:
@@ -63,12 +66,16 @@ def transform(
         if not args.custom:
             return None
         kind = args.type_.rpartition(":")[2]
-        options = args.opts
-        if kind == "Namespace":
+        more = pulumi.ResourceOptions(
             # The stack's own Namespaces has it too, and deletes it after the releases in it.
-            options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(retain_on_delete=True))
-        if protect and kind in _STATEFUL:
-            options = pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(protect=True))
-        return pulumi.ResourceTransformResult(props=fill(args.props, facts), opts=options)
+            retain_on_delete=kind == "Namespace" or None,
+            protect=(protect and kind in _STATEFUL) or None,
+            custom_timeouts=_PATIENCE if kind in _AWAITED else None,
+        )
+        props = fill(args.props, facts)
+        if kind == "Job":
+            # It would be gone after a while, and each refresh would want it back. Changed, it is replaced.
+            props = {**props, "spec": {k: v for k, v in props["spec"].items() if k != "ttlSecondsAfterFinished"}}
+        return pulumi.ResourceTransformResult(props=props, opts=pulumi.ResourceOptions.merge(args.opts, more))
 
     return apply

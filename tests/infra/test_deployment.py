@@ -349,6 +349,21 @@ def test_the_namespace_is_left_to_the_stacks_own() -> None:
     assert not _transformed("ConfigMap", {}).opts.retain_on_delete
 
 
+def test_a_job_stays_until_it_is_replaced() -> None:
+    """Else a refresh a day later would find it gone, and a preview show a change."""
+    props = {"spec": {"backoffLimit": 6, "ttlSecondsAfterFinished": 86400}}
+    assert _transformed("Job", props).props == {"spec": {"backoffLimit": 6}}
+    assert _transformed("Other", props).props == props
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Job", "StatefulSet"])
+def test_what_waits_for_kafka_is_waited_for(kind: str) -> None:
+    timeouts = _transformed(kind, {"spec": {}}).opts.custom_timeouts
+    assert timeouts is not None
+    assert timeouts.create == timeouts.update == "20m"
+    assert _transformed("ConfigMap", {}).opts.custom_timeouts is None
+
+
 @pytest.mark.parametrize("kind", ["Kafka", "KafkaNodePool", "KafkaTopic"])
 def test_what_holds_data_is_protected_where_the_stack_says_so(kind: str) -> None:
     assert _transformed(kind, {}, protect=True).opts.protect is True
