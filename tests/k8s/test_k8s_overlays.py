@@ -605,7 +605,10 @@ def _strict(schema: Any) -> Any:
         return schema
     if schema.get("x-kubernetes-int-or-string"):
         return {"type": ["integer", "string"]}
-    result = {key: _strict(entry) for key, entry in schema.items() if key not in ("format", "default", "properties")}
+    # What a branch of these says of a field is beside the field's own place, which alone says what is known.
+    branches = {key: schema[key] for key in ("oneOf", "anyOf", "allOf", "not") if key in schema}
+    left = ("format", "default", "properties", *branches)
+    result = branches | {key: _strict(entry) for key, entry in schema.items() if key not in left}
     if "properties" in schema:
         result["properties"] = {name: _strict(entry) for name, entry in schema["properties"].items()}
         if not schema.get("x-kubernetes-preserve-unknown-fields"):
