@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_charts import chart, defaults, rendered, unknown
-from helm_values import BY_STACK, HELM, leaves, own_values, values
+from conftest import Cluster
+from helm_charts import chart, defaults, release, rendered, unknown
+from helm_values import BY_STACK, HELM, RELEASES, leaves, own_values, values
 from k8s_tools import tool
 
 WEBHOOKS: dict[str, Any] = yaml.safe_load((HELM / "webhooks-ignore.yaml").read_text())
@@ -205,6 +206,67 @@ def test_logstash_may_add_events_and_nothing_else(stack: str) -> None:
         "cluster": ["monitor"],
         "indices": [{"names": [f"{environment}-logs-index-*"], "privileges": ["auto_configure", "create_doc"]}],
     }
+
+
+CLUSTER_WIDE = {
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "MutatingWebhookConfiguration",
+    "ValidatingWebhookConfiguration",
+}
+
+
+def _namespaced(item: dict[str, Any], namespace: str) -> dict[str, Any]:
+    if item["kind"] in CLUSTER_WIDE:
+        return item
+    return {**item, "metadata": {"namespace": namespace, **item["metadata"]}}
+
+
+@pytest.fixture(scope="module")
+def prepared(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster with every definition and namespace of the releases; nothing of theirs stays."""
+    there = set(cluster.kubectl("get", "crds,namespaces", "-o", "name").stdout.split())
+    definitions = {
+        item["metadata"]["name"]: item
+        for name, stack in BY_STACK
+        for item in rendered(name, stack)
+        if item["kind"] == "CustomResourceDefinition"
+    }
+    missing = [
+        item
+        for name, item in definitions.items()
+        if f"customresourcedefinition.apiextensions.k8s.io/{name}" not in there
+    ]
+    spaces = sorted({entry["namespace"] for entry in RELEASES if f"namespace/{entry['namespace']}" not in there})
+    missing += [
+        {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": space, "labels": {"pod-security.kubernetes.io/warn": "restricted"}},
+        }
+        for space in spaces
+    ]
+    text = yaml.safe_dump_all(missing)
+    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
+    cluster.kubectl("wait", "--for=condition=Established", "crds", "--all", "--timeout=60s")
+    yield cluster
+    cluster.kubectl("delete", "--wait=false", "-f", "-", stdin=text)
+
+
+@pytest.mark.parametrize(("name", "stack"), BY_STACK)
+def test_the_control_plane_accepts_every_object(prepared: Cluster, name: str, stack: str) -> None:
+    """With strict validation; and no pod would break Pod Security `restricted`, but for the one that is known to."""
+    items = [_namespaced(item, release(name)["namespace"]) for item in rendered(name, stack)]
+    items = [item for item in items if item["kind"] != "CustomResourceDefinition"]
+    done = prepared.kubectl(
+        *("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"),
+        stdin=yaml.safe_dump_all(items),
+    )
+    assert len(done.stdout.splitlines()) == len(items)
+    violations = [line for line in done.stderr.splitlines() if "would violate PodSecurity" in line]
+    assert len(violations) == (1 if name == "kube-prometheus-stack" else 0), violations
+    assert all("host namespaces" in line for line in violations)
 
 
 def test_pod_monitors_of_other_releases_find_their_pods_and_ports() -> None:

@@ -99,6 +99,7 @@ def assert_the_same(run: Run, records: Sequence[Record]) -> None:
             assert event == orjson.loads(expected), record
 
 
+@pytest.mark.slow
 def test_every_document_is_the_index_jobs(run: Run) -> None:
     nested = [b'{"message":"deep","x":' + b'{"a":' * deep + b"1" + b"}" * deep + b"}" for deep in (10, 253, 254, 300)]
     values: list[bytes | None] = [
@@ -161,16 +162,19 @@ STAMPS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_same_timestamps_count(run: Run) -> None:
     values = [*STAMPS, 1_763_800_000, None, {"a": 1}]
     assert_the_same(run, [Record(orjson.dumps({"@timestamp": value})) for value in values])
 
 
+@pytest.mark.slow
 def test_days_and_ids_are_of_the_records_own_timestamp(run: Run) -> None:
     stamps = [0, 999, 86_399_999, 86_400_000, 1_763_855_999_999, 1_763_856_000_000, 4_102_444_800_000]
     assert_the_same(run, [Record(b'{"@timestamp":"2020-01-01T00:00:00Z"}', timestamp=stamp) for stamp in stamps])
 
 
+@pytest.mark.slow
 def test_names_that_logstash_reads_as_paths_stay_in_the_original_alone(run: Run) -> None:
     line = b'{"a[b]":1,"[c]":2,"":3,"@metadata":{"kafka":{"topic":"theirs"}},"fine":4}'
     [event] = run([Record(line)])
@@ -198,6 +202,7 @@ FIELDS = st.dictionaries(
 LINES = FIELDS.map(orjson.dumps) | st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode())
 
 
+@pytest.mark.slow
 # Each example starts a JVM: many lines in few of them, and none made smaller.
 @settings(
     max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
@@ -207,6 +212,7 @@ def test_any_line_gives_the_same(run: Run, lines: list[bytes]) -> None:
     assert_the_same(run, [Record(line) for line in lines])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LOGHUB.is_dir(), reason="the loghub samples are not in ../shared/data")
 def test_loghub_gives_the_same(run: Run) -> None:
     files = sorted(path for path in LOGHUB.rglob("*.log") if path.is_file())
