@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from k8s_manifests import ROOT
 from k8s_tools import SHARED
 
 NAMED = "LOGSLUICE_TEST_KUBECONFIG"
@@ -65,6 +66,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield _prepared(Cluster(folder / "kubeconfig"))
     finally:
         subprocess.run([starter, "stop", folder], env=environment, capture_output=True, timeout=120)
+
+
+@pytest.fixture(scope="session")
+def dev(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster with dev on it, for the rest of the session: the tests of whole overlays come before."""
+    folder = ROOT / "k8s" / "overlays" / "dev"
+    cluster.kubectl("apply", "--validate=strict", "-k", folder)
+    try:
+        yield cluster
+    finally:
+        cluster.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", folder)
 
 
 def _prepared(cluster: Cluster) -> Cluster:

@@ -9,35 +9,22 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 import yaml
 from conftest import Cluster
-from k8s_manifests import ROOT, overlay
+from k8s_manifests import overlay
 
 from logsluice.kubernetes.entrypoint import spark_home
 
 NAMESPACE = "logsluice"
-DEV = ROOT / "k8s" / "overlays" / "dev"
 JOB = """
 from pyspark import SparkContext
 with SparkContext() as context:
     print("SUM", context.parallelize(range(1000), 4).map(lambda value: value * 2).sum(), flush=True)
 """
-
-
-@pytest.fixture(scope="module")
-def dev(cluster: Cluster) -> Iterator[Cluster]:
-    cluster.kubectl("apply", "--validate=strict", "-k", DEV)
-    try:
-        yield cluster
-    finally:
-        cluster.kubectl("delete", "-n", NAMESPACE, "pods", "-l", "spark-role", "--wait=false")
-        cluster.kubectl("delete", "--ignore-not-found", "--wait", "-k", DEV)
 
 
 def _conf(cluster: Cluster, name: str, folder: Path) -> dict[str, str]:

@@ -7,27 +7,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import Cluster
-from k8s_manifests import OVERLAYS, ROOT, overlay
+from k8s_manifests import OVERLAYS, overlay
 
 LOGSLUICE = Path(sys.executable).with_name("logsluice")
 NAMESPACE = "logsluice"
-DEV = ROOT / "k8s" / "overlays" / "dev"
-
-
-@pytest.fixture(scope="module")
-def dev(cluster: Cluster) -> Iterator[Cluster]:
-    """The cluster with dev on it."""
-    cluster.kubectl("apply", "--validate=strict", "-k", DEV)
-    try:
-        yield cluster
-    finally:
-        cluster.kubectl("delete", "--ignore-not-found", "--wait", "-k", DEV)
 
 
 def test_a_pod_that_could_harm_the_node_is_refused(dev: Cluster) -> None:
