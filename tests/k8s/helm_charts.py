@@ -1,4 +1,8 @@
-"""Charts from a folder of their sources, the keys that they know, and what they render to."""
+"""Charts from a folder of their sources, the keys that they know, and what they render to.
+
+The folder, which LOGSLUICE_CHARTS names, has each chart as a folder of its name or as `helm pull` writes it; the
+charts that one brings with it are in its own folder charts/.
+"""
 
 from __future__ import annotations
 

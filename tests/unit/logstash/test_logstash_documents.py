@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from logstash_config import parse
 
 from logsluice.identity import EventId, dated_index
+from logsluice.indexing import GROUP
 from logsluice.log_documents import log_document, unreadable
+from logsluice.settings import load_settings
+from logsluice.sinks.dead_letters import from_record
 from logsluice.stack.java import system_java
 
 ROOT = Path(__file__).parents[3]
@@ -235,6 +238,36 @@ def test_what_arrives_by_beats_goes_to_kafka_and_nowhere_else(environment: str) 
     assert [part["plugin"] for part in (*sent, *letters, *stored)] == ["kafka", "kafka", "elasticsearch"]
     assert sent[0]["options"]["topic_id"] == topic
     assert letters[0]["options"]["topic_id"] == f"{topic}-dlq"
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_names_are_those_of_the_settings_and_of_the_index_job(environment: str) -> None:
+    expected = load_settings(ROOT / "config" / environment)
+    config = pipeline(environment)
+    reading, sending, letters = (
+        part["options"] for part in plugins(config["input"] + config["output"]) if part["plugin"] == "kafka"
+    )
+    [names] = [part["options"]["add_field"] for part in plugins(config["filter"]) if part["plugin"] == "mutate"]
+    assert (reading["topics"], reading["group_id"]) == ([expected.kafka.topic], GROUP)
+    assert sending["topic_id"] == expected.kafka.topic
+    assert letters["topic_id"] == expected.kafka.dead_letter_topic
+    assert names["[@metadata][index]"] == f"{expected.logs_index}-%{{+yyyy.MM.dd}}"
+
+
+def test_a_letter_is_read_as_one_of_the_index_job() -> None:
+    """Empty here stands for a tombstone too: Logstash sees no difference."""
+    options = next(
+        part["options"] for part in plugins(pipeline("dev")["output"]) if "message_headers" in part["options"]
+    )
+    filled = {
+        "%{[@metadata][id]}": "logs-topic-3-7-123",
+        "%{[@metadata][unreadable]}": "empty",
+        "%{[@metadata][now]}": "2026-11-22T10:00:00.000Z",
+    }
+    headers = [(name, filled.get(value, value).encode()) for name, value in options["message_headers"].items()]
+    letter = from_record(b"", headers)
+    assert (letter.consumer, str(letter.event_id), letter.reason) == ("index", "logs-topic-3-7-123", "empty")
+    assert options["message_key"] == "index/%{[@metadata][id]}"
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
