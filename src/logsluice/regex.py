@@ -114,9 +114,7 @@ def compile_regex(source: str) -> Regex:
     except _UnsayableError as error:
         return Regex(source, python, groups, None, str(error))
     except pl.exceptions.ComputeError as error:
-        return Regex(
-            source, python, groups, None, "too large for the linear-time engine: " + str(error)[-60:]
-        )
+        return Regex(source, python, groups, None, "too large for the linear-time engine: " + str(error)[-60:])
     return Regex(
         source,
         python,
@@ -131,7 +129,7 @@ def compile_regex(source: str) -> Regex:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Bound what runs inside; ``re`` looks for signals while it searches, so a runaway search ends too.
+    """Bound the CPU time of what runs inside; ``re`` looks for signals while it searches, so a runaway search ends too.
 
     Outside a process's main thread, where Python takes no signals, nothing is bounded.
 
@@ -145,13 +143,13 @@ def time_limit(seconds: float) -> Iterator[None]:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise RegexTimeoutError
 
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @dataclass(slots=True)

@@ -29,10 +29,10 @@ class BoundedSearch:
         """
         if self._wasted.get(pattern, 0.0) >= BATCH_SECONDS:
             raise RegexTimeoutError
-        started = time.monotonic()
+        started = time.process_time()
         try:
             with time_limit(SEARCH_SECONDS):
                 return pattern.fullmatch(text) if whole else pattern.search(text)
         except RegexTimeoutError:
-            self._wasted[pattern] = self._wasted.get(pattern, 0.0) + time.monotonic() - started
+            self._wasted[pattern] = self._wasted.get(pattern, 0.0) + time.process_time() - started
             raise
