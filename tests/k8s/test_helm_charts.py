@@ -224,8 +224,10 @@ def _namespaced(item: dict[str, Any], namespace: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def prepared(cluster: Cluster) -> Iterator[Cluster]:
+def prepared(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """The cluster with every definition and namespace of the releases; nothing of theirs stays."""
+    chart(RELEASES[0]["name"])  # skips before a cluster is started for nothing
+    cluster: Cluster = request.getfixturevalue("cluster")
     there = set(cluster.kubectl("get", "crds,namespaces", "-o", "name").stdout.split())
     definitions = {
         item["metadata"]["name"]: item
