@@ -4,9 +4,10 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
+CHECKOV := .venv-checkov
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit lint format bench lock clean
+.PHONY: help setup demo test test-unit test-packages lint format bench lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,9 +28,26 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasticsearch
 	@$(BIN)/logsluice demo $(DEMO_ARGUMENTS)
 
-test: setup ## every test, on real Kafka, Elasticsearch and Spark
+test: setup test-packages $(CHECKOV)/.installed ## every test, on real Kafka, Elasticsearch and Spark
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
-	@$(BIN)/python -m pytest tests/unit tests/local
+	@LOGSLUICE_CHECKOV=$(CURDIR)/$(CHECKOV)/bin/checkov $(BIN)/python -m pytest tests/unit tests/infra tests/k8s tests/local
+
+# What only tests need of the system. Elsewhere than as root on Debian their tests are skipped, saying so;
+# Debian's own kubectl is too old for the overlays.
+test-packages:
+	@command -v kubectl >/dev/null || echo "kubectl 1.30 or newer is not here: the tests that need it are skipped"
+	@command -v promtool >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Debian's prometheus, for promtool"; \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus) \
+	    >/dev/null || echo "it could not be installed: the tests of alert rules are skipped"; \
+	else echo "promtool is not here (Debian's package prometheus): the tests of alert rules are skipped"; fi
+
+# checkov wants other versions of what Pulumi wants, so it has an environment of its own.
+$(CHECKOV)/.installed: requirements-checkov.lock | setup
+	@test -x $(CHECKOV)/bin/python || $(PYTHON) -m venv --without-pip $(CHECKOV)
+	@$(BIN)/uv pip sync --quiet --python $(CHECKOV)/bin/python --require-hashes requirements-checkov.lock
+	@touch $@
 
 test-unit: setup ## what needs no server, in less than a minute
 	@$(BIN)/python -m pytest tests/unit -m "not slow"
@@ -46,6 +64,8 @@ bench: setup ## speed, side by side; nothing else should run meanwhile
 lock: setup ## pin anew what pyproject.toml asks for
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --quiet -o requirements-dev.lock
+	@grep -o '^checkov==[0-9.]*' requirements-checkov.lock | $(BIN)/uv pip compile - --universal --python-version 3.11 \
+	  --generate-hashes --no-header --quiet -o requirements-checkov.lock
 
 clean: ## stop the local stack and remove what it stored
 	@test ! -x $(BIN)/logsluice || $(BIN)/logsluice down --data
