@@ -13,9 +13,7 @@ class LogsluiceError(Exception):
         hint: What the user can do about it.
     """
 
-    def __init__(
-        self, what: str, *, where: str | None = None, why: str | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, what: str, *, where: str | None = None, why: str | None = None, hint: str | None = None) -> None:
         self.what, self.where, self.why, self.hint = what, where, why, hint
         line = f"{where}: {what}" if where else what
         if why:

@@ -31,9 +31,7 @@ def configure_logging(level: int = logging.INFO) -> None:
         structlog.processors.format_exc_info,
     ]
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
-        if sys.stderr.isatty()
-        else [_as_ecs, structlog.processors.JSONRenderer()]
+        [structlog.dev.ConsoleRenderer()] if sys.stderr.isatty() else [_as_ecs, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, *last],

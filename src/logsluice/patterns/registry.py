@@ -41,9 +41,7 @@ class PatternRegistry:
     @cached_property
     def fields(self) -> dict[str, FieldType]:
         """Every field that a pattern can fill, with its type."""
-        return {
-            fact.field: fact.type for pattern in self.patterns for fact in pattern.fields.values()
-        }
+        return {fact.field: fact.type for pattern in self.patterns for fact in pattern.fields.values()}
 
 
 def load_patterns(directory: Path | None = None) -> PatternRegistry:
