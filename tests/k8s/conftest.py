@@ -11,12 +11,10 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from k8s_cluster import Cluster
 from k8s_manifests import ROOT
 from k8s_tools import SHARED
 
@@ -24,27 +22,6 @@ NAMED = "LOGSLUICE_TEST_KUBECONFIG"
 # Offsets of the ports that the control plane takes from its first one.
 PORTS = (10, 11, 43, 58, 59, 61)
 POOLS = ("system", "data", "spark")
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A control plane with the operators' definitions and three nodes, one for each of our pools."""
-
-    kubeconfig: Path
-
-    def kubectl(self, *arguments: str | Path, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            ["kubectl", "--kubeconfig", self.kubeconfig, *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
-        assert not check or done.returncode == 0, f"kubectl {' '.join(map(str, arguments))}\n{done.stdout}{done.stderr}"
-        return done
-
-    def get(self, *arguments: str) -> Any:
-        return yaml.safe_load(self.kubectl("get", "-o", "yaml", *arguments).stdout)
 
 
 @pytest.fixture(scope="session")

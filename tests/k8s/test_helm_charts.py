@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Cluster
 from helm_charts import chart, defaults, release, rendered, unknown
 from helm_values import BY_STACK, HELM, RELEASES, leaves, own_values, values
+from k8s_cluster import Cluster
 from k8s_tools import tool
 
 WEBHOOKS: dict[str, Any] = yaml.safe_load((HELM / "webhooks-ignore.yaml").read_text())

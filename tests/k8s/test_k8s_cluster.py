@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Cluster
+from k8s_cluster import Cluster
 from k8s_manifests import ROOT, Overlay, identity, overlay
 
 NAMESPACE = "logsluice"

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import yaml
-from conftest import Cluster
+from k8s_cluster import Cluster
 from k8s_manifests import overlay
 
 from logsluice.kubernetes.entrypoint import spark_home

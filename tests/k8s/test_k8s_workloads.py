@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Cluster
+from k8s_cluster import Cluster
 from k8s_manifests import OVERLAYS, overlay
 
 LOGSLUICE = Path(sys.executable).with_name("logsluice")
