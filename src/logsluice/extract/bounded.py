@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Final
+from typing import Final, Protocol
 
 from logsluice.regex import RegexTimeoutError, time_limit
 
@@ -13,6 +13,22 @@ SEARCH_SECONDS: Final = 0.25
 
 BATCH_SECONDS: Final = 5.0
 """How long a pattern may waste in one batch; what it has not searched by then counts as timed out."""
+
+
+LINE_SECONDS: Final = 10.0
+"""How long the reference engine may take for all of a line."""
+
+
+class Search(Protocol):
+    """How a pattern is searched for."""
+
+    def __call__(self, pattern: re.Pattern[str], text: str, *, whole: bool = False) -> re.Match[str] | None:
+        """``pattern.search(text)``, or ``fullmatch`` where ``whole``."""
+
+
+def unbounded_search(pattern: re.Pattern[str], text: str, *, whole: bool = False) -> re.Match[str] | None:
+    """For callers that bound the time of more than one search."""
+    return pattern.fullmatch(text) if whole else pattern.search(text)
 
 
 class BoundedSearch:
@@ -32,7 +48,7 @@ class BoundedSearch:
         started = time.process_time()
         try:
             with time_limit(SEARCH_SECONDS):
-                return pattern.fullmatch(text) if whole else pattern.search(text)
+                return unbounded_search(pattern, text, whole=whole)
         except RegexTimeoutError:
             self._wasted[pattern] = self._wasted.get(pattern, 0.0) + time.process_time() - started
             raise

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import polars as pl
 
-from logsluice.extract.bounded import BoundedSearch
+from logsluice.extract.bounded import BoundedSearch, Search
 from logsluice.extract.documents import format_instants
 from logsluice.extract.values import Value, read_value
 from logsluice.fields import FieldType
@@ -20,7 +20,7 @@ _EXAMPLES_SEEN_MS = int(datetime.fromisoformat("2026-12-31T23:59:59+00:00").time
 
 
 def find_facts(
-    patterns: Iterable[Pattern], message: str, reference_ms: int, time_zone: str, search: BoundedSearch
+    patterns: Iterable[Pattern], message: str, reference_ms: int, time_zone: str, search: Search
 ) -> tuple[list[str], dict[str, Value]]:
     """Search every pattern in a message.
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from logsluice.extract import reading
-from logsluice.extract.bounded import BoundedSearch
+from logsluice.extract.bounded import LINE_SECONDS, unbounded_search
 from logsluice.extract.facts import find_facts
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema
@@ -21,7 +21,7 @@ from logsluice.formats import (
     read_logfmt,
     split_priority,
 )
-from logsluice.regex import RegexTimeoutError
+from logsluice.regex import RegexTimeoutError, time_limit
 
 _Texts = dict[str, str]
 
@@ -41,7 +41,6 @@ class ReferenceExtractor:
 
     def extract(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Extract from a batch of :data:`~logsluice.extract.schema.INPUT_SCHEMA`."""
-        search = BoundedSearch()
         decoded = reading.decode(batch["value"])
         rows = []
         lines = zip(
@@ -58,59 +57,53 @@ class ReferenceExtractor:
                 row[TAGS].append(reading.CUT)
                 row |= {"logsluice.original_length": length, "event.hash": digest}
             try:
-                self._read_line(text, reference_ms, length is not None, row, search)
+                with time_limit(LINE_SECONDS):
+                    self._read_line(text, reference_ms, length is not None, row)
+            except RegexTimeoutError:
+                row = {REASON: reading.REGEX_TIMEOUT, TAGS: [], "event.original": text}
             except _RejectedError as rejected:
                 row = {REASON: rejected.args[0], TAGS: [], "event.original": text}
             rows.append({name: value for name, value in row.items() if value != []})
         columns = [pa.array([row.get(field.name) for row in rows], field.type) for field in self.schema]
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
-    def _read_line(
-        self, original: str | None, reference_ms: int, cut: bool, row: dict[str, Any], search: BoundedSearch
-    ) -> None:
+    def _read_line(self, original: str | None, reference_ms: int, cut: bool, row: dict[str, Any]) -> None:
         if original is None:
             raise _RejectedError(reading.TOMBSTONE)
         if not original.strip(reading.BLANK):
             raise _RejectedError(reading.EMPTY)
-        try:
-            text = reading.bare(original)
-            found, texts, labels = self._recognise(text, reference_ms, cut, search)
-            if found.wraps and texts.get("message"):
-                found, texts, labels = self._unwrap(found, texts, labels, reference_ms, search)
-            texts.setdefault("message", text)
-            instant = texts.pop("@timestamp", None)
-            row["@timestamp"] = None if instant is None else int(instant)
-            if self._put_header(texts, labels, row):
-                row[TAGS].append(reading.WRONG_TYPE)
-            row["event.dataset"] = found.name
-            if row["@timestamp"] is not None:
-                tag = reading.timestamp_tag(row["@timestamp"], reference_ms)
-                row[TAGS] += [tag] if tag else []
-            patterns = self._registry.patterns.patterns
-            row[FOUND], facts = find_facts(patterns, row["message"], reference_ms, self._zone, search)
-            row |= {field: value for field, value in facts.items() if row.get(field) is None}
-        except RegexTimeoutError:
-            raise _RejectedError(reading.REGEX_TIMEOUT) from None
+        text = reading.bare(original)
+        found, texts, labels = self._recognise(text, reference_ms, cut)
+        if found.wraps and texts.get("message"):
+            found, texts, labels = self._unwrap(found, texts, labels, reference_ms)
+        texts.setdefault("message", text)
+        instant = texts.pop("@timestamp", None)
+        row["@timestamp"] = None if instant is None else int(instant)
+        if self._put_header(texts, labels, row):
+            row[TAGS].append(reading.WRONG_TYPE)
+        row["event.dataset"] = found.name
+        if row["@timestamp"] is not None:
+            tag = reading.timestamp_tag(row["@timestamp"], reference_ms)
+            row[TAGS] += [tag] if tag else []
+        patterns = self._registry.patterns.patterns
+        row[FOUND], facts = find_facts(patterns, row["message"], reference_ms, self._zone, unbounded_search)
+        row |= {field: value for field, value in facts.items() if row.get(field) is None}
         if row["@timestamp"] is None:
             row["@timestamp"] = reference_ms * 1000
         row[LABELS] = reading.labels_text(labels) if labels else None
 
-    def _unwrap(
-        self, outer: Format, texts: _Texts, labels: _Texts, reference_ms: int, search: BoundedSearch
-    ) -> tuple[Format, _Texts, _Texts]:
+    def _unwrap(self, outer: Format, texts: _Texts, labels: _Texts, reference_ms: int) -> tuple[Format, _Texts, _Texts]:
         """Recognise the message as a line of its own; what it says wins over what is around it."""
         message = reading.bare(texts["message"])
         try:
-            inner, inner_texts, inner_labels = self._recognise(message, reference_ms, True, search)
+            inner, inner_texts, inner_labels = self._recognise(message, reference_ms, True)
         except _RejectedError:
             return outer, texts, labels
         inner_texts.setdefault("message", message)
         plain = inner is self._registry.formats[-1]
         return outer if plain else inner, {**texts, **inner_texts}, {**labels, **inner_labels}
 
-    def _recognise(
-        self, text: str, reference_ms: int, cut: bool, search: BoundedSearch
-    ) -> tuple[Format, _Texts, _Texts]:
+    def _recognise(self, text: str, reference_ms: int, cut: bool) -> tuple[Format, _Texts, _Texts]:
         """The format that takes the line, its texts by field (``@timestamp`` in microseconds), its labels."""
         if text.startswith("{"):
             event = read_json(text, (entry for entry in self._registry.formats if entry.kind == "json"))
@@ -120,7 +113,7 @@ class ReferenceExtractor:
                 raise _RejectedError(reading.INVALID_JSON)
         for entry in self._registry.formats:
             if entry.kind == "regex" and entry.regex is not None:
-                match = search(entry.regex.python, text, whole=True)
+                match = entry.regex.python.fullmatch(text)
                 if match is not None:
                     texts = {entry.fields[group]: part for group, part in match.groupdict().items() if part is not None}
                     return self._of_texts(entry, texts, {}, reference_ms)
