@@ -38,6 +38,7 @@ class KafkaSettings(_Section):
 
     bootstrap_servers: str = "127.0.0.1:9092"
     topic: str = "logs-topic"
+    alerts_topic: str = "alerts-topic"
     partitions: Annotated[int, Field(ge=1)] = 4
     replication_factor: Annotated[int, Field(ge=1)] = 1
     security_protocol: SecurityProtocol = "PLAINTEXT"
@@ -91,6 +92,8 @@ class MetricsSettings(_Section):
     regex: Port = 8002
     index: Port = 8003
     ship: Port = 8004
+    windows: Port = 8005
+    alerts: Port = 8006
 
 
 class Settings(BaseSettings):
@@ -134,6 +137,26 @@ class Settings(BaseSettings):
     def results_index(self) -> str:
         """Alias over the facts."""
         return f"{self.env}-results-index"
+
+    @property
+    def metrics_index(self) -> str:
+        """Alias over raw events that are measurements (``event.kind: metric``)."""
+        return f"{self.env}-metrics-index"
+
+    @property
+    def windows_index(self) -> str:
+        """Alias over the one-minute windows."""
+        return f"{self.env}-windows-index"
+
+    @property
+    def alerts_index(self) -> str:
+        """Alias over the alerts."""
+        return f"{self.env}-alerts-index"
+
+    @property
+    def dead_letters_index(self) -> str:
+        """Alias over the dead letters, as they can be searched."""
+        return f"{self.env}-dead-letters-index"
 
     @property
     def checkpoint_location(self) -> str:

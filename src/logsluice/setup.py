@@ -25,11 +25,10 @@ from logsluice.sinks import elasticsearch as sink
 from logsluice.sinks.templates import (
     Abilities,
     Properties,
+    index_plans,
     index_template,
     lifecycle_policy,
-    logs_properties,
     new_and_changed,
-    results_properties,
 )
 from logsluice.waiting import wait_out
 
@@ -210,10 +209,7 @@ def _set_up_indices(client: Elasticsearch, settings: Settings, fields: Mapping[s
             done.append(f"lifecycle policy {lifecycle}: deletes indices after {server.retention_days} days")
     else:
         done.append("this server has no lifecycle management: old indices are kept until you delete them")
-    for alias, properties, lenient in (
-        (settings.logs_index, logs_properties(abilities), True),
-        (settings.results_index, results_properties(fields, abilities), False),
-    ):
+    for alias, properties, lenient in index_plans(settings, fields, abilities):
         template = index_template(alias, properties, replicas=server.replicas, lenient=lenient, lifecycle=lifecycle)
         done += _put_template(client, alias, template)
         done += _add_fields(client, alias, properties)

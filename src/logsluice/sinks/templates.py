@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from logsluice.fields import FIELDS, FieldType
+from logsluice.fields import FIELDS, LEVELS, FieldType
+from logsluice.settings import Settings
 
 Properties = dict[str, dict[str, Any]]
 
@@ -50,6 +51,78 @@ _RESULTS: Properties = {
     "logsluice.patterns": _KEYWORD,
     "logsluice.revision": {"type": "long"},
 }
+_LONG: dict[str, Any] = {"type": "long"}
+_DOUBLE: dict[str, Any] = {"type": "double"}
+_DATE: dict[str, Any] = {"type": "date"}
+_WINDOWS: Properties = {
+    "@timestamp": _DATE,
+    "service.name": _KEYWORD,
+    "window.start": _DATE,
+    "window.end": _DATE,
+    "window.events": _LONG,
+    "window.errors": _LONG,
+    "window.critical": _LONG,
+    "window.error_rate": _DOUBLE,
+    **{f"window.levels.{level}": _LONG for level in LEVELS},
+    "window.users": _LONG,
+    "window.durations": _LONG,
+    "window.duration.p50": _LONG,
+    "window.duration.p95": _LONG,
+    "window.duration.p99": _LONG,
+    "window.payments": _LONG,
+    "window.refunds": _LONG,
+    # By ISO 4217 code, decimal text: amounts of different currencies have no sum.
+    "window.payment_amounts": {"type": "flattened", "ignore_above": 1024},
+    "window.refund_amounts": {"type": "flattened", "ignore_above": 1024},
+    "window.late": _LONG,
+    "tags": _KEYWORD,
+}
+_ALERTS: Properties = {
+    "@timestamp": _DATE,
+    "alert.id": _KEYWORD,
+    "alert.status": _KEYWORD,
+    "alert.severity": _KEYWORD,
+    "alert.value": _DOUBLE,
+    "alert.threshold": _DOUBLE,
+    "alert.last_seen": _DATE,
+    "error.type": _KEYWORD,
+    "event.duration": _LONG,
+    "event.end": _DATE,
+    "event.kind": _KEYWORD,
+    "event.start": _DATE,
+    "event.url": _LONG_KEYWORD,
+    "rule.description": _KEYWORD,
+    "rule.name": _KEYWORD,
+    "service.name": _KEYWORD,
+    "tags": _KEYWORD,
+}
+_DEAD_LETTERS: Properties = {
+    "@timestamp": _DATE,
+    "dead_letter.consumer": _KEYWORD,
+    "dead_letter.reason": _KEYWORD,
+    "dead_letter.detail": _LONG_KEYWORD,
+    "event.id": _KEYWORD,
+    "event.original": _STORED_ONLY,
+    "kafka.offset": _LONG,
+    "kafka.partition": _LONG,
+    "kafka.timestamp": _DATE,
+    "kafka.topic": _KEYWORD,
+    "tags": _KEYWORD,
+}
+
+
+class IndexPlan(NamedTuple):
+    """The dated indices behind an alias, as they should be.
+
+    Attributes:
+        alias: The alias.
+        properties: Their fields.
+        lenient: Leave a field of the wrong type out of the index instead of refusing the document.
+    """
+
+    alias: str
+    properties: Properties
+    lenient: bool
 
 
 @dataclass(frozen=True)
@@ -90,6 +163,25 @@ def results_properties(fields: Mapping[str, FieldType], abilities: Abilities) ->
         name: field_mapping(name, kind, abilities) for name, kind in fields.items() if not name.startswith("labels.")
     }
     return named | _COMMON | _RESULTS
+
+
+def index_plans(settings: Settings, fields: Mapping[str, FieldType], abilities: Abilities) -> list[IndexPlan]:
+    """Every index of an environment.
+
+    Args:
+        settings: Of the environment.
+        fields: Every field that formats and patterns can fill.
+        abilities: Of the server.
+    """
+    message = {"message": field_mapping("message", "text", abilities)}
+    return [
+        IndexPlan(settings.logs_index, logs_properties(abilities), True),
+        IndexPlan(settings.metrics_index, logs_properties(abilities), True),
+        IndexPlan(settings.results_index, results_properties(fields, abilities), False),
+        IndexPlan(settings.windows_index, _WINDOWS, False),
+        IndexPlan(settings.alerts_index, _ALERTS | message, False),
+        IndexPlan(settings.dead_letters_index, _DEAD_LETTERS | message, False),
+    ]
 
 
 def index_template(
