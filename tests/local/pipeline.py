@@ -238,6 +238,14 @@ def python_workers(job: Job) -> list[psutil.Process]:
     for process in psutil.Process(job.pid).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             parent = process.parent()
-            if parent and "pyspark.daemon" in parent.cmdline() and "pyspark.daemon" in process.cmdline():
+            if parent and "pyspark.daemon" in command_line(parent) and "pyspark.daemon" in command_line(process):
                 workers.append(process)
     return workers
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """A process's command line; a process that has just ended has none."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []

@@ -21,6 +21,7 @@ from pipeline import (
     assert_gone,
     assert_no_stack_trace,
     assert_runs,
+    command_line,
     ends_well,
     family,
     python_workers,
@@ -147,7 +148,7 @@ def test_every_event_is_indexed_once_whatever_is_killed(pipeline: Pipeline, stac
         run.in_the_middle(lambda counts: counts.results, step)
         members = family(run.regex_job)
         assert any("java" in member.name() for member in members)
-        assert any("pyspark.daemon" in member.cmdline() for member in members)
+        assert any("pyspark.daemon" in command_line(member) for member in members)
         run.regex_job.process.kill()
         assert_gone(members)
         run.regex_job = pipeline.regex_job(mode)

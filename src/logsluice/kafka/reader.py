@@ -69,6 +69,7 @@ class TopicReader:
             settings, job=job, stop=stop, max_records=max_records, fetch_max_bytes=_FETCH_BYTES
         )
         self._topic: Topic | None = None
+        self._last: Topic | None = None
         self._done: Offsets = {}
         self._checked = self._measured = 0.0
 
@@ -122,11 +123,13 @@ class TopicReader:
                 if self._stop.wait(_AGAIN_SECONDS):
                     raise Stopped
                 continue
+            if self._last is not None and self._last.id != topic.id:
+                log.warning("the topic was deleted and made again", topic=self._name, group=self._group)
             partitions = {TopicPartition(self._name, number): offset for number, offset in offsets.items()}
             self._consumer.assign(list(partitions))
             for partition, offset in partitions.items():
                 self._consumer.seek(partition, offset)
-            self._topic, self._done = topic, {}
+            self._topic, self._last, self._done = topic, topic, {}
             log.info("reading", topic=self._name, group=self._group, offsets=offsets)
 
     def _is_same_topic(self) -> bool:
@@ -135,8 +138,6 @@ class TopicReader:
         self._checked = time.monotonic()
         if current == self._topic:
             return True
-        if self._topic is not None and current.id != self._topic.id:
-            log.warning("the topic was deleted and made again", topic=self._name, group=self._group)
         self._topic = None
         return False
 
