@@ -84,7 +84,8 @@ class TopicReader:
             self._start()
         try:
             batches = self._consumer.poll(timeout_ms=_POLL_MS)
-        except kafka_errors.OffsetOutOfRangeError:
+        except (kafka_errors.OffsetOutOfRangeError, kafka_errors.LogTruncationError):
+            # The second is how the client may see a topic that was made again: its log is shorter than it was.
             self._topic = None
             return []
         if (batches or time.monotonic() - self._checked > _CHECK_SECONDS) and not self._is_same_topic():
