@@ -30,7 +30,7 @@ demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasti
 
 test: setup test-packages $(CHECKOV)/.installed ## every test, on real Kafka, Elasticsearch and Spark
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
-	@LOGSLUICE_CHECKOV=$(CURDIR)/$(CHECKOV)/bin/checkov $(BIN)/python -m pytest tests/unit tests/infra tests/k8s tests/local
+	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest tests/unit tests/infra tests/k8s tests/local
 
 # What only tests need of the system. Elsewhere than as root on Debian their tests are skipped, saying so;
 # Debian's own kubectl is too old for the overlays.

@@ -35,10 +35,11 @@ from logsluice.settings import Settings
 from logsluice.setup import set_up_elasticsearch, set_up_kafka
 from logsluice.stack import LocalStack
 
-EVENTS = int(os.environ.get("LOGSLUICE_FAULT_EVENTS", "30000"))
+EVENTS = int(os.environ.get("LOGSLUICE_FAULT_EVENTS", "40000"))
 EMPTY_EVERY = 1_000
-BACKLOG = max(6_000, EVENTS // 20)
-PATIENCE = SECONDS * max(1, EVENTS // 30_000)
+# Seven times a part is killed, and each time up to three steps flow before it is.
+STEP = EVENTS // 40
+PATIENCE = SECONDS * max(1, EVENTS // 40_000)
 
 pytestmark = pytest.mark.timeout(5 * PATIENCE)
 
@@ -59,8 +60,8 @@ class Flow:
 
     def __init__(self, settings: Settings) -> None:
         self.sent = 0
+        self.allowed = 0
         self._settings = settings
-        self._allowed = 0
         self._changed = Condition()
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -68,15 +69,15 @@ class Flow:
     def allow(self, number: int) -> None:
         """Let it flow until so many events are in the topic."""
         with self._changed:
-            self._allowed = max(self._allowed, min(number, EVENTS))
+            self.allowed = max(self.allowed, min(number, EVENTS))
             self._changed.notify()
 
     def _run(self) -> None:
         with closing(producer(self._settings, job="test")) as sender:
             while self.sent < EVENTS:
                 with self._changed:
-                    self._changed.wait_for(lambda: self._allowed > self.sent)
-                    end = self._allowed
+                    self._changed.wait_for(lambda: self.allowed > self.sent)
+                    end = self.allowed
                 futures = [sender.send(self._settings.kafka.topic, event(number)) for number in range(self.sent, end)]
                 for future in futures:
                     future.get(timeout=SECONDS)
@@ -97,25 +98,19 @@ class Killing:
         self.flow = Flow(pipeline.settings)
         self.index_job = pipeline.index_job()
         self.regex_job = pipeline.regex_job()
-        self.kills = 0
 
-    def in_the_middle(self, counted: Callable[[Counts], int], step: int) -> None:
+    def in_the_middle(self, counted: Callable[[Counts], int]) -> None:
         """Come back when more was indexed since the last time, and more is on its way."""
-        before: int | None = None
+        before = counted(self.pipeline.counts())
+        self.flow.allow(before + 2 * STEP)
 
         def is_so() -> bool:
-            nonlocal before
             assert_runs(self.index_job)
             assert_runs(self.regex_job)
-            counts = self.pipeline.counts()
-            self.flow.allow(min(counts) + BACKLOG)
-            done = counted(counts)
-            before = done if before is None else before
-            return done >= before + step and self.flow.sent - done > 100
+            return counted(self.pipeline.counts()) >= before + STEP
 
         eventually(is_so, seconds=PATIENCE, every=0.05)
-        self.kills += 1
-        assert 0 < counted(self.pipeline.counts()) < self.flow.sent <= EVENTS
+        self.flow.allow(self.flow.allowed + STEP)
 
     def finish(self) -> None:
         expected = EVENTS - sum(1 for number in range(EVENTS) if not event(number).strip())
@@ -124,7 +119,7 @@ class Killing:
             assert_runs(self.index_job)
             assert_runs(self.regex_job)
             counts = self.pipeline.counts()
-            self.flow.allow(min(counts) + BACKLOG + EMPTY_EVERY)
+            self.flow.allow(min(counts) + 10 * STEP)
             return min(counts) >= expected
 
         eventually(is_done, seconds=PATIENCE)
@@ -134,18 +129,17 @@ def test_every_event_is_indexed_once_whatever_is_killed(pipeline: Pipeline, stac
     pipeline.set_up()
     settings = pipeline.settings
     run = Killing(pipeline, stack)
-    step = EVENTS // 10
 
-    run.in_the_middle(lambda counts: counts.logs, step)
+    run.in_the_middle(lambda counts: counts.logs)
     run.index_job.process.kill()
     run.index_job.wait()
     run.index_job = pipeline.index_job()
 
     for mode in ("optimized", "stream"):
-        run.in_the_middle(lambda counts: counts.results, step)
+        run.in_the_middle(lambda counts: counts.results)
         kill_a_busy_worker(run, spark_log(settings))
 
-        run.in_the_middle(lambda counts: counts.results, step)
+        run.in_the_middle(lambda counts: counts.results)
         members = family(run.regex_job)
         assert any("java" in member.name() for member in members)
         assert any("pyspark.daemon" in command_line(member) for member in members)
@@ -153,13 +147,13 @@ def test_every_event_is_indexed_once_whatever_is_killed(pipeline: Pipeline, stac
         assert_gone(members)
         run.regex_job = pipeline.regex_job(mode)
 
-    run.in_the_middle(min, step)
+    run.in_the_middle(min)
     stack.kill_part("kafka")
     says(run.index_job, "waiting for kafka")
     says(run.regex_job, "waiting for kafka")
     stack.start_part("kafka")
 
-    run.in_the_middle(min, step)
+    run.in_the_middle(min)
     stack.kill_part("elasticsearch")
     run.flow.allow(run.flow.sent + 500)
     says(run.index_job, "waiting for elasticsearch")
@@ -188,7 +182,7 @@ def kill_a_busy_worker(run: Killing, log: Path) -> None:
 
     def lost() -> bool:
         assert_runs(run.regex_job)
-        run.flow.allow(min(run.pipeline.counts()) + BACKLOG)
+        run.flow.allow(min(run.pipeline.counts()) + 2 * STEP)
         if log.read_text().count("Lost task") > before:
             return True
         for worker in python_workers(run.regex_job)[:1]:
