@@ -5,6 +5,8 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
+# Much of the tests' time is waiting for servers, so more of them at once than there are cores.
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-unit test-packages lint format bench lock clean
@@ -30,7 +32,8 @@ demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasti
 
 test: setup test-packages $(CHECKOV)/.installed ## every test, on real Kafka, Elasticsearch and Spark
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
-	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest tests/unit tests/infra tests/k8s tests/local
+	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
+	  tests/local tests/k8s tests/infra tests/unit
 
 # What only tests need of the system. Elsewhere than as root on Debian their tests are skipped, saying so;
 # Debian's own kubectl is too old for the overlays.

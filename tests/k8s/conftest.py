@@ -72,7 +72,7 @@ def _prepared(cluster: Cluster) -> Cluster:
 
 def _port_base() -> int:
     """The first of a row of ports that nobody has, out of the range that the system gives away by itself."""
-    for base in range(20_000, 30_000, 100):
+    for base in range(30_000, 32_700, 100):
         if all(_is_free(base + offset) for offset in PORTS):
             return base
     raise AssertionError("no free ports")

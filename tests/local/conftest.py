@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
-from running import ROOT, Runner
+from running import ROOT, Runner, free_port
 
 from logsluice.settings import MetricsSettings, Settings, load_settings
 from logsluice.stack import LocalStack
-from logsluice.stack.ports import free_port
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import random
 import subprocess
 import sys
 import time
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+
+from logsluice.stack.ports import is_free
 
 ROOT = Path(__file__).parents[2]
 LOGSLUICE = Path(sys.executable).with_name("logsluice")
@@ -32,6 +36,15 @@ def eventually(question: Callable[[], T], *, seconds: float = 60, every: float =
         if time.monotonic() > end:
             raise refused or AssertionError(f"still not so after {seconds} s")
         time.sleep(every)
+
+
+def free_port() -> int:
+    """A port that nobody has. Tests in several processes take theirs from ranges apart: between being found free and
+    being listened on, a port belongs to nobody.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + 2_000 * (worker % 5)
+    return next(port for port in random.sample(range(first, first + 2_000), 200) if is_free(port))
 
 
 def end_tree(pid: int) -> None:

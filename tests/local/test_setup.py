@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 from elasticsearch import Elasticsearch
 from kafka.admin import ConfigResource, ConfigResourceType
-from running import Runner
+from running import Runner, free_port
 
 from logsluice.fields import FIELDS
 from logsluice.kafka import admin, describe_topic
 from logsluice.settings import Settings
 from logsluice.setup import run_setup, topic_plans
-from logsluice.stack.ports import free_port
 
 NO_LIFECYCLE = "this server has no lifecycle management: old indices are kept until you delete them"
 

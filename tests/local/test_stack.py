@@ -18,14 +18,14 @@ from elasticsearch import Elasticsearch
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError
-from running import LOGSLUICE, Runner, eventually
+from running import LOGSLUICE, Runner, eventually, free_port
 
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack, jar_paths
 from logsluice.stack.jars import locked, sha256
 from logsluice.stack.kafka import client_options
-from logsluice.stack.ports import free_port, is_free
+from logsluice.stack.ports import is_free
 from logsluice.stack.supervisor import PARTS
 
 
