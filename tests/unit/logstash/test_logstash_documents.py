@@ -391,3 +391,25 @@ def test_every_way_to_kafka_is_secured_as_the_others(environment: str) -> None:
     assert len(secured) == 4
     assert all(way == secured[0] for way in secured)
     assert secured[0]["security_protocol"] == "${KAFKA_SECURITY_PROTOCOL:PLAINTEXT}"
+
+
+@pytest.mark.slow
+def test_what_the_interpreter_does_not_know_it_refuses(jruby: Path, tmp_path: Path) -> None:
+    """All in one run: the JVM takes longer to start than to look at them."""
+    refused = {
+        "a plugin": "filter { grok { match => { 'message' => 'x' } } }",
+        "an option of date": "filter { date { match => ['message', 'UNIX_MS'] target => 'x' } }",
+        "a format of date": "filter { date { match => ['message', 'ISO8601'] } }",
+        "an option of mutate": "filter { mutate { rename => { 'a' => 'b' } } }",
+        "an option of ruby": "filter { ruby { path => '/x.rb' } }",
+    }
+    script = tmp_path / "refusals.rb"
+    source = (Path(__file__).with_name("pipeline.rb")).read_text().partition("pipeline = JSON.parse(File.read")[0]
+    script.write_text(
+        source + "JSON.parse($stdin.read).each { |name, parts| puts(name) if (build(parts) rescue nil) }\n"
+    )
+    command = [str(system_java().path), "-jar", str(jruby), str(script)]
+    given_to_ruby = {name: parse(text)["filter"] for name, text in refused.items()}
+    known = {"what is known": parse("filter { mutate { remove_field => ['a'] } }")["filter"]}
+    done = subprocess.run(command, input=json.dumps(given_to_ruby | known).encode(), capture_output=True, timeout=300)
+    assert done.stdout.decode().splitlines() == ["what is known"], done.stderr.decode()
