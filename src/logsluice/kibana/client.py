@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from threading import Event
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 import orjson
@@ -45,7 +46,7 @@ def import_objects(
         Stopped: ``stop`` was set while Kibana was away.
     """
     host = str(settings.host).rstrip("/")
-    if not host.startswith(("http://", "https://")):
+    if not _is_url(host):
         raise LogsluiceError("not the URL of a server", where=host, hint="write kibana.host as https://HOST:PORT")
     with httpx.Client(
         auth=_credentials(settings), verify=_trust(settings), timeout=_REQUEST_SECONDS, trust_env=False
@@ -60,8 +61,6 @@ def import_objects(
                 stop=stop,
                 why=_explain,
             )
-        except httpx.InvalidURL as error:
-            raise LogsluiceError("not the URL of a server", where=host, why=str(error)) from None
         except httpx.TransportError as error:
             raise LogsluiceError(
                 "its certificate is not trusted",
@@ -117,6 +116,14 @@ def _told(entry: dict[str, Any]) -> str:
     words = f"{entry.get('type')} {entry.get('id')}: {error.get('message') or error.get('type')}"
     missing = [f"{reference.get('type')} {reference.get('id')}" for reference in error.get("references") or ()]
     return f"{words} {', '.join(missing)}".strip()
+
+
+def _is_url(host: str) -> bool:
+    try:
+        parts = urlsplit(host)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _credentials(settings: KibanaSettings) -> tuple[str, str] | None:
