@@ -16,7 +16,7 @@ from logsluice.kibana.objects import TIME_FIELD, Reference, SavedObject, saved_o
 
 Column = dict[str, Any]
 Columns = Mapping[str, Column]
-Series = Literal["bar_stacked", "bar_horizontal", "line", "area_stacked"]
+Series = Literal["bar_stacked", "bar_horizontal", "bar_horizontal_stacked", "line"]
 
 ITEM_VERSION: Final = 1
 _LAYER: Final = "layer"
@@ -123,7 +123,7 @@ def xy_chart(
     series: Series = "bar_stacked",
     query: str = "",
 ) -> SavedObject:
-    """Bars, lines or areas.
+    """Bars or lines.
 
     Args:
         name: Id.

@@ -182,7 +182,7 @@ def _charts() -> list[SavedObject]:
             x="service",
             y=["errors"],
             split="level",
-            series="bar_horizontal",
+            series="bar_horizontal_stacked",
             query=_ERRORS,
         ),
         lens.table(

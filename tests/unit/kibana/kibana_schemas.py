@@ -217,7 +217,7 @@ class AxisTitles(_Strict):
     yRight: bool
 
 
-SeriesType = Literal["bar_stacked", "bar_horizontal", "line", "area_stacked"]
+SeriesType = Literal["bar_stacked", "bar_horizontal", "bar_horizontal_stacked", "line"]
 
 
 class XYLayer(_Strict):
