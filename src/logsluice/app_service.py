@@ -157,6 +157,13 @@ def _watch_indices(settings: Settings, stop: Event) -> None:
         def measure() -> None:
             for alias in (settings.logs_index, settings.results_index):
                 measure_index(client, alias)
+            for alias in (
+                settings.metrics_index,
+                settings.windows_index,
+                settings.alerts_index,
+                settings.dead_letters_index,
+            ):
+                measure_index(client, alias, flows=False)
 
         while not stop.is_set():
             try:
@@ -166,10 +173,11 @@ def _watch_indices(settings: Settings, stop: Event) -> None:
             stop.wait(_INDEX_SECONDS)
 
 
-def measure_index(client: Elasticsearch, alias: str) -> None:
+def measure_index(client: Elasticsearch, alias: str, *, flows: bool = True) -> None:
     """Set the documents behind an alias and the age of the newest event; an alias that is not there has none.
 
-    The age is worked out anew whenever it is asked for, so that it grows while nobody can measure.
+    The age is worked out anew whenever it is asked for, so that it grows while nobody can measure. It is told of what
+    ``flows`` alone: that nothing came for an hour means nothing of alerts or dead letters.
     """
     answer = client.search(
         index=alias,
@@ -181,6 +189,8 @@ def measure_index(client: Elasticsearch, alias: str) -> None:
     )
     metrics.INDEX_DOCUMENTS.labels(alias).set(answer["hits"]["total"]["value"])
     newest = (answer.get("aggregations") or {}).get("newest", {}).get("value")
+    if not flows:
+        return
     if newest is not None:
         seconds = newest / 1000
         metrics.FRESHNESS.labels(alias).set_function(lambda: max(0.0, time.time() - seconds))

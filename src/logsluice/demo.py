@@ -131,7 +131,7 @@ class Snapshot:
     Attributes:
         at: Monotonic seconds.
         produced: Events the broker acknowledged to the producer.
-        raw: Events in the logs index.
+        raw: Events in the logs index and the metrics index.
         facts: Events in the results index.
         searchable: Documents that the results alias finds.
         lag: Events not read yet, by consumer group.
@@ -177,10 +177,11 @@ def take_snapshot(
         for name, found in _scrape(settings.metrics.host, job.port).items():
             samples.setdefault(name, []).extend(found)
     written = _by_labels(samples, "logsluice_events_out_total", "job")
+    stored = _by_labels(samples, "logsluice_events_out_total", "destination")
     return Snapshot(
         at=time.monotonic(),
         produced=written["producer"],
-        raw=written["index"],
+        raw=stored["logs"] + stored["metrics"],
         facts=written["regex"],
         searchable=_searchable(client, settings.results_index, previous.searchable),
         lag=_by_labels(samples, "logsluice_consumer_lag_events", "group"),

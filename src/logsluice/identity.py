@@ -11,7 +11,9 @@ from typing import NamedTuple, Self
 
 from logsluice.errors import LogsluiceError
 
-_EVENT_ID = re.compile(r"(?P<topic>[A-Za-z0-9._-]{1,249})-(?P<partition>\d+)-(?P<offset>\d+)-(?P<timestamp>\d+)")
+_EVENT_ID = re.compile(
+    r"(?P<topic>[A-Za-z0-9._-]{1,249})-(?P<partition>\d+)-(?P<offset>\d+)-(?P<timestamp>\d+)", re.ASCII
+)
 
 
 class EventId(NamedTuple):

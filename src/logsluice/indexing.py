@@ -1,15 +1,18 @@
-"""The index job: every event, as it came, from Kafka into the logs index. Logstash's part where there is none."""
+"""The index job: every event, as it came, from Kafka into the logs index, or, where it is a measurement, into
+the metrics index; and every dead letter, on a thread of its own, to be searched. Logstash's part where there is none.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from threading import Event
+from threading import Event, Thread
 from typing import NamedTuple
 
 import structlog
 
 from logsluice import metrics
+from logsluice.dead_letter_indexing import index_dead_letters
 from logsluice.identity import EventId
 from logsluice.kafka.reader import ConsumerRecord, TopicReader
 from logsluice.log_documents import INVALID_UTF8, log_document, unreadable
@@ -21,7 +24,7 @@ from logsluice.waiting import Stopped
 
 JOB = CONSUMER = "index"
 GROUP = "logsluice-index"
-DESTINATION = "logs"
+DESTINATIONS = ("logs", "metrics")
 
 log = structlog.get_logger(__name__)
 
@@ -30,21 +33,22 @@ class Plan(NamedTuple):
     """What is to be done with a batch of records.
 
     Attributes:
-        actions: The writes to the logs index.
+        actions: The writes to each index, as in ``DESTINATIONS``.
         sources: The record of each action.
         letters: The dead letters for records with nothing in them.
         invalid: How many records were not valid UTF-8.
     """
 
-    actions: list[IndexAction]
-    sources: list[ConsumerRecord]
+    actions: tuple[list[IndexAction], list[IndexAction]]
+    sources: tuple[list[ConsumerRecord], list[ConsumerRecord]]
     letters: list[DeadLetter]
     invalid: int
 
 
-def plan(records: Sequence[ConsumerRecord], alias: str) -> Plan:
-    """Turn records into writes to the logs index; a pure function."""
-    planned = Plan([], [], [], 0)
+def plan(records: Sequence[ConsumerRecord], settings: Settings) -> Plan:
+    """Turn records into writes to the logs index and the metrics index; a pure function."""
+    planned = Plan(([], []), ([], []), [], 0)
+    aliases = (settings.logs_index, settings.metrics_index)
     invalid = 0
     for record in records:
         event_id = EventId(record.topic, record.partition, record.offset, record.timestamp)
@@ -52,35 +56,58 @@ def plan(records: Sequence[ConsumerRecord], alias: str) -> Plan:
         if reason is not None:
             planned.letters.append(_letter(record, reason, ""))
             continue
-        document, valid = log_document(event_id, record.key, record.value)
-        invalid += not valid
-        planned.actions.append(
-            IndexAction(index_name(alias, record.timestamp), str(event_id), "create", None, document)
-        )
-        planned.sources.append(record)
+        document = log_document(event_id, record.key, record.value)
+        invalid += not document.valid
+        to = int(document.metric)
+        index = index_name(aliases[to], record.timestamp)
+        planned.actions[to].append(IndexAction(index, str(event_id), "create", None, document.body))
+        planned.sources[to].append(record)
     return planned._replace(invalid=invalid)
 
 
 def run_index_job(settings: Settings, stop: Event) -> None:
     """Index until ``stop`` is set; the batch at hand is finished first.
 
-    Kafka, the topic, Elasticsearch and its templates are waited for, at the start and whenever they are away.
+    Kafka, the topics, Elasticsearch and its templates are waited for, at the start and whenever they are away.
+    Dead letters have readers and writers of their own, so that neither holds up the other; an error of either ends
+    both, and sets ``stop``.
 
     Raises:
         LogsluiceError: A server refuses the credentials.
     """
+    failures: list[Exception] = []
+
+    def letters() -> None:
+        try:
+            index_dead_letters(settings, JOB, stop)
+        except Exception as error:
+            failures.append(error)
+            stop.set()
+
+    thread = Thread(target=letters, name="dead-letters")
+    thread.start()
+    try:
+        _index_events(settings, stop)
+    finally:
+        stop.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _index_events(settings: Settings, stop: Event) -> None:
     server = settings.elasticsearch
     letters = DeadLetterWriter(settings, job=JOB, stop=stop)
     writer = BulkWriter(server, job=JOB, stop=stop)
     reader: TopicReader | None = None
     try:
         wait_until_up(writer.client, server, job=JOB, stop=stop)
-        wait_for_templates(writer.client, server, [settings.logs_index], job=JOB, stop=stop)
+        wait_for_templates(writer.client, server, [settings.logs_index, settings.metrics_index], job=JOB, stop=stop)
         reader = TopicReader(settings, settings.kafka.topic, GROUP, job=JOB, stop=stop)
         while not stop.is_set():
             records = reader.poll()
             if records:
-                _index(records, settings.logs_index, writer, letters)
+                _index(records, settings, writer, letters)
                 reader.commit()
     except Stopped:
         log.info("stopped while waiting; what was not acknowledged is read again at the next start")
@@ -91,15 +118,19 @@ def run_index_job(settings: Settings, stop: Event) -> None:
         writer.close()
 
 
-def _index(records: Sequence[ConsumerRecord], alias: str, writer: BulkWriter, letters: DeadLetterWriter) -> None:
+def _index(
+    records: Sequence[ConsumerRecord], settings: Settings, writer: BulkWriter, letters: DeadLetterWriter
+) -> None:
     began = time.monotonic()
     metrics.EVENTS_IN.labels(JOB).inc(len(records))
-    planned = plan(records, alias)
-    outcome = writer.write(planned.actions)
-    rejected = [_letter(planned.sources[refusal.position], "rejected", refusal.reason) for refusal in outcome.rejected]
+    planned = plan(records, settings)
+    rejected: list[DeadLetter] = []
+    for destination, actions, sources in zip(DESTINATIONS, planned.actions, planned.sources, strict=True):
+        outcome = writer.write(actions)
+        rejected += [_letter(sources[refusal.position], "rejected", refusal.reason) for refusal in outcome.rejected]
+        metrics.EVENTS_OUT.labels(JOB, destination).inc(outcome.written)
+        metrics.EVENTS_REPEATED.labels(JOB, destination).inc(outcome.existing)
     letters.write(planned.letters + rejected)
-    metrics.EVENTS_OUT.labels(JOB, DESTINATION).inc(outcome.written)
-    metrics.EVENTS_REPEATED.labels(JOB, DESTINATION).inc(outcome.existing)
     metrics.TAGGED_EVENTS.labels(JOB, INVALID_UTF8).inc(planned.invalid)
     metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - began)
     latency = metrics.END_TO_END_LATENCY.labels(JOB)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -31,8 +31,22 @@ def unreadable(value: bytes | None) -> str | None:
     return None if value.strip(_BLANK) else "empty"
 
 
-def log_document(event_id: EventId, key: bytes | None, value: bytes) -> tuple[bytes, bool]:
-    """The document of an event, as JSON, and whether its bytes were valid UTF-8.
+class LogDocument(NamedTuple):
+    """The document of an event.
+
+    Attributes:
+        body: The document, as JSON.
+        valid: Whether the event's bytes were valid UTF-8.
+        metric: Whether the event is a measurement: a JSON event whose ``event.kind`` is ``metric``.
+    """
+
+    body: bytes
+    valid: bool
+    metric: bool
+
+
+def log_document(event_id: EventId, key: bytes | None, value: bytes) -> LogDocument:
+    """The document of an event.
 
     A JSON event's fields come to the root as they are, except where they are in the way of what every
     document has: ``kafka``, an ``event`` that is no object, a ``message`` that is no string.
@@ -48,11 +62,25 @@ def log_document(event_id: EventId, key: bytes | None, value: bytes) -> tuple[by
     except UnicodeDecodeError:
         text, valid = value.decode("utf-8", "replace"), False
     fields = _json_object(text.removeprefix("\ufeff"))
+    metric = _kind(fields) == "metric"
     try:
-        return orjson.dumps(_completed(fields, event_id, key, text, valid)), valid
+        return LogDocument(orjson.dumps(_completed(fields, event_id, key, text, valid)), valid, metric)
     except orjson.JSONEncodeError:
         # Nested deeper than orjson writes, though it can read it: the line alone is kept.
-        return orjson.dumps(_completed({}, event_id, key, text, valid)), valid
+        return LogDocument(orjson.dumps(_completed({}, event_id, key, text, valid)), valid, False)
+
+
+def _kind(fields: dict[str, Any]) -> object:
+    """``event.kind``, nested or with its dot in the name; of two the last holds, as in extraction."""
+    kind: object = None
+    for name, value in fields.items():
+        if name == "event" and isinstance(value, dict):
+            value = value.get("kind")
+        elif name != "event.kind":
+            continue
+        if value is not None and not isinstance(value, dict):
+            kind = value
+    return kind
 
 
 def _completed(

@@ -18,6 +18,11 @@ EVENTS_REPEATED = Counter(
     "logsluice_events_repeated_total", "Writes that found their document already there.", ["job", "destination"]
 )
 DEAD_LETTERS = Counter("logsluice_dead_letters_total", "Events sent to the dead letters.", ["job", "reason"])
+DROPPED_DOCUMENTS = Counter(
+    "logsluice_dropped_documents_total",
+    "Documents that Elasticsearch refused and whose source Kafka still holds.",
+    ["job", "destination"],
+)
 TAGGED_EVENTS = Counter("logsluice_tagged_events_total", "Events indexed with a remark on their input.", ["job", "tag"])
 PATTERN_MATCHES = Counter("logsluice_pattern_matches_total", "Events in which a pattern was found.", ["pattern"])
 FORMAT_EVENTS = Counter("logsluice_format_events_total", "Events by the format that was recognised.", ["dataset"])

@@ -101,8 +101,9 @@ def read_letters(
 def replay(settings: Settings, registry: Registry, letters: Sequence[DeadLetter]) -> ReplayOutcome:
     """Write dead letters to where their events belong, under the events' own ids.
 
-    The regex job's are extracted again with the registry as it is now, the index job's go to the logs index. What
-    fails again keeps its letter; nothing is added to the dead letters but the marks of those that succeeded.
+    The regex job's are extracted again with the registry as it is now, the index job's go to the logs or the metrics
+    index. What fails again keeps its letter; nothing is added to the dead letters but the marks of those that
+    succeeded.
 
     Raises:
         LogsluiceError: Kafka or Elasticsearch does not answer or refuses.
@@ -153,9 +154,10 @@ def _raw(letters: Sequence[DeadLetter], settings: Settings) -> list[IndexAction 
         if reason is not None or letter.value is None:
             planned.append(reason or "tombstone")
             continue
-        document, _ = log_document(letter.event_id, letter.key, letter.value)
-        index = index_name(settings.logs_index, letter.event_id.timestamp_ms)
-        planned.append(IndexAction(index, str(letter.event_id), "create", None, document))
+        document = log_document(letter.event_id, letter.key, letter.value)
+        alias = settings.metrics_index if document.metric else settings.logs_index
+        index = index_name(alias, letter.event_id.timestamp_ms)
+        planned.append(IndexAction(index, str(letter.event_id), "create", None, document.body))
     return planned
 
 
@@ -183,7 +185,8 @@ def _check(writer: BulkWriter, settings: Settings) -> None:
             why=explain(error),
             hint="`logsluice status` says how the local one is",
         ) from None
-    wait_for_templates(writer.client, server, [settings.logs_index, settings.results_index], job=JOB)
+    templates = [settings.logs_index, settings.metrics_index, settings.results_index]
+    wait_for_templates(writer.client, server, templates, job=JOB)
 
 
 def _records(settings: Settings) -> Iterator[ConsumerRecord]:

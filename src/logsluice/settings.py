@@ -73,6 +73,15 @@ class ElasticsearchSettings(_Section):
     retention_days: Annotated[int, Field(ge=1)] = 7
 
 
+class KibanaSettings(_Section):
+    """How to reach Kibana; with no host there is none."""
+
+    host: str | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_certs: Path | None = None
+
+
 class StreamSettings(_Section):
     """How the regex job cuts its micro-batches."""
 
@@ -116,6 +125,7 @@ class Settings(BaseSettings):
     home: Path = Path(".logsluice")
     kafka: KafkaSettings = KafkaSettings()
     elasticsearch: ElasticsearchSettings = ElasticsearchSettings()
+    kibana: KibanaSettings = KibanaSettings()
     stream: StreamSettings = StreamSettings()
     metrics: MetricsSettings = MetricsSettings()
 

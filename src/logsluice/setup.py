@@ -1,5 +1,5 @@
-"""Makes what the jobs expect to find: topics, index templates, lifecycle policy. Safe to run again at any
-time.
+"""Makes what the jobs and their users expect to find: topics, index templates, lifecycle policy, Kibana's saved
+objects. Safe to run again at any time.
 
 Jobs check and wait for these things; nothing else makes them.
 """
@@ -20,6 +20,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.fields import FieldType
 from logsluice.kafka import TopicNotReady, admin, describe_topic
 from logsluice.kafka import is_away as is_kafka_away
+from logsluice.kibana import import_objects, saved_objects
 from logsluice.settings import Settings
 from logsluice.sinks import elasticsearch as sink
 from logsluice.sinks.templates import (
@@ -76,7 +77,7 @@ def topic_plans(settings: Settings) -> list[TopicPlan]:
 def run_setup(
     settings: Settings, fields: Mapping[str, FieldType], *, topics: bool = True, stop: Event | None = None
 ) -> list[str]:
-    """Make everything, waiting for Kafka and Elasticsearch where they are not up yet.
+    """Make everything, waiting for Kafka, Elasticsearch and Kibana where they are not up yet.
 
     Args:
         settings: Of the environment.
@@ -92,7 +93,7 @@ def run_setup(
         Stopped: ``stop`` was set while a server is away.
     """
     made = set_up_kafka(settings, stop=stop) if topics else []
-    return made + set_up_elasticsearch(settings, fields, stop=stop)
+    return made + set_up_elasticsearch(settings, fields, stop=stop) + set_up_kibana(settings, stop=stop)
 
 
 def set_up_kafka(settings: Settings, *, stop: Event | None = None) -> list[str]:
@@ -138,6 +139,15 @@ def set_up_elasticsearch(
         raise sink.refusal(error, server.hosts) from None
     finally:
         client.close()
+
+
+def set_up_kibana(settings: Settings, *, stop: Event | None = None) -> list[str]:
+    """Import Kibana's saved objects, where there is a Kibana; see :func:`run_setup`."""
+    if settings.kibana.host is None:
+        return ["there is no Kibana in the settings (kibana.host): its views are left out"]
+    objects = saved_objects(settings)
+    import_objects(settings.kibana, objects, job=JOB, stop=stop)
+    return [f"Kibana at {settings.kibana.host}: {len(objects)} saved objects are as they should be"]
 
 
 def _set_up_topic(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:

@@ -258,9 +258,13 @@ def test_the_environments_pipelines_differ_in_these_lines_alone() -> None:
     assert [(mine.strip(), theirs.strip()) for mine, theirs in zip(dev, prod, strict=True) if mine != theirs] == [
         ('topics => ["logs-topic"]', 'topics => ["prod-logs-topic"]'),
         ("consumer_threads => 1", "consumer_threads => 3"),
-        (
-            '"[@metadata][index]" => "dev-logs-index-%{+yyyy.MM.dd}"',
-            '"[@metadata][index]" => "prod-logs-index-%{+yyyy.MM.dd}"',
+        ('topics => ["logs-topic-dlq"]', 'topics => ["prod-logs-topic-dlq"]'),
+        *(
+            (
+                f'"[@metadata][{what}]" => "dev-{index}-index-%{{+yyyy.MM.dd}}"',
+                f'"[@metadata][{what}]" => "prod-{index}-index-%{{+yyyy.MM.dd}}"',
+            )
+            for what, index in (("index", "dead-letters"), ("index", "logs"), ("metrics_index", "metrics"))
         ),
         ('topic_id => "logs-topic"', 'topic_id => "prod-logs-topic"'),
         ('topic_id => "logs-topic-dlq"', 'topic_id => "prod-logs-topic-dlq"'),

@@ -135,6 +135,7 @@ def test_every_name_that_is_referred_to_is_there(manifests: Overlay) -> None:
     secrets[STRIMZI_CA] = {"ca.crt"}
     secrets[f"{cluster}-es-elastic-user"] = {"elastic"}
     secrets[f"{cluster}-es-http-certs-public"] = {"ca.crt"}
+    secrets["logsluice-kibana-kb-http-certs-public"] = {"ca.crt"}
     for pods in manifests.templates():
         for container in pods.containers:
             for source in container.get("envFrom", []):
@@ -213,6 +214,11 @@ def test_every_variable_is_a_setting_and_all_of_them_together_load(
             assert settings.elasticsearch.hosts == f"https://{settings.env}-elasticsearch-cluster-es-http:9200"
             assert str(settings.elasticsearch.ca_certs) == "/etc/logsluice-tls/elasticsearch/ca.crt"
             assert "/etc/logsluice-tls/elasticsearch" in mounts, pods.owner
+        if "kibana-client" in str(pods.labels):
+            assert settings.kibana.host == "https://logsluice-kibana-kb-http:5601"
+            assert str(settings.kibana.ca_certs) == "/etc/logsluice-tls/kibana/ca.crt"
+            assert settings.kibana.password, pods.owner
+            assert "/etc/logsluice-tls/kibana" in mounts, pods.owner
         if "kafka-client" in str(pods.labels):
             assert settings.kafka.security_protocol == "SASL_SSL", pods.owner
             assert settings.kafka.username in manifests.of("KafkaUser"), pods.owner
@@ -262,8 +268,9 @@ def test_each_user_may_do_what_its_workload_does_and_no_more(manifests: Overlay)
         },
         "logstash": {
             ("topic", source, ("Read", "Write", "Describe")),
-            ("topic", letters, write),
+            ("topic", letters, ("Read", "Write", "Describe")),
             ("group", "logsluice-index", read),
+            ("group", "logsluice-index-dead-letters", read),
         },
         "app-service": {
             ("topic", source, read),
@@ -402,7 +409,7 @@ def test_nothing_talks_to_anything_but_by_a_named_edge(manifests: Overlay) -> No
                     assert block["cidr"] != "0.0.0.0/0" or "10.0.0.0/8" in block["except"], name
                 elif "namespaceSelector" not in peer:
                     wanted = peer["podSelector"]
-                    known = [*pods, {"logsluice.io/kibana-client": "true"}, {"logsluice.io/beats-client": "true"}]
+                    known = [*pods, {"logsluice.io/beats-client": "true"}]
                     assert any(_selects(wanted, labels) for labels in known), f"{name}: a peer that is not there"
 
 
@@ -415,6 +422,7 @@ def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> No
         wanted = {53}
         wanted |= {9093} if "kafka-ca" in text else set()
         wanted |= {9200} if "elasticsearch-ca" in text else set()
+        wanted |= {5601} if "kibana-ca" in text else set()
         wanted |= {443, 6443} if pods.owner.endswith(" driver") else set()
         wanted |= {80, 443} if pods.labels.get("logsluice.io/s3-client") else set()
         wanted |= {7078, 7079} if pods.spark else set()

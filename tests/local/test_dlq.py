@@ -66,19 +66,23 @@ def test_the_table_says_what_and_why_and_obeys_no_log(runner: Runner) -> None:
     assert "\x1b" not in shown
 
 
-@pytest.mark.usefixtures("letters")
 def test_what_can_be_written_now_is_written_under_its_own_id_and_the_rest_stays(
-    runner: Runner, elasticsearch_client: Elasticsearch
+    letters: Settings, runner: Runner, elasticsearch_client: Elasticsearch
 ) -> None:
+    writer = DeadLetterWriter(letters, job="test")
+    writer.write([letter("index", 5, b'{"event":{"kind":"metric"},"message":"load"}', "rejected")])
+    writer.close()
     answer = runner.cli("dlq", "replay")
     assert answer.returncode == 0, answer.stderr
-    assert "2 replayed, 2 failed again and stay" in answer.stdout
+    assert "3 replayed, 2 failed again and stay" in answer.stdout
     assert f"regex/logs-topic-0-2-{NOON}: invalid_json" in answer.stdout
     facts = elasticsearch_client.get(index="dev-results-index-2026.11.22", id=f"logs-topic-0-1-{NOON}")["_source"]
     assert (facts["log"]["level"], facts["user"]["id"]) == ("error", "77")
     assert facts["@timestamp"] == "2026-11-22T11:59:00.000Z"
     raw = elasticsearch_client.get(index="dev-logs-index-2026.11.22", id=f"logs-topic-0-3-{NOON}")["_source"]
     assert raw["message"] == "a line that was refused once"
+    measured = elasticsearch_client.get(index="dev-metrics-index-2026.11.22", id=f"logs-topic-0-5-{NOON}")["_source"]
+    assert measured["message"] == "load"
     assert [entry["reason"] for entry in listed(runner)] == ["tombstone", "invalid_json"]
     again = runner.cli("dlq", "replay", "--reason", "rejected")
     assert "No dead letters to replay." in again.stdout

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 from kafka.errors import RetriableError
+from pipeline import SECONDS, metric
 from running import Job, Runner, eventually
 
 from logsluice.fields import FIELDS
+from logsluice.identity import EventId
 from logsluice.indexing import GROUP
 from logsluice.kafka import admin, describe_topic, lag, producer
 from logsluice.replay import read_letters
 from logsluice.settings import Settings
 from logsluice.setup import run_setup, set_up_kafka
+from logsluice.sinks.dead_letters import DeadLetter, DeadLetterWriter
 from logsluice.stack import LocalStack
 
 INDEX = "dev-logs-index"
@@ -38,11 +41,11 @@ def lines(count: int) -> Iterable[bytes]:
     )
 
 
-def stored(client: Elasticsearch) -> int:
-    if not client.indices.exists_alias(name=INDEX):
+def stored(client: Elasticsearch, index: str = INDEX) -> int:
+    if not client.indices.exists_alias(name=index):
         return 0
-    client.indices.refresh(index=INDEX)
-    return int(client.count(index=INDEX)["count"])
+    client.indices.refresh(index=index)
+    return int(client.count(index=index)["count"])
 
 
 def all_is_read(settings: Settings) -> bool:
@@ -71,16 +74,22 @@ def ready(settings: Settings) -> Settings:
 def test_events_are_indexed_as_they_came_and_the_job_ends_when_asked(
     ready: Settings, runner: Runner, elasticsearch_client: Elasticsearch
 ) -> None:
-    send(ready, [b"disk full on /var", b'{"message":"paid","host":"web1","http":{"response":{"status_code":"abc"}}}'])
+    measured = b'{"event":{"kind":"metric"},"message":"load","system":{"load":0.5}}'
+    paid = b'{"message":"paid","host":"web1","http":{"response":{"status_code":"abc"}}}'
+    send(ready, [b"disk full on /var", measured, paid])
     job = runner.job("index_job")
     eventually(lambda: stored(elasticsearch_client) == 2)
+    eventually(lambda: stored(elasticsearch_client, ready.metrics_index) == 1)
     connection = http.client.HTTPConnection("127.0.0.1", ready.metrics.index)
     connection.request("GET", "/metrics")
     metrics = connection.getresponse().read().decode()
     connection.close()
-    assert 'logsluice_events_in_total{job="index"} 2.0' in metrics
+    assert 'logsluice_events_in_total{job="index"} 3.0' in metrics
     assert 'logsluice_events_out_total{destination="logs",job="index"} 2.0' in metrics
+    assert 'logsluice_events_out_total{destination="metrics",job="index"} 1.0' in metrics
     finished(job, ready)
+    [hit] = elasticsearch_client.search(index=ready.metrics_index)["hits"]["hits"]
+    assert hit["_source"]["event"]["original"] == measured.decode()
     hits = elasticsearch_client.search(index=INDEX, query={"match": {"message": "paid"}})["hits"]["hits"]
     (source,) = [hit["_source"] for hit in hits]
     assert source["host"] == "web1"
@@ -110,6 +119,7 @@ def test_bad_events_are_indexed_or_in_the_dead_letters_with_their_reason_and_the
     ]
     send(ready, [*dead, *alive, b"the last"], partition=0)
     job = runner.job("index_job")
+    eventually(lambda: stored(elasticsearch_client, ready.dead_letters_index) == len(dead))
     finished(job, ready)
     assert stored(elasticsearch_client) == len(alive) + 1
     found = [entry.letter for entry in read_letters(ready, lambda _: True)]
@@ -118,6 +128,10 @@ def test_bad_events_are_indexed_or_in_the_dead_letters_with_their_reason_and_the
     details = " ".join(letter.detail for letter in found)
     assert "cannot be an empty string" in details
     assert "[_id] is a metadata field" in details
+    hits = elasticsearch_client.search(index=ready.dead_letters_index, size=10, sort="kafka.offset")["hits"]["hits"]
+    assert [hit["_source"]["dead_letter"]["reason"] for hit in hits] == [letter.reason for letter in found]
+    assert [hit["_source"]["event"]["id"] for hit in hits] == [str(letter.event_id) for letter in found]
+    assert {hit["_source"]["kafka"]["topic"] for hit in hits} == {ready.kafka.dead_letter_topic}
     tagged = elasticsearch_client.search(index=INDEX, query={"term": {"tags": "invalid_utf8"}})["hits"]["hits"]
     assert [hit["_source"]["event"]["original"] for hit in tagged] == ["caf\ufffd \ufffd\ufffd"]
 
@@ -148,6 +162,49 @@ def test_a_server_that_is_killed_is_waited_for_and_every_event_is_there_once(
     assert f"{part} answers again" in job.output
     assert stored(elasticsearch_client) == MANY
     assert read_letters(ready, lambda _: True) == []
+
+
+def test_dead_letters_are_there_once_whoever_is_killed_and_what_is_refused_is_left_in_kafka(
+    ready: Settings, runner: Runner, elasticsearch_client: Elasticsearch
+) -> None:
+    elasticsearch_client.indices.put_index_template(
+        name="dev-narrow",
+        index_patterns=[f"{ready.dead_letters_index}-*"],
+        priority=999,
+        template={
+            "aliases": {ready.dead_letters_index: {}},
+            "mappings": {"properties": {"dead_letter": {"properties": {"detail": {"type": "long"}}}}},
+        },
+    )
+    writer = DeadLetterWriter(ready, job="test")
+    letter = DeadLetter("regex", EventId(ready.kafka.topic, 0, 0, 1_763_800_000_000), "regex_timeout", "", b"slow")
+    many = [letter._replace(event_id=letter.event_id._replace(offset=number)) for number in range(2_000)]
+    writer.write(many)
+    job = runner.job("index_job")
+    eventually(lambda: stored(elasticsearch_client, ready.dead_letters_index) > 0, seconds=SECONDS, every=0.05)
+    job.kill()
+    job = runner.job("index_job")
+    eventually(lambda: stored(elasticsearch_client, ready.dead_letters_index) == len(many), seconds=SECONDS)
+    eventually(lambda: serves(job, ready), seconds=SECONDS)
+    writer.write([letter._replace(detail="not a number", headers=[("a[b]", b"x")])])
+    eventually(lambda: dropped(ready) == 1.0, seconds=SECONDS)
+    writer.close()
+    assert "Elasticsearch refuses a dead letter" in job.output
+    assert job.terminate() == 0
+    # The last one is about the same event as the first of the many.
+    assert len(read_letters(ready, lambda _: True)) == len(many)
+
+
+def serves(job: Job, settings: Settings) -> bool:
+    assert job.process.poll() is None, job.output
+    try:
+        return dropped(settings) == 0.0
+    except OSError:
+        return False
+
+
+def dropped(settings: Settings) -> float:
+    return metric(settings.metrics.index, "logsluice_dropped_documents_total", destination="dead-letters")
 
 
 def test_a_topic_that_is_deleted_and_made_again_is_read_from_its_beginning(

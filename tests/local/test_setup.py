@@ -13,6 +13,8 @@ from logsluice.settings import Settings
 from logsluice.setup import run_setup, topic_plans
 
 NO_LIFECYCLE = "this server has no lifecycle management: old indices are kept until you delete them"
+NO_KIBANA = "there is no Kibana in the settings (kibana.host): its views are left out"
+ALIASES = [f"dev-{name}-index" for name in ("logs", "metrics", "results", "windows", "alerts", "dead-letters")]
 
 
 def test_everything_is_made_once_and_left_alone_after(settings: Settings, elasticsearch_client: Elasticsearch) -> None:
@@ -21,12 +23,13 @@ def test_everything_is_made_once_and_left_alone_after(settings: Settings, elasti
         f"topic {settings.kafka.topic}: made, with 4 partitions",
         f"topic {settings.kafka.dead_letter_topic}: made, with 1 partitions",
         NO_LIFECYCLE,
-        "index template dev-logs-index: made",
-        "index template dev-results-index: made",
+        *(f"index template {alias}: made" for alias in ALIASES),
+        NO_KIBANA,
     ]
-    assert run_setup(settings, FIELDS) == [NO_LIFECYCLE]
-    template = elasticsearch_client.indices.get_index_template(name="dev-logs-index")["index_templates"][0]
-    assert template["index_template"]["template"]["aliases"] == {"dev-logs-index": {}}
+    assert run_setup(settings, FIELDS) == [NO_LIFECYCLE, NO_KIBANA]
+    for alias in ALIASES:
+        template = elasticsearch_client.indices.get_index_template(name=alias)["index_templates"][0]
+        assert template["index_template"]["template"]["aliases"] == {alias: {}}
 
 
 @pytest.mark.usefixtures("settings")

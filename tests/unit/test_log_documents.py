@@ -5,17 +5,18 @@ from typing import Any
 import orjson
 import pytest
 
-from logsluice.extract import reading
+from logsluice.extract import load_registry, make_extractor, reading
 from logsluice.identity import EventId
 from logsluice.log_documents import log_document, unreadable
+from logsluice.records import Records
+from logsluice.results import extraction_input, result_documents
 
 EVENT = EventId("logs-topic", 3, 42, 1_763_800_000_123)
 APPENDED = "2025-11-22T08:26:40.123Z"
 
 
 def document(value: bytes, key: bytes | None = None) -> dict[str, Any]:
-    rendered, _ = log_document(EVENT, key, value)
-    parsed: dict[str, Any] = orjson.loads(rendered)
+    parsed: dict[str, Any] = orjson.loads(log_document(EVENT, key, value).body)
     return parsed
 
 
@@ -95,11 +96,48 @@ def test_a_byte_order_mark_hides_no_json() -> None:
     ],
 )
 def test_bytes_that_are_not_utf8_are_replaced_and_tagged(line: bytes, tags: list[str]) -> None:
-    _, valid = log_document(EVENT, None, line)
+    valid = log_document(EVENT, None, line).valid
     found = document(line)
     assert not valid
     assert found["tags"] == tags
     assert "\ufffd" in found["event"]["original"]
+
+
+METRICS = {
+    b'{"event":{"kind":"metric"}}': True,
+    b'{"event.kind":"metric","system.load":0.5}': True,
+    b'{"event":"login","event.kind":"metric"}': True,
+    b'{"event":{"kind":null},"event.kind":"metric"}': True,
+    b'{"event":{"kind":"event"},"event.kind":"metric"}': True,
+    b'{"event.kind":"event","event":{"kind":"metric"}}': True,
+    b'{"event":{"kind":"metric"},"event.kind":"event"}': False,
+    b'{"event.kind":"metric","event":{"kind":"event"}}': False,
+    b'{"event":{"kind":["metric"]}}': False,
+    b'{"event":{"kind":{"metric":1}}}': False,
+    b'{"event":{"kind":"Metric"}}': False,
+    b'{"kind":"metric"}': False,
+    b'[{"event":{"kind":"metric"}}]': False,
+    b"event.kind=metric": False,
+    b'{"event":{"kind":"metric"},"x":' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}": False,
+}
+
+
+@pytest.mark.parametrize(("line", "expected"), METRICS.items())
+def test_a_measurement_is_a_json_event_that_says_so(line: bytes, expected: bool) -> None:
+    assert log_document(EVENT, None, line).metric is expected
+
+
+def test_what_is_a_measurement_here_is_one_to_extraction() -> None:
+    lines = list(METRICS)
+    records = Records(["logs"] * len(lines), [0] * len(lines), list(range(len(lines))), [1] * len(lines), lines)
+    registry = load_registry()
+    extracted = make_extractor(registry).extract(extraction_input(records))
+    actions, _ = result_documents(records, extracted, registry.revision, "dev-results-index")
+    found = {action.id: orjson.loads(action.document).get("event", {}).get("kind") == "metric" for action in actions}
+    for row, (line, expected) in enumerate(METRICS.items()):
+        # What is nested deeper than the raw document can be is still read by extraction, a level at a time.
+        if b'{"a":' * 300 not in line:
+            assert found[str(records.event_id(row))] is expected, line
 
 
 @pytest.mark.parametrize(

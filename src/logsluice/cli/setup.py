@@ -1,4 +1,4 @@
-"""``logsluice setup``: topics, index templates and retention."""
+"""``logsluice setup``: topics, index templates, retention and Kibana's saved objects."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def setup(
         bool, typer.Option("--skip-topics", help="Leave the topics to somebody else, as to Strimzi on Kubernetes.")
     ] = False,
 ) -> None:
-    """Make topics and index templates, or bring them up to date; safe to run again.
+    """Make topics, index templates and Kibana's saved objects, or bring them up to date; safe to run again.
 
-    Waits for Kafka and Elasticsearch where they are not up yet.
+    Waits for Kafka, Elasticsearch and Kibana (where kibana.host names one) while they are not up yet.
     """
     directory = config or config_dir()
     settings = load_settings(directory)

@@ -1,4 +1,4 @@
-"""The logs index as a source: events as they came, past Kafka's retention.
+"""The logs index and the metrics index as a source: events as they came, past Kafka's retention.
 
 Read in ranges of offsets, each page sorted and continued by what the documents themselves hold, so that a
 reader that was killed, or a server that was restarted, costs a page and nothing else.
@@ -71,7 +71,7 @@ class LogRange:
 
 
 def plan_ranges(settings: Settings, since: datetime | None, stop: Event) -> Iterator[LogRange]:
-    """Cut the logs index into ranges, day by day.
+    """Cut the logs index and the metrics index into ranges, day by day.
 
     Raises:
         LogsluiceError: The server refuses the credentials.
@@ -88,8 +88,9 @@ def plan_ranges(settings: Settings, since: datetime | None, stop: Event) -> Iter
         def ask(function: Callable[[], T]) -> T:
             return _asked(function, settings, stop)
 
-        ask(lambda: client.indices.refresh(index=f"{settings.logs_index}-*"))
-        indices = ask(lambda: client.indices.get(index=f"{settings.logs_index}-*", features="aliases").body)
+        days = [f"{settings.logs_index}-*", f"{settings.metrics_index}-*"]
+        ask(lambda: client.indices.refresh(index=days))
+        indices = ask(lambda: client.indices.get(index=days, features="aliases").body)
         for index in sorted(indices):
             answer = ask(
                 lambda index=index: (

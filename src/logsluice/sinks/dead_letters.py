@@ -85,7 +85,7 @@ def to_record(letter: DeadLetter, now: datetime) -> Record:
     ]
     if letter.key is not None:
         headers.append(("logsluice-key", letter.key))
-    headers += [(name, content or b"") for name, content in letter.headers if _is_original(name)]
+    headers += [(_escaped(name), content or b"") for name, content in letter.headers if _is_original(name)]
     return _key(letter), letter.value, headers
 
 
@@ -125,8 +125,19 @@ def from_record(value: bytes | None, headers: Headers) -> DeadLetter:
         detail=ours["logsluice-detail"].decode(),
         value=value,
         key=ours.get("logsluice-key"),
-        headers=[(name, content) for name, content in headers if _is_original(name)],
+        headers=[(_unescaped(name), content) for name, content in headers if _is_original(name)],
     )
+
+
+def _escaped(header: str) -> str:
+    """A header's name as every reader can take it: Logstash makes a path of it, and would stop at one with brackets
+    or with nothing in it for good.
+    """
+    return header.replace("%", "%25").replace("[", "%5B").replace("]", "%5D") or "%"
+
+
+def _unescaped(header: str) -> str:
+    return header.replace("%5B", "[").replace("%5D", "]").replace("%25", "%") if header != "%" else ""
 
 
 def _is_original(header: str) -> bool:

@@ -106,7 +106,10 @@ class _Reader:
         return {"field": self._take("field").text, "negated": negated}
 
     def _plugin(self) -> dict[str, Any]:
-        return {"plugin": self._take("word").text, "options": self._attributes()}
+        name = self._take("word")
+        if name.text in ("if", "else"):
+            raise ConfigError(f"line {name.line}: {name.text!r} is out of place")
+        return {"plugin": name.text, "options": self._attributes()}
 
     def _attributes(self) -> dict[str, Any]:
         options: dict[str, Any] = {}

@@ -1,5 +1,5 @@
 # Runs the filters of a pipeline on records, as Logstash does, for the few plugins that ours has. The Ruby in it runs
-# as it is, on the JRuby that Logstash ships.
+# as it is, on the JRuby that Logstash ships. What is not known here is refused. An event that the filters cancel is null.
 #   pipeline.rb PIPELINE.json < records.jsonl > events.jsonl
 require "json"
 require "java"
@@ -25,7 +25,9 @@ module LogStash
 end
 
 class Event
-  attr_reader :fields
+  attr_reader :fields, :cancelled
+
+  def cancel = @cancelled = true
 
   def initialize(fields)
     @fields = {"@version" => "1", "@timestamp" => LogStash::Timestamp.new("2001-01-01T00:00:00Z")}.merge(fields)
@@ -118,20 +120,35 @@ def build(parts)
   end
 end
 
-# What the kafka input and its plain codec make of a record: bytes, read in the codec's character set.
-def arrived(record, charset)
+# What a kafka input and its plain codec make of a record: bytes, read in the codec's character set, then what the input
+# adds, then Kafka's metadata; of the headers those whose value is UTF-8.
+def arrived(record, input)
+  raise "unknown: #{input["codec"]}" unless input["codec"]["plugin"] == "plain"
   bytes = (record["value"] || []).pack("C*")
-  message = bytes.force_encoding(charset).encode("UTF-8", invalid: :replace, undef: :replace)
-  metadata = record.slice("topic", "partition", "offset", "timestamp", "key")
-  Event.new("message" => message, "@metadata" => {"kafka" => metadata})
+  message = bytes.force_encoding(input["codec"]["options"]["charset"]).encode("UTF-8", invalid: :replace, undef: :replace)
+  event = Event.new("message" => message, "@metadata" => {})
+  (input["add_field"] || {}).each { |name, value| event.set(name, event.sprintf(value)) }
+  decorated = input["decorate_events"]
+  raise "unknown: #{decorated}" unless ["basic", "extended"].include?(decorated)
+  record.slice("topic", "partition", "offset", "timestamp", "key").each do |name, value|
+    event.set("[@metadata][kafka][#{name}]", value)
+  end
+  return event if decorated == "basic"
+  record["headers"].each do |name, value|
+    text = value&.pack("C*")&.force_encoding("UTF-8")
+    event.set("[@metadata][kafka][headers][#{name}]", text) if text&.valid_encoding?
+  end
+  event
 end
 
 pipeline = JSON.parse(File.read(ARGV.fetch(0)), max_nesting: false)
 filters = build(pipeline["filter"])
 $stdout.set_encoding("UTF-8")
 $stdin.each_line do |line|
-  event = arrived(JSON.parse(line), pipeline["charset"])
+  record = JSON.parse(line)
+  event = arrived(record, pipeline["inputs"].fetch(record["input"]))
   filters.each { |filter| filter.filter(event) }
+  next puts("null") if event.cancelled
   event.fields["@timestamp"] = event.fields["@timestamp"].to_s
   puts JSON.generate(event.fields, max_nesting: 0)
 end

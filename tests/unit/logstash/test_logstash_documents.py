@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import orjson
@@ -14,11 +16,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from logstash_config import parse
 
+from logsluice.dead_letter_indexing import GROUP as LETTERS_GROUP
+from logsluice.dead_letter_indexing import plan_letters
 from logsluice.identity import EventId, dated_index
 from logsluice.indexing import GROUP
 from logsluice.log_documents import log_document, unreadable
 from logsluice.settings import load_settings
-from logsluice.sinks.dead_letters import from_record
+from logsluice.sinks.dead_letters import REPLAYED, DeadLetter, from_record, to_record
 from logsluice.stack.java import system_java
 
 ROOT = Path(__file__).parents[3]
@@ -30,9 +34,11 @@ class Record(NamedTuple):
     value: bytes | None
     key: str | None = None
     timestamp: int = AT
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-Run = Callable[[Sequence[Record]], list[dict[str, Any]]]
+Run = Callable[..., list[Any]]
+EVENTS, LETTERS = 0, 1
 
 
 def pipeline(environment: str) -> dict[str, list[dict[str, Any]]]:
@@ -59,22 +65,24 @@ def event_id(offset: int, record: Record, topic: str = "logs-topic") -> EventId:
 def run(jruby: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs records through dev's filters, on JRuby."""
     config = pipeline("dev")
-    [kafka] = [part for part in config["input"] if part["plugin"] == "kafka"]
-    given_to_ruby = {"filter": config["filter"], "charset": kafka["options"]["codec"]["options"]["charset"]}
+    inputs = [part["options"] for part in config["input"] if part["plugin"] == "kafka"]
+    given_to_ruby = {"filter": config["filter"], "inputs": inputs}
     path = tmp_path_factory.mktemp("logstash") / "pipeline.json"
     path.write_text(json.dumps(given_to_ruby))
     command = [str(system_java().path), "-jar", str(jruby), str(Path(__file__).with_name("pipeline.rb")), str(path)]
 
-    def run_them(records: Sequence[Record]) -> list[dict[str, Any]]:
+    def run_them(records: Sequence[Record], source: int = EVENTS) -> list[Any]:
         lines = [
             json.dumps(
                 {
-                    "topic": "logs-topic",
+                    "input": source,
+                    "topic": inputs[source]["topics"][0],
                     "partition": 3,
                     "offset": offset,
                     "timestamp": record.timestamp,
                     "key": record.key,
                     "value": None if record.value is None else list(record.value),
+                    "headers": [(name, None if value is None else list(value)) for name, value in record.headers],
                 }
             )
             for offset, record in enumerate(records)
@@ -93,13 +101,14 @@ def assert_the_same(run: Run, records: Sequence[Record]) -> None:
         identity = event_id(offset, record)
         metadata = event.pop("@metadata")
         assert metadata["id"] == str(identity)
-        assert metadata["index"] == dated_index("dev-logs-index", record.timestamp)
         reason = unreadable(record.value)
         assert metadata.get("unreadable") == ("empty" if reason else None), record
         if reason is None:
             assert record.value is not None
-            expected, _ = log_document(identity, record.key.encode() if record.key else None, record.value)
-            assert event == orjson.loads(expected), record
+            expected = log_document(identity, record.key.encode() if record.key else None, record.value)
+            assert event == orjson.loads(expected.body), record
+            alias = "dev-metrics-index" if expected.metric else "dev-logs-index"
+            assert metadata["index"] == dated_index(alias, record.timestamp)
 
 
 @pytest.mark.slow
@@ -131,6 +140,17 @@ def test_every_document_is_the_index_jobs(run: Run) -> None:
         b'{"tags":["a"],"@version":"2","":null,"list":[1,{"b":null}],"big":12345678901234567890,"small":1e-7}',
         '{"message":"für 😀","a.b":{"c.d":true}}'.encode(),
         "für 😀 \ufffd".encode(),
+        b'{"event":{"kind":"metric"},"system":{"load":0.5}}',
+        b'{"event.kind":"metric"}',
+        b'{"event":"login","event.kind":"metric"}',
+        b'{"event":{"kind":"event"},"event.kind":"metric"}',
+        b'{"event.kind":"metric","event":{"kind":"event"}}',
+        b'{"event.kind":"event","event":{"kind":"metric"},"event.kind":"x"}',
+        b'{"event":{"kind":null},"event.kind":"metric"}',
+        b'{"event":{"kind":["metric"]}}',
+        b'{"event":{"kind":{"a":1}},"event.kind":{"b":2}}',
+        b'{"event":{"kind":"metric"},"x":\xff}',
+        b'{"event":{"kind":"metric"},"x":' + b'{"a":' * 300 + b"1" + b"}" * 300 + b"}",
         *nested,
     ]
     without_empty_names = [value for value in values if value is None or b'"":' not in value]
@@ -197,9 +217,9 @@ JSON = st.recursive(
     max_leaves=8,
 )
 FIELDS = st.dictionaries(
-    st.sampled_from(["@timestamp", "message", "event", "kafka", "a", "b.c", "log", "@version"])
+    st.sampled_from(["@timestamp", "message", "event", "event.kind", "kafka", "a", "b.c", "log", "@version"])
     | st.text("xyz._@-", min_size=1, max_size=5),
-    JSON | st.sampled_from(STAMPS),
+    JSON | st.sampled_from([*STAMPS, "metric", {"kind": "metric"}, {"kind": "event"}]),
     max_size=5,
 )
 LINES = FIELDS.map(orjson.dumps) | st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode())
@@ -215,6 +235,64 @@ def test_any_line_gives_the_same(run: Run, lines: list[bytes]) -> None:
     assert_the_same(run, [Record(line) for line in lines])
 
 
+NAMES = st.sampled_from(["", "a[b]", "h", "log.file.path", "größe"])
+LETTER = st.builds(
+    DeadLetter,
+    consumer=st.sampled_from(["index", "regex"]),
+    event_id=st.builds(
+        EventId, st.sampled_from(["logs-topic", "a.b-1"]), st.integers(0, 99), st.integers(0, 2**40), st.just(AT)
+    ),
+    reason=st.sampled_from(["tombstone", "empty", "rejected", "regex_timeout"]),
+    detail=st.text(max_size=20),
+    value=st.none() | st.binary(max_size=30) | st.text(max_size=30).map(lambda text: text.encode()),
+    key=st.none() | st.binary(max_size=4),
+    headers=st.lists(st.tuples(NAMES, st.none() | st.binary(max_size=3)), max_size=3),
+)
+
+
+def _as_stored(letter: DeadLetter) -> Record:
+    _, value, headers = to_record(letter, datetime.now(UTC))
+    return Record(value, headers=headers)
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=1, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+)
+@given(st.lists(LETTER, min_size=100, max_size=200))
+def test_any_dead_letter_gives_the_document_of_the_index_job(run: Run, letters: list[DeadLetter]) -> None:
+    ours = _as_stored(letters[0]).headers
+    others = [
+        Record(None, headers=[(REPLAYED, b"2026-11-22T10:00:00.000Z")]),
+        Record(b"of somebody else"),
+        Record(b"with half of the headers", headers=ours[:2]),
+        Record(b"x", headers=[(name, b"no id" if name == "logsluice-event-id" else value) for name, value in ours]),
+        Record(b"x", headers=[(name, None if name == "logsluice-reason" else value) for name, value in ours]),
+        Record(b"x", headers=[(name, b"\xff" if name == "logsluice-reason" else value) for name, value in ours]),
+        Record(b"on another day", headers=ours, timestamp=0),
+    ]
+    records = [*map(_as_stored, letters), *others]
+    events = run(records, LETTERS)
+    assert len(events) == len(records)
+    for offset, (record, event) in enumerate(zip(records, events, strict=True)):
+        stored = SimpleNamespace(
+            topic="logs-topic-dlq",
+            partition=3,
+            offset=offset,
+            timestamp=record.timestamp,
+            value=record.value,
+            headers=record.headers,
+        )
+        actions, _ = plan_letters([stored], "dev-dead-letters-index")
+        if not actions:
+            assert event is None, record
+            continue
+        metadata = event.pop("@metadata")
+        assert (metadata["id"], metadata["index"]) == (actions[0].id, actions[0].index)
+        assert event == orjson.loads(actions[0].document), record
+    assert sum(event is None for event in events) == len(others) - 1
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not LOGHUB.is_dir(), reason="the loghub samples are not in ../shared/data")
 def test_loghub_gives_the_same(run: Run) -> None:
@@ -227,9 +305,12 @@ def test_loghub_gives_the_same(run: Run) -> None:
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_what_arrives_by_beats_goes_to_kafka_and_nowhere_else(environment: str) -> None:
     config = pipeline(environment)
-    assert [part["plugin"] for part in config["input"]] == ["kafka", "beats"]
+    assert [part["plugin"] for part in config["input"]] == ["kafka", "kafka", "beats"]
     [filters] = config["filter"]
-    assert [condition for condition, _ in filters["branches"]] == [{"field": "[@metadata][kafka]", "negated": False}]
+    assert [condition for condition, _ in filters["branches"]] == [
+        {"field": "[@metadata][letter]", "negated": False},
+        {"field": "[@metadata][kafka]", "negated": False},
+    ]
     [outputs] = config["output"]
     (first, sent), (_, letters), (last, stored) = outputs["branches"]
     assert first == {"field": "[@metadata][kafka]", "negated": True}
@@ -244,14 +325,32 @@ def test_what_arrives_by_beats_goes_to_kafka_and_nowhere_else(environment: str) 
 def test_names_are_those_of_the_settings_and_of_the_index_job(environment: str) -> None:
     expected = load_settings(ROOT / "config" / environment)
     config = pipeline(environment)
-    reading, sending, letters = (
+    reading, reading_letters, sending, letters = (
         part["options"] for part in plugins(config["input"] + config["output"]) if part["plugin"] == "kafka"
     )
-    [names] = [part["options"]["add_field"] for part in plugins(config["filter"]) if part["plugin"] == "mutate"]
+    of_letters, of_events = (
+        part["options"]["add_field"] for part in plugins(config["filter"]) if part["plugin"] == "mutate"
+    )
     assert (reading["topics"], reading["group_id"]) == ([expected.kafka.topic], GROUP)
+    assert (reading_letters["topics"], reading_letters["group_id"]) == (
+        [expected.kafka.dead_letter_topic],
+        LETTERS_GROUP,
+    )
+    assert reading["client_id"] != reading_letters["client_id"]
     assert sending["topic_id"] == expected.kafka.topic
     assert letters["topic_id"] == expected.kafka.dead_letter_topic
-    assert names["[@metadata][index]"] == f"{expected.logs_index}-%{{+yyyy.MM.dd}}"
+    assert of_events["[@metadata][index]"] == f"{expected.logs_index}-%{{+yyyy.MM.dd}}"
+    assert of_events["[@metadata][metrics_index]"] == f"{expected.metrics_index}-%{{+yyyy.MM.dd}}"
+    assert of_letters["[@metadata][index]"] == f"{expected.dead_letters_index}-%{{+yyyy.MM.dd}}"
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_no_header_of_an_event_can_stop_the_input(environment: str) -> None:
+    """Logstash makes a path of a header's name; letters are written with names that are none."""
+    reading, letters = (
+        part["options"]["decorate_events"] for part in pipeline(environment)["input"] if part["plugin"] == "kafka"
+    )
+    assert (reading, letters) == ("basic", "extended")
 
 
 def test_a_letter_is_read_as_one_of_the_index_job() -> None:
@@ -289,6 +388,28 @@ def test_every_way_to_kafka_is_secured_as_the_others(environment: str) -> None:
         {key: value for key, value in way.items() if key.startswith(("sasl", "ssl", "security", "bootstrap"))}
         for way in ways
     ]
-    assert len(secured) == 3
+    assert len(secured) == 4
     assert all(way == secured[0] for way in secured)
     assert secured[0]["security_protocol"] == "${KAFKA_SECURITY_PROTOCOL:PLAINTEXT}"
+
+
+@pytest.mark.slow
+def test_what_the_interpreter_does_not_know_it_refuses(jruby: Path, tmp_path: Path) -> None:
+    """All in one run: the JVM takes longer to start than to look at them."""
+    refused = {
+        "a plugin": "filter { grok { match => { 'message' => 'x' } } }",
+        "an option of date": "filter { date { match => ['message', 'UNIX_MS'] target => 'x' } }",
+        "a format of date": "filter { date { match => ['message', 'ISO8601'] } }",
+        "an option of mutate": "filter { mutate { rename => { 'a' => 'b' } } }",
+        "an option of ruby": "filter { ruby { path => '/x.rb' } }",
+    }
+    script = tmp_path / "refusals.rb"
+    source = (Path(__file__).with_name("pipeline.rb")).read_text().partition("pipeline = JSON.parse(File.read")[0]
+    script.write_text(
+        source + "JSON.parse($stdin.read).each { |name, parts| puts(name) if (build(parts) rescue nil) }\n"
+    )
+    command = [str(system_java().path), "-jar", str(jruby), str(script)]
+    given_to_ruby = {name: parse(text)["filter"] for name, text in refused.items()}
+    known = {"what is known": parse("filter { mutate { remove_field => ['a'] } }")["filter"]}
+    done = subprocess.run(command, input=json.dumps(given_to_ruby | known).encode(), capture_output=True, timeout=300)
+    assert done.stdout.decode().splitlines() == ["what is known"], done.stderr.decode()

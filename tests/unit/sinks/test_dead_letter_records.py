@@ -40,11 +40,22 @@ def test_a_letter_is_keyed_by_consumer_and_event_and_says_why_and_when() -> None
 
 @pytest.mark.parametrize(
     "letter",
-    [LETTER, LETTER._replace(value=None, reason="tombstone"), LETTER._replace(key=None, headers=[], detail="")],
+    [
+        LETTER,
+        LETTER._replace(value=None, reason="tombstone"),
+        LETTER._replace(key=None, headers=[], detail=""),
+        LETTER._replace(headers=[(name, b"x") for name in ("", "a[b]", "%", "%5B", "%255D", "[", "100%")]),
+    ],
 )
 def test_a_stored_letter_is_read_back_as_it_was(letter: DeadLetter) -> None:
     _, value, headers = to_record(letter, NOW)
     assert from_record(value, headers) == letter
+
+
+def test_no_name_of_a_header_can_be_taken_for_a_path() -> None:
+    names = ("", "a[b]", "[", "]]")
+    _, _, headers = to_record(LETTER._replace(headers=[(name, b"x") for name in names]), NOW)
+    assert all(name and not set("[]") & set(name) for name, _ in headers)
 
 
 def test_a_dead_letter_of_a_dead_letter_carries_the_newer_reason_alone() -> None:

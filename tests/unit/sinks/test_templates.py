@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from logsluice.fields import FIELDS
+from logsluice.settings import Settings
 from logsluice.sinks.templates import (
     Abilities,
     field_mapping,
+    index_plans,
     index_template,
     lifecycle_policy,
     logs_properties,
@@ -47,6 +49,15 @@ def test_a_users_fields_are_mapped_and_labels_need_no_mapping_of_their_own() -> 
 
 def test_the_logs_index_takes_any_labels() -> None:
     assert "labels" not in logs_properties(CORE)
+
+
+def test_every_index_of_a_full_server_is_deleted_by_its_lifecycle() -> None:
+    plans = index_plans(Settings(env="prod"), FIELDS, FULL)
+    assert len(plans) == 6
+    for plan in plans:
+        template = index_template(plan.alias, plan.properties, replicas=1, lenient=plan.lenient, lifecycle="prod-x")
+        assert template["template"]["settings"]["index.lifecycle.name"] == "prod-x"
+        assert template["index_patterns"] == [f"{plan.alias}-*"]
 
 
 def test_a_template_is_closed_and_puts_its_indices_behind_the_alias() -> None:

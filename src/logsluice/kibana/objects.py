@@ -1,0 +1,234 @@
+"""Kibana's saved objects as plain data: data views, saved searches and dashboards; charts are in ``lens``.
+
+Each object says the version of its type that it is written in. Kibana brings an older one up to its own when it is
+imported, and refuses a newer one, so that these are the newest that have been in every release since 9.4.
+
+Source: https://github.com/elastic/kibana, ``server/saved_objects`` of the plugins ``data_views``, ``saved_search``,
+``lens`` and ``dashboard``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+import orjson
+
+SavedObject = dict[str, Any]
+Kind = Literal["index-pattern", "search", "lens", "dashboard"]
+
+CORE_VERSION: Final = "8.8.0"
+TYPE_VERSIONS: Final[dict[Kind, str]] = {
+    "index-pattern": "8.0.0",
+    "search": "10.13.0",
+    "lens": "10.1.0",
+    "dashboard": "10.3.0",
+}
+TIME_FIELD: Final = "@timestamp"
+COLUMNS: Final = 48
+"""Columns of a dashboard's grid."""
+
+_INDEX: Final = "kibanaSavedObjectMeta.searchSourceJSON.index"
+
+
+class Reference(NamedTuple):
+    """That an object needs another one.
+
+    Attributes:
+        type: Of the other one.
+        id: Of the other one.
+        name: How the object's attributes call it.
+    """
+
+    type: Kind
+    id: str
+    name: str
+
+
+class Panel(NamedTuple):
+    """An object's place on a dashboard, in cells of the grid.
+
+    Attributes:
+        type: Of the object.
+        id: Of the object.
+        x: Columns from the left.
+        y: Rows from the top.
+        width: In columns.
+        height: In rows, of 20 pixels or so each.
+    """
+
+    type: Literal["lens", "search"]
+    id: str
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Control(NamedTuple):
+    """A list of a field's values above a dashboard, to choose from.
+
+    Attributes:
+        field: The field.
+        title: What it is called.
+        view: Id of the data view that has it.
+    """
+
+    field: str
+    title: str
+    view: str
+
+
+def saved_object(kind: Kind, name: str, attributes: Mapping[str, Any], references: Sequence[Reference]) -> SavedObject:
+    """A saved object as the import takes it; nobody can change it in place, as the next import would undo that."""
+    return {
+        "type": kind,
+        "id": name,
+        "attributes": dict(attributes),
+        "references": [reference._asdict() for reference in references],
+        "coreMigrationVersion": CORE_VERSION,
+        "typeMigrationVersion": TYPE_VERSIONS[kind],
+        "managed": True,
+    }
+
+
+def data_view(name: str, title: str, pattern: str, formats: Mapping[str, Mapping[str, Any]]) -> SavedObject:
+    """The documents behind an alias.
+
+    Args:
+        name: Id.
+        title: What users see.
+        pattern: The alias; it need not be there yet.
+        formats: How Kibana shows numbers, by field.
+    """
+    attributes = {
+        "title": pattern,
+        "name": title,
+        "timeFieldName": TIME_FIELD,
+        "allowNoIndex": True,
+        "fields": "[]",
+        "fieldAttrs": "{}",
+        "fieldFormatMap": _json(formats),
+        "runtimeFieldMap": "{}",
+        "sourceFilters": "[]",
+        "typeMeta": "{}",
+    }
+    return saved_object("index-pattern", name, attributes, [])
+
+
+def saved_search(
+    name: str,
+    title: str,
+    description: str,
+    *,
+    view: str,
+    query: str,
+    columns: Sequence[str],
+    sort: tuple[str, Literal["asc", "desc"]] = (TIME_FIELD, "desc"),
+    breakdown: str | None = None,
+) -> SavedObject:
+    """A search that opens in Discover, with one tab.
+
+    Args:
+        name: Id.
+        title: What users see.
+        description: What it is for.
+        view: Id of its data view.
+        query: In Lucene's syntax, as ``logsluice search`` takes it.
+        columns: The fields that are shown.
+        sort: A field and its order.
+        breakdown: The field that colours the histogram.
+    """
+    reference = Reference("index-pattern", view, f"tab_{name}.{_INDEX}")
+    tab: dict[str, Any] = {
+        "columns": list(columns),
+        "sort": [list(sort)],
+        "grid": {},
+        "hideChart": False,
+        "hideTable": False,
+        "isTextBasedQuery": False,
+        "timeRestore": False,
+        "kibanaSavedObjectMeta": {"searchSourceJSON": _json(_search_source(query) | {"indexRefName": reference.name})},
+    }
+    if breakdown:
+        tab["breakdownField"] = breakdown
+    attributes = {
+        "title": title,
+        "description": description,
+        "tabs": [{"id": name, "label": title, "attributes": tab}],
+    }
+    return saved_object("search", name, attributes, [reference])
+
+
+def dashboard(
+    name: str, title: str, description: str, panels: Sequence[Panel], controls: Sequence[Control], *, since: str
+) -> SavedObject:
+    """A dashboard of objects that stand by themselves, which refreshes twice a minute.
+
+    Args:
+        name: Id.
+        title: What users see.
+        description: What it shows.
+        panels: Its panels.
+        controls: Its choices.
+        since: How far it looks back when it is opened, such as ``now-1h``.
+    """
+    references = [Reference(panel.type, panel.id, f"{panel.id}:panel_{panel.id}") for panel in panels]
+    references += [
+        Reference("index-pattern", control.view, f"controlGroup_{control.field}:optionsListDataView")
+        for control in controls
+    ]
+    attributes = {
+        "title": title,
+        "description": description,
+        "timeRestore": True,
+        "timeFrom": since,
+        "timeTo": "now",
+        "refreshInterval": {"pause": False, "value": 30_000},
+        "optionsJSON": _json(
+            {
+                "useMargins": True,
+                "syncColors": True,
+                "syncCursor": True,
+                "syncTooltips": False,
+                "hidePanelTitles": False,
+            }
+        ),
+        "kibanaSavedObjectMeta": {"searchSourceJSON": _json(_search_source(""))},
+        "controlGroupInput": {
+            "controlStyle": "oneLine",
+            "chainingSystem": "HIERARCHICAL",
+            "showApplySelections": False,
+            "panelsJSON": _json({control.field: _control(order, control) for order, control in enumerate(controls)}),
+        },
+        "panelsJSON": _json([_panel(panel) for panel in panels]),
+    }
+    return saved_object("dashboard", name, attributes, references)
+
+
+def _panel(panel: Panel) -> dict[str, Any]:
+    return {
+        "type": panel.type,
+        "panelIndex": panel.id,
+        "panelRefName": f"panel_{panel.id}",
+        "gridData": {"i": panel.id, "x": panel.x, "y": panel.y, "w": panel.width, "h": panel.height},
+        "embeddableConfig": {},
+    }
+
+
+def _control(order: int, control: Control) -> dict[str, Any]:
+    return {
+        "type": "optionsListControl",
+        "order": order,
+        "width": "medium",
+        "grow": False,
+        "explicitInput": {"id": control.field, "fieldName": control.field, "title": control.title},
+    }
+
+
+def _search_source(query: str) -> dict[str, Any]:
+    return {"query": {"language": "lucene", "query": query}, "filter": []}
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
