@@ -23,6 +23,7 @@ from grafana_foundation_sdk.builders.dashboard import (
     ThresholdsConfig,
 )
 from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common as models
 from grafana_foundation_sdk.models import dashboard as kinds
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
@@ -334,12 +335,12 @@ def dashboard(
             builder.with_panel(panel)
     built = builder.build()
     built.schema_version = 39
-    for number_of_panel, panel in enumerate(built.panels or [], start=1):
-        panel.id_val = number_of_panel
+    for position, placed in enumerate(built.panels or [], start=1):
+        placed.id_val = position
     return built
 
 
-def _targets(queries: Sequence[Query]) -> list[Builder[prometheus.cogvariants.Dataquery]]:
+def _targets(queries: Sequence[Query]) -> list[Builder[Dataquery]]:
     return [
         prometheus.Dataquery()
         .expr(query.expression)

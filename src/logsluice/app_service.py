@@ -68,8 +68,8 @@ class Counts(NamedTuple):
         levels: Events that could be read, by service and level.
     """
 
-    requests: dict[tuple[str, ...], int]
-    levels: dict[tuple[str, ...], int]
+    requests: dict[tuple[str, str, str], int]
+    levels: dict[tuple[str, str], int]
 
 
 class EventCounter:
@@ -95,9 +95,8 @@ class EventCounter:
             key = (self._service(row[_SERVICE]), _method(row[_METHOD]), _status(row[_STATUS_CODE]))
             counts.requests[key] = counts.requests.get(key, 0) + row[_COUNT]
         for row in _grouped(table, (_SERVICE, _LEVEL)):
-            level = row[_LEVEL] if row[_LEVEL] in LEVELS else UNKNOWN
-            key = (self._service(row[_SERVICE]), level)
-            counts.levels[key] = counts.levels.get(key, 0) + row[_COUNT]
+            of = (self._service(row[_SERVICE]), row[_LEVEL] if row[_LEVEL] in LEVELS else UNKNOWN)
+            counts.levels[of] = counts.levels.get(of, 0) + row[_COUNT]
         return counts
 
     def _service(self, name: str | None) -> str:

@@ -97,9 +97,9 @@ def observed(
     metrics = observed_settings.metrics
     pipeline = Pipeline(observed_settings, elasticsearch_client, runner)
     exporter, spark_ui, web = free_port(), free_port(), free_port()
-    # Before there is a topic: it waits, and counts that it does.
+    # Before there are index templates: it waits, and counts that it does.
     jobs = [pipeline.index_job()]
-    says(jobs[0], "waiting for kafka")
+    says(jobs[0], "waiting for elasticsearch")
     pipeline.set_up()
     targets: list[tuple[str, int, str]] = [
         ("producer", metrics.producer, "/metrics"),
