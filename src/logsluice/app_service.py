@@ -92,11 +92,11 @@ class EventCounter:
         for row in _grouped(table, (_SERVICE, _METHOD, _STATUS_CODE)):
             if row[_METHOD] is None or row[_STATUS_CODE] is None:
                 continue
-            key = (self._service(row[_SERVICE]), _method(row[_METHOD]), _status(row[_STATUS_CODE]))
-            counts.requests[key] = counts.requests.get(key, 0) + row[_COUNT]
+            request = (self._service(row[_SERVICE]), _method(row[_METHOD]), _status(row[_STATUS_CODE]))
+            counts.requests[request] = counts.requests.get(request, 0) + row[_COUNT]
         for row in _grouped(table, (_SERVICE, _LEVEL)):
-            of = (self._service(row[_SERVICE]), row[_LEVEL] if row[_LEVEL] in LEVELS else UNKNOWN)
-            counts.levels[of] = counts.levels.get(of, 0) + row[_COUNT]
+            level = (self._service(row[_SERVICE]), row[_LEVEL] if row[_LEVEL] in LEVELS else UNKNOWN)
+            counts.levels[level] = counts.levels.get(level, 0) + row[_COUNT]
         return counts
 
     def _service(self, name: str | None) -> str:
@@ -213,10 +213,10 @@ def _count_events(settings: Settings, counter: EventCounter, stop: Event) -> Non
             began = time.monotonic()
             metrics.EVENTS_IN.labels(JOB).inc(len(records))
             counts = counter.count(records)
-            for key, requests in counts.requests.items():
-                metrics.HTTP_REQUESTS.labels(*key).inc(requests)
-            for key, events in counts.levels.items():
-                metrics.EVENTS_BY_LEVEL.labels(*key).inc(events)
+            for request, number in counts.requests.items():
+                metrics.HTTP_REQUESTS.labels(*request).inc(number)
+            for level, number in counts.levels.items():
+                metrics.EVENTS_BY_LEVEL.labels(*level).inc(number)
             metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - began)
             reader.commit()
 

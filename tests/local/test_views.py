@@ -175,8 +175,7 @@ def test_grafana_is_provisioned_with_what_compose_mounts() -> None:
     queries = {query["refId"]: query for query in rule["data"]}
     assert queries[rule["condition"]]["model"]["expression"] in queries
     assert {query["datasourceUid"] for query in queries.values()} == {"prometheus", "__expr__"}
-    assert "$" not in json.dumps(rule["data"]), "environment variables are put in there"
-    assert rule["annotations"]["__dashboardUid__"] in {dashboard["uid"] for dashboard in dashboards().values()}
+    assert "$" not in json.dumps(rule), "Grafana puts environment variables there, each release by other rules"
 
 
 def test_what_the_provisioning_takes_from_the_environment_compose_gives() -> None:
@@ -186,7 +185,7 @@ def test_what_the_provisioning_takes_from_the_environment_compose_gives() -> Non
     given = yaml.safe_load(compose.read_text())["services"]["grafana"].get("environment", {})
     names = given if isinstance(given, dict) else {entry.partition("=")[0] for entry in given}
     for path in PROVISIONING.rglob("*.yaml"):
-        bare = re.sub(r"(?m)^\s*#.*$", "", path.read_text()).replace("$$", "")
+        bare = re.sub(r"(?m)^\s*#.*$", "", path.read_text())
         for wanted in re.findall(r"\$\{?(\w+)", bare):
             assert wanted in names, f"{path.name} needs {wanted}"
 
