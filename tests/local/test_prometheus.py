@@ -28,7 +28,7 @@ from logsluice.settings import Settings
 from logsluice.stack.jars import jar_paths
 from logsluice.stack.ports import free_port
 
-INTERVAL_SECONDS = 2
+INTERVAL_SECONDS = 5
 EXPORTER = "prometheus-elasticsearch-exporter"
 RULES = ROOT / "config" / "prometheus" / "rules"
 
@@ -136,17 +136,18 @@ def observed(
     )
     prometheus = Prometheus(f"http://127.0.0.1:{web}")
 
-    def all_up() -> bool:
+    def all_answered() -> bool:
         for job in jobs:
             assert job.process.poll() is None, job.output[-3_000:]
         try:
-            found = {series["metric"]["job"]: series["value"][1] for series in prometheus.query("up")}
-        except (httpx.HTTPError, KeyError):
+            up = {series["metric"]["job"] for series in prometheus.query("max_over_time(up[10m]) == 1")}
+        except httpx.HTTPError:
             return False
-        assert found == dict.fromkeys([name for name, _, _ in targets], "1"), found
+        errors = {target["scrapePool"]: target["lastError"] for target in prometheus.ask("targets")["activeTargets"]}
+        assert up == {name for name, _, _ in targets}, errors
         return True
 
-    eventually(all_up, seconds=SECONDS, every=1)
+    eventually(all_answered, seconds=SECONDS, every=1)
     yield prometheus, jobs
     assert [job.output[-3_000:] for job in jobs if job.process.poll() is not None] == []
 
