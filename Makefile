@@ -9,7 +9,7 @@ CHECKOV := .venv-checkov
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-packages lint format bench lock clean
+.PHONY: help setup demo test test-unit test-packages lint format bench views lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,12 +39,14 @@ test: setup test-packages $(CHECKOV)/.installed ## every test, on real Kafka, El
 # Debian's own kubectl is too old for the overlays.
 test-packages:
 	@command -v kubectl >/dev/null || echo "kubectl 1.30 or newer is not here: the tests that need it are skipped"
-	@command -v promtool >/dev/null && exit 0; \
+	@command -v promtool >/dev/null && command -v prometheus-elasticsearch-exporter >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "installing Debian's prometheus, for promtool; its service is not started"; \
-	  (apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus) \
-	    >/dev/null || echo "it could not be installed: the tests of alert rules are skipped"; \
-	else echo "promtool is not here (Debian's package prometheus): the tests of alert rules are skipped"; fi
+	  echo "installing Debian's prometheus and its Elasticsearch exporter; their services are not started"; \
+	  (apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    prometheus prometheus-elasticsearch-exporter) \
+	    >/dev/null || echo "they could not be installed: the tests of alert rules and dashboards are skipped"; \
+	else echo "promtool and prometheus-elasticsearch-exporter are not here (Debian's packages prometheus and" \
+	  "prometheus-elasticsearch-exporter): the tests of alert rules and dashboards on a real Prometheus are skipped"; fi
 
 # checkov wants other versions of what Pulumi wants, so it has an environment of its own.
 $(CHECKOV)/.installed: requirements-checkov.lock | setup
@@ -63,6 +65,9 @@ format: setup ## put the code in its form
 
 bench: setup ## speed, side by side; nothing else should run meanwhile
 	@$(BIN)/python -m bench
+
+views: setup ## write Grafana's dashboards and compose's alert rules anew from their code
+	@$(BIN)/python -m grafana
 
 lock: setup ## pin anew what pyproject.toml asks for
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet -o requirements.lock

@@ -1,30 +1,35 @@
-"""What no single job can tell: lag of every consumer, freshness and size of the indices, requests served.
+"""What no single job can tell: lag of every consumer, freshness and size of the indices, requests and levels of
+every service.
 
 Each of the three is watched on a thread of its own, so that a part that is away holds up nothing else; what
 was measured last stays on ``/metrics``, and ``logsluice_part_up`` says that the part is away.
 
-``http_requests_total`` counts what the events themselves tell, from where the group ``logsluice-app-service``
-left off. Like every counter it starts at zero with the process; Prometheus' ``rate`` and ``increase`` allow
-for that. A process that is killed may count a batch twice, on either side of its restart.
+``http_requests_total`` and ``logsluice_events_by_level_total`` count what the events themselves tell, from where
+the group ``logsluice-app-service`` left off. Like every counter they start at zero with the process; Prometheus'
+``rate`` and ``increase`` allow for that. A process that is killed may count a batch twice, on either side of its
+restart.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice import metrics
 from logsluice.extract import INPUT_SCHEMA, Extractor, load_registry, make_extractor
+from logsluice.extract.schema import REASON
+from logsluice.fields import LEVELS
 from logsluice.kafka import TopicNotReady, admin, describe_topic, lag
 from logsluice.kafka import is_away as is_kafka_away
 from logsluice.kafka.reader import ConsumerRecord, TopicReader
@@ -45,35 +50,53 @@ _LAG_SECONDS: Final = 5.0
 _INDEX_SECONDS: Final = 5.0
 _LONGEST_SERVICE_NAME: Final = 100
 _STATUS: Final = range(100, 600)
+_SERVICE: Final = "service.name"
+_METHOD: Final = "http.request.method"
+_STATUS_CODE: Final = "http.response.status_code"
+_LEVEL: Final = "log.level"
+_COUNT: Final = "count_all"
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class RequestCounter:
-    """Counts requests by service, method and status; what events make up can't make endless series.
+class Counts(NamedTuple):
+    """What a batch of events tells.
+
+    Attributes:
+        requests: HTTP requests by service, method and status.
+        levels: Events that could be read, by service and level.
+    """
+
+    requests: dict[tuple[str, str, str], int]
+    levels: dict[tuple[str, str], int]
+
+
+class EventCounter:
+    """Counts requests by service, method and status, and events by service and level; what events make up
+    can't make endless series.
 
     Methods that HTTP does not know, statuses outside of 100 to 599 and services beyond the first hundred
-    count as ``other``; events that name no service as ``unknown``.
+    count as ``other``; events that name no service or level as ``unknown``.
     """
 
     def __init__(self, extractor: Extractor) -> None:
         self._extractor = extractor
         self._services: set[str] = set()
 
-    def count(self, records: Sequence[ConsumerRecord]) -> dict[tuple[str, str, str], int]:
-        """The requests among records; those of a batch by service, method and status."""
-        table = pa.Table.from_batches([self._extractor.extract(_batch(records))])
-        columns = {name: table.column(field) for name, field in _COLUMNS.items() if field in table.column_names}
-        if len(columns) < len(_COLUMNS):
-            return {}
-        groups = pa.table(columns).group_by(list(_COLUMNS)).aggregate([([], "count_all")])
-        counts: dict[tuple[str, str, str], int] = {}
-        for row in groups.to_pylist():
-            if row["method"] is None or row["status"] is None:
+    def count(self, records: Sequence[ConsumerRecord]) -> Counts:
+        """What records tell; those that can't be read are left out."""
+        extracted = self._extractor.extract(_batch(records))
+        table = pa.Table.from_batches([extracted.filter(pc.is_null(extracted[REASON]))])
+        counts = Counts({}, {})
+        for row in _grouped(table, (_SERVICE, _METHOD, _STATUS_CODE)):
+            if row[_METHOD] is None or row[_STATUS_CODE] is None:
                 continue
-            key = (self._service(row["service"]), _method(row["method"]), _status(row["status"]))
-            counts[key] = counts.get(key, 0) + row["count_all"]
+            request = (self._service(row[_SERVICE]), _method(row[_METHOD]), _status(row[_STATUS_CODE]))
+            counts.requests[request] = counts.requests.get(request, 0) + row[_COUNT]
+        for row in _grouped(table, (_SERVICE, _LEVEL)):
+            level = (self._service(row[_SERVICE]), row[_LEVEL] if row[_LEVEL] in LEVELS else UNKNOWN)
+            counts.levels[level] = counts.levels.get(level, 0) + row[_COUNT]
         return counts
 
     def _service(self, name: str | None) -> str:
@@ -87,13 +110,6 @@ class RequestCounter:
         return name
 
 
-_COLUMNS: Final = {
-    "service": "service.name",
-    "method": "http.request.method",
-    "status": "http.response.status_code",
-}
-
-
 def run_app_service(settings: Settings, directory: Path | None, stop: Event) -> None:
     """Measure until ``stop`` is set; parts that are away are waited for.
 
@@ -105,7 +121,7 @@ def run_app_service(settings: Settings, directory: Path | None, stop: Event) -> 
     Raises:
         LogsluiceError: The registry is wrong, or a server refuses the credentials.
     """
-    counter = RequestCounter(make_extractor(load_registry(directory), time_zone=settings.time_zone))
+    counter = EventCounter(make_extractor(load_registry(directory), time_zone=settings.time_zone))
     failures: list[BaseException] = []
     for part in ("kafka", "elasticsearch"):
         metrics.PART_UP.labels(part).set(0)
@@ -125,7 +141,7 @@ def run_app_service(settings: Settings, directory: Path | None, stop: Event) -> 
     threads = [
         Thread(target=watch(lambda: _watch_lag(settings, stop)), name="lag"),
         Thread(target=watch(lambda: _watch_indices(settings, stop)), name="indices"),
-        Thread(target=watch(lambda: _count_requests(settings, counter, stop)), name="requests"),
+        Thread(target=watch(lambda: _count_events(settings, counter, stop)), name="events"),
     ]
     for thread in threads:
         thread.start()
@@ -198,7 +214,7 @@ def measure_index(client: Elasticsearch, alias: str, *, flows: bool = True) -> N
         metrics.FRESHNESS.remove_by_labels({"index": alias})
 
 
-def _count_requests(settings: Settings, counter: RequestCounter, stop: Event) -> None:
+def _count_events(settings: Settings, counter: EventCounter, stop: Event) -> None:
     with closing(TopicReader(settings, settings.kafka.topic, GROUP, job=JOB, stop=stop)) as reader:
         while not stop.is_set():
             records = reader.poll()
@@ -206,8 +222,11 @@ def _count_requests(settings: Settings, counter: RequestCounter, stop: Event) ->
                 continue
             began = time.monotonic()
             metrics.EVENTS_IN.labels(JOB).inc(len(records))
-            for key, requests in counter.count(records).items():
-                metrics.HTTP_REQUESTS.labels(*key).inc(requests)
+            counts = counter.count(records)
+            for request, number in counts.requests.items():
+                metrics.HTTP_REQUESTS.labels(*request).inc(number)
+            for level, number in counts.levels.items():
+                metrics.EVENTS_BY_LEVEL.labels(*level).inc(number)
             metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - began)
             reader.commit()
 
@@ -242,6 +261,13 @@ def _cannot_search_yet(error: BaseException) -> bool:
     return is_elasticsearch_away(error) or (
         isinstance(error, ApiError) and error.meta.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     )
+
+
+def _grouped(table: pa.Table, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The rows by the values of some columns; a field that no format or pattern fills is null."""
+    empty = pa.nulls(table.num_rows, pa.string())
+    chosen = {name: table.column(name) if name in table.column_names else empty for name in columns}
+    yield from pa.table(chosen).group_by(list(columns)).aggregate([([], _COUNT)]).to_pylist()
 
 
 def _batch(records: Sequence[ConsumerRecord]) -> pa.RecordBatch:

@@ -40,6 +40,9 @@ CONSUMER_LAG = Gauge(
 INDEX_DOCUMENTS = Gauge("logsluice_index_documents", "Documents behind an alias.", ["index"])
 FRESHNESS = Gauge("logsluice_index_freshness_seconds", "Age of the newest event behind an alias.", ["index"])
 PART_UP = Gauge("logsluice_part_up", "Whether a part answered when it was last asked, 1 or 0.", ["part"])
+EVENTS_BY_LEVEL = Counter(
+    "logsluice_events_by_level_total", "Events by what they say of themselves.", ["service", "level"]
+)
 HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests seen in the events.", ["service", "method", "status"])
 
 

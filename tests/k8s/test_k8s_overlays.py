@@ -435,6 +435,11 @@ def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -
     for monitor in [*manifests.of("PodMonitor").values(), *manifests.of("ServiceMonitor").values()]:
         spec = monitor["spec"]
         endpoints = spec.get("podMetricsEndpoints") or spec["endpoints"]
+        for endpoint in endpoints:
+            environment = {"targetLabel": "environment", "replacement": manifests.environment}
+            assert environment in endpoint["relabelings"], monitor["metadata"]["name"]
+        if monitor["kind"] == "PodMonitor":
+            assert spec["jobLabel"] == "app.kubernetes.io/name"
         for pods in manifests.templates():
             if not _selects(spec["selector"], pods.labels):
                 continue

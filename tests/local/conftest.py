@@ -19,6 +19,7 @@ from running import ROOT, Runner, free_port
 
 from logsluice.settings import MetricsSettings, Settings, load_settings
 from logsluice.stack import LocalStack
+from logsluice.stack.jars import jar_paths
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,27 @@ def secure_stack(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) ->
         secured.stop_part("kafka")
 
 
+@pytest.fixture(scope="session")
+def jmx_port() -> int:
+    """Where the JMX exporter of ``observed_stack`` serves its metrics."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def observed_stack(stack: LocalStack, jmx_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A broker with the JMX exporter in it, set up as on Kubernetes; the Elasticsearch is that of ``stack``."""
+    observed = LocalStack(tmp_path_factory.mktemp("observed"), free_port(), stack.port("elasticsearch"))
+    (agent,) = jar_paths("jmx-exporter")
+    rules = ROOT / "k8s" / "base" / "kafka" / "metrics.yaml"
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("JDK_JAVA_OPTIONS", f"-javaagent:{agent}=127.0.0.1:{jmx_port}:{rules}")
+            observed.start_part("kafka")
+        yield observed
+    finally:
+        observed.stop_part("kafka")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_developer(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [*os.environ]:
@@ -68,6 +90,15 @@ def secure_settings(
     stack.start_part("elasticsearch")
     secure_stack.start_part("kafka")
     return _settings(secure_stack, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def observed_settings(
+    stack: LocalStack, observed_stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """The same on ``observed_stack``."""
+    stack.start_part("elasticsearch")
+    return _settings(observed_stack, tmp_path, monkeypatch)
 
 
 @pytest.fixture

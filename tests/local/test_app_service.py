@@ -63,6 +63,10 @@ def test_what_is_counted_and_measured(settings: Settings, runner: Runner, elasti
         *[request("GET", 200)] * 3,
         request("BREW", 418),
         request("POST", 201, "pay"),
+        *[
+            orjson.dumps({"service.name": "pay", "message": "x", "log.level": level})
+            for level in ("FATAL", "CRIT", "error")
+        ],
         access,
         b"no request at all",
         b"{broken",
@@ -85,6 +89,14 @@ def test_what_is_counted_and_measured(settings: Settings, runner: Runner, elasti
         ("GET", "unknown", "404"): 1.0,
     }
     eventually(lambda: scraped(settings, "http_requests_total") == expected)
+    levels: Series = {
+        ("critical", "pay"): 2.0,
+        ("error", "pay"): 1.0,
+        ("unknown", "pay"): 1.0,
+        ("unknown", "shop"): 4.0,
+    }
+    levels |= {("unknown", "unknown"): 3.0}
+    eventually(lambda: scraped(settings, "logsluice_events_by_level_total") == levels)
     eventually(lambda: scraped(settings, "logsluice_index_documents").get((settings.logs_index,)) == 3.0)
     assert scraped(settings, "logsluice_index_documents")[(settings.results_index,)] == 0.0
     age = scraped(settings, "logsluice_index_freshness_seconds")
@@ -95,8 +107,8 @@ def test_what_is_counted_and_measured(settings: Settings, runner: Runner, elasti
         found = scraped(settings, "logsluice_consumer_lag_events")
         return sum(value for labels, value in found.items() if labels[0] == group)
 
-    eventually(lambda: lag("logsluice-app-service") == 0 and lag("logsluice-regex") == 9)
-    assert lag("logsluice-index") == 9
+    eventually(lambda: lag("logsluice-app-service") == 0 and lag("logsluice-regex") == 12)
+    assert lag("logsluice-index") == 12
     assert scraped(settings, "logsluice_part_up") == {("elasticsearch",): 1.0, ("kafka",): 1.0}
     assert job.terminate() == 0
 
@@ -133,6 +145,7 @@ def test_services_beyond_the_first_hundred_are_other(settings: Settings, runner:
     found = scraped(settings, "http_requests_total")
     assert len(found) == 101
     assert found[("GET", "other", "200")] == 50
+    eventually(lambda: scraped(settings, "logsluice_events_by_level_total").get(("unknown", "other")) == 50)
     assert job.terminate() == 0
 
 

@@ -1,0 +1,244 @@
+"""A real Prometheus that reads the real pipeline, and every expression of every view asked of it.
+
+The pipeline runs once: a broker with the JMX exporter in it, Elasticsearch with its exporter beside it, a Spark
+driver with Spark's own metrics, and the jobs, with traffic that has errors, remarks and dead letters in it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from elasticsearch import Elasticsearch
+from pipeline import SECONDS, Pipeline, says
+from running import ROOT, Job, Runner, eventually
+from views import Asked, everything, exported, selectors
+
+from logsluice.settings import Settings
+from logsluice.stack.jars import jar_paths
+from logsluice.stack.ports import free_port
+
+INTERVAL_SECONDS = 5
+EXPORTER = "prometheus-elasticsearch-exporter"
+RULES = ROOT / "config" / "prometheus" / "rules"
+
+_ELSEWHERE = "the {} job does not run here: another Spark would take longer than all the rest; its own tests have it"
+NOTHING_THERE = {
+    "ALERTS": "no rule without a waiting time fires on a sound pipeline",
+    "logsluice_windows_written_total": _ELSEWHERE.format("windows"),
+    "logsluice_late_events_total": _ELSEWHERE.format("windows"),
+    "logsluice_state_rows": _ELSEWHERE.format("windows"),
+    "logsluice_state_bytes": _ELSEWHERE.format("windows"),
+    "logsluice_alerts_open": _ELSEWHERE.format("alerts"),
+    "logsluice_alerts_total": _ELSEWHERE.format("alerts"),
+    "logsluice_alert_deliveries_total": _ELSEWHERE.format("alerts"),
+    "metrics_master_aliveWorkers_Value": "Spark runs without a standalone cluster",
+    "metrics_master_apps_Value": "Spark runs without a standalone cluster",
+    "metrics_master_waitingApps_Value": "Spark runs without a standalone cluster",
+    "metrics_master_workers_Value": "Spark runs without a standalone cluster",
+    "metrics_worker_coresFree_Value": "Spark runs without a standalone cluster",
+    "metrics_worker_coresUsed_Value": "Spark runs without a standalone cluster",
+    "kubelet_volume_stats_available_bytes": "there is no Kubernetes",
+    "kubelet_volume_stats_capacity_bytes": "there is no Kubernetes",
+    "kube_pod_container_status_restarts_total": "there is no Kubernetes",
+    "kube_job_status_failed": "there is no Kubernetes",
+}
+"""Metrics that nothing exports in this test, and why."""
+
+NO_ANSWER = {
+    "logsluice:http_errors:ratio5m": "recorded only where it is above zero, after five minutes' rate",
+    "logsluice:dead_letters:ratio5m": "recorded only where it is above zero, after five minutes' rate",
+}
+"""Recorded metrics that may stay empty, and why."""
+
+
+@dataclass
+class Prometheus:
+    """Prometheus' API."""
+
+    url: str
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """The data of an answer; fails with Prometheus' own words where it refuses."""
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=60)
+        body = answer.json()
+        assert body["status"] == "success", f"{parameters}: {body.get('error')}"
+        return body["data"]
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The series of an instant query."""
+        data = self.ask("query", query=expression)
+        assert data["resultType"] == "vector", expression
+        return list(data["result"])
+
+    def numbers(self, expression: str) -> list[float]:
+        """The values of an instant query that are numbers: a rate of nothing by nothing is none."""
+        return [value for series in self.query(expression) if math.isfinite(value := float(series["value"][1]))]
+
+
+@pytest.fixture
+def observed(
+    observed_settings: Settings, jmx_port: int, elasticsearch_client: Elasticsearch, runner: Runner, tmp_path: Path
+) -> Iterator[tuple[Prometheus, list[Job]]]:
+    """A Prometheus with all targets up, and what it reads."""
+    for tool, package in (("prometheus", "prometheus"), (EXPORTER, EXPORTER)):
+        if not shutil.which(tool):
+            pytest.skip(f"{tool} is not on PATH (Debian's package {package})")
+    metrics = observed_settings.metrics
+    pipeline = Pipeline(observed_settings, elasticsearch_client, runner)
+    exporter, spark_ui, web = free_port(), free_port(), free_port()
+    # Before there are index templates: it waits, and counts that it does.
+    jobs = [pipeline.index_job()]
+    says(jobs[0], "waiting for elasticsearch")
+    pipeline.set_up()
+    targets: list[tuple[str, int, str]] = [
+        ("producer", metrics.producer, "/metrics"),
+        ("app-service", metrics.app_service, "/metrics"),
+        ("index-job", metrics.index, "/metrics"),
+        ("regex-job", metrics.regex, "/metrics"),
+        ("kafka", jmx_port, "/metrics"),
+        ("elasticsearch-exporter", exporter, "/metrics"),
+        ("spark", spark_ui, "/metrics/prometheus/"),
+        ("spark-executors", spark_ui, "/metrics/executors/prometheus/"),
+    ]
+    jobs += [
+        runner.job("producer_job", "--rate", "20", "--error-rate", "0.2", "--seed", "1"),
+        runner.job("metrics_job"),
+        runner.start(
+            EXPORTER,
+            f"--es.uri={observed_settings.elasticsearch.hosts}",
+            "--es.all",
+            "--es.timeout=15s",
+            f"--web.listen-address=127.0.0.1:{exporter}",
+        ),
+        _spark_submit(runner, spark_ui),
+    ]
+    pipeline.send([b"", b'{"message": "not UTF-8: \xff"}', b"level=error msg=x"] * 5)
+    configuration = tmp_path / "prometheus.yml"
+    configuration.write_text(yaml.safe_dump(_configuration(targets)))
+    jobs.append(
+        runner.start(
+            "prometheus",
+            f"--config.file={configuration}",
+            f"--storage.tsdb.path={tmp_path / 'prometheus'}",
+            f"--web.listen-address=127.0.0.1:{web}",
+        )
+    )
+    prometheus = Prometheus(f"http://127.0.0.1:{web}")
+
+    def all_answered() -> bool:
+        for job in jobs:
+            assert job.process.poll() is None, job.output[-3_000:]
+        try:
+            up = {series["metric"]["job"] for series in prometheus.query("max_over_time(up[10m]) == 1")}
+        except httpx.HTTPError:
+            return False
+        errors = {target["scrapePool"]: target["lastError"] for target in prometheus.ask("targets")["activeTargets"]}
+        assert up == {name for name, _, _ in targets}, errors
+        return True
+
+    eventually(all_answered, seconds=SECONDS, every=1)
+    yield prometheus, jobs
+    assert [job.output[-3_000:] for job in jobs if job.process.poll() is not None] == []
+
+
+def test_every_expression_runs_and_has_data_where_data_must_be(observed: tuple[Prometheus, list[Job]]) -> None:
+    prometheus, _ = observed
+    asked = everything()
+    assert len(asked) > 100
+    missing = NOTHING_THERE.keys() - {selector.metric for entry in asked for selector in entry.selectors}
+    assert not missing, f"nobody asks for {missing}"
+    chosen = {selector for entry in asked for selector in selectors(entry.filled())}
+
+    for selector in sorted(chosen):
+        if selector.metric in NOTHING_THERE:
+            assert not prometheus.query(selector.metric), f"{selector.metric} is there"
+        else:
+            eventually(lambda one=selector: prometheus.query(str(one)), seconds=SECONDS)  # type: ignore[misc]
+            labels = {name for series in prometheus.query(selector.metric) for name in series["metric"]}
+            assert exported()[selector.metric] <= labels, selector
+
+    for entry in asked:
+        prometheus.query(entry.filled())
+        if entry.kind == "alert" or not _must_have_data(entry):
+            continue
+        eventually(lambda one=entry: prometheus.numbers(one.filled()), seconds=SECONDS)  # type: ignore[misc]
+        if entry.kind == "record":
+            eventually(lambda one=entry: prometheus.numbers(one.name), seconds=SECONDS)  # type: ignore[misc]
+        if entry.kind == "variable":
+            values = prometheus.ask(f"label/{entry.label}/values", **{"match[]": entry.filled()})
+            assert values, entry.where
+        for label in re.findall(r"{{(\w+)}}", entry.legend):
+            assert any(series["metric"].get(label) for series in prometheus.query(entry.filled())), entry.where
+
+    rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+    assert {rule["name"] for rule in rules} == {
+        entry.name for entry in asked if entry.kind in ("record", "alert") and _is_in_compose(entry)
+    }
+    eventually(lambda: _evaluated(prometheus))
+    waiting = {series["metric"]["alertname"] for series in prometheus.query("ALERTS")}
+    assert waiting == {"WindowsJobMissing", "AlertsJobMissing"}, "all else is well"
+    (lost,) = prometheus.query("sum(logsluice_dead_letters_total)")
+    assert float(lost["value"][1]) == 10, "two consumers cannot read five of the events that were sent"
+
+
+def _must_have_data(entry: Asked) -> bool:
+    names = {selector.metric for selector in entry.selectors}
+    return not names & NOTHING_THERE.keys() and entry.name not in NO_ANSWER
+
+
+def _is_in_compose(entry: Asked) -> bool:
+    return entry.where.split(".")[0] in {path.stem for path in RULES.glob("*.yml")} and entry.where.count(".yaml") == 1
+
+
+def _evaluated(prometheus: Prometheus) -> bool:
+    rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+    assert [(rule["name"], rule["lastError"]) for rule in rules if rule.get("lastError")] == []
+    return all(rule["health"] == "ok" for rule in rules)
+
+
+def _configuration(targets: list[tuple[str, int, str]]) -> dict[str, Any]:
+    """As config/dev/prometheus.yml has it, with other addresses and more haste."""
+    return {
+        "global": {"scrape_interval": f"{INTERVAL_SECONDS}s", "evaluation_interval": f"{INTERVAL_SECONDS}s"},
+        "rule_files": [str(RULES / "*.yml")],
+        "scrape_configs": [
+            {
+                "job_name": name,
+                "honor_labels": True,
+                "metrics_path": path,
+                "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"environment": "dev"}}],
+            }
+            for name, port, path in targets
+        ],
+    }
+
+
+def _spark_submit(runner: Runner, ui_port: int) -> Job:
+    """The regex job as containers start it: by spark-submit, with the properties of the image."""
+    options = {
+        "spark.driver.memory": "640m",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "true",
+        "spark.ui.port": str(ui_port),
+    }
+    return runner.start(
+        Path(sys.executable).with_name("spark-submit"),
+        "--master=local[2]",
+        f"--properties-file={ROOT / 'spark' / 'config' / 'spark-defaults.conf'}",
+        f"--jars={','.join(map(str, jar_paths('spark-kafka')))}",
+        *(f"--conf={key}={value}" for key, value in options.items()),
+        ROOT / "jobs" / "regex_job.py",
+        env={"PYSPARK_PYTHON": sys.executable, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
