@@ -35,6 +35,15 @@ CONSUMER_LAG = Gauge(
 INDEX_DOCUMENTS = Gauge("logsluice_index_documents", "Documents behind an alias.", ["index"])
 FRESHNESS = Gauge("logsluice_index_freshness_seconds", "Age of the newest event behind an alias.", ["index"])
 PART_UP = Gauge("logsluice_part_up", "Whether a part answered when it was last asked, 1 or 0.", ["part"])
+LATE_EVENTS = Counter("logsluice_late_events_total", "Events that came after their window was closed.", ["job"])
+UNTIMED_EVENTS = Counter(
+    "logsluice_untimed_events_total", "Events with no timestamp, or one that cannot be true, so given another.", ["job"]
+)
+UNREADABLE_EVENTS = Counter("logsluice_unreadable_events_total", "Events left out as unreadable.", ["job", "reason"])
+UNREADABLE_AMOUNTS = Counter("logsluice_unreadable_amounts_total", "Payments and refunds without an amount.", ["job"])
+WINDOWS_WRITTEN = Counter("logsluice_windows_written_total", "Finished windows written and acknowledged.")
+STATE_ROWS = Gauge("logsluice_state_rows", "Rows of a streaming query's state.", ["job"])
+STATE_BYTES = Gauge("logsluice_state_bytes", "Bytes of a streaming query's state in memory and on disk.", ["job"])
 HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests seen in the events.", ["service", "method", "status"])
 
 
