@@ -28,7 +28,7 @@ HOUR = 3600 * SECOND
 CLOCK_ROW = "clock"
 """In the column ``money``: a row that is no event, but tells Spark the watermark."""
 
-HISTORY = 24 * HOUR
+HISTORY = 300 * SECOND
 """An event that is older than this when it arrives is history that is being replayed."""
 
 
@@ -63,13 +63,15 @@ class PartitionClock:
         offset: The next offset to read.
         clock: The latest time of its events, never ahead of their arrival in Kafka.
         latest: The latest time of its events.
-        timed: Time of the last event with a timestamp of its own.
+        lead: The latest timestamp that an event had of its own, never ahead of its arrival.
+        timed: That of the last event whose timestamp was about there.
         age: How old that event was when it arrived.
     """
 
     offset: int
     clock: int
     latest: int
+    lead: int | None = None
     timed: int | None = None
     age: int | None = None
 
@@ -147,17 +149,24 @@ def judge(
     believed = (
         own_time.is_not_null() & (own_time != pl.col("appended")) & (own_time <= pl.col("appended") + rules.ahead)
     )
-    frame = frame.with_columns(pl.when(believed).then(own_time).alias("timed")).with_columns(
-        pl.col("timed").forward_fill().alias("last"),
-        (pl.col("appended") - pl.col("timed")).forward_fill().alias("age"),
+    frame = frame.with_columns(pl.when(believed).then(own_time).alias("timed"))
+    lead = pl.min_horizontal("timed", pl.when(believed).then("appended")).cum_max().forward_fill()
+    if before is not None:
+        lead = pl.max_horizontal(lead, pl.lit(before.lead, pl.Int64))
+    frame = frame.with_columns(lead.alias("lead"))
+    # One event with a wrong date says nothing of those that come after it.
+    typical = pl.when(pl.col("timed") >= pl.col("lead") - HISTORY).then("timed")
+    frame = frame.with_columns(typical.alias("typical")).with_columns(
+        pl.col("typical").forward_fill().alias("last"),
+        (pl.col("appended") - pl.col("typical")).forward_fill().alias("age"),
     )
-    if before is not None and before.timed is not None:
-        frame = frame.with_columns(pl.col("last").fill_null(before.timed), pl.col("age").fill_null(before.age))
-    elif before is None:
+    if before is not None:
+        first, age = pl.lit(before.timed, pl.Int64), pl.lit(before.age, pl.Int64)
+    else:
         # At the very beginning the first event with a timestamp says whether this is history.
-        first = pl.col("timed").drop_nulls().first()
-        age = (pl.col("appended") - pl.col("timed")).drop_nulls().first()
-        frame = frame.with_columns(pl.col("last").fill_null(first), pl.col("age").fill_null(age))
+        first = pl.col("typical").drop_nulls().first()
+        age = (pl.col("appended") - pl.col("typical")).drop_nulls().first()
+    frame = frame.with_columns(pl.col("last").fill_null(first), pl.col("age").fill_null(age))
     otherwise = pl.when(pl.col("age") > HISTORY).then(pl.col("last")).otherwise(pl.col("appended"))
     frame = frame.with_columns(pl.coalesce("timed", otherwise).alias("time"))
     clock = pl.min_horizontal("time", "appended").cum_max()
@@ -168,9 +177,7 @@ def judge(
         closed = pl.max_horizontal(closed, pl.lit(watermark, pl.Int64))
     end = (pl.col("time") // rules.window + 1) * rules.window
     frame = frame.with_columns(clock.alias("clock"), (end <= closed).alias("late"))
-    # What the next events go by must be an event that was there, not the first one of this batch.
-    heard = frame["timed"].is_not_null().any() or before is not None
-    last = frame.select("clock", pl.col("time").cum_max().alias("latest"), "last", "age").row(-1, named=True)
+    last = frame.select("clock", pl.col("time").cum_max().alias("latest"), "lead", "last", "age").row(-1, named=True)
     return Judged(
         frame["time"],
         frame["timed"].is_null(),
@@ -179,8 +186,9 @@ def judge(
             next_offset,
             last["clock"],
             max(last["latest"], before.latest) if before else last["latest"],
-            last["last"] if heard else None,
-            last["age"] if heard else None,
+            last["lead"],
+            last["last"],
+            last["age"],
         ),
     )
 

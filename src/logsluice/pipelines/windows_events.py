@@ -136,7 +136,7 @@ TaskKey = tuple[int, int]
 """A batch's number and a partition's."""
 
 
-class TaskStatsParam(AccumulatorParam[dict[TaskKey, TaskStats]]):  # type: ignore[misc] - pyspark is not typed
+class TaskStatsParam(AccumulatorParam[dict[TaskKey, TaskStats]]):  # type: ignore[misc]
     """Gathers what tasks tell, each once however often it is tried."""
 
     def zero(self, value: dict[TaskKey, TaskStats]) -> dict[TaskKey, TaskStats]:  # noqa: ARG002 - Spark names it
