@@ -14,7 +14,7 @@ from logsluice.waiting import stop_on_signals
 
 
 def main(
-    until_caught_up: Annotated[bool, typer.Option(help="End when everything was read.")] = False,
+    until_caught_up: Annotated[bool, typer.Option(help="End when everything is read and closed.")] = False,
     config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
     metrics_port: Annotated[int | None, typer.Option(help="Where /metrics is served.")] = None,
 ) -> None:

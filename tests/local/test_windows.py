@@ -48,7 +48,7 @@ def start(pipeline: Pipeline, **variables: str) -> Job:
         # Longer than a slow machine takes from one batch to the next.
         "LOGSLUICE_WINDOWS__IDLE_SECONDS": "10",
         # The samples are old, and their days have to have an index all the same.
-        "LOGSLUICE_ELASTICSEARCH__RETENTION_DAYS": "20000",
+        "LOGSLUICE_ELASTICSEARCH__RETENTION_DAYS": "30000",
     }
     return pipeline.runner.job("windows_job", env=environment | variables)
 
@@ -150,7 +150,7 @@ def test_the_numbers_are_true_whatever_is_late_killed_or_silent(pipeline: Pipeli
     assert metric(port, "logsluice_windows_written_total") >= len(expected.windows) - before
 
     # What comes too late for a finished window is counted there, and changes nothing else.
-    first = min(expected.windows)
+    first = min(key for key, numbers in expected.windows.items() if numbers["events"])
     straggler = Sent(
         0, b'{"@timestamp":"%s","service":{"name":"auth"},"message":"slow"}' % _iso(first[0]), Fact(first[0], "auth")
     )

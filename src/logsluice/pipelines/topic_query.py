@@ -146,6 +146,16 @@ class TopicQuery(ABC):
         """Whether to go on with other options."""
         return run.ignore_loss and run.batches > 0
 
+    def is_done(self) -> bool:
+        """Whether there is nothing more to do."""
+        return False
+
+    def trigger(self) -> dict[str, Any]:
+        """When Spark makes batches."""
+        if self._until_caught_up:
+            return {"availableNow": True}
+        return {"processingTime": f"{self.trigger_seconds} seconds"}
+
     def run(self) -> None:
         """Work until asked to stop, or until caught up; goes on after every fault that passes.
 
@@ -222,6 +232,9 @@ class TopicQuery(ABC):
                 if self._stop.is_set():
                     self._let_finish(client, query, run)
                     return _End.ASKED
+                if self.is_done():
+                    self._let_finish(client, query, run)
+                    return _End.CAUGHT_UP
                 if self.wants_restart(run):
                     return _End.RESTART
                 if time.monotonic() - watched > _WATCH_SECONDS:
@@ -264,10 +277,6 @@ class TopicQuery(ABC):
                 run.failure = error
                 raise
 
-        if self._until_caught_up:
-            trigger: dict[str, Any] = {"availableNow": True}
-        else:
-            trigger = {"processingTime": f"{self.trigger_seconds} seconds"}
         log.info(
             "reading",
             topic=run.topic.name,
@@ -275,7 +284,7 @@ class TopicQuery(ABC):
             **self.told_at_start(),
             events_a_batch=run.size,
         )
-        writer = self.query(stream, run).writeStream.foreachBatch(write).trigger(**trigger)
+        writer = self.query(stream, run).writeStream.foreachBatch(write).trigger(**self.trigger())
         return writer.option("checkpointLocation", self.checkpoint(run)).start()
 
     def checkpoint(self, run: Run) -> str:

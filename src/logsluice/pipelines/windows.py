@@ -54,7 +54,7 @@ class WindowsJob(TopicQuery):
         spark: The session, with :data:`~logsluice.pipelines.windows_frames.STATE` in its configuration.
         settings: Of the environment.
         recipe: How to extract.
-        until_caught_up: End when all was read that was there at the start.
+        until_caught_up: End when all is read, and closed because nothing more came.
         stop: Ends the job.
     """
 
@@ -73,6 +73,7 @@ class WindowsJob(TopicQuery):
         self._clock = Clock()
         self._began = time.monotonic()
         self._heard: dict[int, float] = {}
+        self._done = False
 
     @property
     def checkpoints(self) -> str:
@@ -83,6 +84,14 @@ class WindowsJob(TopicQuery):
     def trigger_seconds(self) -> float:
         """As the settings say."""
         return self._settings.windows.trigger_seconds
+
+    def trigger(self) -> dict[str, Any]:
+        """At intervals always: what is read has to be closed as well, which takes time."""
+        return {"processingTime": f"{self.trigger_seconds} seconds"}
+
+    def is_done(self) -> bool:
+        """Whether there is nothing to read and nothing open."""
+        return self._until_caught_up and self._done
 
     def query(self, stream: DataFrame, run: Run) -> DataFrame:
         """From records to finished windows."""
@@ -104,9 +113,8 @@ class WindowsJob(TopicQuery):
         self._told.value = {}
         before = self._clock
         clock = Clock(before.partitions | {partition: stats.clock for partition, stats in told.items()})
-        clock.watermark = next_watermark(
-            Clock(clock.partitions, before.watermark), self._readings(client, run, clock, told), self._rules
-        )
+        readings = self._readings(client, run, clock, told)
+        clock.watermark = next_watermark(Clock(clock.partitions, before.watermark), readings, self._rules)
         # The row that tells Spark the time had this batch's watermark.
         clock.closed = before.watermark
         late = {key for stats in told.values() for key in stats.late} | set(before.waiting)
@@ -117,6 +125,7 @@ class WindowsJob(TopicQuery):
         self._checkpointed.write(_clock_file(batch), clock.to_json())
         self._checkpointed.delete(_clock_file(batch - _KEPT_CLOCKS))
         self._set(clock)
+        self._done = not any(reading.behind for reading in readings.values()) and self._is_all_closed()
         return _count(told)
 
     def note(self, progress: StreamingQueryProgress) -> None:
@@ -135,6 +144,10 @@ class WindowsJob(TopicQuery):
     def _is_closed(self, key: Key) -> bool:
         """Whether a window has been written by now, if it had any events in time."""
         return self._clock.closed is not None and key[0] + self._rules.window <= self._clock.closed
+
+    def _is_all_closed(self) -> bool:
+        latest = [entry.latest for entry in self._clock.partitions.values()]
+        return not latest or self._is_closed((max(latest) // self._rules.window * self._rules.window, ""))
 
     def _readings(
         self, client: KafkaAdminClient, run: Run, clock: Clock, told: dict[int, TaskStats]
@@ -194,7 +207,7 @@ def run_windows(
         settings: Of the environment.
         directory: The environment's folder, with patterns and formats.
         stop: Ends the job when set.
-        until_caught_up: End when all was read that was there at the start; what is open then stays in the state.
+        until_caught_up: End when all is read, and closed because nothing more came.
         metrics_port: Where ``/metrics`` is served; ``settings.metrics.windows`` where left out.
 
     Raises:
