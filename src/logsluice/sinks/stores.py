@@ -18,6 +18,7 @@ from pyarrow import fs
 from logsluice.errors import LogsluiceError
 
 _HIDDEN = "."
+_ENDPOINT = "AWS_ENDPOINT_URL"
 _CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105 - the name of a variable
 _CREDENTIALS_SECONDS = 600
@@ -186,9 +187,12 @@ class S3Store:
 
 @lru_cache(maxsize=4)
 def _s3(bucket: str, _period: int) -> fs.S3FileSystem:
-    """A client; made anew every ten minutes, as the credentials of a pod do not last."""
+    """A client; made anew every ten minutes, as the credentials of a pod do not last.
+
+    As every client of AWS's own, it goes elsewhere where ``AWS_ENDPOINT_URL`` says so.
+    """
     region = os.environ.get("AWS_REGION") or fs.resolve_s3_region(bucket)
-    return fs.S3FileSystem(region=region, endpoint_override=os.environ.get("AWS_ENDPOINT_URL"), **pod_identity())
+    return fs.S3FileSystem(region=region, endpoint_override=os.environ.get(_ENDPOINT), **pod_identity())
 
 
 def pod_identity() -> dict[str, str]:
