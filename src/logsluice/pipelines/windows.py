@@ -124,8 +124,8 @@ class WindowsJob(TopicQuery):
             self._files.publish(before.watermark, clock.watermark)
         self._checkpointed.write(_clock_file(batch), clock.to_json())
         self._checkpointed.delete(_clock_file(batch - _KEPT_CLOCKS))
+        self._done = not any(reading.behind for reading in readings.values()) and self._has_closed_all_of(clock)
         self._set(clock)
-        self._done = not any(reading.behind for reading in readings.values()) and self._is_all_closed()
         return _count(told)
 
     def note(self, progress: StreamingQueryProgress) -> None:
@@ -145,8 +145,8 @@ class WindowsJob(TopicQuery):
         """Whether a window has been written by now, if it had any events in time."""
         return self._clock.closed is not None and key[0] + self._rules.window <= self._clock.closed
 
-    def _is_all_closed(self) -> bool:
-        latest = [entry.latest for entry in self._clock.partitions.values()]
+    def _has_closed_all_of(self, clock: Clock) -> bool:
+        latest = [entry.latest for entry in clock.partitions.values()]
         return not latest or self._is_closed((max(latest) // self._rules.window * self._rules.window, ""))
 
     def _readings(
