@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import end_to_end, extract
+from bench import end_to_end, extract, windows
 from bench.report import Report, save, show
 from logsluice.pipelines.session import spark_session
 
@@ -27,6 +27,7 @@ class Name(StrEnum):
     PATTERNS = "patterns"
     END_TO_END = "end_to_end"
     MEMORY = "memory"
+    WINDOWS = "windows"
 
 
 def main(
@@ -58,6 +59,9 @@ def main(
         reports["end_to_end"], reports["memory"] = end_to_end.run(lines // 2, repeat, say)
         show(reports["end_to_end"], console)
         show(reports["memory"], console)
+    if Name.WINDOWS in wanted:
+        reports["windows"] = windows.run(lines // 2, repeat, say)
+        show(reports["windows"], console)
     path = save(reports, {"repeat": repeat, "lines": lines})
     console.print(f"Written to {path}", soft_wrap=True)
 

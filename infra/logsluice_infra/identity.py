@@ -96,7 +96,8 @@ class WorkloadIdentities(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkloadIdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("logsluice:infra:WorkloadIdentities", name, None, opts)
         self._args = args
-        self._join("spark", NAMESPACE, ("spark-driver", "spark-executor"), self._objects("checkpoints", "spark-events"))
+        spark = self._objects("checkpoints", "spark-events", "windows")
+        self._join("spark", NAMESPACE, ("spark-driver", "spark-executor"), spark)
         self._join("elasticsearch", NAMESPACE, ("elasticsearch",), self._objects("elasticsearch-snapshots"))
         self._join("cluster-autoscaler", "kube-system", ("cluster-autoscaler",), self._scaling())
         self.register_outputs({})

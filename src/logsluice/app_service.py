@@ -41,7 +41,7 @@ from logsluice.waiting import Part, Stopped, wait_out
 
 JOB: Final = "app-service"
 GROUP: Final = "logsluice-app-service"
-GROUPS: Final = ("logsluice-regex", "logsluice-index", GROUP)
+GROUPS: Final = ("logsluice-regex", "logsluice-index", "logsluice-windows", GROUP)
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
 OTHER: Final = "other"
 UNKNOWN: Final = "unknown"

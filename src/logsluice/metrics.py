@@ -43,6 +43,15 @@ PART_UP = Gauge("logsluice_part_up", "Whether a part answered when it was last a
 EVENTS_BY_LEVEL = Counter(
     "logsluice_events_by_level_total", "Events by what they say of themselves.", ["service", "level"]
 )
+LATE_EVENTS = Counter("logsluice_late_events_total", "Events that came after their window was closed.", ["job"])
+UNTIMED_EVENTS = Counter(
+    "logsluice_untimed_events_total", "Events with no timestamp, or one that cannot be true, so given another.", ["job"]
+)
+UNREADABLE_EVENTS = Counter("logsluice_unreadable_events_total", "Events left out as unreadable.", ["job", "reason"])
+UNREADABLE_AMOUNTS = Counter("logsluice_unreadable_amounts_total", "Payments and refunds without an amount.", ["job"])
+WINDOWS_WRITTEN = Counter("logsluice_windows_written_total", "Finished windows written and acknowledged.")
+STATE_ROWS = Gauge("logsluice_state_rows", "Rows of a streaming query's state.", ["job"])
+STATE_BYTES = Gauge("logsluice_state_bytes", "Bytes of a streaming query's state in memory and on disk.", ["job"])
 HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests seen in the events.", ["service", "method", "status"])
 
 

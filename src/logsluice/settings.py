@@ -92,6 +92,36 @@ class StreamSettings(_Section):
     checkpoint_location: str | None = None
 
 
+class WindowsSettings(_Section):
+    """How the windows job cuts time, and where its files go.
+
+    Attributes:
+        window_seconds: Length of a window; hours are made of whole ones.
+        watermark_seconds: How long after its end a window still takes events, by the clock of the events.
+        idle_seconds: How long a partition may say nothing before the others go on without it, and all of them
+            before the wall clock closes what is open.
+        ahead_seconds: How far after its arrival in Kafka an event's own timestamp may lie and still be believed.
+        trigger_seconds: From the start of a batch to that of the next one.
+        max_offsets_per_trigger: Events of a batch at most.
+        output: Folder (or S3 URL) of the files; ``windows`` in ``home`` where left out.
+    """
+
+    window_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    watermark_seconds: Annotated[float, Field(ge=0)] = 10.0
+    idle_seconds: Annotated[float, Field(gt=0)] = 15.0
+    ahead_seconds: Annotated[float, Field(ge=0)] = 60.0
+    trigger_seconds: Annotated[float, Field(gt=0)] = 2.0
+    max_offsets_per_trigger: Annotated[int, Field(ge=1)] = 20_000
+    output: str | None = None
+
+    @field_validator("window_seconds")
+    @classmethod
+    def _divides_an_hour(cls, value: int) -> int:
+        if 3600 % value:
+            raise ValueError(f"{value} does not divide an hour of 3600 seconds; use 10, 30, 60, 300 or the like")
+        return value
+
+
 class MetricsSettings(_Section):
     """Where each job serves ``/metrics``; one port a job, so that all run on one machine."""
 
@@ -127,6 +157,7 @@ class Settings(BaseSettings):
     elasticsearch: ElasticsearchSettings = ElasticsearchSettings()
     kibana: KibanaSettings = KibanaSettings()
     stream: StreamSettings = StreamSettings()
+    windows: WindowsSettings = WindowsSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @field_validator("time_zone")
@@ -172,6 +203,11 @@ class Settings(BaseSettings):
     def checkpoint_location(self) -> str:
         """Folder (or S3 URL) under which Spark keeps its checkpoints."""
         return self.stream.checkpoint_location or str((self.home / "checkpoints").absolute())
+
+    @property
+    def windows_output(self) -> str:
+        """Folder (or S3 URL) under which the windows job keeps its files."""
+        return self.windows.output or str((self.home / "windows").absolute())
 
     @classmethod
     def settings_customise_sources(

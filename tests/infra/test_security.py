@@ -80,7 +80,7 @@ def test_what_changes_nodes_asks_for_the_clusters_tag(aws_stack: Graph) -> None:
 
 @pytest.mark.parametrize(
     ("role", "prefixes"),
-    [("spark", {"checkpoints", "spark-events"}), ("elasticsearch", {"elasticsearch-snapshots"})],
+    [("spark", {"checkpoints", "spark-events", "windows"}), ("elasticsearch", {"elasticsearch-snapshots"})],
 )
 def test_a_workload_reaches_its_own_part_of_the_bucket_alone(aws_stack: Graph, role: str, prefixes: set[str]) -> None:
     bucket = f"arn:aws:s3:::{aws_stack.outputs['bucket']}"

@@ -227,7 +227,8 @@ def test_every_variable_is_a_setting_and_all_of_them_together_load(
         if pods.containers[0].get("ports"):
             assert settings.metrics.host == "0.0.0.0", pods.owner
             (port,) = (entry["containerPort"] for entry in pods.containers[0]["ports"])
-            assert port in {settings.metrics.app_service, settings.metrics.producer, settings.metrics.regex}, pods.owner
+            served = settings.metrics
+            assert port in {served.app_service, served.producer, served.regex, served.windows}, pods.owner
     assert loaded >= 4
 
 
@@ -264,6 +265,11 @@ def test_each_user_may_do_what_its_workload_does_and_no_more(manifests: Overlay)
             ("topic", source, read),
             ("topic", letters, write),
             ("group", "logsluice-regex", read),
+            ("group", "spark-kafka-*", read),
+        },
+        "windows-job": {
+            ("topic", source, read),
+            ("group", "logsluice-windows", read),
             ("group", "spark-kafka-*", read),
         },
         "logstash": {
@@ -329,7 +335,8 @@ def test_deployments_can_be_drained_and_are_spread(manifests: Overlay) -> None:
 
 def test_spark_runs_on_its_nodes_is_started_again_and_keeps_its_place(manifests: Overlay) -> None:
     applications = manifests.spark()
-    assert set(applications) == {"regex-job", "regex-batch"} | ({"producer-job"} if manifests.name != "prod" else set())
+    always = {"regex-job", "regex-batch", "windows-job"}
+    assert set(applications) == always | ({"producer-job"} if manifests.name != "prod" else set())
     for name, spec in applications.items():
         assert spec["sparkVersion"] == "4.2.0"
         assert (ROOT / spec["mainApplicationFile"].removeprefix("local:///opt/logsluice/")).is_file(), name
@@ -346,6 +353,14 @@ def test_spark_runs_on_its_nodes_is_started_again_and_keeps_its_place(manifests:
             assert spec["sparkConf"]["spark.blockManager.port"] == "7079"
     location = manifests.of("ConfigMap")["logsluice-environment"]["data"]["LOGSLUICE_STREAM__CHECKPOINT_LOCATION"]
     assert location.startswith("s3a://logsluice-bucket/") or manifests.name == "local"
+    output = manifests.of("ConfigMap")["logsluice-environment"]["data"]["LOGSLUICE_WINDOWS__OUTPUT"]
+    assert output == "s3a://logsluice-bucket/windows" or manifests.name == "local"
+    # State and files of the windows job are written by its executors.
+    windows = applications["windows-job"]
+    for role in ("driver", "executor"):
+        assert windows[role]["template"]["metadata"]["labels"]["logsluice.io/s3-client"] == "true"
+        mounts = {mount["mountPath"] for mount in windows[role]["template"]["spec"]["containers"][0]["volumeMounts"]}
+        assert "/var/lib/logsluice-checkpoints" in mounts or manifests.name != "local"
 
 
 def test_a_job_runs_with_arguments_that_it_knows(manifests: Overlay) -> None:
@@ -560,6 +575,20 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
             "spec.executor.memoryOverhead",
             "spec.executor.template.spec.volumes",
         },
+        "SparkApplication/windows-job": {
+            "spec.dynamicAllocation.initialExecutors",
+            "spec.dynamicAllocation.minExecutors",
+            "spec.dynamicAllocation.maxExecutors",
+            "spec.driver.coreRequest",
+            "spec.driver.memory",
+            "spec.driver.memoryOverhead",
+            "spec.driver.template.spec.containers",
+            "spec.driver.template.spec.volumes",
+            "spec.executor.instances",
+            "spec.executor.coreRequest",
+            "spec.executor.memory",
+            "spec.executor.memoryOverhead",
+        },
         "ScheduledSparkApplication/regex-batch": {
             "spec.template.dynamicAllocation.maxExecutors",
             "spec.template.driver.template.spec.containers",
@@ -572,7 +601,7 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
     }
     assert found["ConfigMap/logsluice-config"] <= {"data.settings.yaml", "data.patterns.yaml"}
     # Of lists, the environment's name is all that differs.
-    for key in ("Deployment/app-service", "Job/setup", "SparkApplication/regex-job"):
+    for key in ("Deployment/app-service", "Job/setup", "SparkApplication/regex-job", "SparkApplication/windows-job"):
         templates = [
             json.dumps(template, sort_keys=True).replace("prod-elasticsearch-cluster", "dev-elasticsearch-cluster")
             for template in (_templates(dev[key]), _templates(prod[key]))

@@ -137,7 +137,7 @@ def test_a_run_that_failed_is_told_in_one_line(dev: Cluster) -> None:
 
 def test_what_cannot_be_submitted_is_said_in_one_line(dev: Cluster, tmp_path: Path) -> None:
     for arguments, said in (
-        (("nope",), "no such job in the cluster; there are producer-job, regex-batch, regex-job"),
+        (("nope",), "no such job in the cluster; there are producer-job, regex-batch, regex-job, windows-job"),
         (("regex-job",), "two would share its checkpoint; say --mode batch"),
         (("regex-job", "--since", "soon"), "soon: is no moment"),
         (("regex-job", "--context", "elsewhere"), "elsewhere: no cluster to go to"),

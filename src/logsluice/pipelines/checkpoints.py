@@ -11,24 +11,32 @@ from logsluice.kafka.topics import Topic
 GROUP = "logsluice-regex"
 """The group that finished batches are committed to, for lag as every Kafka tool shows it."""
 
+REGEX = "regex"
+"""The folder of the regex job's checkpoints."""
 
-def checkpoint_of(location: str, topic: Topic) -> str:
-    """The folder of a topic's checkpoint.
+
+def checkpoint_of(location: str, topic: Topic, folder: str = REGEX) -> str:
+    """The folder of a job's checkpoint for a topic.
 
     The topic's id is part of it: a checkpoint of a deleted topic would make Spark skip events of a new one of
     the same name.
+
+    Args:
+        location: Of all checkpoints, a folder or an S3 URL.
+        topic: The topic.
+        folder: Of the job's checkpoints.
     """
-    return f"{_of_topic(location, topic.name)}/{topic.id}"
+    return f"{_of_topic(location, topic.name, folder)}/{topic.id}"
 
 
-def was_made_again(location: str, topic: Topic, committed: Mapping[int, Committed]) -> bool:
+def was_made_again(location: str, topic: Topic, committed: Mapping[int, Committed], folder: str = REGEX) -> bool:
     """Whether there was another topic of this name: one that left a checkpoint, or offsets of the group."""
     if any(entry.topic_id not in ("", topic.id) for entry in committed.values()):
         return True
-    folder = Path(_of_topic(location, topic.name))
-    if "://" in location or not folder.is_dir() or (folder / topic.id).exists():
+    path = Path(_of_topic(location, topic.name, folder))
+    if "://" in location or not path.is_dir() or (path / topic.id).exists():
         return False
-    return any(entry.is_dir() for entry in folder.iterdir())
+    return any(entry.is_dir() for entry in path.iterdir())
 
 
 def lost_offsets(earliest: Offsets, committed: Mapping[int, Committed]) -> int:
@@ -38,5 +46,5 @@ def lost_offsets(earliest: Offsets, committed: Mapping[int, Committed]) -> int:
     )
 
 
-def _of_topic(location: str, topic: str) -> str:
-    return f"{location.removeprefix('file://').rstrip('/')}/regex/{topic}"
+def _of_topic(location: str, topic: str, folder: str) -> str:
+    return f"{location.removeprefix('file://').rstrip('/')}/{folder}/{topic}"

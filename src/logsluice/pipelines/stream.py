@@ -1,93 +1,32 @@
 """The regex job over a topic as it grows: ``stream`` for latency, ``optimized`` for throughput.
 
-Spark's checkpoint is the truth about what was read. A batch that was interrupted is read and written again,
-which changes nothing, as every document is written under the event's own id.
+Every document is written under the event's own id, so that a batch which is written again changes nothing.
 """
 
 from __future__ import annotations
 
-import json
-import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections.abc import Mapping
 from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
-from kafka import errors as kafka_errors
 
-from logsluice import metrics
-from logsluice.errors import LogsluiceError
-from logsluice.kafka import (
-    admin,
-    commit_offsets,
-    committed_offsets,
-    describe_topic,
-    earliest_offsets,
-    is_away,
-    spark_kafka_options,
-    wait_for_topic,
-)
-from logsluice.kafka.topics import Topic, TopicNotReady
-from logsluice.pipelines.checkpoints import GROUP, checkpoint_of, lost_offsets, was_made_again
-from logsluice.pipelines.control import MEASURED_BATCHES, Measured, next_batch_size
-from logsluice.pipelines.failures import is_data_loss, told
+from logsluice.pipelines.checkpoints import GROUP, REGEX
+from logsluice.pipelines.control import next_batch_size
 from logsluice.pipelines.frames import write_frame
 from logsluice.pipelines.stats import JOB, count
+from logsluice.pipelines.topic_query import Run, TopicQuery
 from logsluice.pipelines.workers import Work
-from logsluice.settings import Settings
-from logsluice.waiting import wait_out
 
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming import StreamingQuery
-
-_POLL_SECONDS = 0.25
-_WATCH_SECONDS = 5.0
-_STOP_SECONDS = 10.0
-_MOST_FAILURES = 5
-_LONGEST_PAUSE = 15.0
-
-T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 
-class _End(Enum):
-    """Why a query ended."""
-
-    CAUGHT_UP = auto()
-    ASKED = auto()
-    """The process was asked to stop."""
-    RESTART = auto()
-    """To go on with other options."""
-    TOPIC_MADE_AGAIN = auto()
-    FAILED = auto()
-
-
-class _TopicMadeAgainError(Exception):
-    """The topic has another id than the one the checkpoint belongs to."""
-
-
-@dataclass(slots=True)
-class _Run:
-    """One query, from its start to its end."""
-
-    topic: Topic
-    size: int
-    ignore_loss: bool
-    offsets: dict[int, int] = field(default_factory=dict)
-    batches: int = 0
-    last_batch: int = -1
-    measured: deque[Measured] = field(default_factory=lambda: deque(maxlen=MEASURED_BATCHES))
-    failure: BaseException | None = None
-
-
-class StreamJob:
-    """Reads a topic to its end, and on.
+class StreamJob(TopicQuery):
+    """Extracts from a topic to its end, and on.
 
     Args:
         spark: The session.
@@ -97,182 +36,37 @@ class StreamJob:
         stop: Ends the job; the running batch is finished first where it does not take long.
     """
 
+    job = JOB
+    group = GROUP
+    checkpoints = REGEX
+
     def __init__(self, spark: SparkSession, work: Work, *, optimized: bool, until_caught_up: bool, stop: Event) -> None:
-        self._spark = spark
-        self._work = work
-        self._settings: Settings = work.settings
-        self._optimized = optimized
-        self._until_caught_up = until_caught_up
-        self._stop = stop
         stream = work.settings.stream
-        self._size = stream.optimized_max_offsets_per_trigger if optimized else stream.max_offsets_per_trigger
+        size = stream.optimized_max_offsets_per_trigger if optimized else stream.max_offsets_per_trigger
+        super().__init__(spark, work.settings, size=size, until_caught_up=until_caught_up, stop=stop)
+        self._work = work
+        self._optimized = optimized
 
-    def run(self) -> None:
-        """Work until asked to stop, or until caught up; goes on after every fault that passes.
+    @property
+    def trigger_seconds(self) -> float:
+        """At once where large batches are wanted."""
+        return 0.0 if self._optimized else self._settings.stream.trigger_seconds
 
-        Raises:
-            LogsluiceError: A server refuses the credentials, or the same fault came again and again.
-            Stopped: The process was asked to stop while a server was away.
-        """
-        client = admin(self._settings, job=JOB, stop=self._stop)
-        try:
-            failures = 0
-            known: Topic | None = None
-            ignore_loss = False
-            while not self._stop.is_set():
-                topic = wait_for_topic(
-                    self._settings, self._settings.kafka.topic, job=JOB, stop=self._stop, client=client
-                )
-                ignore_loss = self._look_back(client, topic, known) or (ignore_loss and topic == known)
-                known = topic
-                run = _Run(topic, self._size, ignore_loss)
-                end = self._run_query(client, run)
-                if end in (_End.CAUGHT_UP, _End.ASKED):
-                    return
-                ignore_loss = False
-                failures = failures + 1 if end is _End.FAILED and not run.batches else 0
-                if end is _End.FAILED:
-                    ignore_loss = self._after_failure(client, run, failures)
-        finally:
-            client.close()
+    def write(self, frame: DataFrame, batch: int, run: Run, client: KafkaAdminClient) -> int:  # noqa: ARG002
+        """Extract and write on the workers."""
+        return count(write_frame(frame, run.topic.name, self._work))
 
-    def _look_back(self, client: KafkaAdminClient, topic: Topic, known: Topic | None) -> bool:
-        """Say what happened to the topic since the last time; True where events of it are gone."""
-        committed = self._asked(lambda: committed_offsets(client, GROUP, topic))
-        location = self._settings.checkpoint_location
-        if (known and known.id != topic.id) or was_made_again(location, topic, committed):
-            log.warning(
-                "the topic was deleted and made again: starting at its earliest offset",
-                topic=topic.name,
-                topic_id=topic.id,
-            )
-            return False
-        lost = lost_offsets(self._asked(lambda: earliest_offsets(client, topic)), committed)
-        if lost:
-            log.error(
-                "events were removed by the topic's retention before they were read",
-                topic=topic.name,
-                events=lost,
-                hint="give the topic a longer retention.ms, or run this job with more cores",
-            )
-        return lost > 0
+    def reader_options(self) -> Mapping[str, str]:
+        """Partitions split over all cores where throughput is wanted."""
+        return {"minPartitions": str(self._spark.sparkContext.defaultParallelism)} if self._optimized else {}
 
-    def _after_failure(self, client: KafkaAdminClient, run: _Run, failures: int) -> bool:
-        """Say what failed and wait a little; True where the next run has to put up with lost events.
+    def told_at_start(self) -> Mapping[str, object]:
+        """The mode."""
+        return {"mode": "optimized" if self._optimized else "stream"}
 
-        Spark's word alone is not enough where the group's commits can tell how many events are gone: they are
-        looked at before every start.
-        """
-        assert run.failure is not None
-        reason = told(run.failure)
-        if isinstance(run.failure, LogsluiceError):
-            raise run.failure
-        if failures >= _MOST_FAILURES:
-            raise LogsluiceError(f"failed {failures} times in a row", where=f"topic {run.topic.name}", why=reason)
-        log.warning("the query failed and is started again", reason=reason)
-        self._stop.wait(min(2.0**failures, _LONGEST_PAUSE))
-        return is_data_loss(run.failure) and not self._asked(lambda: committed_offsets(client, GROUP, run.topic))
-
-    def _run_query(self, client: KafkaAdminClient, run: _Run) -> _End:
-        query = self._start(client, run)
-        watched = time.monotonic()
-        try:
-            while query.isActive:
-                self._stop.wait(_POLL_SECONDS)
-                self._note_progress(client, query, run)
-                if self._stop.is_set():
-                    self._let_finish(client, query, run)
-                    return _End.ASKED
-                if self._wants_restart(run):
-                    return _End.RESTART
-                if time.monotonic() - watched > _WATCH_SECONDS:
-                    watched = time.monotonic()
-                    if self._was_made_again(client, run.topic):
-                        return _End.TOPIC_MADE_AGAIN
-            self._note_progress(client, query, run)
-            error = query.exception()
-            if error is None:
-                return _End.CAUGHT_UP
-            run.failure = run.failure or error
-            made_again = isinstance(run.failure, _TopicMadeAgainError) or self._was_made_again(client, run.topic)
-            return _End.TOPIC_MADE_AGAIN if made_again else _End.FAILED
-        finally:
-            query.stop()
-
-    def _start(self, client: KafkaAdminClient, run: _Run) -> StreamingQuery:
-        settings = self._settings
-        options = spark_kafka_options(settings) | {
-            "subscribe": run.topic.name,
-            "startingOffsets": "earliest",
-            "failOnDataLoss": str(not run.ignore_loss).lower(),
-            "includeHeaders": "true",
-            "maxOffsetsPerTrigger": str(run.size),
-            "groupIdPrefix": GROUP,
-            "kafka.max.poll.records": "5000",
-        }
-        if self._optimized:
-            options["minPartitions"] = str(self._spark.sparkContext.defaultParallelism)
-        stream = self._spark.readStream.format("kafka").options(**options).load()
-
-        def write(frame: DataFrame, _batch: int) -> None:
-            try:
-                # Offsets of a new topic under the old one's checkpoint would be skipped without a word.
-                if describe_topic(client, run.topic.name).id != run.topic.id:
-                    raise _TopicMadeAgainError
-                began = time.monotonic()
-                events = count(write_frame(frame, run.topic.name, self._work))
-                seconds = time.monotonic() - began
-                metrics.BATCH_DURATION.labels(JOB).observe(seconds)
-                log.debug("batch written", events=events, seconds=round(seconds, 2))
-            except BaseException as error:
-                run.failure = error
-                raise
-
-        if self._until_caught_up:
-            trigger: dict[str, Any] = {"availableNow": True}
-        elif self._optimized:
-            trigger = {"processingTime": "0 seconds"}
-        else:
-            trigger = {"processingTime": f"{settings.stream.trigger_seconds} seconds"}
-        checkpoint = checkpoint_of(settings.checkpoint_location, run.topic)
-        log.info(
-            "reading",
-            topic=run.topic.name,
-            topic_id=run.topic.id,
-            mode="optimized" if self._optimized else "stream",
-            events_a_batch=run.size,
-        )
-        writer = stream.writeStream.foreachBatch(write).trigger(**trigger)
-        return writer.option("checkpointLocation", checkpoint).start()
-
-    def _note_progress(self, client: KafkaAdminClient, query: StreamingQuery, run: _Run) -> None:
-        """Take up what finished since the last look: offsets to commit, lag, speed."""
-        ends: dict[int, int] = {}
-        for progress in query.recentProgress:
-            if progress.batchId <= run.last_batch or not progress.numInputRows:
-                continue
-            run.last_batch = progress.batchId
-            run.batches += 1
-            (source,) = progress.sources
-            ends = _offsets(source.endOffset, run.topic)
-            latest = _offsets(source.latestOffset, run.topic)
-            seconds = progress.durationMs.get("triggerExecution", 0) / 1000
-            if run.batches > 1:  # the first one after a start is always slow
-                run.measured.append(Measured(progress.numInputRows, seconds))
-            for partition, end in ends.items():
-                metrics.CONSUMER_LAG.labels(GROUP, run.topic.name, str(partition)).set(
-                    max(0, latest.get(partition, end) - end)
-                )
-        if ends and ends != run.offsets:
-            try:
-                commit_offsets(client, GROUP, run.topic, ends)
-                run.offsets = ends
-            except kafka_errors.KafkaError as error:
-                # The checkpoint is the truth; the next batch's commit makes up for this one.
-                log.warning("the offsets of a batch were not committed", reason=str(error))
-
-    def _wants_restart(self, run: _Run) -> bool:
-        if run.ignore_loss and run.batches:
+    def wants_restart(self, run: Run) -> bool:
+        """Also where batches should have another size, by the speed that was measured."""
+        if super().wants_restart(run):
             return True
         if not self._optimized:
             return False
@@ -289,37 +83,3 @@ class StreamJob:
         )
         self._size = size
         return True
-
-    def _was_made_again(self, client: KafkaAdminClient, topic: Topic) -> bool:
-        """Whether the topic has another id by now; a broker that is away, or no topic, is said elsewhere."""
-        try:
-            return describe_topic(client, topic.name).id != topic.id
-        except TopicNotReady as error:
-            log.warning("waiting for kafka", where=f"topic {topic.name}", reason=str(error))
-        except kafka_errors.KafkaError as error:
-            if not is_away(error):
-                raise
-            log.warning("waiting for kafka", where=self._settings.kafka.bootstrap_servers, reason=str(error))
-        return False
-
-    def _asked(self, function: Callable[[], T]) -> T:
-        """What the broker answers, waited for where it is away."""
-        where = self._settings.kafka.bootstrap_servers
-        return wait_out(function, is_away, part="kafka", where=where, job=JOB, stop=self._stop)
-
-    def _let_finish(self, client: KafkaAdminClient, query: StreamingQuery, run: _Run) -> None:
-        """Give the batch that is under way a little time; cut short, it is done again at the next start."""
-        before = run.batches
-        end = time.monotonic() + _STOP_SECONDS
-        while query.isActive and query.status["isTriggerActive"] and time.monotonic() < end:
-            time.sleep(_POLL_SECONDS)
-            self._note_progress(client, query, run)
-            if run.batches > before:
-                return
-
-
-def _offsets(text: str | None, topic: Topic) -> dict[int, int]:
-    """Offsets as a query's progress tells them; a batch that is done again after a restart has none but
-    ``null``."""
-    by_topic: dict[str, dict[str, int]] = json.loads(text or "{}") or {}
-    return {int(partition): offset for partition, offset in by_topic.get(topic.name, {}).items()}

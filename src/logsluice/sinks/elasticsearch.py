@@ -40,14 +40,16 @@ class IndexAction:
     Attributes:
         index: The dated index.
         id: The document's id.
-        op: ``create`` leaves a document that is already there as it is, ``index`` replaces it.
+        op: ``create`` leaves a document that is already there as it is, ``index`` replaces it, ``update`` changes
+            some of its fields.
         version: With ``index``: replace only what has this version or an older one (``external_gte``).
-        document: The document, as JSON without line breaks.
+        document: The document, as JSON without line breaks; with ``update`` an object of ``doc``, the fields to
+            change, and ``upsert``, the document where there is none yet.
     """
 
     index: str
     id: str
-    op: Literal["create", "index"]
+    op: Literal["create", "index", "update"]
     version: int | None
     document: bytes
 

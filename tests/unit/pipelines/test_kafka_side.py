@@ -26,6 +26,7 @@ def test_a_checkpoint_belongs_to_one_topic_of_a_name(tmp_path: Path) -> None:
     assert checkpoint_of(location, TOPIC) == f"{location}/regex/logs/new-id"
     assert checkpoint_of(f"file://{location}/", TOPIC) == f"{location}/regex/logs/new-id"
     assert checkpoint_of("s3a://bucket/checkpoints", TOPIC) == "s3a://bucket/checkpoints/regex/logs/new-id"
+    assert checkpoint_of(location, TOPIC, "windows-60s") == f"{location}/windows-60s/logs/new-id"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,228 @@
+"""The windows job on a real broker, Spark and Elasticsearch, against DuckDB over the original events.
+
+``LOGSLUICE_TEST_EVENTS`` sets how many events there are; ``LOGSLUICE_TEST_LOGHUB`` names a folder of Loghub's samples
+to count as well.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from elasticsearch import Elasticsearch
+from pipeline import Pipeline, assert_runs, ends_well, metric, says
+from running import Job, Runner, eventually
+from windowing import SECOND, Fact, Sent, Truth, assert_document, shop, truth
+
+from logsluice.extract import INPUT_SCHEMA, load_registry, make_extractor
+from logsluice.kafka import admin, committed_offsets, describe_topic, latest_offsets
+from logsluice.settings import Settings
+
+EVENTS = int(os.environ.get("LOGSLUICE_TEST_EVENTS", "20000"))
+LOGHUB = os.environ.get("LOGSLUICE_TEST_LOGHUB")
+SEED = 11
+SECONDS = 900
+SPAN = 2_400
+
+pytestmark = pytest.mark.timeout(3_600)
+
+
+@pytest.fixture
+def pipeline(settings: Settings, elasticsearch_client: Elasticsearch, runner: Runner) -> Pipeline:
+    return Pipeline(settings, elasticsearch_client, runner)
+
+
+def start(pipeline: Pipeline, **variables: str) -> Job:
+    environment = {
+        "LOGSLUICE_WINDOWS__MAX_OFFSETS_PER_TRIGGER": str(max(EVENTS // 8, 1)),
+        "LOGSLUICE_WINDOWS__TRIGGER_SECONDS": "1",
+        # Longer than a slow machine takes from one batch to the next.
+        "LOGSLUICE_WINDOWS__IDLE_SECONDS": "10",
+        # The samples are old, and their days have to have an index all the same.
+        "LOGSLUICE_ELASTICSEARCH__RETENTION_DAYS": "30000",
+    }
+    return pipeline.runner.job("windows_job", env=environment | variables)
+
+
+def send(pipeline: Pipeline, events: list[Sent]) -> dict[str, Fact]:
+    """Write each partition's events in their order; what each id says."""
+    facts: dict[str, Fact] = {}
+    for partition in sorted({event.partition for event in events}):
+        part = [event for event in events if event.partition == partition]
+        ids = pipeline.send([event.value for event in part], partition=partition, key=b"key")
+        facts |= dict(zip(ids, (event.fact for event in part), strict=True))
+    return facts
+
+
+def written(pipeline: Pipeline, job: Job) -> int:
+    assert_runs(job)
+    return pipeline.count(pipeline.settings.windows_index)
+
+
+def wait_for_windows(pipeline: Pipeline, job: Job, expected: Truth) -> dict[str, dict[str, Any]]:
+    """The documents, once there are as many as there should be, with all late events among them."""
+    late = len(expected.late)
+
+    def all_there() -> bool:
+        if written(pipeline, job) < len(expected.windows):
+            return False
+        found = pipeline.documents(pipeline.settings.windows_index, ["window.late"])
+        return sum(document["window"]["late"] for document in found.values()) >= late
+
+    with suppress(AssertionError):
+        eventually(all_there, seconds=SECONDS, every=1)
+    assert_runs(job)
+    return pipeline.documents(pipeline.settings.windows_index)
+
+
+def name(key: tuple[int, str]) -> str:
+    moment = datetime.fromtimestamp(key[0] // SECOND, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z|{key[1]}"
+
+
+def assert_windows(pipeline: Pipeline, documents: dict[str, dict[str, Any]], expected: Truth) -> None:
+    """Elasticsearch, CSV and Parquet have every window once, with the true numbers."""
+    assert documents.keys() == {name(key) for key in expected.windows}
+    for key in expected.windows:
+        assert_document(documents[name(key)], expected, key)
+    folder = Path(pipeline.settings.windows_output) / "windows"
+    parquet = pl.read_parquet(f"{folder}/parquet/*/*/*.parquet", hive_partitioning=False)
+    csv = pl.concat([pl.read_csv(path) for path in sorted((folder / "csv").glob("*/*/*.csv"))])
+    for table in (parquet, csv):
+        counted = Counter(zip(table["start"].cast(pl.String), table["service"], strict=True))
+        assert set(counted.values()) == {1}
+        assert len(counted) == len(expected.windows)
+    for row in parquet.iter_rows(named=True):
+        window = documents[name((round(row["start"].timestamp()) * SECOND, row["service"]))]["window"]
+        for column in ("events", "errors", "error_rate", "users", "payments", "late"):
+            assert row[column] == window[column]
+    assert csv["events"].sum() == parquet["events"].sum()
+    assert csv["late"].sum() == len(expected.late)
+
+
+def assert_events(pipeline: Pipeline, expected: Truth) -> None:
+    """The files have every event once: the late ones, and those of the hours that are finished."""
+    folder = Path(pipeline.settings.windows_output)
+    late = pl.concat([pl.read_parquet(path) for path in folder.glob("late/*/*/*.parquet")])
+    assert Counter(late["event.id"]) == Counter(expected.late)
+    files = sorted(folder.glob("events/*/*/*.parquet"))
+    assert files
+    finished = pl.concat([pl.read_parquet(path) for path in files])
+    hours = {_hour(path) for path in files}
+    assert hours == set(sorted(expected.in_time)[: len(hours)])
+    assert Counter(finished["event.id"]) == Counter(name for hour in hours for name in expected.in_time[hour])
+
+
+def _hour(path: Path) -> int:
+    text = f"{path.parts[-3].removeprefix('date=')}T{path.parts[-2].removeprefix('hour=')}+00:00"
+    return round(datetime.fromisoformat(text).timestamp()) * SECOND
+
+
+def test_the_numbers_are_true_whatever_is_late_killed_or_silent(pipeline: Pipeline) -> None:
+    pipeline.set_up()
+    # Three hours ago, so that the traffic ends in another hour than it begins in.
+    began = (time.time() // 3_600 - 3) * 3_600 + 1_800
+    facts = send(pipeline, shop(SEED, EVENTS, began, SPAN))
+    expected = truth(list(facts.values()), list(facts))
+    assert len(expected.late) > EVENTS / 200
+
+    job = start(pipeline)
+    eventually(lambda: written(pipeline, job) > 0, seconds=SECONDS)
+    job.kill()
+    before = written_now(pipeline)
+    assert before < len(expected.windows)
+
+    job = start(pipeline)
+    documents = wait_for_windows(pipeline, job, expected)
+    assert_windows(pipeline, documents, expected)
+    assert_events(pipeline, expected)
+    port = pipeline.settings.metrics.windows
+    assert metric(port, "logsluice_state_bytes", job="windows") > 0
+    assert metric(port, "logsluice_windows_written_total") >= len(expected.windows) - before
+
+    # What comes too late for a finished window is counted there, and changes nothing else.
+    first = min(key for key, numbers in expected.windows.items() if numbers["events"])
+    straggler = Sent(
+        0, b'{"@timestamp":"%s","service":{"name":"auth"},"message":"slow"}' % _iso(first[0]), Fact(first[0], "auth")
+    )
+    facts |= send(pipeline, [straggler] * 3)
+    expected = truth(list(facts.values()), list(facts))
+    documents = wait_for_windows(pipeline, job, expected)
+    assert_windows(pipeline, documents, expected)
+
+    settings = pipeline.settings
+    with closing(admin(settings, job="test")) as client:
+        topic = describe_topic(client, settings.kafka.topic)
+
+        def caught_up() -> bool:
+            commits = committed_offsets(client, "logsluice-windows", topic)
+            return {number: entry.offset for number, entry in commits.items()} == latest_offsets(client, topic)
+
+        eventually(caught_up, seconds=SECONDS)
+        client.delete_topics([settings.kafka.topic])
+    eventually(lambda: not _exists(pipeline), seconds=SECONDS)
+    pipeline.set_up()
+    says(job, "deleted and made again")
+    again = (time.time() // 3_600 - 1) * 3_600
+    line = b'{"@timestamp":"%s","service":{"name":"auth"},"message":"new"}' % _iso(round(again) * SECOND)
+    send(pipeline, [Sent(1, line, Fact(None))])
+    key = name((round(again) * SECOND, "auth"))
+    eventually(lambda: key in pipeline.documents(settings.windows_index, False), seconds=SECONDS, every=1)
+    ends_well(job)
+
+
+def written_now(pipeline: Pipeline) -> int:
+    return pipeline.count(pipeline.settings.windows_index)
+
+
+def _iso(time: int) -> bytes:
+    return datetime.fromtimestamp(time / SECOND, UTC).isoformat().encode()
+
+
+def _exists(pipeline: Pipeline) -> bool:
+    with closing(admin(pipeline.settings, job="test")) as client:
+        return pipeline.settings.kafka.topic in client.list_topics()
+
+
+@pytest.mark.skipif(not LOGHUB, reason="LOGSLUICE_TEST_LOGHUB names no folder with Loghub's samples")
+def test_open_log_sets_are_counted_as_duckdb_counts_them(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each set in a partition of its own; the plain Python engine reads the lines."""
+    assert LOGHUB
+    files = sorted(Path(LOGHUB).glob("*_2k.log"))
+    monkeypatch.setenv("LOGSLUICE_KAFKA__PARTITIONS", str(len(files)))
+    plan = pipeline.settings.kafka.model_copy(update={"partitions": len(files)})
+    pipeline.settings = pipeline.settings.model_copy(update={"kafka": plan})
+    pipeline.set_up()
+    engine = make_extractor(load_registry(None), "re")
+    sent: list[Sent] = []
+    for number, path in enumerate(files):
+        lines = [line.rstrip("\r\n").encode() for line in io.StringIO(path.read_text(errors="replace"))]
+        seen = round(time.time() * 1000)
+        batch = pa.record_batch([lines, [seen] * len(lines), *[[None] * len(lines)] * 2], schema=INPUT_SCHEMA)
+        for line, row in zip(lines, engine.extract(batch).to_pylist(), strict=True):
+            stamp = row["@timestamp"]
+            own = None if stamp is None else round(stamp.timestamp() * SECOND)
+            fact = Fact(
+                None if own == seen * 1000 else own,
+                row["service.name"] or "unknown",
+                row["log.level"],
+                row["user.id"],
+                row["event.duration"],
+                readable=row["reason"] is None,
+            )
+            sent.append(Sent(number, line, fact))
+    facts = send(pipeline, sent)
+    expected = truth(list(facts.values()), list(facts))
+    job = start(pipeline)
+    documents = wait_for_windows(pipeline, job, expected)
+    assert_windows(pipeline, documents, expected)
+    ends_well(job)
