@@ -35,6 +35,11 @@ CONSUMER_LAG = Gauge(
 INDEX_DOCUMENTS = Gauge("logsluice_index_documents", "Documents behind an alias.", ["index"])
 FRESHNESS = Gauge("logsluice_index_freshness_seconds", "Age of the newest event behind an alias.", ["index"])
 PART_UP = Gauge("logsluice_part_up", "Whether a part answered when it was last asked, 1 or 0.", ["part"])
+ALERTS_OPEN = Gauge("logsluice_alerts_open", "Alerts that are open.", ["rule", "service", "severity"])
+ALERTS = Counter("logsluice_alerts_total", "Alerts that opened or resolved.", ["rule", "severity", "transition"])
+ALERT_DELIVERIES = Counter(
+    "logsluice_alert_deliveries_total", "Attempts to tell of an alert, by how they ended.", ["output", "outcome"]
+)
 HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests seen in the events.", ["service", "method", "status"])
 
 

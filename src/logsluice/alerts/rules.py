@@ -21,6 +21,7 @@ FILE: Final = "alerts.yaml"
 LONGEST_HOLD: Final = 60
 """Windows; as far back as a restart always looks."""
 
+_WORDS: Final = frozenset({"service", "error_type", "metric", "how", "shown", "shown_usual", "shown_threshold"})
 _MINUTES: Final = {"m": 1, "h": 60, "d": 1_440, "w": 10_080}
 _TIME: Final = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
 
@@ -99,8 +100,8 @@ class Rule(_Entry):
             unknown = sorted(set(names) - set(cls.FACTS))
             if unknown:
                 raise ValueError(f"{{{unknown[0]}}} is not known here; these are: {', '.join(cls.FACTS)}")
-            value.format_map(dict.fromkeys(cls.FACTS, 1) | {"service": "a", "error_type": "b", "metric": "c"})
-        except (IndexError, KeyError) as error:
+            value.format_map({name: name if name in _WORDS else 1 for name in cls.FACTS})
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
             raise ValueError(f"cannot be filled: {error}") from None
         return value
 
@@ -172,8 +173,8 @@ class Unusual(Rule):
         history: How far back the usual is learnt from.
     """
 
-    FACTS = (*Rule.FACTS, "metric", "usual", "deviations", "how")
-    TEXT = "{service}: {metric} {how} the usual: {value:.4g}, usually {usual:.4g}, limit {threshold:.4g}"
+    FACTS = (*Rule.FACTS, "metric", "usual", "deviations", "how", "shown", "shown_usual", "shown_threshold")
+    TEXT = "{service}: {metric} {how} the usual: {shown}, usually {shown_usual}, limit {shown_threshold}"
     LEVEL = ""
 
     kind: Literal["unusual"]

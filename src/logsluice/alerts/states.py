@@ -64,11 +64,13 @@ class State:
 
     Attributes:
         seen: Sightings in a row, while nothing is open.
+        first: Minute of the first of them.
         quiet: Minutes in a row without a sighting, while something is open.
         open: What is open.
     """
 
     seen: int = 0
+    first: int = 0
     quiet: int = 0
     open: Episode | None = None
 
@@ -84,7 +86,8 @@ def advance(
 
     Args:
         state: After the minute before.
-        minute: The minute; none may be left out.
+        minute: The minute, later than any before. Minutes in which nobody can tell what happened are left out: they
+            count neither way.
         sighting: What was seen in it.
         hold: Sightings in a row that open an alert.
         resolve_after: Minutes in a row without one that resolve it.
@@ -95,9 +98,10 @@ def advance(
     if state.open is None:
         if sighting is None:
             return QUIET, None, None
+        first = state.first if state.seen else minute
         if state.seen + 1 < hold:
-            return State(seen=state.seen + 1), None, None
-        episode = Episode(minute - hold + 1, minute, sighting)
+            return State(seen=state.seen + 1, first=first), None, None
+        episode = Episode(first, minute, sighting)
         return State(open=episode), "opened", episode
     if sighting is not None:
         episode = replace(state.open, last=minute, sighting=sighting)
