@@ -122,7 +122,7 @@ class Book:
 
     def _show(self) -> None:
         """Put the open alerts on ``/metrics``; what resolved is shown as zero, so that its end is seen at once."""
-        counts = Counter(
+        counts: Counter[tuple[str, str, str]] = Counter(
             (alert.key.rule, alert.key.service, alert.severity)
             for alert in self._alerts.values()
             if alert.status == "open"

@@ -49,7 +49,7 @@ def list_alerts(
 
 
 @app.command("test")
-def test(
+def try_on_history(
     since: Annotated[str, typer.Option(help="From when on: 24h, 7d, 2026-11-22T08:30:00.")] = "24h",
     rules: Annotated[
         Path | None, typer.Option(help="A file of rules, instead of the environment's alerts.yaml.")
