@@ -90,7 +90,7 @@ def number_of(window: Window, metric: Metric) -> float | None:
         return window.errors
     if metric == "error_rate":
         return window.errors / window.events if window.events else None
-    return window.p95
+    return window.p50 if metric == "p50" else window.p95
 
 
 def remember(windows: Iterable[Window], metrics: Iterable[Metric]) -> list[Hour]:
@@ -244,7 +244,7 @@ def deviation(metric: Metric, number: float, usual: Usual) -> float:
 
     Durations are compared by their logarithm: twice as slow is as far from the usual as twice as fast.
     """
-    if metric == "p95":
+    if metric in ("p50", "p95"):
         if number <= 0 or usual.center <= 0:
             return 0.0
         return math.log(number / usual.center) * usual.center / usual.spread

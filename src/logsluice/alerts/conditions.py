@@ -146,7 +146,7 @@ def _matters(rule: Unusual, number: float, center: float, sign: int) -> bool:
 
 def _at(metric: Metric, usual: Usual, away: float) -> float:
     """The number that is so many standard deviations from the usual."""
-    if metric == "p95":
+    if metric in ("p50", "p95"):
         return usual.center * math.exp(away * usual.spread / usual.center)
     return max(0.0, usual.center + away * usual.spread)
 
@@ -174,12 +174,13 @@ _NAMES: Final[dict[Metric, str]] = {
     "events": "events a minute",
     "errors": "errors a minute",
     "error_rate": "error rate",
+    "p50": "median of durations",
     "p95": "95th percentile of durations",
 }
 
 
 def _shown(metric: Metric, number: float) -> str:
-    if metric == "p95":
+    if metric in ("p50", "p95"):
         return f"{number / 1e6:.0f} ms"
     return f"{number:.1%}" if metric == "error_rate" else f"{number:.0f}"
 

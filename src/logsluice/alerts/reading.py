@@ -22,11 +22,13 @@ _MINUTE_MS: Final = WINDOW_SECONDS * 1_000
 _HOUR_MINUTES: Final = 60
 _DAY_MINUTES: Final = 1_440
 _COUNTS: Final = ("events", "errors", "critical", "payments", "refunds")
+_P50: Final = "window.duration.p50"
 _P95: Final = "window.duration.p95"
 _FIELDS: Final[dict[Metric, str]] = {
     "events": "window.events",
     "errors": "window.errors",
     "error_rate": "window.error_rate",
+    "p50": _P50,
     "p95": _P95,
 }
 _THERE_OR_NOT: Final[dict[str, Any]] = {"ignore_unavailable": True, "allow_no_indices": True}
@@ -48,6 +50,7 @@ def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> I
             {"field": "@timestamp", "format": "epoch_millis"},
             "service.name",
             *(f"window.{name}" for name in _COUNTS),
+            _P50,
             _P95,
         ],
     ):
@@ -222,6 +225,7 @@ def _window(fields: Mapping[str, list[Any]]) -> Window:
     return Window(
         int(fields["@timestamp"][0]) // _MINUTE_MS,
         fields.get("service.name", [UNKNOWN])[0],
+        p50=float(fields[_P50][0]) if _P50 in fields else None,
         p95=float(fields[_P95][0]) if _P95 in fields else None,
         **counts,
     )

@@ -15,7 +15,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.yaml_files import read_entry, read_mapping
 
 Severity = Literal["warning", "critical"]
-Metric = Literal["events", "errors", "error_rate", "p95"]
+Metric = Literal["events", "errors", "error_rate", "p50", "p95"]
 
 FILE: Final = "alerts.yaml"
 LONGEST_HOLD: Final = 60
@@ -116,7 +116,7 @@ class ErrorRate(Rule):
 
     Attributes:
         threshold: Share, 0 to 1.
-        min_events: Windows with fewer events are not judged: one error of two is no news.
+        min_events: Windows with fewer events are not judged: of few events a tenth are errors every now and then.
     """
 
     FACTS = (*Rule.FACTS, "events", "errors")
@@ -124,7 +124,7 @@ class ErrorRate(Rule):
 
     kind: Literal["error_rate"]
     threshold: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    min_events: Annotated[int, Field(ge=1)] = 20
+    min_events: Annotated[int, Field(ge=1)] = 100
 
 
 class ErrorCount(Rule):
@@ -163,7 +163,9 @@ class Unusual(Rule):
     direction that add up.
 
     Attributes:
-        metric: Which number: ``events``, ``errors`` (a minute), ``error_rate``, ``p95`` (nanoseconds).
+        metric: Which number: ``events``, ``errors`` (a minute), ``error_rate``; ``p50`` and ``p95`` of durations
+            (nanoseconds). Where errors are slow and about as many as 5%, the p95 jumps from minute to minute and says
+            little; the p50 does not.
         direction: Whether to look for numbers above, below, or both.
         deviations: A window is far off when it is so many standard deviations away.
         drift: How far, in standard deviations, the mean must move for small differences to add up.

@@ -22,7 +22,8 @@ class Window:
         critical: Events of level critical.
         payments: Payments that succeeded.
         refunds: Refunds that succeeded.
-        p95: 95th percentile of ``event.duration``, in nanoseconds; ``None`` where no event has one.
+        p50: Median of ``event.duration``, in nanoseconds; ``None`` where no event has one.
+        p95: Its 95th percentile, likewise.
     """
 
     minute: int
@@ -32,6 +33,7 @@ class Window:
     critical: int = 0
     payments: int = 0
     refunds: int = 0
+    p50: float | None = None
     p95: float | None = None
 
 
