@@ -12,11 +12,11 @@ from elastic_transport import TlsError, TransportError
 from elasticsearch import ApiError
 
 from logsluice.alerts.documents import Alert, alert_of, document_of
+from logsluice.alerts.horizon import Horizon
 from logsluice.alerts.judging import Judge
 from logsluice.alerts.looking import Lookout
 from logsluice.alerts.reading import read_alerts
 from logsluice.alerts.rules import Rule, Unusual
-from logsluice.alerts.running import Horizon
 from logsluice.alerts.windows import WINDOW_SECONDS, minute_of
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings

@@ -11,9 +11,9 @@ from logsluice.alerts.baseline import History, Hour, Middle, cumulative, remembe
 from logsluice.alerts.board import Board
 from logsluice.alerts.classes import ErrorClasses, Reported
 from logsluice.alerts.conditions import Facts, look
+from logsluice.alerts.horizon import Horizon
 from logsluice.alerts.judging import Judge
 from logsluice.alerts.rules import NewError, Pipeline, Refunds, Rule, Silence, Unusual
-from logsluice.alerts.running import Horizon
 from logsluice.alerts.windows import Window
 from logsluice.settings import AlertSettings
 
