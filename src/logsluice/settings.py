@@ -105,6 +105,11 @@ class AlertSettings(_Section):
     webhook_url: SecretStr | None = None
     webhook_secret: SecretStr | None = None
 
+    @field_validator("webhook_url", "webhook_secret", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
     @field_validator("link")
     @classmethod
     def _link_can_be_filled(cls, value: str) -> str:
@@ -112,13 +117,6 @@ class AlertSettings(_Section):
             value.format_map(dict.fromkeys(("from", "to", "service", "level", "rule"), ""))
         except (AttributeError, IndexError, KeyError, ValueError):
             raise ValueError("only {from}, {to}, {service}, {level} and {rule} can stand in a link") from None
-        return value
-
-    @field_validator("webhook_url")
-    @classmethod
-    def _webhook_is_a_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
-            raise ValueError("is no URL: it begins with https:// or http://")
         return value
 
 

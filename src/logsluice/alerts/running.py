@@ -51,7 +51,7 @@ def outputs_of(settings: Settings, stop: Event) -> list[Output]:
     """Whom alerts are told, besides the alerts index.
 
     Raises:
-        LogsluiceError: The webhook's secret is not what it looks like.
+        LogsluiceError: The webhook's URL or secret is not what it looks like.
     """
     outputs: list[Output] = [
         ConsoleOutput(),

@@ -16,7 +16,7 @@ from logsluice.alerts.documents import Alert, Notice, alert_from, document_of, l
 from logsluice.alerts.judging import Verdict
 from logsluice.alerts.outputs.courier import Courier, Later, Refused
 from logsluice.alerts.outputs.file import FileOutput
-from logsluice.alerts.outputs.webhook import key_of, sign, slack_message
+from logsluice.alerts.outputs.webhook import WebhookOutput, key_of, sign, slack_message
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule
 from logsluice.alerts.states import Episode, Key, Sighting
 from logsluice.errors import LogsluiceError
@@ -192,6 +192,17 @@ def test_slack_is_told_in_its_own_format() -> None:
     assert message["text"].startswith(":red_circle: *Opened* critical: &lt;b&gt; &amp; |: 120 errors")
     assert message["blocks"][0]["text"] == {"type": "mrkdwn", "text": message["text"]}
     assert "&amp;level=error|Logs>" in message["blocks"][1]["elements"][0]["text"]
+
+
+def test_an_empty_variable_is_no_webhook_and_a_wrong_one_is_told() -> None:
+    assert AlertSettings.model_validate({"webhook_url": "", "webhook_secret": ""}).webhook_url is None
+    with pytest.raises(LogsluiceError, match="LOGSLUICE_ALERTS__WEBHOOK_URL: is no URL; it begins with https://"):
+        WebhookOutput(AlertSettings(webhook_url=SecretStr("hooks.example/1")))
+
+
+def test_a_link_with_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="only {from}, {to}, {service}, {level} and {rule}"):
+        AlertSettings(link="http://127.0.0.1/?q={query}")
 
 
 def test_secrets_are_not_shown() -> None:

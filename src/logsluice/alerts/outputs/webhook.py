@@ -44,7 +44,7 @@ class WebhookOutput:
         settings: URL, and the secret that signs.
 
     Raises:
-        LogsluiceError: The secret is not what it looks like.
+        LogsluiceError: The URL is none, or the secret not what it looks like.
     """
 
     name = "webhook"
@@ -53,6 +53,8 @@ class WebhookOutput:
         if settings.webhook_url is None:
             raise LogsluiceError("there is no webhook", hint="set LOGSLUICE_ALERTS__WEBHOOK_URL")
         self._url = settings.webhook_url.get_secret_value()
+        if not self._url.startswith(("https://", "http://")):
+            raise LogsluiceError("is no URL", where="LOGSLUICE_ALERTS__WEBHOOK_URL", hint="it begins with https://")
         self._key = key_of(settings.webhook_secret.get_secret_value()) if settings.webhook_secret else None
         self._client = httpx.Client(timeout=_SECONDS, headers={"user-agent": f"logsluice/{__version__}"})
 
