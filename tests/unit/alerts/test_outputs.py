@@ -201,7 +201,7 @@ def test_an_empty_variable_is_no_webhook_and_a_wrong_one_is_told() -> None:
 
 
 def test_a_link_with_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="only {from}, {to}, {service}, {level} and {rule}"):
+    with pytest.raises(ValueError, match="can stand in a link"):
         AlertSettings(link="http://127.0.0.1/?q={query}")
 
 
