@@ -97,7 +97,7 @@ class AlertSettings(_Section):
         webhook_secret: Signs what is sent there; likewise.
     """
 
-    interval_seconds: Annotated[float, Field(gt=0)] = 30.0
+    interval_seconds: Annotated[float, Field(gt=0)] = 15.0
     allowance_seconds: Annotated[float, Field(ge=0)] = 15.0
     catch_up_minutes: Annotated[int, Field(ge=60, le=1_440)] = 120
     link: str = "http://127.0.0.1:8501/?from={from}&to={to}&service={service}&level={level}"

@@ -32,7 +32,7 @@ def received(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     texts: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
+        def do_POST(self) -> None:
             texts.append(json.loads(self.rfile.read(int(self.headers["content-length"])))["text"])
             self.send_response(200)
             self.end_headers()

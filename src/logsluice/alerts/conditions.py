@@ -28,6 +28,7 @@ LATE_MINUTES: Final = 5
 _STILL_MINUTES: Final = 5
 _CAP_DEVIATIONS: Final = 4.0
 _PRESENT: Final = 0.2
+_SPEAKS: Final = 0.1
 _SILENCES: Final = 1.5
 _ANSCOMBE: Final = 3 / 8
 
@@ -220,7 +221,11 @@ def _silences(rule: Silence, facts: Facts, minute: int) -> Iterator[tuple[Key, S
         silent = board.alive(last, minute)
         if silent < rule.min_silence:
             continue
-        limit = _longest_usual_silence(rule, board, service, last)
+        presence = _presence(rule, board, service, last)
+        if presence < _SPEAKS:
+            # What spoke for a few minutes, such as a job that ran once, is not expected to speak.
+            continue
+        limit = _longest_usual_silence(rule, board, service, last, presence)
         usually_there = facts.history.presence(service, minute, 28 * DAY_MINUTES)
         if silent < limit or (usually_there is not None and usually_there < _PRESENT):
             continue
@@ -228,10 +233,14 @@ def _silences(rule: Silence, facts: Facts, minute: int) -> Iterator[tuple[Key, S
         yield Key(rule.name, service), Sighting(silent, limit, text)
 
 
-def _longest_usual_silence(rule: Silence, board: Board, service: str, last: int) -> int:
-    """So many silent windows are no chance, and longer than what the service often does."""
+def _presence(rule: Silence, board: Board, service: str, last: int) -> float:
+    """The share of windows that a service had before it became silent; below 1, however sure it looks."""
     spoken = len(board.spoken(service, last - rule.presence, last))
-    presence = spoken / (board.alive(last - rule.presence, last) + 1)
+    return spoken / (board.alive(last - rule.presence, last) + 1)
+
+
+def _longest_usual_silence(rule: Silence, board: Board, service: str, last: int, presence: float) -> int:
+    """So many silent windows are no chance, and longer than what the service often does."""
     by_chance = math.ceil(math.log(rule.false_alarm) / math.log1p(-presence))
     minutes = board.spoken(service, last - DAY_MINUTES, last)
     silences = sorted(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from logsluice.alerts.conditions import Facts, look
+from logsluice.alerts.conditions import DAY_MINUTES, Facts, look
 from logsluice.alerts.rules import Pipeline, Rule
 from logsluice.alerts.states import QUIET, Episode, Key, State, Transition, advance
 
@@ -49,7 +49,8 @@ class Judge:
     Args:
         rules: The rules.
         recorded: The alerts of before: every open one, and those resolved of late.
-        after: Minutes up to this one are over: only keys with an alert that was open then look at them again.
+        after: Minutes up to this one are over: only keys with an alert that was open then look at them again, at the
+            last day of them.
     """
 
     def __init__(self, rules: Sequence[Rule], recorded: Iterable[Recorded], after: int) -> None:
@@ -65,8 +66,8 @@ class Judge:
         for key, episode in latest.items():
             if episode.resolved is None:
                 self._states[key.rule][key] = State(open=episode)
-                self._settled[key] = episode.last
-                starts.append(episode.last)
+                self._settled[key] = max(episode.last, after - DAY_MINUTES)
+                starts.append(self._settled[key])
             else:
                 self._settled[key] = episode.last + self._rules[key.rule].resolve_after
         self._judged = self._watched = min(starts)

@@ -15,6 +15,7 @@ from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.alerts.book import Book
+from logsluice.alerts.conditions import Facts
 from logsluice.alerts.documents import Notice, recorded
 from logsluice.alerts.horizon import Horizon
 from logsluice.alerts.judging import Judge
@@ -40,6 +41,8 @@ from logsluice.sinks.elasticsearch import (
 from logsluice.waiting import Stopped, wait_out
 
 JOB: Final = "alerts"
+_SETTLE_SECONDS: Final = 2.0
+"""Within this time after the first window of a minute can be found, all of its batch can be."""
 _RESOLVED_MINUTES: Final = 180
 """Alerts that resolved so long before the first minute that is judged are of no more use."""
 
@@ -99,6 +102,7 @@ class _Watch:
         self._settings = settings
         self._stop = stop
         self._horizon = Horizon(settings.alerts)
+        self._newest: int | None = None
         after = self._horizon.closed(time.time()) - settings.alerts.catch_up_minutes
         resolved_since = datetime.fromtimestamp((after - _RESOLVED_MINUTES) * WINDOW_SECONDS, UTC)
         alerts = self._when_up(lambda: read_alerts(client, settings.alerts_index, resolved_since))
@@ -131,10 +135,18 @@ class _Watch:
 
     def _tick(self) -> None:
         now = time.time()
-        facts = self._when_up(lambda: self._lookout.look(int(now // WINDOW_SECONDS), self._judge.judged))
+        facts = self._look(now)
+        if facts.board.newest != self._newest:
+            # Windows of the other services may be on their way, a moment behind the first.
+            self._stop.wait(_SETTLE_SECONDS)
+            facts = self._look(now)
+            self._newest = facts.board.newest
         verdicts = self._judge.judge(facts, self._horizon.complete(facts.board, now), self._horizon.closed(now))
         for notice in self._book.apply(verdicts):
             self._send(notice)
+
+    def _look(self, now: float) -> Facts:
+        return self._when_up(lambda: self._lookout.look(int(now // WINDOW_SECONDS), self._judge.judged))
 
     def _send(self, notice: Notice) -> None:
         for courier in self._couriers.values():

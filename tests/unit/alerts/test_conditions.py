@@ -67,6 +67,11 @@ def test_the_rarer_a_service_speaks_the_longer_it_may_be_silent() -> None:
     assert 320 < first < 350
 
 
+def test_what_spoke_for_a_few_minutes_is_not_expected_to_speak() -> None:
+    board = Board(steady("a", range(1_000)) + steady("b", range(100, 104)))
+    assert seen(SILENCE, Facts(board), range(100, 1_000)) == {}
+
+
 def test_a_service_that_is_often_silent_so_long_is_left_alone() -> None:
     speaks = [minute for minute in range(720) if minute % 60 < 30]
     board = Board(steady("a", range(720)) + steady("b", speaks))

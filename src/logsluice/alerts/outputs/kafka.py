@@ -12,7 +12,7 @@ from logsluice.alerts.documents import Notice, document_of
 from logsluice.kafka import producer, wait_for_topic
 from logsluice.settings import Settings
 
-_SECONDS: Final = 30.0
+_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 5.0
 
 
