@@ -52,6 +52,11 @@ UNREADABLE_AMOUNTS = Counter("logsluice_unreadable_amounts_total", "Payments and
 WINDOWS_WRITTEN = Counter("logsluice_windows_written_total", "Finished windows written and acknowledged.")
 STATE_ROWS = Gauge("logsluice_state_rows", "Rows of a streaming query's state.", ["job"])
 STATE_BYTES = Gauge("logsluice_state_bytes", "Bytes of a streaming query's state in memory and on disk.", ["job"])
+ALERTS_OPEN = Gauge("logsluice_alerts_open", "Alerts that are open.", ["rule", "service", "severity"])
+ALERTS = Counter("logsluice_alerts_total", "Alerts that opened or resolved.", ["rule", "severity", "transition"])
+ALERT_DELIVERIES = Counter(
+    "logsluice_alert_deliveries_total", "Attempts to tell of an alert, by how they ended.", ["output", "outcome"]
+)
 HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests seen in the events.", ["service", "method", "status"])
 
 

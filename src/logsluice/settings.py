@@ -122,6 +122,43 @@ class WindowsSettings(_Section):
         return value
 
 
+class AlertSettings(_Section):
+    """When the alerts job judges, and whom it tells.
+
+    Attributes:
+        interval_seconds: From one look at the windows to the next.
+        allowance_seconds: A window is judged so long after its end, when the windows job has written it.
+        catch_up_minutes: How far back a job that starts judges what happened meanwhile.
+        link: Where the logs behind an alert are seen; ``{from}``, ``{to}``, ``{service}``, ``{level}`` and ``{rule}``
+            are filled in.
+        log: The file with a line for each alert that opens or resolves.
+        webhook_url: Who is told over HTTP, in Slack's format; a secret, so from the environment only.
+        webhook_secret: Signs what is sent there; likewise.
+    """
+
+    interval_seconds: Annotated[float, Field(gt=0)] = 15.0
+    allowance_seconds: Annotated[float, Field(ge=0)] = 15.0
+    catch_up_minutes: Annotated[int, Field(ge=60, le=1_440)] = 120
+    link: str = "http://127.0.0.1:8501/?from={from}&to={to}&service={service}&level={level}"
+    log: Path = Path("reports/alerts.log")
+    webhook_url: SecretStr | None = None
+    webhook_secret: SecretStr | None = None
+
+    @field_validator("webhook_url", "webhook_secret", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    @field_validator("link")
+    @classmethod
+    def _link_can_be_filled(cls, value: str) -> str:
+        try:
+            value.format_map(dict.fromkeys(("from", "to", "service", "level", "rule"), ""))
+        except (AttributeError, IndexError, KeyError, ValueError):
+            raise ValueError("only {from}, {to}, {service}, {level} and {rule} can stand in a link") from None
+        return value
+
+
 class MetricsSettings(_Section):
     """Where each job serves ``/metrics``; one port a job, so that all run on one machine."""
 
@@ -158,6 +195,7 @@ class Settings(BaseSettings):
     kibana: KibanaSettings = KibanaSettings()
     stream: StreamSettings = StreamSettings()
     windows: WindowsSettings = WindowsSettings()
+    alerts: AlertSettings = AlertSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @field_validator("time_zone")

@@ -71,6 +71,9 @@ def topic_plans(settings: Settings) -> list[TopicPlan]:
             kafka.replication_factor,
             common | {"max.message.bytes": str(_DEAD_LETTER_MAX_BYTES)},
         ),
+        TopicPlan(
+            kafka.alerts_topic, 1, kafka.replication_factor, common | {"max.message.bytes": str(_SOURCE_MAX_BYTES)}
+        ),
     ]
 
 

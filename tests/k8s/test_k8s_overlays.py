@@ -133,6 +133,7 @@ def test_every_name_that_is_referred_to_is_there(manifests: Overlay) -> None:
     cluster = f"{manifests.environment}-elasticsearch-cluster"
     secrets: dict[str, set[str]] = {name: {"password"} for name in manifests.of("KafkaUser")}
     secrets[STRIMZI_CA] = {"ca.crt"}
+    secrets["alerts-webhook"] = {"url", "secret"}  # made by hand, where a webhook is wanted
     secrets[f"{cluster}-es-elastic-user"] = {"elastic"}
     secrets[f"{cluster}-es-http-certs-public"] = {"ca.crt"}
     secrets["logsluice-kibana-kb-http-certs-public"] = {"ca.crt"}
@@ -165,7 +166,7 @@ def test_the_folder_of_the_environment_is_what_is_mounted(manifests: Overlay) ->
     folder = ROOT / "config" / manifests.environment
     for name, text in [*config["data"].items(), *pipeline["data"].items()]:
         assert text == (folder / name).read_text()
-    assert {"settings.yaml", "patterns.yaml"} <= set(config["data"])
+    assert {"settings.yaml", "patterns.yaml", "alerts.yaml"} <= set(config["data"])
     assert set(pipeline["data"]) == {"logstash.conf"}
 
 
@@ -228,7 +229,9 @@ def test_every_variable_is_a_setting_and_all_of_them_together_load(
             assert settings.metrics.host == "0.0.0.0", pods.owner
             (port,) = (entry["containerPort"] for entry in pods.containers[0]["ports"])
             served = settings.metrics
-            assert port in {served.app_service, served.producer, served.regex, served.windows}, pods.owner
+            assert port in {served.app_service, served.producer, served.regex, served.windows, served.alerts}, (
+                pods.owner
+            )
     assert loaded >= 4
 
 
@@ -246,7 +249,7 @@ def test_topics_are_those_that_setup_makes_elsewhere(manifests: Overlay) -> None
 
 def test_each_user_may_do_what_its_workload_does_and_no_more(manifests: Overlay) -> None:
     settings = load_settings(ROOT / "config" / manifests.environment)
-    source, letters = settings.kafka.topic, settings.kafka.dead_letter_topic
+    source, letters, alerts = settings.kafka.topic, settings.kafka.dead_letter_topic, settings.kafka.alerts_topic
     allowed = {
         name: {
             (
@@ -278,6 +281,7 @@ def test_each_user_may_do_what_its_workload_does_and_no_more(manifests: Overlay)
             ("group", "logsluice-index", read),
             ("group", "logsluice-index-dead-letters", read),
         },
+        "alerts-job": {("topic", alerts, write)},
         "app-service": {
             ("topic", source, read),
             ("group", "logsluice-app-service", read),
@@ -440,6 +444,7 @@ def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> No
         wanted |= {5601} if "kibana-ca" in text else set()
         wanted |= {443, 6443} if pods.owner.endswith(" driver") else set()
         wanted |= {80, 443} if pods.labels.get("logsluice.io/s3-client") else set()
+        wanted |= {443} if "WEBHOOK_URL" in text else set()
         wanted |= {7078, 7079} if pods.spark else set()
         assert out == wanted, pods.owner
 
@@ -475,7 +480,7 @@ def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -
     serving = {pods.owner for pods in manifests.templates() if pods.containers[0].get("ports")}
     assert serving == {owner for owner, _ in read}
     ours = [item for item in manifests.of("PodMonitor").values() if item["metadata"]["name"] == "spark-jobs"]
-    ours += [manifests.of("ServiceMonitor")["app-service"]]
+    ours += [manifests.of("ServiceMonitor")[name] for name in ("alerts-job", "app-service")]
     for monitor in ours:
         for endpoint in monitor["spec"].get("podMetricsEndpoints") or monitor["spec"]["endpoints"]:
             assert endpoint["honorLabels"] is True, "our metrics carry labels named job and service"
@@ -555,8 +560,15 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
             "spec.config.min.insync.replicas",
             "spec.config.retention.ms",
         },
+        "KafkaTopic/alerts-topic": {
+            "spec.topicName",
+            "spec.replicas",
+            "spec.config.min.insync.replicas",
+            "spec.config.retention.ms",
+        },
         **{f"KafkaUser/{name}": {"spec.authorization.acls"} for name in overlay("prod").of("KafkaUser")},
         "Deployment/app-service": {"spec.replicas", f"{pod}.containers", f"{pod}.volumes"},
+        "Deployment/alerts-job": {f"{pod}.containers", f"{pod}.volumes"},
         "Deployment/elasticsearch-exporter": {f"{pod}.containers", f"{pod}.volumes"},
         "Job/setup": {f"{pod}.containers", f"{pod}.volumes"},
         "SparkApplication/regex-job": {
@@ -599,9 +611,19 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
             "spec.template.executor.template.spec.volumes",
         },
     }
-    assert found["ConfigMap/logsluice-config"] <= {"data.settings.yaml", "data.patterns.yaml"}
+    assert found["ConfigMap/logsluice-config"] <= {
+        "data.settings.yaml",
+        "data.patterns.yaml",
+        "data.alerts.yaml",
+    }
     # Of lists, the environment's name is all that differs.
-    for key in ("Deployment/app-service", "Job/setup", "SparkApplication/regex-job", "SparkApplication/windows-job"):
+    for key in (
+        "Deployment/alerts-job",
+        "Deployment/app-service",
+        "Job/setup",
+        "SparkApplication/regex-job",
+        "SparkApplication/windows-job",
+    ):
         templates = [
             json.dumps(template, sort_keys=True).replace("prod-elasticsearch-cluster", "dev-elasticsearch-cluster")
             for template in (_templates(dev[key]), _templates(prod[key]))

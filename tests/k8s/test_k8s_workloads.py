@@ -59,6 +59,7 @@ def test_spark_s_pods_are_admitted_as_they_are_written(dev: Cluster, name: str) 
         ("spark-driver", ("create", "sparkapplications.sparkoperator.k8s.io"), False),
         ("spark-executor", ("get", "pods"), False),
         ("app-service", ("get", "pods"), False),
+        ("alerts-job", ("get", "secrets"), False),
         ("setup", ("get", "secrets"), False),
     ],
 )

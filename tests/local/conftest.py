@@ -126,6 +126,8 @@ def _settings(stack: LocalStack, folder: Path, monkeypatch: pytest.MonkeyPatch) 
         "LOGSLUICE_CONFIG": str(ROOT / "config" / "dev"),
         "LOGSLUICE_HOME": str(folder / "home"),
         "LOGSLUICE_KAFKA__TOPIC": f"logs-{uuid.uuid4().hex[:8]}",
+        "LOGSLUICE_KAFKA__ALERTS_TOPIC": f"alerts-{uuid.uuid4().hex[:8]}",
+        "LOGSLUICE_ALERTS__LOG": str(folder / "reports" / "alerts.log"),
     }
     for name in MetricsSettings.model_fields:
         if name != "host":

@@ -22,6 +22,7 @@ def test_everything_is_made_once_and_left_alone_after(settings: Settings, elasti
     assert made == [
         f"topic {settings.kafka.topic}: made, with 4 partitions",
         f"topic {settings.kafka.dead_letter_topic}: made, with 1 partitions",
+        f"topic {settings.kafka.alerts_topic}: made, with 1 partitions",
         NO_LIFECYCLE,
         *(f"index template {alias}: made" for alias in ALIASES),
         NO_KIBANA,
@@ -42,7 +43,7 @@ def test_topics_can_be_left_to_somebody_else(runner: Runner, elasticsearch_clien
 
 
 def test_a_topic_that_differs_is_corrected_where_it_can_be_and_told(settings: Settings) -> None:
-    logs, _ = topic_plans(settings)
+    logs, *_ = topic_plans(settings)
     client = admin(settings, job="test")
     try:
         client.create_topics(
@@ -62,7 +63,7 @@ def test_a_topic_that_differs_is_corrected_where_it_can_be_and_told(settings: Se
 
 
 def test_partitions_that_are_too_many_are_told_and_kept(settings: Settings) -> None:
-    logs, _ = topic_plans(settings)
+    logs, *_ = topic_plans(settings)
     client = admin(settings, job="test")
     try:
         client.create_topics({logs.name: {"num_partitions": 6, "replication_factor": 1}}, wait_for_metadata=True)

@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "search": "logsluice.cli.search:search",
     "patterns": "logsluice.cli.patterns:app",
     "dlq": "logsluice.cli.dlq:app",
+    "alerts": "logsluice.cli.alerts:app",
     "up": "logsluice.cli.stack:up",
     "status": "logsluice.cli.stack:status",
     "down": "logsluice.cli.stack:down",

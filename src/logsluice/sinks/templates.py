@@ -85,6 +85,7 @@ _ALERTS: Properties = {
     "alert.value": _DOUBLE,
     "alert.threshold": _DOUBLE,
     "alert.last_seen": _DATE,
+    "alert.pending": _KEYWORD,
     "error.type": _KEYWORD,
     "event.duration": _LONG,
     "event.end": _DATE,

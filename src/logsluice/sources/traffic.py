@@ -123,15 +123,26 @@ def traffic(seed: int, profile: Profile, start: float) -> Iterator[TrafficEvent]
         start: Seconds since the epoch.
     """
     random = Random(seed)  # noqa: S311 - repeatable, not secret
-    happenings = _Shop(random, profile)
-    offset = 0.0
-    number = 0
-    while profile.count is None or number < profile.count:
-        offset += random.expovariate(profile.rate * _sway(profile.daily, start + offset))
-        happening = happenings.next(offset)
+    for number, (offset, happening) in enumerate(happenings(random, profile, start)):
+        if number == profile.count:
+            return
         line = render(happening, start + offset, json=random.random() < profile.json_share)
         yield TrafficEvent(offset, happening.service, line, happening.level, happening.key)
-        number += 1
+
+
+def happenings(random: Random, profile: Profile, start: float) -> Iterator[tuple[float, Happening]]:
+    """What happens, before anybody writes it down: seconds after the start, and what; without end.
+
+    Args:
+        random: Where every choice comes from.
+        profile: What the traffic is like.
+        start: Seconds since the epoch.
+    """
+    shop = _Shop(random, profile)
+    offset = 0.0
+    while True:
+        offset += random.expovariate(profile.rate * _sway(profile.daily, start + offset))
+        yield offset, shop.next(offset)
 
 
 class _Shop:

@@ -1,0 +1,29 @@
+"""Judges the windows by the rules of alerts.yaml, and tells of what opens and resolves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from logsluice.alerts.running import run_alerts_job
+from logsluice.job import run_job
+from logsluice.metrics import serve_metrics
+from logsluice.settings import config_dir, load_settings
+from logsluice.waiting import stop_on_signals
+
+
+def main(
+    config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
+) -> None:
+    """Judge the windows by the clock, until SIGTERM or Ctrl-C."""
+    stop = stop_on_signals()
+    directory = config or config_dir()
+    settings = load_settings(directory)
+    serve_metrics(settings.metrics.host, settings.metrics.alerts)
+    run_alerts_job(settings, directory, stop)
+
+
+if __name__ == "__main__":
+    run_job(main)

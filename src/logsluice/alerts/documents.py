@@ -1,0 +1,175 @@
+"""An alert as it is stored and sent, and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from logsluice.alerts.conditions import EVERY_SERVICE
+from logsluice.alerts.judging import Recorded, Verdict
+from logsluice.alerts.rules import Rule, Severity
+from logsluice.alerts.states import Episode, Key, Sighting, Transition
+from logsluice.alerts.windows import WINDOW_SECONDS, iso, minute_of, moment_of
+
+_LONGEST_ID: Final = 512
+_KEPT_OF_ID: Final = 400
+_LINK_MARGIN_MINUTES: Final = 5
+_EMPTY_PARAMETER: Final = re.compile(r"(?<=[?&])[a-z]+=(?:&|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert.
+
+    Attributes:
+        key: What it is for.
+        severity: Of its rule.
+        description: Of its rule.
+        episode: What it is about.
+        url: Where the logs behind it are seen.
+        pending: Who is still to be told, as ``<output>:<transition>``.
+    """
+
+    key: Key
+    severity: Severity
+    description: str
+    episode: Episode
+    url: str
+    pending: frozenset[str] = frozenset()
+
+    @property
+    def id(self) -> str:
+        """Its identity: rule, service, and the minute it opened; for a class of error, that too."""
+        return alert_id(self.key, self.episode.opened)
+
+    @property
+    def status(self) -> str:
+        """``open`` or ``resolved``."""
+        return "open" if self.episode.resolved is None else "resolved"
+
+
+class Notice(NamedTuple):
+    """Something to tell.
+
+    Attributes:
+        alert: The alert, as it was at that moment.
+        transition: What happened to it.
+    """
+
+    alert: Alert
+    transition: Transition
+
+    @property
+    def id(self) -> str:
+        """The same however often it is told."""
+        return f"{self.alert.id}|{self.transition}"
+
+    @property
+    def at(self) -> datetime:
+        """When the alert opened, or when what it was about ended."""
+        episode = self.alert.episode
+        return moment_of(episode.opened if self.transition == "opened" or not episode.resolved else episode.resolved)
+
+
+def alert_id(key: Key, opened: int) -> str:
+    """An alert's identity; where it is too long for Elasticsearch, its end is a digest."""
+    name = "|".join(filter(None, (key.rule, key.service, iso(moment_of(opened)), key.error_type)))
+    if len(name.encode()) <= _LONGEST_ID:
+        return name
+    return name.encode()[:_KEPT_OF_ID].decode(errors="ignore") + "|" + sha256(name.encode()).hexdigest()
+
+
+def alert_of(verdict: Verdict, link: str, pending: frozenset[str] = frozenset()) -> Alert:
+    """The alert that a verdict is about.
+
+    Args:
+        verdict: What a minute did to it.
+        link: Template of its link, as in the settings.
+        pending: Who is still to be told.
+    """
+    rule, key, episode, _ = verdict
+    return Alert(key, rule.severity, rule.description, episode, link_of(rule, key, episode, link), pending)
+
+
+def link_of(rule: Rule, key: Key, episode: Episode, link: str) -> str:
+    """The URL of the logs around an alert."""
+    filled = link.format_map(
+        {
+            "from": quote(iso(moment_of(episode.opened - _LINK_MARGIN_MINUTES)), safe=""),
+            "to": quote(iso(moment_of(episode.last + 1 + _LINK_MARGIN_MINUTES)), safe=""),
+            "service": "" if key.service == EVERY_SERVICE else quote(key.service, safe=""),
+            "level": rule.LEVEL,
+            "rule": quote(rule.name, safe=""),
+        }
+    )
+    return _EMPTY_PARAMETER.sub("", filled).rstrip("?&")
+
+
+def document_of(alert: Alert) -> dict[str, Any]:
+    """An alert as JSON: Elastic Common Schema, and ``alert.*`` for what that lacks."""
+    key, episode = alert.key, alert.episode
+    opened = moment_of(episode.opened)
+    document: dict[str, Any] = {
+        "@timestamp": iso(opened),
+        "alert": {
+            "id": alert.id,
+            "status": alert.status,
+            "severity": alert.severity,
+            "value": episode.sighting.value,
+            "threshold": episode.sighting.threshold,
+            "last_seen": iso(moment_of(episode.last)),
+            "pending": sorted(alert.pending),
+        },
+        "event": {"kind": "alert", "start": iso(opened), "url": alert.url},
+        "message": episode.sighting.text,
+        "rule": {"name": key.rule, "description": alert.description},
+        "service": {"name": key.service},
+    }
+    if key.error_type is not None:
+        document["error"] = {"type": key.error_type}
+    if episode.resolved is not None:
+        document["event"]["end"] = iso(moment_of(episode.resolved))
+        document["event"]["duration"] = (episode.resolved - episode.opened) * WINDOW_SECONDS * 1_000_000_000
+    return document
+
+
+def alert_from(document: Mapping[str, Any]) -> Alert:
+    """An alert from its document."""
+    alert, event = document["alert"], document["event"]
+    key = Key(document["rule"]["name"], document["service"]["name"], document.get("error", {}).get("type"))
+    return Alert(
+        key,
+        alert["severity"],
+        document["rule"]["description"],
+        Episode(
+            _minute(event["start"]),
+            _minute(alert["last_seen"]),
+            Sighting(alert["value"], alert["threshold"], document["message"]),
+            _minute(event["end"]) if "end" in event else None,
+        ),
+        event["url"],
+        frozenset(alert.get("pending", ())),
+    )
+
+
+def recorded(alert: Alert) -> Recorded:
+    """What a judge needs to know of an alert."""
+    return Recorded(alert.key, alert.episode)
+
+
+def _minute(text: str) -> int:
+    return minute_of(datetime.fromisoformat(text))
+
+
+def headline(notice: Notice) -> str:
+    """What happened, in a line: for people."""
+    alert, episode = notice.alert, notice.alert.episode
+    if notice.transition == "opened":
+        return f"{alert.severity}: {episode.sighting.text}"
+    minutes = (episode.resolved or episode.last + 1) - episode.opened
+    return f"resolved after {minutes} min: {episode.sighting.text}"

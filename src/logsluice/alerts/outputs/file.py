@@ -1,0 +1,69 @@
+"""Tells alerts in a file: a line for each that opens or resolves, each once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from logsluice.alerts.documents import Notice, headline
+from logsluice.alerts.windows import iso
+
+_LOOK_BACK_BYTES: Final = 4_000_000
+
+
+class FileOutput:
+    """Appends to a file; what stands in its last four megabytes already is not written again.
+
+    A line is ``<moment> <OPENED|RESOLVED> <what happened> <url>``, a tab, and the id of alert and transition. Writing
+    is one call and on disk when it comes back; a line that a crash cut off is ended before the next one.
+
+    Args:
+        path: The file; its folder is made where it is not there.
+    """
+
+    name = "file"
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._written: set[str] | None = None
+
+    def tell(self, notice: Notice) -> None:
+        """Write a line, unless it is there.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        mark = _printable(notice.id)
+        if self._written is None:
+            self._written = self._read()
+        if mark in self._written:
+            return
+        words = f"{iso(notice.at)} {notice.transition.upper()} {headline(notice)} {notice.alert.url}"
+        line = f"{_printable(words)}\t{mark}\n"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            os.write(descriptor, b"\n" * torn + line.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._written.add(mark)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _read(self) -> set[str]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, self._path.stat().st_size - _LOOK_BACK_BYTES))
+                lines = file.read().decode(errors="replace").splitlines()
+        except FileNotFoundError:
+            return set()
+        return {line.rpartition("\t")[2] for line in lines}
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,91 @@
+"""Keeps the alerts index as the book is: what other outputs still have to be told stands there too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event, Thread
+from typing import Final
+
+import orjson
+import structlog
+
+from logsluice import metrics
+from logsluice.alerts.book import Book
+from logsluice.alerts.documents import Alert, document_of
+from logsluice.alerts.windows import moment_of
+from logsluice.records import index_name
+from logsluice.settings import Settings
+from logsluice.sinks.elasticsearch import BulkWriter, IndexAction
+from logsluice.waiting import Stopped
+
+NAME: Final = "index"
+_GLANCE_SECONDS: Final = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+def action_of(alert: Alert, alias: str) -> IndexAction:
+    """The write that stores an alert, in the index of the UTC day it opened."""
+    opened = int(moment_of(alert.episode.opened).timestamp() * 1000)
+    return IndexAction(index_name(alias, opened), alert.id, "index", None, orjson.dumps(document_of(alert)))
+
+
+class Recorder(Thread):
+    """Stores alerts as they change; while Elasticsearch takes no writes it waits, and nothing else does.
+
+    Args:
+        settings: Of the environment.
+        book: The alerts.
+        job: The job that writes, as the metrics name it.
+        stop: Ends it, after what changed is stored, unless Elasticsearch is away.
+    """
+
+    def __init__(self, settings: Settings, book: Book, *, job: str, stop: Event) -> None:
+        super().__init__(name="alerts-index")
+        self._writer = BulkWriter(settings.elasticsearch, job=job, stop=stop)
+        self._alias = settings.alerts_index
+        self._book = book
+        self._stop_asked = stop
+        self.failure: BaseException | None = None
+        """Why it ended, where nobody asked it to."""
+
+    def run(self) -> None:
+        """Work until a stop is asked for."""
+        try:
+            while not self._stop_asked.is_set():
+                self.store(self._book.changed(_GLANCE_SECONDS))
+        except Stopped:
+            pass
+        except BaseException as error:
+            self.failure = error
+            self._stop_asked.set()
+
+    def finish(self) -> None:
+        """Store what changed since; for when every other thread has ended."""
+        try:
+            if self.failure is None:
+                self.store(self._book.changed(0))
+        except Stopped:
+            log.info("stopped while Elasticsearch is away; what is not stored is judged again at the next start")
+        finally:
+            self._writer.close()
+
+    def store(self, alerts: Sequence[Alert]) -> None:
+        """Write alerts as they are.
+
+        Raises:
+            LogsluiceError: The server refuses the credentials.
+            Stopped: A stop was asked for while it is away.
+        """
+        if not alerts:
+            return
+        try:
+            outcome = self._writer.write([action_of(alert, self._alias) for alert in alerts])
+        except BaseException:
+            self._book.not_stored(alerts)
+            raise
+        metrics.ALERT_DELIVERIES.labels(NAME, "delivered").inc(outcome.written)
+        metrics.ALERT_DELIVERIES.labels(NAME, "failed").inc(len(outcome.rejected))
+        for refusal in outcome.rejected:
+            log.error("an alert is not taken", output=NAME, alert=refusal.action.id, reason=refusal.reason)
+        self._book.stored(alerts)

@@ -1,0 +1,65 @@
+"""Tells alerts in a Kafka topic."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Final
+
+import orjson
+from kafka import KafkaProducer
+
+from logsluice.alerts.documents import Notice, document_of
+from logsluice.kafka import producer, wait_for_topic
+from logsluice.settings import Settings
+
+_SECONDS: Final = 10.0
+_CLOSE_SECONDS: Final = 5.0
+
+
+class KafkaOutput:
+    """A record for each alert that opens or resolves: its document, keyed by its id.
+
+    The broker and the topic are waited for.
+
+    Args:
+        settings: Where the broker is.
+        job: The job that waits, as the metrics name it.
+        stop: Ends a wait.
+    """
+
+    name = "kafka"
+
+    def __init__(self, settings: Settings, *, job: str, stop: Event) -> None:
+        self._settings = settings
+        self._job = job
+        self._stop = stop
+        self._producer: KafkaProducer | None = None
+
+    def tell(self, notice: Notice) -> None:
+        """Send it, and wait until the broker has stored it.
+
+        Raises:
+            LogsluiceError: The broker refuses the credentials.
+            kafka.errors.KafkaError: It does not take the record.
+            Stopped: A stop was asked for while the broker was waited for.
+        """
+        topic = self._settings.kafka.alerts_topic
+        if self._producer is None:
+            wait_for_topic(self._settings, topic, job=self._job, stop=self._stop)
+            self._producer = producer(self._settings, job=self._job, stop=self._stop, linger_ms=0)
+        document = document_of(notice.alert)
+        # Who else is to be told is nobody's business.
+        del document["alert"]["pending"]
+        try:
+            self._producer.send(topic, orjson.dumps(document), key=notice.alert.id.encode()).get(timeout=_SECONDS)
+        except BaseException:
+            # What it still holds may arrive too, which the same key makes harmless; a new one starts clean.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        if self._producer is not None:
+            gone, self._producer = self._producer, None
+            gone._sender.force_close()
+            gone.close(timeout=_CLOSE_SECONDS)

@@ -1,0 +1,110 @@
+"""``logsluice alerts list|test``: what is open, and rules tried on what happened."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from logsluice.alerts.documents import Alert
+from logsluice.alerts.rules import load_rules
+from logsluice.alerts.trying import as_json, known_alerts, try_rules
+from logsluice.alerts.windows import moment_of
+from logsluice.cli.printing import printable
+from logsluice.moments import parse_moment
+from logsluice.settings import config_dir, load_settings
+
+app = typer.Typer(help="Alerts: what is open, and rules tried on history.", no_args_is_help=True)
+
+_STYLES = {"critical": "bold red", "warning": "yellow"}
+
+Config = Annotated[Path | None, typer.Option(help="Folder of the environment.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+
+@app.command("list")
+def list_alerts(
+    since: Annotated[
+        str | None, typer.Option(help="Also those that resolved since: 24h, 7d, 2026-11-22T08:30:00.")
+    ] = None,
+    as_lines: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Show the alerts that are open, oldest first."""
+    alerts = known_alerts(load_settings(config), parse_moment(since) if since else datetime.now(UTC))
+    shown = alerts if since else [alert for alert in alerts if alert.status == "open"]
+    _print(shown, as_lines)
+    if not as_lines:
+        number = sum(alert.status == "open" for alert in shown)
+        Console(highlight=False).print(f"{number} open" + (f", {len(shown) - number} resolved" if since else ""))
+
+
+@app.command("test")
+def try_on_history(
+    since: Annotated[str, typer.Option(help="From when on: 24h, 7d, 2026-11-22T08:30:00.")] = "24h",
+    rules: Annotated[
+        Path | None, typer.Option(help="A file of rules, instead of the environment's alerts.yaml.")
+    ] = None,
+    as_lines: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Try rules on the windows that there are: what would have opened and resolved, and when. Nobody is told."""
+    directory = config or config_dir()
+    settings = load_settings(directory)
+    loaded = load_rules(rules or directory)
+    trial = try_rules(settings, loaded, parse_moment(since))
+    _print(trial.alerts, as_lines)
+    if as_lines:
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    if not trial.windows:
+        console.print(
+            f"There are no windows since {since} in {settings.windows_index}: the windows job writes them.",
+            markup=False,
+        )
+        return
+    counts = Counter(alert.key.rule for alert in trial.alerts)
+    told = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    console.print(
+        f"{len(trial.alerts)} alerts" + (f" ({told})" if told else "")
+        + f" from {len(loaded)} rules, {trial.services} services, {trial.windows} windows since {since}",
+        markup=False,
+    )  # fmt: skip
+    for name, services in trial.unjudged.items():
+        console.print(f"{name}: too little history yet of {printable(', '.join(services))}", markup=False)
+
+
+def _print(alerts: Iterable[Alert], as_lines: bool) -> None:
+    if as_lines:
+        for alert in alerts:
+            sys.stdout.buffer.write(orjson.dumps(as_json(alert)) + b"\n")
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column("opened (UTC)", no_wrap=True)
+    table.add_column("resolved", no_wrap=True)
+    table.add_column("min", justify="right", no_wrap=True)
+    table.add_column("severity", no_wrap=True)
+    table.add_column("rule", no_wrap=True)
+    table.add_column("what", overflow="fold", ratio=1)
+    for alert in alerts:
+        episode = alert.episode
+        end = episode.resolved
+        table.add_row(
+            f"{moment_of(episode.opened):%Y-%m-%d %H:%M}",
+            f"{moment_of(end):%H:%M}" if end is not None else Text("open", "bold"),
+            str((episode.last + 1 if end is None else end) - episode.opened),
+            Text(alert.severity, _STYLES[alert.severity]),
+            alert.key.rule,
+            Text(printable(episode.sighting.text)),
+        )
+    if table.row_count:
+        Console(highlight=False).print(table)

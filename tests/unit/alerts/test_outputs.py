@@ -1,0 +1,210 @@
+"""Each output tells each notice, whatever fails meanwhile; what a notice looks like."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+from pydantic import SecretStr
+
+from logsluice.alerts.book import Book
+from logsluice.alerts.documents import Alert, Notice, alert_from, document_of, link_of
+from logsluice.alerts.judging import Verdict
+from logsluice.alerts.outputs.courier import Courier, Later, Refused
+from logsluice.alerts.outputs.file import FileOutput
+from logsluice.alerts.outputs.webhook import WebhookOutput, key_of, sign, slack_message
+from logsluice.alerts.rules import ErrorCount, Pipeline, Rule
+from logsluice.alerts.states import Episode, Key, Sighting
+from logsluice.errors import LogsluiceError
+from logsluice.settings import AlertSettings
+
+START = 29_000_160
+LINK = AlertSettings().link
+RULE = ErrorCount(name="errors", kind="error_count", severity="critical", description="Too many errors")
+
+
+def verdict(
+    transition: str = "opened", service: str = "payment", rule: Rule = RULE, error: str | None = None
+) -> Verdict:
+    resolved = START + 4 if transition == "resolved" else None
+    episode = Episode(START, START + 3, Sighting(120, 100, f"{service}: 120 errors, more than 100"), resolved)
+    return Verdict(rule, Key(rule.name, service, error), episode, transition)  # type: ignore[arg-type]
+
+
+def notice(transition: str = "opened", service: str = "payment") -> Notice:
+    (only,) = Book(["out"], LINK).apply([verdict(transition, service)])
+    return only
+
+
+def until(question: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not question():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+class Faulty:
+    """An output that fails so many times."""
+
+    def __init__(self, *errors: Exception, name: str = "out") -> None:
+        self.name, self.errors, self.told = name, [*errors], []
+        self.attempts = 0
+
+    def tell(self, notice: Notice) -> None:
+        self.attempts += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        self.told.append(notice.id)
+
+    def close(self) -> None:
+        self.attempts = -1
+
+
+def test_a_document_comes_back_as_the_alert_it_was() -> None:
+    for transition in ("opened", "resolved"):
+        alert = replace(notice(transition).alert, key=Key("errors", "payment", "java.lang.Error"))
+        assert alert_from(document_of(alert)) == alert
+
+
+def test_a_document_says_what_the_contract_says() -> None:
+    document = document_of(notice("resolved").alert)
+    assert document["@timestamp"] == document["event"]["start"] == "2025-02-20T00:00:00.000Z"
+    assert document["alert"] | {"pending": []} == {
+        "id": "errors|payment|2025-02-20T00:00:00.000Z", "status": "resolved", "severity": "critical", "value": 120,
+        "threshold": 100, "last_seen": "2025-02-20T00:03:00.000Z", "pending": [],
+    }  # fmt: skip
+    assert document["event"]["end"] == "2025-02-20T00:04:00.000Z"
+    assert document["event"]["duration"] == 4 * 60 * 10**9
+    assert (document["rule"]["name"], document["service"]["name"]) == ("errors", "payment")
+
+
+def test_identities_are_told_apart_and_never_too_long() -> None:
+    ids = {
+        replace(notice().alert, key=key).id
+        for key in (Key("a", "b"), Key("a", "b", "c"), Key("a", "b" * 600), Key("a", "b" * 601), Key("a", "ü" * 600))
+    }
+    assert len(ids) == 5
+    assert all(len(name.encode()) <= 512 for name in ids)
+
+
+def test_a_link_leads_to_the_logs_around_the_alert() -> None:
+    assert notice(service="a&b").alert.url == (
+        "http://127.0.0.1:8501/?from=2025-02-19T23%3A55%3A00.000Z&to=2025-02-20T00%3A09%3A00.000Z"
+        "&service=a%26b&level=error"
+    )
+    pipeline = Pipeline(name="pipeline", kind="pipeline", severity="critical", description="d")
+    url = link_of(pipeline, Key("pipeline", "*"), verdict().episode, LINK)
+    assert url.endswith("&to=2025-02-20T00%3A09%3A00.000Z")
+
+
+def test_what_fails_is_told_again_in_order_and_struck_off_when_it_arrived() -> None:
+    book, stop = Book(["out"], LINK), Event()
+    output = Faulty(ConnectionError("away"), Later("busy", 0.1))
+    courier = Courier(output, book, stop)
+    courier.start()
+    for each in (*book.apply([verdict()]), *book.apply([verdict("resolved")])):
+        courier.send(each)
+    until(lambda: len(output.told) == 2 and not book.pending())
+    stop.set()
+    courier.join()
+    assert [name.rpartition("|")[2] for name in output.told] == ["opened", "resolved"]
+    assert output.attempts == -1, "and it was closed"
+
+
+def test_what_is_refused_for_good_holds_up_nothing() -> None:
+    book, stop = Book(["out"], LINK), Event()
+    output = Faulty(Refused("malformed"))
+    courier = Courier(output, book, stop)
+    courier.start()
+    for each in book.apply([verdict(service="a"), verdict(service="b")]):
+        courier.send(each)
+    until(lambda: len(output.told) == 1 and not book.pending())
+    stop.set()
+    courier.join()
+
+
+def test_an_output_that_is_down_holds_up_no_other_and_is_told_after_a_restart() -> None:
+    down, works = Faulty(*[ConnectionError("away")] * 1_000, name="down"), Faulty(name="works")
+    book, stop = Book(["down", "works"], LINK), Event()
+    couriers = [Courier(output, book, stop) for output in (down, works)]
+    for courier in couriers:
+        courier.start()
+    for each in book.apply([verdict()]):
+        for courier in couriers:
+            courier.send(each)
+    until(lambda: len(works.told) == 1 and down.attempts > 0)
+    stop.set()
+    for courier in couriers:
+        courier.join()
+
+    stored: list[Alert] = [alert_from(document_of(alert)) for alert in book.changed(0)]
+    again = Book(["down", "works"], LINK, stored)
+    assert [(output, each.transition) for output, each in again.pending()] == [("down", "opened")]
+    assert Book(["works"], LINK, stored).pending() == [], "an output that there is no more is not waited for"
+
+
+def test_an_alert_of_a_rule_that_is_gone_resolves() -> None:
+    book = Book(["out"], LINK, [notice().alert])
+    assert [(each.transition, each.alert.status) for each in book.retire(["others"])] == [("resolved", "resolved")]
+    assert book.retire(["others"]) == []
+    assert Book(["out"], LINK, [notice().alert]).retire(["errors"]) == []
+
+
+def test_a_line_of_the_file_is_written_once_however_often_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "reports" / "alerts.log"
+    FileOutput(path).tell(notice())
+    FileOutput(path).tell(notice())
+    output = FileOutput(path)
+    for each in (notice("resolved"), notice("resolved"), notice(service="a\nb\t[x]"), notice(service="a\nb\t[x]")):
+        output.tell(each)
+    first, second, third = path.read_text().splitlines()
+    assert first.startswith("2025-02-20T00:00:00.000Z OPENED critical: payment: 120 errors, more than 100 http://127")
+    assert second.startswith("2025-02-20T00:04:00.000Z RESOLVED resolved after 4 min: payment: 120 errors")
+    assert third.endswith("errors|a?b?[x]|2025-02-20T00:00:00.000Z|opened")
+
+
+def test_a_line_that_a_crash_cut_off_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "alerts.log"
+    FileOutput(path).tell(notice())
+    path.write_bytes(path.read_bytes()[:-20])
+    FileOutput(path).tell(notice())
+    assert len(path.read_text().splitlines()) == 2
+    assert path.read_text().endswith("|opened\n")
+
+
+def test_a_signature_is_that_of_standard_webhooks() -> None:
+    """The example of the specification's reference libraries."""
+    key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    signature = sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, b'{"test": 2432232314}')
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert key_of("any text") == b"any text"
+    with pytest.raises(LogsluiceError, match="is not base64 after whsec_"):
+        key_of("whsec_!")
+
+
+def test_slack_is_told_in_its_own_format() -> None:
+    message = slack_message(notice(service="<b> & |"))
+    assert set(message) == {"text", "blocks"}
+    assert message["text"].startswith(":red_circle: *Opened* critical: &lt;b&gt; &amp; |: 120 errors")
+    assert message["blocks"][0]["text"] == {"type": "mrkdwn", "text": message["text"]}
+    assert "&amp;level=error|Logs>" in message["blocks"][1]["elements"][0]["text"]
+
+
+def test_an_empty_variable_is_no_webhook_and_a_wrong_one_is_told() -> None:
+    assert AlertSettings.model_validate({"webhook_url": "", "webhook_secret": ""}).webhook_url is None
+    with pytest.raises(LogsluiceError, match="LOGSLUICE_ALERTS__WEBHOOK_URL: is no URL; it begins with https://"):
+        WebhookOutput(AlertSettings(webhook_url=SecretStr("hooks.example/1")))
+
+
+def test_a_link_with_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="can stand in a link"):
+        AlertSettings(link="http://127.0.0.1/?q={query}")
+
+
+def test_secrets_are_not_shown() -> None:
+    settings = AlertSettings(webhook_url=SecretStr("https://hooks/secret"), webhook_secret=SecretStr("secret"))
+    assert "secret" not in repr(settings).replace("webhook_secret", "")

@@ -1,0 +1,182 @@
+"""An alert's life, and the same life whatever is killed in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from logsluice.alerts.board import Board
+from logsluice.alerts.book import Book
+from logsluice.alerts.conditions import Facts
+from logsluice.alerts.documents import Alert, alert_from, document_of, recorded
+from logsluice.alerts.judging import Judge
+from logsluice.alerts.rules import ErrorCount, Pipeline, Rule, Silence
+from logsluice.alerts.states import QUIET, Episode, Sighting, advance
+from logsluice.alerts.windows import Window
+
+LINK = "http://127.0.0.1:8501/?from={from}&to={to}&service={service}&level={level}"
+START = 29_000_160
+
+sights = st.lists(st.booleans(), max_size=60)
+holds = st.integers(1, 5)
+
+
+def lived(seen: Iterable[bool], hold: int, resolve_after: int) -> list[tuple[int, str, Episode]]:
+    state, told = QUIET, []
+    for minute, sight in enumerate(seen):
+        sighting = Sighting(1, 0, "x") if sight else None
+        state, transition, episode = advance(state, minute, sighting, hold=hold, resolve_after=resolve_after)
+        if transition and episode:
+            told.append((minute, transition, episode))
+    return told
+
+
+@settings(deadline=None)
+@given(sights, holds, holds)
+def test_opened_and_resolved_take_turns_and_wait_as_long_as_they_should(
+    seen: list[bool], hold: int, resolve_after: int
+) -> None:
+    told = lived(seen, hold, resolve_after)
+    assert [name for _, name, _ in told] == ["opened", "resolved"] * (len(told) // 2) + ["opened"] * (len(told) % 2)
+    for minute, name, episode in told:
+        if name == "opened":
+            assert seen[minute - hold + 1 : minute + 1] == [True] * hold
+            assert episode.opened == minute - hold + 1
+        else:
+            assert seen[minute - resolve_after + 1 : minute + 1] == [False] * resolve_after
+            assert episode.last == minute - resolve_after
+            assert seen[episode.last]
+            assert episode.resolved == episode.last + 1
+
+
+@settings(deadline=None)
+@given(sights, holds, holds)
+def test_no_alert_is_missed_and_none_is_left_open(seen: list[bool], hold: int, resolve_after: int) -> None:
+    told = lived([*seen, *[False] * resolve_after], hold, resolve_after)
+    is_long = any(sight and len([*run]) >= hold for sight, run in groupby(seen))
+    assert bool(told) == is_long
+    assert len(told) % 2 == 0
+
+
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(2, 5))
+def test_what_comes_and_goes_faster_than_it_may_resolve_is_one_alert(times: int, resolve_after: int) -> None:
+    flapping = [True, *[False] * (resolve_after - 1)] * times
+    assert [name for _, name, _ in lived(flapping, 1, resolve_after)] == ["opened"]
+
+
+def rules(hold: int, resolve_after: int) -> list[Rule]:
+    common = {"severity": "warning", "description": "d"}
+    return [
+        ErrorCount(name="errors", kind="error_count", threshold=5, hold=hold, resolve_after=resolve_after, **common),
+        Silence(name="silence", kind="silence", min_silence=3, false_alarm=0.2, **common),
+        Pipeline(name="pipeline", kind="pipeline", threshold=2, **common),
+    ]
+
+
+class Store:
+    """What survives a kill: the alerts index, and what each output was told."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, dict[str, object]] = {}
+        self.told: list[str] = []
+
+    def alerts(self) -> list[Alert]:
+        return [alert_from(document) for document in self.documents.values()]
+
+
+class Process:
+    """The job, without its threads."""
+
+    def __init__(self, store: Store, all_rules: list[Rule], board: Board, after: int) -> None:
+        self.store, self.board = store, board
+        self.judge = Judge(all_rules, map(recorded, store.alerts()), after)
+        self.book = Book(["out"], LINK, store.alerts())
+        self.waiting = [notice for _, notice in self.book.pending()]
+
+    def tick(self, minute: int) -> None:
+        newest = self.board.last_alive(minute)
+        complete = START if newest is None else newest
+        self.waiting += self.book.apply(self.judge.judge(Facts(self.board), complete, minute))
+
+    def record(self) -> None:
+        changed = self.book.changed(0)
+        self.store.documents.update((alert.id, document_of(alert)) for alert in changed)
+        self.book.stored(changed)
+
+    def tell(self) -> None:
+        for notice in self.waiting:
+            self.store.told.append(notice.id)
+            self.book.told("out", notice)
+        self.waiting = []
+
+
+windows = st.lists(st.tuples(st.sampled_from([None, 0, 9]), st.sampled_from([None, 0, 9])), min_size=1, max_size=50)
+kills = st.lists(st.sampled_from(["run", "run", "run", "judged", "recorded", "told"]), min_size=50, max_size=50)
+
+
+def board_of(minutes: list[tuple[int | None, int | None]]) -> Board:
+    return Board(
+        Window(START + minute, service, 100, errors)
+        for minute, pair in enumerate(minutes)
+        for service, errors in zip("ab", pair, strict=True)
+        if errors is not None
+    )
+
+
+def final(store: Store) -> dict[str, object]:
+    return {
+        name: {**document, "alert": {**document["alert"], "pending": []}} for name, document in store.documents.items()
+    }  # type: ignore[dict-item]
+
+
+@settings(max_examples=150, deadline=None)
+@given(windows, kills, holds, holds)
+def test_a_kill_at_any_point_changes_nothing(
+    minutes: list[tuple[int | None, int | None]], deaths: list[str], hold: int, resolve_after: int
+) -> None:
+    board, all_rules = board_of(minutes), rules(hold, resolve_after)
+    undisturbed = Store()
+    process = Process(undisturbed, all_rules, board, START - 1)
+    for minute in range(START, START + len(minutes)):
+        process.tick(minute)
+        process.tell()
+        process.record()
+
+    store = Store()
+    process = Process(store, all_rules, board, START - 1)
+    for minute, death in zip(range(START, START + len(minutes)), deaths, strict=False):
+        process.tick(minute)
+        if death == "run":
+            process.tell()
+            process.record()
+        elif death == "recorded":
+            process.record()
+        elif death == "told":
+            process.tell()
+        if death != "run":
+            process = Process(store, all_rules, board, START - 1)
+    process.tick(START + len(minutes) - 1)
+    process.tell()
+    process.record()
+
+    assert final(store) == final(undisturbed)
+    assert sorted(set(store.told)) == sorted(undisturbed.told)
+    assert not any(alert.pending for alert in store.alerts())
+
+
+@given(windows, holds, holds)
+@settings(max_examples=50, deadline=None)
+def test_at_any_time_there_is_one_alert_of_a_rule_and_a_service(
+    minutes: list[tuple[int | None, int | None]], hold: int, resolve_after: int
+) -> None:
+    store = Store()
+    process = Process(store, rules(hold, resolve_after), board_of(minutes), START - 1)
+    for minute in range(START, START + len(minutes)):
+        process.tick(minute)
+        process.record()
+        still_open = [alert.key for alert in store.alerts() if alert.status == "open"]
+        assert len(still_open) == len(set(still_open))
