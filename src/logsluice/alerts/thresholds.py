@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from logsluice.alerts.rules import CriticalCount, ErrorCount, ErrorRate, Rule, Severity
+from logsluice.alerts.states import QUIET, Sighting, State, advance
 from logsluice.alerts.windows import Window
 
 
@@ -31,6 +32,30 @@ class Breach(NamedTuple):
     text: str
 
 
+class Breaches(NamedTuple):
+    """Breaches of one rule by one service that are one alert.
+
+    Attributes:
+        rule: The rule's name.
+        severity: The rule's.
+        service: Whose windows.
+        first: Start of the first window over the threshold, in minutes since the epoch.
+        last: Start of the last one.
+        worst: The highest value.
+        threshold: What it is above.
+        text: About the window with the highest value.
+    """
+
+    rule: str
+    severity: Severity
+    service: str
+    first: int
+    last: int
+    worst: float
+    threshold: float
+    text: str
+
+
 def exceeded(rules: Sequence[Rule], windows: Iterable[Window]) -> list[Breach]:
     """Every window over a threshold of the rules ``error_rate``, ``error_count`` and ``critical_count``.
 
@@ -49,6 +74,57 @@ def exceeded(rules: Sequence[Rule], windows: Iterable[Window]) -> list[Breach]:
         for rule in rules
         if window.service in rule.services and (breach := breach_of(rule, window))
     ]
+
+
+def episodes(rules: Sequence[Rule], windows: Iterable[Window]) -> list[Breaches]:
+    """What :func:`exceeded` finds, put together as alerts would be: with ``for`` and ``resolve_after``.
+
+    Args:
+        rules: Of :func:`logsluice.alerts.rules.load_rules`.
+        windows: Counts by minute and service, in any order, each once; a minute without a window has no breach.
+
+    Returns:
+        In the order of their first windows.
+    """
+    by_name = {rule.name: rule for rule in rules}
+    found: dict[tuple[str, str], dict[int, Breach]] = {}
+    for breach in exceeded(rules, windows):
+        found.setdefault((breach.rule, breach.service), {})[breach.minute] = breach
+    alerts = [alert for (name, _), breaches in found.items() for alert in _put_together(by_name[name], breaches)]
+    return sorted(alerts, key=lambda alert: (alert.first, alert.rule, alert.service))
+
+
+def _put_together(rule: Rule, breaches: dict[int, Breach]) -> list[Breaches]:
+    alerts: list[Breaches] = []
+    state = QUIET
+    before = min(breaches) - 1
+    for minute in sorted(breaches):
+        # What is longer than resolve_after is quiet, however long it is.
+        for quiet in range(before + 1, min(minute, before + 1 + rule.resolve_after)):
+            state = _step(rule, state, quiet, None)
+        breach = breaches[minute]
+        was_open = state.open
+        state = _step(rule, state, minute, breach)
+        if state.open and not was_open:
+            run = [breaches[each] for each in range(state.open.opened, minute + 1)]
+            worst = max(run, key=lambda each: each.value)
+            alerts.append(
+                Breaches(
+                    rule.name, rule.severity, breach.service, state.open.opened, minute,
+                    worst.value, worst.threshold, worst.text,
+                )
+            )  # fmt: skip
+        elif state.open:
+            alert = alerts[-1]._replace(last=minute)
+            higher = breach.value > alert.worst
+            alerts[-1] = alert._replace(worst=breach.value, text=breach.text) if higher else alert
+        before = minute
+    return alerts
+
+
+def _step(rule: Rule, state: State, minute: int, breach: Breach | None) -> State:
+    sighting = Sighting(breach.value, breach.threshold, breach.text) if breach else None
+    return advance(state, minute, sighting, hold=rule.hold, resolve_after=rule.resolve_after)[0]
 
 
 def breach_of(rule: Rule, window: Window) -> Breach | None:
