@@ -23,8 +23,10 @@ _TALL: Final = 180
 _BARS_WIDTH: Final = 230
 _BAR_STEP: Final = 24
 _MOST_BARS: Final = 10
-_LABEL_WIDTH: Final = 190
-_FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
+_LABEL_WIDTH: Final = 160
+# A reader's font may be wider than the one with which the labels were measured.
+_LABEL_ROOM: Final = 185
+_FONT: Final = "Helvetica, Arial, sans-serif"
 # Vega wants colours, so each variable has a colour of its own while it draws.
 _VARIABLES: Final = {
     "#0a0b01": "var(--ink)",
@@ -36,6 +38,7 @@ _VARIABLES: Final = {
 }
 _INK, _MUTED, _GRID, _ERROR, _CRITICAL, _RATE = _VARIABLES
 _IDENTIFIER: Final = re.compile(r'(\bid="|url\(#|href="#)([A-Za-z_][\w-]*)')
+_TIME: Final = "utcFormat(datum.value, utchours(datum.value) || utcminutes(datum.value) ? '%H:%M' : '%d %b')"
 _SHORT: Final = timedelta(hours=3)
 _LONG: Final = timedelta(days=8)
 
@@ -84,10 +87,10 @@ def _errors_over_time(report: Report) -> Figure:
     else:
         step, unit, frame = _hours_or_days(report)
     values = [
-        {"begin": _iso(begin), "end": _iso(begin + step), "level": level, "count": count}
+        {"begin": _iso(begin), "end": _iso(begin + step), "level": level, "low": low, "high": high}
         for begin, errors, critical in frame.select("begin", "errors", "critical").sort("begin").iter_rows()
-        for level, count in (("critical", critical), ("error", errors - critical))
-        if count
+        for level, low, high in (("critical", 0, critical), ("error", critical, errors))
+        if high > low
     ]
     colour = alt.Color(
         "level:N",
@@ -95,18 +98,17 @@ def _errors_over_time(report: Report) -> Figure:
         scale=alt.Scale(domain=["error", "critical"], range=[_ERROR, _CRITICAL]),
         legend=alt.Legend(orient="top", symbolType="square"),
     )
-    return _time_figure(
-        "over-time", "Errors over time", f"Errors a {unit}, in UTC.", values, alt.Y("count:Q", title=None), colour
-    )
+    count = alt.Y("high:Q", title=None, axis=alt.Axis(format="~s", tickMinStep=1))
+    return _time_figure("over-time", "Errors over time", f"Errors a {unit}, in UTC.", values, count, colour)
 
 
 def _rate_over_time(report: Report) -> Figure:
     step, unit, frame = _hours_or_days(report)
     values = [
-        {"begin": _iso(begin), "end": _iso(begin + step), "rate": errors / events}
+        {"begin": _iso(begin), "end": _iso(begin + step), "low": 0, "high": errors / events}
         for begin, events, errors in frame.select("begin", "events", "errors").sort("begin").iter_rows()
     ]
-    rate = alt.Y("rate:Q", title=None, axis=alt.Axis(format="%"))
+    rate = alt.Y("high:Q", title=None, axis=alt.Axis(format="~%"))
     caption = f"Share of errors among the events of each {unit}, in UTC."
     return _time_figure("rate", "Error rate", caption, values, rate, alt.value(_RATE))
 
@@ -121,14 +123,15 @@ def _hours_or_days(report: Report) -> tuple[timedelta, str, pl.DataFrame]:
 
 def _time_figure(name: str, title: str, caption: str, values: list[dict[str, Any]], y: alt.Y, colour: Any) -> Figure:
     def drawn(width: int, ticks: int) -> str:
-        axis = alt.Axis(title=None, labelOverlap=True, tickCount=ticks, grid=False, labelFlush=True)
+        axis = alt.Axis(title=None, labelExpr=_TIME, labelOverlap=True, tickCount=ticks, grid=False, labelFlush=True)
         chart = (
             alt.Chart(alt.InlineData(values=values), width=width, height=_TALL)
-            .mark_bar(binSpacing=0)
+            .mark_rect()
             .encode(
                 x=alt.X("begin:T", scale=alt.Scale(type="utc"), axis=axis),
                 x2="end",
                 y=y,
+                y2="low",
                 color=colour,
             )
         )
@@ -146,7 +149,15 @@ def _bars(name: str, title: str, frame: pl.DataFrame) -> Figure:
     values = [
         {"label": label, "count": count} for label, count in zip(labels, frame["count"].head(_MOST_BARS), strict=True)
     ]
-    axis = alt.Axis(title=None, domain=False, ticks=False, labelLimit=_LABEL_WIDTH, labelPadding=6)
+    axis = alt.Axis(
+        title=None,
+        domain=False,
+        ticks=False,
+        labelLimit=_LABEL_WIDTH,
+        labelPadding=6,
+        minExtent=_LABEL_ROOM,
+        maxExtent=_LABEL_ROOM,
+    )
     base = alt.Chart(alt.InlineData(values=values), width=_BARS_WIDTH, height=alt.Step(_BAR_STEP)).encode(
         y=alt.Y("label:N", sort=None, axis=axis), x=alt.X("count:Q", axis=None)
     )

@@ -24,7 +24,7 @@ _MOST_WORDS: Final = 6
 _LONGEST: Final = 200
 _ERROR_NUMBER: Final = rf"(?-u:\b)({'|'.join(sorted(errno.errorcode.values(), reverse=True))})(?-u:\b)"
 _LEVELS: Final = "|".join(sorted((word for word in LEVEL_BY_SPELLING if len(word) > 3), key=len, reverse=True))
-_LEVEL_IN_FRONT: Final = rf"\A(?i:[\[<(]?(?:{_LEVELS})[\]>)]?(?:: ?| - | ))+"
+_LEVEL_IN_FRONT: Final = rf"\A(?i:(?:[\[<(](?:{_LEVELS})[\]>)]:? ?|(?:{_LEVELS})(?:: ?| - ))+)"
 _CLAUSE: Final = r"\A(.+?)(?:: | - |; | \(|[:;]?\z)"
 _FIRST_WORDS: Final = rf"\A((?:[^ ]+ ?){{1,{_MOST_WORDS}}})"
 

@@ -12,8 +12,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.pipelines.files import PART_BYTES, plan_parts
 from logsluice.reports.csv_logs import plan_csv, recognize
 from logsluice.reports.events import Span
-from logsluice.reports.reading import CsvTask, LinesTask, Task
-from logsluice.reports.stored import plan_stored
+from logsluice.reports.tasks import CsvTask, LinesTask, Task
 from logsluice.settings import Settings
 from logsluice.sources.files import STDIN, expand, spooled
 
@@ -62,6 +61,8 @@ def plan(names: Sequence[str], settings: Settings, span: Span, scratch: Path, *,
         if path is not None:
             files.append((name, path))
             continue
+        from logsluice.reports.stored import plan_stored
+
         try:
             made.tasks += plan_stored(settings, str(index), span)
             made.sources.append(name)

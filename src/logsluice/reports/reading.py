@@ -17,7 +17,7 @@ from logsluice.extract import INPUT_SCHEMA
 from logsluice.patterns import Pattern
 from logsluice.pipelines.files import FilePart, read_part
 from logsluice.pipelines.recipes import Recipe, extractor
-from logsluice.reports.csv_logs import Bad, Layout, read_rows
+from logsluice.reports.csv_logs import Bad, read_rows
 from logsluice.reports.events import (
     Span,
     count_events,
@@ -28,7 +28,7 @@ from logsluice.reports.events import (
     patterns_read,
     rejected_batch,
 )
-from logsluice.reports.stored import StoredRange, stored_counts, stored_errors
+from logsluice.reports.tasks import CsvTask, LinesTask, StoredRange, Task
 from logsluice.settings import Settings
 from logsluice.sources.files import Line, read_lines
 from logsluice.sources.multiline import Joiner, join
@@ -36,25 +36,6 @@ from logsluice.sources.multiline import Joiner, join
 _ROWS: Final = 10_000
 _COUNTING_BYTES: Final = 4 << 20
 _EMPTY: Final = "empty"
-
-
-@dataclass(frozen=True, slots=True)
-class CsvTask:
-    """A part of a CSV log."""
-
-    part: FilePart
-    layout: Layout
-
-
-@dataclass(frozen=True, slots=True)
-class LinesTask:
-    """A part of any other file; ``joined``: it is whole, and the lines of one event belong together."""
-
-    part: FilePart
-    joined: bool
-
-
-Task = CsvTask | LinesTask | StoredRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +69,8 @@ def _read(task: Task, reading: Reading) -> Iterator[pa.RecordBatch]:
         case LinesTask():
             yield from _read_lines(task, reading)
         case StoredRange():
+            from logsluice.reports.stored import stored_counts, stored_errors
+
             for counts in stored_counts(task, reading.settings):
                 yield counts_batch(counts)
             for events in stored_errors(task, reading.settings):

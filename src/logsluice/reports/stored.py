@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -14,6 +13,7 @@ from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.errors import LogsluiceError
 from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, complete
+from logsluice.reports.tasks import StoredRange
 from logsluice.settings import Settings
 from logsluice.sinks.elasticsearch import connect, explain, is_away, refusal
 from logsluice.waiting import wait_out
@@ -35,28 +35,6 @@ _BY_MINUTE: Final[list[dict[str, Any]]] = [
     {"service": {"terms": {"field": "service.name", "missing_bucket": True}}},
 ]
 _IS_ERROR: Final[dict[str, Any]] = {"terms": {"log.level": list(ERROR_LEVELS)}}
-
-
-@dataclass(frozen=True, slots=True)
-class StoredRange:
-    """A stretch of time in an index.
-
-    Attributes:
-        index: An index or alias.
-        begin: First millisecond since the epoch.
-        end: Millisecond after the last.
-        events: How many there were when it was planned.
-    """
-
-    index: str
-    begin: int
-    end: int
-    events: int
-
-    @property
-    def query(self) -> dict[str, Any]:
-        """The events in it."""
-        return {"range": {"@timestamp": {"gte": self.begin, "lt": self.end, "format": "epoch_millis"}}}
 
 
 def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]:
