@@ -77,8 +77,8 @@ SHAPES = [
     ),
     (
         "HTTP 503",
-        "'upstream answered, status=503 for 10.9.' || i % 250 || '.7'",
-        "upstream answered, status={number} for {ip}",
+        "'upstream answered status=503 for 10.9.' || i % 250 || '.7'",
+        "upstream answered status={number} for {ip}",
     ),
     (
         "Payment declined",
@@ -470,7 +470,9 @@ def test_hostile_text_is_shown_and_does_nothing(
     found = report(source)
     assert (found["code"], found["errors"]) == (0, 2)
     page = page_of(out)
-    shown = "<script>alert({number})</script><img src=x onerror=alert({number})>&amp;{{ {number}*{number} }}]{number};x"
+    shown = (
+        "<script>alert({number})</script><img src=x onerror=alert({number})>&amp;{{ {number}*{number} }} ]{number};x"
+    )
     assert shown in page.texts
     assert page.sections >= CHARTS
     assert "\u202e" not in "".join(page.texts)

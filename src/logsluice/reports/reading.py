@@ -13,9 +13,9 @@ from typing import Final
 import pyarrow as pa
 
 from logsluice.errors import LogsluiceError
-from logsluice.extract import INPUT_SCHEMA
 from logsluice.patterns import Pattern
-from logsluice.pipelines.files import FilePart, read_part
+from logsluice.pipelines.extraction import extraction_input
+from logsluice.pipelines.files import Cut, FilePart, Lines, read_part
 from logsluice.pipelines.recipes import Recipe, extractor
 from logsluice.reports.csv_logs import Bad, read_rows
 from logsluice.reports.events import (
@@ -96,12 +96,12 @@ def _read_lines(task: LinesTask, reading: Reading) -> Iterator[pa.RecordBatch]:
     part = task.part
     before: int | None = None
     try:
-        for values, numbers in _joined_events(part) if task.joined else _single_lines(part):
-            extracted = extractor(reading.recipe).extract(_input(values, part.modified_ms))
+        for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
+            extracted = extractor(reading.recipe).extract(extraction_input(lines, part.modified_ms))
             yield counts_batch(count_events(events_of_extracted(extracted), reading.span))
             bad = [
                 Bad(number, reason.replace("_", " "), value.decode("utf-8", "replace"))
-                for number, reason, value in zip(numbers, extracted["reason"].to_pylist(), values, strict=True)
+                for number, reason, value in zip(numbers, extracted["reason"].to_pylist(), lines.values, strict=True)
                 if reason is not None and reason != _EMPTY
             ]
             if bad:
@@ -111,15 +111,15 @@ def _read_lines(task: LinesTask, reading: Reading) -> Iterator[pa.RecordBatch]:
         yield damage_batch(part.name, error)
 
 
-def _single_lines(part: FilePart) -> Iterator[tuple[list[bytes], Sequence[int]]]:
+def _single_lines(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
     """Lines, each with its number in the part."""
     first = 1
     for lines in read_part(part, rows=_ROWS):
-        yield lines.values, range(first, first + len(lines.values))
+        yield lines, range(first, first + len(lines.values))
         first += len(lines.values)
 
 
-def _joined_events(part: FilePart) -> Iterator[tuple[list[bytes], Sequence[int]]]:
+def _joined_events(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
     """Events of a whole file, each with the number of its first line."""
     begun: deque[tuple[int, int]] = deque()
 
@@ -135,18 +135,8 @@ def _joined_events(part: FilePart) -> Iterator[tuple[list[bytes], Sequence[int]]
             while begun[0][0] != event.offset:
                 begun.popleft()
             numbers.append(begun[0][1])
-        yield [event.value for event in block], numbers
-
-
-def _input(values: list[bytes], modified_ms: int) -> pa.RecordBatch:
-    count = len(values)
-    columns = [
-        pa.array(values, pa.binary()),
-        pa.repeat(pa.scalar(modified_ms, pa.int64()), count),
-        pa.nulls(count, pa.int64()),
-        pa.nulls(count, pa.string()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=INPUT_SCHEMA)
+        cut = [Cut(row, event.headers) for row, event in enumerate(block) if event.headers]
+        yield Lines([event.value for event in block], cut), numbers
 
 
 def _lines_before(part: FilePart) -> int:
