@@ -34,7 +34,7 @@ from logsluice.pipelines.files import PART_BYTES, FilePart, plan_parts
 from logsluice.pipelines.recipes import Recipe
 from logsluice.pipelines.session import spark_context
 from logsluice.settings import config_dir, load_settings
-from logsluice.sources.files import STDIN, expand
+from logsluice.sources.files import STDIN, expand, spooled
 
 _LEAST_PART_BYTES = 1 << 20
 _PARTS_A_CORE = 3
@@ -91,7 +91,7 @@ def _plan(names: Sequence[str], scratch: Path, join: bool) -> tuple[list[FilePar
     for name in expand(names):
         path = Path(name).absolute()
         if name == STDIN or path.is_fifo() or path.is_char_device():
-            path = _spooled(name, scratch)
+            path = spooled(name, scratch)
         found.append((path, name))
     cores = os.cpu_count() or 1
     total = sum(path.stat().st_size for path, _ in found if path.is_file())
@@ -104,17 +104,6 @@ def _plan(names: Sequence[str], scratch: Path, join: bool) -> tuple[list[FilePar
         except LogsluiceError as error:
             wrong.append(str(error))
     return parts, wrong
-
-
-def _spooled(name: str, scratch: Path) -> Path:
-    """A copy of what can be read once only, so that it can be cut into parts and tried again."""
-    with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as copy:
-        if name == STDIN:
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-        else:
-            with Path(name).open("rb") as source:
-                shutil.copyfileobj(source, copy)
-    return Path(copy.name)
 
 
 @contextmanager

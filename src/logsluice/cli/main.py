@@ -18,6 +18,7 @@ from logsluice.logging import configure_logging
 _COMMANDS: Final = {
     "demo": "logsluice.cli.demo:demo",
     "extract": "logsluice.cli.extract:extract",
+    "report": "logsluice.cli.report:report",
     "ship": "logsluice.cli.ship:ship",
     "search": "logsluice.cli.search:search",
     "patterns": "logsluice.cli.patterns:app",

@@ -10,7 +10,9 @@ import glob
 import gzip
 import io
 import os
+import shutil
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -228,6 +230,17 @@ class reading:  # noqa: N801 - reads as a statement
                 raise FileError("its compressed data is damaged", where=self._where, why=str(error)) from None
             case OSError():
                 raise FileError("cannot be read", where=self._where, why=error.strerror) from None
+
+
+def spooled(name: str, folder: Path) -> Path:
+    """A copy of what can be read once only (``-``: standard input), which can be cut into parts and tried again."""
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
+        if name == STDIN:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        else:
+            with Path(name).open("rb") as source:
+                shutil.copyfileobj(source, copy)
+    return Path(copy.name)
 
 
 def expand(patterns: Iterable[str]) -> list[str]:

@@ -1,0 +1,179 @@
+"""``logsluice report``: what went wrong in logs, as files and a page."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from logsluice.alerts.rules import load_rules
+from logsluice.alerts.windows import iso, moment_of
+from logsluice.cli.printing import printable
+from logsluice.errors import LogsluiceError
+from logsluice.extract import load_registry
+from logsluice.moments import parse_moment
+from logsluice.pipelines.recipes import Recipe
+from logsluice.pipelines.session import spark_session
+from logsluice.reports.building import Report, built
+from logsluice.reports.events import Span
+from logsluice.reports.planning import plan
+from logsluice.reports.reading import Reading
+from logsluice.reports.writing import unfinished, write_report
+from logsluice.settings import config_dir, load_settings
+
+_ALERT = 2
+_MOST_SHOWN = 5
+_LONGEST_SHOWN = 100
+_MICROS = 1_000_000
+# The JVM only adds up small numbers here: code that is compiled well would come too late.
+_CONF = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
+
+
+def report(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="CSV logs and any other logs: files, globs, - for standard input, gzip and zstd too; "
+            "elasticsearch for the results index, es:INDEX for another.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the report; one that is there is replaced.")],
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only events since then: 24h, 7d, or a UTC time.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Only events before then.")] = None,
+    join: Annotated[
+        bool, typer.Option("--join/--no-join", help="Join the lines of a stack trace, in files that are no CSV logs.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object.")] = False,
+    fail_on_alert: Annotated[
+        bool, typer.Option("--fail-on-alert", help="Exit with 2 where a threshold of alerts.yaml was exceeded.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option(help="Folder with settings, patterns, formats and alerts.")] = None,
+) -> None:
+    """Count the errors in logs: CSV and JSON files for machines, a page for people.
+
+    Exits with 1 where a source could not be read; the report is about the others then.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    console = Console(stderr=True, highlight=False)
+    directory = config or config_dir()
+    if config is not None and not config.is_dir():
+        raise LogsluiceError("there is no such folder", where=str(config), why="--config")
+    settings = load_settings(directory)
+    rules = load_rules(directory)
+    recipe = Recipe.of(load_registry(directory), settings.time_zone)
+    span = _span(since, until)
+    with unfinished(out) as folder:
+        planned = plan(sources, settings, span, folder, joined=join)
+        for line in planned.wrong:
+            console.print(printable(line), soft_wrap=True, markup=False)
+        if not planned.sources:
+            raise typer.Exit(1)
+        reading = Reading(tuple(planned.tasks), recipe, span, settings)
+        with (
+            spark_session("logsluice report", log_file=folder / "spark.log", conf=_CONF) as spark,
+            _progress(console) as progress,
+            built(spark, reading, planned.sources, rules, on_progress=progress) as (made, rejected),
+        ):
+            files = write_report(made, rejected, out, folder)
+    for line in made.damage:
+        console.print(printable(line), soft_wrap=True, markup=False)
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps(_summary(made, files)) + b"\n")
+    else:
+        Console(highlight=False).print(*_tables(made, out), sep="\n")
+    if planned.wrong or made.damage:
+        raise typer.Exit(1)
+    if fail_on_alert and made.alerts:
+        raise typer.Exit(_ALERT)
+
+
+def _span(since: str | None, until: str | None) -> Span:
+    begin, end = (parse_moment(text) if text else None for text in (since, until))
+    if begin and end and begin >= end:
+        raise LogsluiceError("is not after --since", where=f"--until {until}")
+    return Span(*(int(moment.timestamp() * _MICROS) if moment else None for moment in (begin, end)))
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Any]:
+    shown = Progress(
+        TextColumn("reading"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+    with shown:
+        task = shown.add_task("", total=None)
+        yield lambda done, of: shown.update(task, completed=done, total=of)
+
+
+def _summary(made: Report, files: list[Path]) -> dict[str, Any]:
+    return {
+        "sources": made.sources,
+        "events": made.events,
+        "errors": made.errors,
+        "critical": made.critical,
+        "error_rate": round(made.error_rate, 6),
+        "rejected": made.rejected,
+        "first": _iso(made.first),
+        "last": _iso(made.last),
+        "alerts": [
+            {
+                "rule": alert.rule,
+                "severity": alert.severity,
+                "service": alert.service,
+                "first": iso(moment_of(alert.first)),
+                "last": iso(moment_of(alert.last)),
+                "worst": alert.worst,
+                "threshold": alert.threshold,
+                "text": alert.text,
+            }
+            for alert in made.alerts
+        ],
+        "damage": made.damage,
+        "files": [os.fspath(file) for file in files],
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return iso(moment) if moment else None
+
+
+def _tables(made: Report, out: Path) -> Iterator[Table | Text]:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right")
+    table.add_row("events", f"{made.events:,}")
+    table.add_row("errors", f"{made.errors:,}")
+    table.add_row("  critical", f"{made.critical:,}")
+    table.add_row("error rate", f"{made.error_rate:.2%}")
+    table.add_row("rejected rows", f"{made.rejected:,}")
+    for title, frame in (("errors by type", made.by_type), ("errors per service", made.by_service)):
+        if not frame.is_empty():
+            table.add_row(title, "")
+        for name, count in frame.head(_MOST_SHOWN).iter_rows():
+            table.add_row(Text(f"  {printable(name)[:_LONGEST_SHOWN]}"), f"{count:,}")
+    if made.alerts:
+        table.add_row("thresholds exceeded", f"{len(made.alerts):,}")
+    yield table
+    for alert in made.alerts[:_MOST_SHOWN]:
+        yield Text(f"  {iso(moment_of(alert.first))[:16]}Z  {printable(alert.text)}", style="red")
+    yield Text(str(out / "report.html"))

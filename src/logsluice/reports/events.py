@@ -1,0 +1,295 @@
+"""Events as a report counts them: whatever they were read from, the same columns, equal rows put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import polars as pl
+import pyarrow as pa
+
+from logsluice.errors import LogsluiceError
+from logsluice.extract.columns import by_distinct, read_column
+from logsluice.extract.matching import ColumnMatcher
+from logsluice.formats import normalize_level, parse_timestamps
+from logsluice.patterns import Pattern
+from logsluice.reports.csv_logs import Bad, Layout, Rows
+from logsluice.reports.error_types import error_types
+from logsluice.reports.masking import endpoints, templates
+
+ERROR_LEVELS: Final = ("critical", "error")
+"""Levels that count as errors, worst first."""
+
+UNKNOWN_SERVICE: Final = "unknown"
+"""The service of events that name none."""
+
+LONGEST_ROW: Final = 8_192
+"""Characters of a rejected row that are kept; its source and line say where the rest is."""
+
+COUNTS_SCHEMA: Final = pa.schema(
+    [
+        pa.field("minute", pa.timestamp("us", tz="UTC")),
+        pa.field("level", pa.string()),
+        pa.field("service", pa.string()),
+        pa.field("error_type", pa.string()),
+        pa.field("template", pa.string()),
+        pa.field("ip", pa.string()),
+        pa.field("endpoint", pa.string()),
+        pa.field("events", pa.int64()),
+        pa.field("source", pa.string()),
+        pa.field("line", pa.int64()),
+        pa.field("reason", pa.string()),
+        pa.field("row", pa.string()),
+    ]
+)
+"""Either events (``minute`` to ``events``; what follows ``service`` is of errors alone), or a rejected row (``source``
+to ``row``; without ``row`` it is about the whole source)."""
+
+COUNTS_DDL: Final = (
+    "minute timestamp, level string, service string, error_type string, template string, ip string, endpoint string, "
+    "events bigint, source string, line bigint, reason string, row string"
+)
+
+_EVENT: Final = {
+    "instant": pl.Int64,
+    "level": pl.String,
+    "message": pl.String,
+    "service": pl.String,
+    "ip": pl.String,
+    "endpoint": pl.String,
+    "error_type": pl.String,
+    "code": pl.String,
+    "status": pl.Int64,
+}
+FIELDS_READ: Final = {
+    "service.name": "service",
+    "url.path": "endpoint",
+    "error.type": "error_type",
+    "event.code": "code",
+    "http.response.status_code": "status",
+    "source.ip": "ip",
+    "client.ip": "ip",
+}
+"""Fields that a report looks at besides time, level and message, with the column that each fills; of two that fill the
+same the first wins."""
+
+_KEYS: Final = [field.name for field in COUNTS_SCHEMA][:7]
+_MINUTE: Final = 60_000_000
+_LONGEST_NAME: Final = 200
+_LONGEST_QUOTE: Final = 60
+
+
+class Span(NamedTuple):
+    """The events that a report is about, by their own clock.
+
+    Attributes:
+        since: First microsecond of the epoch, or None.
+        until: Microsecond after the last, or None.
+    """
+
+    since: int | None = None
+    until: int | None = None
+
+
+def events_of_rows(
+    rows: Rows, layout: Layout, patterns: Sequence[Pattern], reference_ms: int, zone: str
+) -> tuple[pl.DataFrame, list[Bad]]:
+    """The events of a CSV log's rows, and the rows that are none.
+
+    Args:
+        rows: What was read.
+        layout: The log's.
+        patterns: Find in errors' messages what has no column.
+        reference_ms: When the log was written last, for timestamps without a year.
+        zone: IANA zone of timestamps that carry none.
+    """
+    frame = rows.columns
+    texts = {name: frame[name].fill_null("").str.strip_chars() for name in layout.columns}
+    reference = pl.repeat(reference_ms, len(frame), dtype=pl.Int64, eager=True)
+    instants = parse_timestamps(texts["timestamp"], layout.syntaxes, reference, zone)
+    levels = by_distinct(texts["log_level"], normalize_level, pl.String())
+    reasons = _reasons(texts, layout, instants, levels, frame["row"])
+    bad = [
+        Bad(line, reason, row)
+        for line, row, reason in zip(frame["line"], frame["row"], reasons, strict=True)
+        if reason is not None
+    ] if reasons.null_count() < len(reasons) else []  # fmt: skip
+    columns: dict[str, pl.Series] = {"instant": instants, "level": levels, "message": texts["message"]}
+    for name in ("service", "endpoint", "error_type"):
+        if name in texts:
+            columns[name] = _not_empty(texts[name])
+    if "ip" in texts:
+        columns["ip"] = read_column(texts["ip"], "ip")
+    events = complete(pl.DataFrame(columns).filter(reasons.is_null()))
+    return _with_facts(events, patterns), rows.bad + bad
+
+
+def _reasons(
+    texts: dict[str, pl.Series], layout: Layout, instants: pl.Series, levels: pl.Series, rows: pl.Series
+) -> pl.Series:
+    """Why a row is no event; null where it is one."""
+    frame = pl.DataFrame({name: texts[name] for name in ("timestamp", "log_level", "message")}).with_columns(
+        instants.rename("instant"), levels.rename("level"), rows.rename("row")
+    )
+    names = {column: layout.header[place] for column, place in layout.columns.items()}
+    stamp, word, message = pl.col("timestamp"), pl.col("log_level"), pl.col("message")
+
+    def quoted(text: pl.Expr) -> pl.Expr:
+        return text.str.slice(0, _LONGEST_QUOTE)
+
+    repeats = (stamp.str.to_lowercase() == names["timestamp"].lower()) & (
+        word.str.to_lowercase() == names["log_level"].lower()
+    )
+    return frame.select(
+        pl.when(pl.col("row").str.contains("\x00", literal=True))
+        .then(pl.lit("has a NUL character in it"))
+        .when(repeats)
+        .then(pl.lit("repeats the header"))
+        .when(stamp == "")
+        .then(pl.lit(f"{names['timestamp']} is empty"))
+        .when(pl.col("instant").is_null())
+        .then(pl.format(f"{_escaped(names['timestamp'])} '{{}}' is no date and time", quoted(stamp)))
+        .when(word == "")
+        .then(pl.lit(f"{names['log_level']} is empty"))
+        .when(pl.col("level").is_null())
+        .then(pl.format(f"{_escaped(names['log_level'])} '{{}}' is no level", quoted(word)))
+        .when(message == "")
+        .then(pl.lit(f"{names['message']} is empty"))
+    ).to_series()
+
+
+def _escaped(name: str) -> str:
+    return name.replace("{", "").replace("}", "")
+
+
+def _with_facts(events: pl.DataFrame, patterns: Sequence[Pattern]) -> pl.DataFrame:
+    """What the patterns find in the messages of errors, where no column says it."""
+    is_error = events["level"].is_in(ERROR_LEVELS).fill_null(False)
+    errors = events.filter(is_error)
+    if errors.is_empty():
+        return events
+    found = by_column(_facts(errors["message"], patterns))
+    errors = errors.with_columns(
+        pl.coalesce(name, values.cast(_EVENT[name]).rename("found")).alias(name) for name, values in found.items()
+    )
+    return pl.concat([events.filter(~is_error), errors])
+
+
+def _facts(messages: pl.Series, patterns: Sequence[Pattern]) -> dict[str, pl.Series]:
+    matcher = ColumnMatcher()
+    ids = pl.int_range(len(messages), dtype=pl.UInt32, eager=True)
+    facts: dict[str, pl.Series] = {}
+    for pattern in patterns:
+        groups = matcher.groups(pattern.compiled, messages, ids)
+        for group, fact in pattern.fields.items():
+            if fact.field in FIELDS_READ and fact.type != "date":
+                values = read_column(groups[group], fact.type)
+                before = facts.get(fact.field)
+                facts[fact.field] = values if before is None else before.zip_with(before.is_not_null(), values)
+    return facts
+
+
+def patterns_read(patterns: Sequence[Pattern]) -> list[Pattern]:
+    """The patterns that fill one of :data:`FIELDS_READ`."""
+    return [pattern for pattern in patterns if any(fact.field in FIELDS_READ for fact in pattern.fields.values())]
+
+
+def events_of_extracted(extracted: pa.RecordBatch) -> pl.DataFrame:
+    """The events of an extracted batch; lines that could not be read are left out."""
+    frame = pl.DataFrame(pl.from_arrow(extracted)).filter(pl.col("reason").is_null())
+    columns = {
+        "instant": frame["@timestamp"].cast(pl.Int64),
+        "level": frame["log.level"],
+        "message": frame["message"],
+        **by_column({field: frame[field] for field in FIELDS_READ}),
+    }
+    return complete(pl.DataFrame(columns))
+
+
+def by_column(fields: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
+    """Values by field as the columns that they fill."""
+    columns: dict[str, pl.Series] = {}
+    for field, name in FIELDS_READ.items():
+        if field in fields:
+            before = columns.get(name)
+            columns[name] = fields[field] if before is None else before.zip_with(before.is_not_null(), fields[field])
+    return columns
+
+
+def complete(events: pl.DataFrame) -> pl.DataFrame:
+    """Events with all their columns in order; those that are missing are null."""
+    missing = [pl.lit(None, dtype=kind).alias(name) for name, kind in _EVENT.items() if name not in events.columns]
+    return events.with_columns(missing).select(pl.col(name).cast(kind) for name, kind in _EVENT.items())
+
+
+def count_events(events: pl.DataFrame, span: Span) -> pl.DataFrame:
+    """Put equal events together: by minute, level and service, errors also by what happened.
+
+    Returns:
+        The columns ``minute`` (microseconds since the epoch) to ``events`` of :data:`COUNTS_SCHEMA`.
+    """
+    if span.since is not None:
+        events = events.filter(pl.col("instant") >= span.since)
+    if span.until is not None:
+        events = events.filter(pl.col("instant") < span.until)
+    is_error = pl.col("level").is_in(ERROR_LEVELS).fill_null(False)
+    told = {
+        "minute": pl.col("instant") // _MINUTE * _MINUTE,
+        "level": pl.col("level"),
+        "service": pl.coalesce(_named("service"), pl.lit(UNKNOWN_SERVICE)),
+    }
+    nothing = {name: pl.lit(None, dtype=pl.String) for name in ("error_type", "template", "ip", "endpoint")}
+    others = events.filter(~is_error).select(**told, **nothing)
+    errors = events.filter(is_error)
+    errors = errors.with_columns(template=templates(errors["message"].fill_null("")))
+    errors = errors.with_columns(error_type=error_types(errors))
+    errors = errors.select(
+        **told,
+        error_type=_named("error_type"),
+        template=pl.when(pl.col("template") != "").then("template").otherwise("error_type"),
+        ip="ip",
+        endpoint=endpoints(errors["endpoint"]),
+    )
+    return pl.concat([others, errors]).group_by(_KEYS, maintain_order=True).agg(events=pl.len().cast(pl.Int64))
+
+
+def _named(column: str) -> pl.Expr:
+    """A name on one line, of bearable length; null where it is blank."""
+    name = pl.col(column).str.replace_all(r"[\s\x00-\x1f\x7f]+", " ").str.strip_chars().str.slice(0, _LONGEST_NAME)
+    return pl.when(name != "").then(name)
+
+
+def _not_empty(texts: pl.Series) -> pl.Series:
+    return texts.zip_with(texts != "", pl.Series([None], dtype=pl.String))
+
+
+def counts_batch(counts: pl.DataFrame) -> pa.RecordBatch:
+    """Counted events as a batch of :data:`COUNTS_SCHEMA`."""
+    return _batch({name: counts[name].to_arrow() for name in counts.columns}, counts.height)
+
+
+def rejected_batch(source: str, bad: Sequence[Bad], lines_before: int = 0) -> pa.RecordBatch:
+    """Rejected rows as a batch of :data:`COUNTS_SCHEMA`."""
+    return _batch(
+        {
+            "source": pa.array([source] * len(bad), pa.string()),
+            "line": pa.array([entry.line + lines_before for entry in bad], pa.int64()),
+            "reason": pa.array([entry.reason for entry in bad], pa.string()),
+            "row": pa.array([entry.row[:LONGEST_ROW] for entry in bad], pa.string()),
+        },
+        len(bad),
+    )
+
+
+def damage_batch(source: str, error: LogsluiceError) -> pa.RecordBatch:
+    """What is wrong with a source as a whole, as a batch of :data:`COUNTS_SCHEMA`."""
+    reason = f"{error.what} ({error.why})" if error.why else error.what
+    return _batch({"source": pa.array([source]), "reason": pa.array([reason])}, 1)
+
+
+def _batch(columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
+    arrays = [
+        columns[field.name].cast(field.type) if field.name in columns else pa.nulls(rows, field.type)
+        for field in COUNTS_SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=COUNTS_SCHEMA)

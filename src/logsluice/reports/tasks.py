@@ -1,0 +1,50 @@
+"""Pieces of a report's work, each read by one worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from logsluice.pipelines.files import FilePart
+from logsluice.reports.csv_logs import Layout
+
+
+@dataclass(frozen=True, slots=True)
+class CsvTask:
+    """A part of a CSV log."""
+
+    part: FilePart
+    layout: Layout
+
+
+@dataclass(frozen=True, slots=True)
+class LinesTask:
+    """A part of any other file; ``joined``: it is whole, and the lines of one event belong together."""
+
+    part: FilePart
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRange:
+    """A stretch of time in an index.
+
+    Attributes:
+        index: An index or alias.
+        begin: First millisecond since the epoch.
+        end: Millisecond after the last.
+        events: How many there were when it was planned.
+    """
+
+    index: str
+    begin: int
+    end: int
+    events: int
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """The events in it."""
+        return {"range": {"@timestamp": {"gte": self.begin, "lt": self.end, "format": "epoch_millis"}}}
+
+
+Task = CsvTask | LinesTask | StoredRange
