@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "extract": "logsluice.cli.extract:extract",
     "ship": "logsluice.cli.ship:ship",
     "search": "logsluice.cli.search:search",
+    "dashboard": "logsluice.cli.dashboard:dashboard",
     "patterns": "logsluice.cli.patterns:app",
     "dlq": "logsluice.cli.dlq:app",
     "up": "logsluice.cli.stack:up",
