@@ -17,6 +17,7 @@ HEIGHT: Final = 236
 # Seen well on light and on dark ground, and told apart by those who do not see red and green as two.
 COLORS: Final = {"error": "#e8833a", "critical": "#c9265e"}
 _CALM: Final = "#4690b4"
+_NUMBERS: Final = "#84909c"
 _FADED: Final = 0.3
 _SECONDS_SHOWN_UP_TO: Final = 600
 _TIMES_ALONE_UP_TO: Final = 36 * 3_600
@@ -43,13 +44,14 @@ def errors_over_time(table: pl.DataFrame, span: Span) -> alt.Chart:
         .filter(pl.col("count") > 0)
         .with_columns(low=pl.when(pl.col("level") == "critical").then("critical_from").otherwise(0))
         .with_columns(high=pl.col("low") + pl.col("count"))
+        .with_columns(told=pl.format("{}: {} {}", "when", "count", "level"))
         .drop("critical_from")
     )  # fmt: skip
     first = table["time"].min() if len(table) else span.start
     scale = alt.Scale(type="utc", domain=[int(moment.timestamp() * 1000) for moment in (first, span.end)])  # type: ignore[union-attr]
     picked = alt.selection_point(name=PICK, fields=["bar", "level"], toggle=False)
     chart: alt.Chart = (
-        alt.Chart(bars, height=HEIGHT)
+        alt.Chart(bars, height=HEIGHT + 16)
         .mark_bar(cursor="pointer", binSpacing=0, stroke=None)
         .encode(
             x=alt.X("time:T", scale=scale, title=None, axis=_time_axis(span)),
@@ -67,7 +69,7 @@ def errors_over_time(table: pl.DataFrame, span: Span) -> alt.Chart:
                 alt.Tooltip("level:N"),
                 alt.Tooltip("count:Q", title="errors"),
             ],
-            description=alt.Description("when:N"),
+            description=alt.Description("told:N"),
         )
         .add_params(picked)
     )
@@ -122,7 +124,9 @@ def ranking(table: pl.DataFrame, name: str, *, clickable: bool = True) -> alt.La
     if clickable:
         picked = alt.selection_point(name=PICK, fields=[name], toggle=False)
         bars = bars.encode(opacity=alt.condition(picked, alt.value(1), alt.value(_FADED))).add_params(picked)
-    numbers = base.mark_text(align="left", dx=4, fontSize=11).encode(text=alt.Text("count:Q", format=","))
+    numbers = base.mark_text(align="left", dx=4, fontSize=11, color=_NUMBERS).encode(
+        text=alt.Text("count:Q", format=",")
+    )
     return alt.layer(bars, numbers)
 
 

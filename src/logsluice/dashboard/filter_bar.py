@@ -11,6 +11,7 @@ import streamlit as st
 
 from logsluice.dashboard import markup
 from logsluice.dashboard.filters import REFRESH_SECONDS, Filters, Read, iso
+from logsluice.dashboard.picking import forget_pick
 from logsluice.dashboard.states import plain
 from logsluice.fields import LEVELS
 
@@ -52,20 +53,20 @@ def draw_filters(env: str, read: Read, services: Sequence[str]) -> None:
         if st.session_state.get(key) != value:
             st.session_state[key] = value
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="filters"):
-        with st.container(width=190):
+        with st.container(width=170):
             st.html(markup.title(env))
         changed = partial(_filters_changed, filters, is_preset, ends)
         st.selectbox(
             "Time (UTC)",
             [*_RANGES, _CUSTOM],
-            format_func=lambda value: _RANGES.get(value, "from … to …"),
+            format_func=lambda value: _RANGES.get(value, "from, to"),
             key="range",
             on_change=changed,
             width=150,
         )
         if not is_preset:
             for name, label in (("start", "From"), ("end", "To")):
-                st.datetime_input(label, key=name, on_change=changed, step=60, format="YYYY-MM-DD", width=215)
+                st.datetime_input(label, key=name, on_change=changed, step=60, format="YYYY-MM-DD", width=195)
         st.selectbox(
             "Level",
             [_ANY, *LEVELS[1:]],
@@ -119,10 +120,3 @@ def go_to(filters: Filters) -> None:
     """Put filters in the URL; a bar that was clicked is one of another page then."""
     st.query_params.from_dict(filters.to_url())
     forget_pick()
-
-
-def forget_pick() -> None:
-    """Take back the click on a bar."""
-    st.session_state["pick"] = None
-    # Charts under new names have no bar selected.
-    st.session_state["drawn"] = st.session_state.get("drawn", 0) + 1

@@ -23,6 +23,7 @@ from logsluice.dashboard.panels import (
     draw_tables,
     draw_windows,
 )
+from logsluice.dashboard.picking import current_pick
 from logsluice.dashboard.queries import Pick, PickKind
 from logsluice.dashboard.reading import Reader, ServerAway
 from logsluice.dashboard.report_page import draw_report
@@ -89,7 +90,7 @@ def _reader() -> Reader:
 
 def _look(filters: Filters) -> _Look | Exception:
     """What is to be seen now; while the server is away, what was seen last with the same filters."""
-    pick: Pick | None = st.session_state.get("pick")
+    pick = current_pick()
     now = datetime.now(UTC)
     try:
         look = _Look(filters, pick, _reader().read(filters, now, pick), now)
@@ -137,7 +138,7 @@ def _draw_body(settings: Settings, filters: Filters, seen: _Look | Exception) ->
     )
     for column, ranking in zip(st.columns(3, gap="small"), rankings, strict=True):
         with column, st.container(border=True, height="stretch"):
-            draw_ranking(*ranking)
+            draw_ranking(*ranking, view.errors)
     with st.container(border=True):
         draw_windows(view)
     with st.container(border=True):

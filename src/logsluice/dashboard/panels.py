@@ -12,15 +12,15 @@ import polars as pl
 import streamlit as st
 
 from logsluice.dashboard import charts, markup
-from logsluice.dashboard.filter_bar import forget_pick, go_to
+from logsluice.dashboard.filter_bar import go_to
 from logsluice.dashboard.filters import Filters, Span, iso
 from logsluice.dashboard.lag import Lag
+from logsluice.dashboard.picking import FIELDS, draw_clickable, forget_pick
 from logsluice.dashboard.queries import LINES_DOWNLOADED, LIVE_MINUTES, NO_TYPE, Pick, PickKind, bar_span, lucene
 from logsluice.dashboard.states import plain
 from logsluice.dashboard.tables import View, csv
 from logsluice.fields import LEVELS
 
-_FIELDS: Final[dict[PickKind, str]] = {"time": "bar", "type": "error_type", "ip": "ip", "service": "service"}
 _KINDS: Final = {"type": "type", "ip": "IP address", "service": "service"}
 _TABLES: Final = ("error types", "IP addresses", "services", "over time", "windows", "alerts")
 _FEW_ROWS: Final = 10
@@ -30,13 +30,14 @@ _TABLE_HEIGHT: Final = 388
 def draw_figures(view: View, lag: Lag, filters: Filters) -> None:
     """The key figures."""
     before = _before(filters)
-    events, errors, rate, alerts, behind = st.columns(5, gap="small")
+    with st.container(key="figures"):
+        events, errors, rate, alerts, behind = st.columns(5, gap="small")
     events.metric(
         "Events",
         _number(view.total),
-        _change(view.total, view.total_before),
+        more := _change(view.total, view.total_before),
         delta_color="off",
-        delta_description=before,
+        delta_description=before if more else None,
         border=True,
         chart_data=view.over_time["events"].to_list() or None,
         chart_type="area",
@@ -45,9 +46,9 @@ def draw_figures(view: View, lag: Lag, filters: Filters) -> None:
     errors.metric(
         "Errors",
         _number(view.errors),
-        _change(view.errors, view.errors_before),
+        worse := _change(view.errors, view.errors_before),
         delta_color="inverse",
-        delta_description=before,
+        delta_description=before if worse else None,
         border=True,
         chart_data=series or None,
         chart_type="bar",
@@ -59,7 +60,7 @@ def draw_figures(view: View, lag: Lag, filters: Filters) -> None:
         "–" if now is None else f"{now:.2%}",
         None if now is None or then is None else f"{(now - then) * 100:+.2f} points",
         delta_color="inverse",
-        delta_description=before,
+        delta_description=None if now is None or then is None else before,
         border=True,
         chart_data=[_rate(bad, all_) or 0 for bad, all_ in zip(series, view.over_time["events"], strict=True)] or None,
         chart_type="line",
@@ -117,21 +118,11 @@ def _change(now: int | None, before: int | None) -> str | None:
 
 def _draw_chart(kind: PickKind, chart: Any, rows: int | None) -> None:
     if not rows:
+        words = "Not known, see above." if rows is None else "No errors here."
         with st.container(height=charts.HEIGHT + 16, border=False, vertical_alignment="center"):
-            st.caption("No errors here.", text_alignment="center")
+            st.caption(words, text_alignment="center")
         return
-    key = f"{kind}-{st.session_state.get('drawn', 0)}"
-    st.altair_chart(chart, key=key, on_select=partial(_bar_clicked, kind, key), selection_mode=charts.PICK)
-
-
-def _bar_clicked(kind: PickKind, key: str) -> None:
-    chosen = st.session_state[key]["selection"].get(charts.PICK) or []
-    if not chosen:
-        if (pick := st.session_state.get("pick")) and pick.kind == kind:
-            st.session_state["pick"] = None
-        return
-    point = chosen[0]
-    st.session_state["pick"] = Pick(kind, str(point[_FIELDS[kind]]), point.get("level"))
+    draw_clickable(kind, chart)
 
 
 def draw_errors_over_time(view: View) -> None:
@@ -140,11 +131,11 @@ def draw_errors_over_time(view: View) -> None:
     _draw_chart("time", charts.errors_over_time(view.over_time, view.span), view.errors)
 
 
-def draw_ranking(kind: PickKind, heading: str, table: pl.DataFrame) -> None:
+def draw_ranking(kind: PickKind, heading: str, table: pl.DataFrame, errors: int | None) -> None:
     """Errors by type, address or service."""
     note = f"{charts.TOP} of {len(table)}" if len(table) > charts.TOP else ""
     st.html(markup.head(heading, note))
-    _draw_chart(kind, charts.ranking(table, _FIELDS[kind]), len(table))
+    _draw_chart(kind, charts.ranking(table, FIELDS[kind]), None if errors is None else len(table))
 
 
 def draw_alerts(view: View) -> None:
@@ -297,6 +288,8 @@ def draw_tables(view: View) -> None:
         hide_index=True,
         height=_height(table),
         column_config={
+            "error_type": "error type",
+            "ip": "IP address",
             "error_rate": st.column_config.NumberColumn("error rate", format="percent"),
             "trend": None,
             **{
