@@ -22,8 +22,9 @@ def current_pick() -> Pick | None:
 
 def forget_pick() -> None:
     """Take the click back."""
-    st.session_state["pick"] = None
-    _deselect(*FIELDS)
+    if pick := current_pick():
+        st.session_state["pick"] = None
+        _deselect(pick.kind)
 
 
 def draw_clickable(kind: PickKind, chart: Any) -> None:
