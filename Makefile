@@ -42,6 +42,12 @@ test-packages:
 	  (apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus) \
 	    >/dev/null || echo "it could not be installed: the tests of alert rules are skipped"; \
 	else echo "promtool is not here (Debian's package prometheus): the tests of alert rules are skipped"; fi
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Debian's chromium, for the tests of the dashboard"; \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) \
+	    >/dev/null || echo "it could not be installed: the tests of the dashboard in a browser are skipped"; \
+	else echo "there is no Chromium here (Debian's package chromium): the tests of the dashboard in a browser are skipped"; fi
 
 # checkov wants other versions of what Pulumi wants, so it has an environment of its own.
 $(CHECKOV)/.installed: requirements-checkov.lock | setup

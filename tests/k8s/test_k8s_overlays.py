@@ -219,8 +219,12 @@ def test_every_variable_is_a_setting_and_all_of_them_together_load(
             assert str(settings.kafka.ssl_cafile) == "/etc/logsluice-tls/kafka/ca.crt"
             assert "/etc/logsluice-tls/kafka" in mounts, pods.owner
         if pods.containers[0].get("ports"):
-            assert settings.metrics.host == "0.0.0.0", pods.owner
             (port,) = (entry["containerPort"] for entry in pods.containers[0]["ports"])
+            if pods.owner == "Deployment/dashboard":
+                assert pods.containers[0]["args"][-2:] == ["--host", "0.0.0.0"]
+                assert port == settings.dashboard.port
+                continue
+            assert settings.metrics.host == "0.0.0.0", pods.owner
             assert port in {settings.metrics.app_service, settings.metrics.producer, settings.metrics.regex}, pods.owner
     assert loaded >= 4
 
@@ -415,6 +419,7 @@ def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> No
         wanted = {53}
         wanted |= {9093} if "kafka-ca" in text else set()
         wanted |= {9200} if "elasticsearch-ca" in text else set()
+        wanted |= {8000} if "http://app-service:8000" in text else set()
         wanted |= {443, 6443} if pods.owner.endswith(" driver") else set()
         wanted |= {80, 443} if pods.labels.get("logsluice.io/s3-client") else set()
         wanted |= {7078, 7079} if pods.spark else set()
@@ -445,6 +450,7 @@ def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -
         allowed = _ports([rule for rule in rules if PROMETHEUS in [_namespace(peer) for peer in rule["from"]]])
         assert port in allowed, f"Prometheus may not reach {owner}:{port}"
     serving = {pods.owner for pods in manifests.templates() if pods.containers[0].get("ports")}
+    serving -= {"Deployment/dashboard"}  # a page, not metrics
     assert serving == {owner for owner, _ in read}
     ours = [item for item in manifests.of("PodMonitor").values() if item["metadata"]["name"] == "spark-jobs"]
     ours += [manifests.of("ServiceMonitor")["app-service"]]
@@ -529,6 +535,7 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
         },
         **{f"KafkaUser/{name}": {"spec.authorization.acls"} for name in overlay("prod").of("KafkaUser")},
         "Deployment/app-service": {"spec.replicas", f"{pod}.containers", f"{pod}.volumes"},
+        "Deployment/dashboard": {f"{pod}.containers", f"{pod}.volumes"},
         "Deployment/elasticsearch-exporter": {f"{pod}.containers", f"{pod}.volumes"},
         "Job/setup": {f"{pod}.containers", f"{pod}.volumes"},
         "SparkApplication/regex-job": {
@@ -559,7 +566,7 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
     }
     assert found["ConfigMap/logsluice-config"] <= {"data.settings.yaml", "data.patterns.yaml"}
     # Of lists, the environment's name is all that differs.
-    for key in ("Deployment/app-service", "Job/setup", "SparkApplication/regex-job"):
+    for key in ("Deployment/app-service", "Deployment/dashboard", "Job/setup", "SparkApplication/regex-job"):
         templates = [
             json.dumps(template, sort_keys=True).replace("prod-elasticsearch-cluster", "dev-elasticsearch-cluster")
             for template in (_templates(dev[key]), _templates(prod[key]))
