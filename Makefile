@@ -47,6 +47,12 @@ test-packages:
 	    >/dev/null || echo "they could not be installed: the tests of alert rules and dashboards are skipped"; \
 	else echo "promtool and prometheus-elasticsearch-exporter are not here (Debian's packages prometheus and" \
 	  "prometheus-elasticsearch-exporter): the tests of alert rules and dashboards on a real Prometheus are skipped"; fi
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Debian's chromium, for the tests of the dashboard"; \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) \
+	    >/dev/null || echo "it could not be installed: the tests of the dashboard in a browser are skipped"; \
+	else echo "there is no Chromium here (Debian's package chromium): the tests of the dashboard in a browser are skipped"; fi
 
 # checkov wants other versions of what Pulumi wants, so it has an environment of its own.
 $(CHECKOV)/.installed: requirements-checkov.lock | setup

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import end_to_end, extract, windows
+from bench import dashboard, end_to_end, extract, windows
 from bench.report import Report, save, show
 from logsluice.pipelines.session import spark_session
 
@@ -28,12 +28,15 @@ class Name(StrEnum):
     END_TO_END = "end_to_end"
     MEMORY = "memory"
     WINDOWS = "windows"
+    DASHBOARD = "dashboard"
 
 
 def main(
     names: Annotated[list[Name] | None, typer.Argument(help="Which; all where left out.")] = None,
     repeat: Annotated[int, typer.Option(min=1, help="Measured repetitions of each way.")] = 3,
-    lines: Annotated[int, typer.Option(min=1_000, help="Lines; end_to_end takes half as many events.")] = 200_000,
+    lines: Annotated[
+        int, typer.Option(min=1_000, help="Lines; end_to_end takes half as many events, dashboard five times.")
+    ] = 200_000,
     quick: Annotated[bool, typer.Option("--quick", help="One repetition on a tenth: does it run?")] = False,
 ) -> None:
     """Measure logsluice beside the ways there are without it; nothing else should run meanwhile."""
@@ -62,6 +65,9 @@ def main(
     if Name.WINDOWS in wanted:
         reports["windows"] = windows.run(lines // 2, repeat, say)
         show(reports["windows"], console)
+    if Name.DASHBOARD in wanted:
+        reports["dashboard"] = dashboard.run(5 * lines, repeat, say)
+        show(reports["dashboard"], console)
     path = save(reports, {"repeat": repeat, "lines": lines})
     console.print(f"Written to {path}", soft_wrap=True)
 

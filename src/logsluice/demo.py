@@ -17,6 +17,7 @@ from elastic_transport import ObjectApiResponse, TransportError
 from elasticsearch import Elasticsearch
 from prometheus_client.parser import text_string_to_metric_families
 
+from logsluice.dashboard.server import command as dashboard_command
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 
@@ -33,24 +34,29 @@ class Job:
 
     Attributes:
         name: As in its metrics.
-        script: In ``jobs/``.
-        port: Where it serves ``/metrics``.
-        arguments: For the script.
+        script: In ``jobs/``; of a part that is no job, nothing.
+        port: Where it serves ``/metrics``, or its page.
+        arguments: For the script; of a part that is no job, its whole command.
     """
 
     name: str
-    script: str
+    script: str | None
     port: int
     arguments: tuple[str, ...] = ()
 
+    def command(self, scripts: Path) -> list[str]:
+        """How it is started, where ``scripts`` is the folder of jobs."""
+        return [*([sys.executable, str(scripts / self.script)] if self.script else []), *self.arguments]
+
 
 def demo_jobs(settings: Settings, rate: float) -> tuple[Job, ...]:
-    """The jobs that make up the pipeline; the producer writes ``rate`` events a second."""
+    """What makes up the pipeline; the producer, which is last, writes ``rate`` events a second."""
     metrics = settings.metrics
     return (
         Job("regex", "regex_job.py", metrics.regex),
         Job("index", "index_job.py", metrics.index),
         Job("app-service", "metrics_job.py", metrics.app_service),
+        Job("dashboard", None, settings.dashboard.port, tuple(dashboard_command(settings.dashboard))),
         Job("producer", "producer_job.py", metrics.producer, ("--rate", str(rate))),
     )
 
@@ -71,7 +77,7 @@ def running(jobs: tuple[Job, ...], logs: Path, environment: Mapping[str, str]) -
         for job in jobs:
             output = stack.enter_context((logs / f"{job.name}.log").open("wb"))
             process = subprocess.Popen(
-                [sys.executable, str(scripts / job.script), *job.arguments],
+                job.command(scripts),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
@@ -173,7 +179,7 @@ def take_snapshot(
     """
     previous = previous or Snapshot(at=0)
     samples: _Samples = {}
-    for job in jobs:
+    for job in (job for job in jobs if job.script):
         for name, found in _scrape(settings.metrics.host, job.port).items():
             samples.setdefault(name, []).extend(found)
     written = _by_labels(samples, "logsluice_events_out_total", "job")

@@ -188,18 +188,26 @@ def _told(error: ApiError, settings: Settings, wanted: Search) -> LogsluiceError
             hint="`logsluice setup` makes it ready, and the regex job fills it",
         )
     if error.meta.status == 400:
-        return LogsluiceError("the query cannot be read", where=wanted.query, why=_innermost(error))
+        return LogsluiceError(
+            "the query cannot be read", where=wanted.query, why=innermost_reason(error.body) or explain(error)
+        )
     return LogsluiceError("Elasticsearch refuses", where=settings.elasticsearch.hosts, why=explain(error))
 
 
-def _innermost(error: ApiError) -> str:
-    """The cause of a refused query: the first line of the innermost reason, which names place and character."""
-    body = error.body if isinstance(error.body, dict) else {}
-    cause: Any = body.get("error")
+def innermost_reason(body: object) -> str:
+    """The cause of a refused request: the first line of the innermost reason, which names place and character.
+
+    Args:
+        body: The server's answer; of a search among several, that search's.
+
+    Returns:
+        Nothing where the answer gives no reason.
+    """
+    cause: Any = body.get("error") if isinstance(body, Mapping) else None
     if isinstance(cause, dict) and cause.get("failed_shards"):
         cause = cause["failed_shards"][0].get("reason", cause)
     reason = ""
     while isinstance(cause, dict):
         reason = str(cause.get("reason", reason))
         cause = cause.get("caused_by")
-    return reason.splitlines()[0] if reason else explain(error)
+    return reason.splitlines()[0] if reason else ""

@@ -172,6 +172,20 @@ class MetricsSettings(_Section):
     alerts: Port = 8006
 
 
+class DashboardSettings(_Section):
+    """Where the dashboard listens, and what it reads beside Elasticsearch.
+
+    Attributes:
+        reports: Folder of a report that is shown instead of what Elasticsearch holds.
+        metrics_url: The ``/metrics`` of app-service; where left out, on this machine.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8501
+    reports: Path | None = None
+    metrics_url: str | None = None
+
+
 class Settings(BaseSettings):
     """Everything that differs between environments.
 
@@ -197,6 +211,7 @@ class Settings(BaseSettings):
     windows: WindowsSettings = WindowsSettings()
     alerts: AlertSettings = AlertSettings()
     metrics: MetricsSettings = MetricsSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     @field_validator("time_zone")
     @classmethod

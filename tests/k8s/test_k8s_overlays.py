@@ -226,8 +226,12 @@ def test_every_variable_is_a_setting_and_all_of_them_together_load(
             assert str(settings.kafka.ssl_cafile) == "/etc/logsluice-tls/kafka/ca.crt"
             assert "/etc/logsluice-tls/kafka" in mounts, pods.owner
         if pods.containers[0].get("ports"):
-            assert settings.metrics.host == "0.0.0.0", pods.owner
             (port,) = (entry["containerPort"] for entry in pods.containers[0]["ports"])
+            if pods.owner == "Deployment/dashboard":
+                assert pods.containers[0]["args"][-2:] == ["--host", "0.0.0.0"]
+                assert port == settings.dashboard.port
+                continue
+            assert settings.metrics.host == "0.0.0.0", pods.owner
             served = settings.metrics
             assert port in {served.app_service, served.producer, served.regex, served.windows, served.alerts}, (
                 pods.owner
@@ -442,6 +446,7 @@ def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> No
         wanted |= {9093} if "kafka-ca" in text else set()
         wanted |= {9200} if "elasticsearch-ca" in text else set()
         wanted |= {5601} if "kibana-ca" in text else set()
+        wanted |= {8000} if "http://app-service:8000" in text else set()
         wanted |= {443, 6443} if pods.owner.endswith(" driver") else set()
         wanted |= {80, 443} if pods.labels.get("logsluice.io/s3-client") else set()
         wanted |= {443} if "WEBHOOK_URL" in text else set()
@@ -478,6 +483,7 @@ def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -
         allowed = _ports([rule for rule in rules if PROMETHEUS in [_namespace(peer) for peer in rule["from"]]])
         assert port in allowed, f"Prometheus may not reach {owner}:{port}"
     serving = {pods.owner for pods in manifests.templates() if pods.containers[0].get("ports")}
+    serving -= {"Deployment/dashboard"}  # a page, not metrics
     assert serving == {owner for owner, _ in read}
     ours = [item for item in manifests.of("PodMonitor").values() if item["metadata"]["name"] == "spark-jobs"]
     ours += [manifests.of("ServiceMonitor")[name] for name in ("alerts-job", "app-service")]
@@ -569,6 +575,7 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
         **{f"KafkaUser/{name}": {"spec.authorization.acls"} for name in overlay("prod").of("KafkaUser")},
         "Deployment/app-service": {"spec.replicas", f"{pod}.containers", f"{pod}.volumes"},
         "Deployment/alerts-job": {f"{pod}.containers", f"{pod}.volumes"},
+        "Deployment/dashboard": {f"{pod}.containers", f"{pod}.volumes"},
         "Deployment/elasticsearch-exporter": {f"{pod}.containers", f"{pod}.volumes"},
         "Job/setup": {f"{pod}.containers", f"{pod}.volumes"},
         "SparkApplication/regex-job": {
@@ -620,6 +627,7 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
     for key in (
         "Deployment/alerts-job",
         "Deployment/app-service",
+        "Deployment/dashboard",
         "Job/setup",
         "SparkApplication/regex-job",
         "SparkApplication/windows-job",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
-from running import ROOT, Runner, free_port
+from running import ROOT, Runner, forget_indices, free_port
 
 from logsluice.settings import MetricsSettings, Settings, load_settings
 from logsluice.stack import LocalStack
@@ -121,7 +121,7 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
 
 
 def _settings(stack: LocalStack, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    _forget(f"http://127.0.0.1:{stack.port('elasticsearch')}")
+    forget_indices(f"http://127.0.0.1:{stack.port('elasticsearch')}")
     environment = stack.environment() | {
         "LOGSLUICE_CONFIG": str(ROOT / "config" / "dev"),
         "LOGSLUICE_HOME": str(folder / "home"),
@@ -132,20 +132,7 @@ def _settings(stack: LocalStack, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in MetricsSettings.model_fields:
         if name != "host":
             environment[f"LOGSLUICE_METRICS__{name.upper()}"] = str(free_port())
+    environment["LOGSLUICE_DASHBOARD__PORT"] = str(free_port())
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return load_settings()
-
-
-def _forget(url: str) -> None:
-    """Delete logsluice's indices and templates, each by its name: the server refuses wildcards."""
-    with Elasticsearch(url, request_timeout=60) as client:
-        ours = ("dev-", "prod-")
-        if indices := [name for name in client.indices.get(index="*", features="aliases") if name.startswith(ours)]:
-            client.indices.delete(index=indices)
-        for template in client.indices.get_index_template()["index_templates"]:
-            if template["name"].startswith((*ours, "logsluice")):
-                client.indices.delete_index_template(name=template["name"])
-        for template in client.cluster.get_component_template()["component_templates"]:
-            if template["name"].startswith((*ours, "logsluice")):
-                client.cluster.delete_component_template(name=template["name"])

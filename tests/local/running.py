@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
+from elasticsearch import Elasticsearch
 
 from logsluice.stack.ports import is_free
 
@@ -58,6 +59,20 @@ def end_tree(pid: int) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
     psutil.wait_procs(family, timeout=10)
+
+
+def forget_indices(url: str) -> None:
+    """Delete logsluice's indices and templates, each by its name: the server refuses wildcards."""
+    with Elasticsearch(url, request_timeout=60) as client:
+        ours = ("dev-", "prod-")
+        if indices := [name for name in client.indices.get(index="*", features="aliases") if name.startswith(ours)]:
+            client.indices.delete(index=indices)
+        for template in client.indices.get_index_template()["index_templates"]:
+            if template["name"].startswith((*ours, "logsluice")):
+                client.indices.delete_index_template(name=template["name"])
+        for template in client.cluster.get_component_template()["component_templates"]:
+            if template["name"].startswith((*ours, "logsluice")):
+                client.cluster.delete_component_template(name=template["name"])
 
 
 @dataclass

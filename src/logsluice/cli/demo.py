@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import webbrowser
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Annotated
 
+import httpx
 import typer
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
@@ -15,6 +18,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from logsluice.dashboard.server import HEALTH
+from logsluice.dashboard.server import url as dashboard_url
 from logsluice.demo import Job, RunningJob, Snapshot, count_searchable, demo_jobs, running, take_snapshot
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
@@ -34,8 +39,11 @@ def demo(
         int, typer.Option(min=1, help="Without a terminal: end when so many new events are searchable.")
     ] = 5_000,
     timeout: Annotated[float, typer.Option(min=10, help="Without a terminal: give up after so many seconds.")] = 600,
+    open_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="On a desktop's terminal: show the dashboard in a browser.")
+    ] = True,
 ) -> None:
-    """Run it all: Kafka and Elasticsearch, a shop's traffic, both consumers, and a live table of what they do.
+    """Run it all: Kafka and Elasticsearch, a shop's traffic, both consumers, the dashboard, and a live table of it.
 
     On a terminal it goes on until Ctrl-C. Kafka and Elasticsearch keep running, so that the facts stay searchable.
     """
@@ -44,7 +52,10 @@ def demo(
     settings = load_settings()
     jobs = demo_jobs(settings, rate)
     for job in jobs:
-        check_free(job.port, f"the metrics of job {job.name}", "LOGSLUICE_METRICS__*")
+        if job.script:
+            check_free(job.port, f"the metrics of job {job.name}", "LOGSLUICE_METRICS__*")
+        else:
+            check_free(job.port, f"the {job.name}", f"LOGSLUICE_{job.name.upper()}__PORT")
     environment = _start_stack(settings, console)
     os.environ.update(environment)
     settings = load_settings()
@@ -53,6 +64,9 @@ def demo(
     before = count_searchable(settings, client)
     logs = settings.home.absolute() / "logs"
     with running(jobs, logs, os.environ) as started:
+        console.print(f"Dashboard: {dashboard_url(settings.dashboard)}")
+        if open_browser and _is_desktop():
+            Thread(target=_show_in_browser, args=(settings, stop), daemon=True).start()
         if sys.stdout.isatty():
             last = _watch(settings, jobs, started, stop, console)
         else:
@@ -75,6 +89,23 @@ def _start_stack(settings: Settings, console: Console) -> dict[str, str]:
     with console.status("waiting until Kafka and Elasticsearch answer"):
         stack.start()
     return stack.environment()
+
+
+def _is_desktop() -> bool:
+    """Whether a browser could be opened where the user sees it."""
+    if not sys.stdout.isatty() or os.environ.get("SSH_CONNECTION"):
+        return False
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _show_in_browser(settings: Settings, stop: Event) -> None:
+    """Open the dashboard as soon as it answers."""
+    url = dashboard_url(settings.dashboard)
+    while not stop.wait(_REFRESH_SECONDS):
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(url + HEALTH).is_success:
+                webbrowser.open(url)
+                return
 
 
 def _watch(
@@ -152,6 +183,7 @@ def _closer_look(settings: Settings, logs: Path) -> RenderableType:
         "  .venv/bin/logsluice search 'user.id:*' --json | head",
         "  .venv/bin/logsluice ship /var/log/dpkg.log   (your own files; start the jobs again to see their facts)",
         "  .venv/bin/logsluice dlq list",
+        "  .venv/bin/logsluice dashboard",
         f"  {settings.elasticsearch.hosts}/{settings.results_index}/_search",
         f"The jobs' own logs are in {logs}. To stop the servers: .venv/bin/logsluice down",
     ]

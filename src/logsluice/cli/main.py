@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "report": "logsluice.cli.report:report",
     "ship": "logsluice.cli.ship:ship",
     "search": "logsluice.cli.search:search",
+    "dashboard": "logsluice.cli.dashboard:dashboard",
     "patterns": "logsluice.cli.patterns:app",
     "dlq": "logsluice.cli.dlq:app",
     "alerts": "logsluice.cli.alerts:app",

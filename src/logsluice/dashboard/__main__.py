@@ -1,0 +1,15 @@
+"""``python -m logsluice.dashboard FLAGS``: Streamlit's own ``streamlit run`` on the page.
+
+The page's modules are imported before it listens, so that the first visitor does not wait for them.
+"""
+
+import sys
+from pathlib import Path
+
+from streamlit.web import cli
+
+import logsluice.dashboard.page  # noqa: F401 - that is the waiting
+
+if __name__ == "__main__":
+    sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *sys.argv[1:]]
+    cli.main()

@@ -1,0 +1,5 @@
+"""What Streamlit runs."""
+
+from logsluice.dashboard.page import draw
+
+draw()

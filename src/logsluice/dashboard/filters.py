@@ -1,0 +1,152 @@
+"""What the page is asked for, and how that stands in its URL.
+
+``?from=now-1h&to=now&level=error&service=payments&q=timeout&refresh=10``: ``from`` and ``to`` are ISO 8601 or relative
+to now, ``level`` means that level and worse, ``q`` is in Lucene's syntax, ``refresh`` is in seconds (0 is never).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from logsluice.errors import LogsluiceError
+from logsluice.fields import LEVELS
+from logsluice.moments import parse_moment
+
+LONGEST_TEXT: Final = 1_000
+REFRESH_SECONDS: Final = (0, 5, 10, 30, 60)
+
+_AGO = re.compile(r"now(?:-(\d{1,6}[smhdw]))?")
+_MOST_BARS: Final = 90
+_DAY: Final = 86_400
+_BAR_SECONDS: Final = (1, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 10_800, 21_600, 43_200, _DAY)
+_DEFAULT_FROM: Final = "now-1h"
+
+
+class Span(NamedTuple):
+    """A stretch of time in UTC, without its end."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def before(self) -> Span:
+        """The stretch of the same length before it, or as much of that as the calendar has."""
+        length = self.end - self.start
+        earliest = datetime.min.replace(tzinfo=UTC)
+        return Span(self.start - length if self.start - earliest > length else earliest, self.start)
+
+    @property
+    def bar_seconds(self) -> int:
+        """How long one bar of a chart over this stretch is: a round number, so that there are some dozens."""
+        seconds = (self.end - self.start).total_seconds()
+        fitting = (length for length in _BAR_SECONDS if seconds / length <= _MOST_BARS)
+        return next(fitting, _DAY * (int(seconds / _MOST_BARS / _DAY) + 1))
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the page shows.
+
+    Attributes:
+        since: ISO 8601, or ``now-15m`` and the like.
+        until: Likewise, or ``now``.
+        level: That level and worse.
+        service: Of that service alone; ``unknown`` are events that name none.
+        query: In Lucene's syntax; several words are all to be found.
+        refresh: Seconds from one look to the next; 0 is never.
+    """
+
+    since: str = _DEFAULT_FROM
+    until: str = "now"
+    level: str | None = None
+    service: str | None = None
+    query: str = ""
+    refresh: int = 10
+
+    def to_url(self) -> dict[str, str]:
+        """The parameters of the page's URL."""
+        parameters = {"from": self.since, "to": self.until}
+        if self.level:
+            parameters["level"] = self.level
+        if self.service:
+            parameters["service"] = self.service
+        if self.query:
+            parameters["q"] = self.query
+        if self.refresh != Filters.refresh:
+            parameters["refresh"] = str(self.refresh)
+        return parameters
+
+    def span(self, now: datetime) -> Span:
+        """The stretch of time that ``since`` and ``until`` name.
+
+        Raises:
+            LogsluiceError: One is no moment, or the end is not after the start.
+        """
+        span = Span(_moment(self.since, now), _moment(self.until, now))
+        if span.end <= span.start:
+            raise LogsluiceError("ends before it begins", where=f"from {self.since} to {self.until}")
+        return span
+
+
+class Read(NamedTuple):
+    """Filters as a URL has them, and what in it could not be read: a line each."""
+
+    filters: Filters
+    problems: list[str]
+
+
+def from_url(parameters: Mapping[str, str]) -> Read:
+    """The filters in a URL; what cannot be read is left out, and said."""
+    problems: list[str] = []
+    filters = Filters(
+        since=parameters.get("from", "").strip() or Filters.since,
+        until=parameters.get("to", "").strip() or Filters.until,
+        level=parameters.get("level", "").strip().lower() or None,
+        service=parameters.get("service") or None,
+        query=parameters.get("q", "").strip(),
+    )
+    try:
+        filters.span(datetime.now(UTC))
+    except LogsluiceError as error:
+        problems.append(f"{error}; showing the last hour")
+        filters = replace(filters, since=Filters.since, until=Filters.until)
+    if filters.level and filters.level not in LEVELS:
+        problems.append(f"level {filters.level[:40]}: no such level; one of {', '.join(LEVELS)}")
+        filters = replace(filters, level=None)
+    for name, text in (("q", filters.query), ("service", filters.service or "")):
+        if len(text) > LONGEST_TEXT:
+            problems.append(f"{name}: longer than {LONGEST_TEXT} characters; left out")
+            filters = replace(filters, query="") if name == "q" else replace(filters, service=None)
+    refresh = parameters.get("refresh", str(Filters.refresh)).strip()
+    if refresh.isascii() and refresh.isdigit() and len(refresh) < 4 and int(refresh) in REFRESH_SECONDS:
+        filters = replace(filters, refresh=int(refresh))
+    else:
+        problems.append(f"refresh {refresh[:40]}: one of {', '.join(map(str, REFRESH_SECONDS))} seconds")
+    return Read(filters, problems)
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    if found := _AGO.fullmatch(text):
+        text = found.group(1) or "0s"
+        try:
+            return parse_moment(text, now=now)
+        except OverflowError:
+            return datetime.min.replace(tzinfo=UTC)
+    try:
+        moment = parse_moment(text, now=now)
+    except (LogsluiceError, OverflowError):
+        moment = None
+    if moment is None or re.fullmatch(r"\d{1,6}[smhdw]", text):
+        raise LogsluiceError(
+            "is no moment", where=text[:40], hint="write now, now-15m, or a time such as 2026-11-22T08:30:00Z"
+        )
+    return moment
+
+
+def iso(moment: datetime) -> str:
+    """A moment as a URL has it, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

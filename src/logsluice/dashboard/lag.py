@@ -1,0 +1,90 @@
+"""How far the consumers are behind, as app-service tells it on its ``/metrics``.
+
+Asking Kafka itself costs a connection of its own and several round trips; app-service measures every five seconds
+anyway. It is asked on a thread, so that the page never waits for it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+_EVERY_SECONDS: Final = 5.0
+_TIMEOUT_SECONDS: Final = 2.0
+_FIRST_ANSWER_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Lag:
+    """Events not read yet, by consumer group.
+
+    Attributes:
+        groups: Empty where it is unknown.
+        why: Why it is unknown.
+    """
+
+    groups: Mapping[str, int] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def events(self) -> int | None:
+        """Of the group that is furthest behind; None where it is unknown."""
+        return max(self.groups.values(), default=None)
+
+
+class LagWatch:
+    """Knows the lag as it was a few seconds ago.
+
+    Args:
+        url: The ``/metrics`` of app-service.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._known: Lag | None = None
+        self._asked = 0.0
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def latest(self) -> Lag:
+        """What is known; has it asked anew where that is old. Waits half a second where nothing is known yet."""
+        with self._lock:
+            is_asking = self._thread is not None and self._thread.is_alive()
+            if not is_asking and time.monotonic() - self._asked > _EVERY_SECONDS:
+                self._asked = time.monotonic()
+                self._thread = threading.Thread(target=self._ask, name="lag", daemon=True)
+                self._thread.start()
+            thread = self._thread
+        if self._known is None and thread is not None:
+            thread.join(_FIRST_ANSWER_SECONDS)
+        return self._known or Lag(why=f"waiting for {self._url}")
+
+    def _ask(self) -> None:
+        try:
+            answer = httpx.get(self._url, timeout=_TIMEOUT_SECONDS).raise_for_status()
+            self._known = read_lag(answer.text)
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            self._known = Lag(why=f"app-service does not answer at {self._url} ({error}): start jobs/metrics_job.py")
+
+
+def read_lag(text: str) -> Lag:
+    """The lag in what app-service serves.
+
+    Raises:
+        ValueError: The text is not of Prometheus' format.
+    """
+    groups: Counter[str] = Counter()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "logsluice_consumer_lag_events":
+                groups[sample.labels["group"]] += int(sample.value)
+            elif sample.name == "logsluice_part_up" and sample.labels.get("part") == "kafka" and not sample.value:
+                return Lag(why="app-service cannot reach Kafka")
+    return Lag(groups, "" if groups else "app-service has not measured it yet")

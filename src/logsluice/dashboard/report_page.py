@@ -1,0 +1,73 @@
+"""Draws a report's files, for where there is no server."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from logsluice.dashboard import charts, markup
+from logsluice.dashboard.reports import read_report
+from logsluice.dashboard.tables import csv
+from logsluice.errors import LogsluiceError
+
+
+def draw_report(folder: Path) -> None:
+    """Draw what ``logsluice report`` wrote into a folder; says so where that is nothing."""
+    try:
+        report = read_report(folder)
+    except LogsluiceError as error:
+        st.html(
+            markup.state(
+                "There is no report to show",
+                f"{error.where}: {error.what}.",
+                ((f"logsluice report app.log --out {folder}", "writes one from a log file"),),
+            )
+        )
+        return
+    for problem in report.problems:
+        st.html(markup.state("A file was left out", problem))
+    st.html(
+        markup.head(
+            "Report",
+            f"{report.folder.absolute()}, written {report.made:%Y-%m-%d %H:%M} UTC. It holds sums, so there is nothing "
+            "to filter and there are no log lines: that needs Elasticsearch.",
+        )
+    )
+    types, ips = report.tables["errors_by_type"], report.tables["errors_per_ip"]
+    services = report.tables["errors_per_service"]
+    figures = [("Errors", report.errors), *((f"Level {name}", count) for name, count in report.severities.items())]
+    figures += [("Error types", len(types)), ("IP addresses", len(ips)), ("Services", len(services))]
+    for column, (label, value) in zip(st.columns(len(figures), gap="small"), figures, strict=True):
+        column.metric(label, f"{value:,}", border=True)
+    with st.container(border=True):
+        st.html(markup.head("Errors by hour"))
+        if len(report.by_hour):
+            st.altair_chart(charts.hours(report.by_hour), key="report-hours")
+        else:
+            st.caption("No errors with a time.")
+    for column, (heading, table) in zip(
+        st.columns(3, gap="small"),
+        (("Error types", types), ("Errors per IP address", ips), ("Errors per service", services)),
+        strict=True,
+    ):
+        with column, st.container(border=True):
+            st.html(markup.head(heading))
+            if len(table):
+                st.altair_chart(
+                    charts.ranking(table, table.columns[0], clickable=False), key=f"report-{table.columns[0]}"
+                )
+            else:
+                st.caption("None.")
+    with st.container(border=True):
+        name = st.segmented_control(
+            "File", list(report.tables), default="top_errors", required=True, key="report-file",
+            format_func=lambda name: name.replace("_", " "), label_visibility="collapsed",
+        )  # fmt: skip
+        chosen = report.tables[name or "top_errors"]
+        st.dataframe(chosen, hide_index=True, height="content" if len(chosen) <= 10 else 388)
+        st.download_button(
+            "CSV", partial(csv, chosen), f"{name}.csv", "text/csv", icon=":material/download:", type="tertiary",
+            on_click="ignore", key="report-csv",
+        )  # fmt: skip

@@ -1,0 +1,122 @@
+"""The files that ``logsluice report`` writes, as tables: what the page shows where there is no server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from logsluice.errors import LogsluiceError
+
+BY_HOUR: Final = pl.Schema({"time": pl.Datetime("ms", "UTC"), "count": pl.Int64()})
+_FILES: Final = {
+    "errors_by_type": "error_type",
+    "errors_by_hour": "hour",
+    "top_errors": "message",
+    "errors_per_ip": "ip",
+    "errors_per_service": "service",
+}
+_SEVERITIES: Final = "errors_by_severity"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A folder of report files.
+
+    Attributes:
+        folder: Where they are.
+        made: When the newest of them was written.
+        tables: By the file's name without its ending: the columns that the files have.
+        by_hour: ``errors_by_hour``, with moments.
+        severities: Errors by level.
+        problems: Files that could not be read, a line each.
+    """
+
+    folder: Path
+    made: datetime
+    tables: Mapping[str, pl.DataFrame]
+    by_hour: pl.DataFrame
+    severities: Mapping[str, int] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+
+    @property
+    def errors(self) -> int:
+        """All errors: each has a type and an hour or lacks one of them, so the greater sum."""
+        sums = [int(table["count"].sum()) for table in self.tables.values()]
+        return max(sums, default=0)
+
+
+def is_report(folder: Path) -> bool:
+    """Whether there is a report in a folder."""
+    return any((folder / "csv" / f"{name}.csv").is_file() for name in _FILES)
+
+
+def read_report(folder: Path) -> Report:
+    """Read what there is; a file that is not there is an empty table.
+
+    Raises:
+        LogsluiceError: There is no report in the folder.
+    """
+    if not is_report(folder):
+        raise LogsluiceError(
+            "holds no report", where=str(folder), hint=f"`logsluice report SOURCE... --out {folder}` writes one"
+        )
+    problems: list[str] = []
+    tables: dict[str, pl.DataFrame] = {}
+    times = [0.0]
+    for name, column in _FILES.items():
+        path = folder / "csv" / f"{name}.csv"
+        schema = pl.Schema({column: pl.String(), "count": pl.Int64()})
+        tables[name] = schema.to_frame()
+        if not path.is_file():
+            continue
+        times.append(path.stat().st_mtime)
+        try:
+            tables[name] = pl.read_csv(path, schema_overrides=schema, columns=[column, "count"])
+        except (pl.exceptions.PolarsError, OSError) as error:
+            problems.append(f"{path}: is not a file of `logsluice report` ({str(error).splitlines()[0]})")
+    severities: dict[str, int] = {}
+    path = folder / "json" / f"{_SEVERITIES}.json"
+    if path.is_file():
+        try:
+            severities = _counts(json.loads(path.read_text()))
+        except (ValueError, OSError) as error:
+            problems.append(f"{path}: is not a file of `logsluice report` ({error})")
+    return Report(
+        folder,
+        datetime.fromtimestamp(max(times), UTC),
+        tables,
+        _by_hour(tables["errors_by_hour"]),
+        severities,
+        problems,
+    )
+
+
+def _by_hour(table: pl.DataFrame) -> pl.DataFrame:
+    rows = []
+    for hour, count in table.iter_rows():
+        try:
+            moment = datetime.fromisoformat(hour)
+        except (TypeError, ValueError):
+            continue
+        rows.append((moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC), count))
+    return pl.DataFrame(rows, schema=BY_HOUR, orient="row").sort("time")
+
+
+def _counts(content: Any) -> dict[str, int]:
+    """Counts by name, from an object of them or from a list of objects with a name and a ``count``."""
+    if isinstance(content, Mapping):
+        return {str(name): int(count) for name, count in content.items() if isinstance(count, int)}
+    if not isinstance(content, list):
+        raise ValueError("neither an object nor a list")
+    counts: dict[str, int] = {}
+    for entry in content:
+        if isinstance(entry, Mapping) and isinstance(entry.get("count"), int):
+            names = [value for key, value in entry.items() if key != "count" and isinstance(value, str)]
+            counts[names[0] if names else "unknown"] = entry["count"]
+    return counts
