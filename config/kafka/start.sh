@@ -11,7 +11,8 @@ cat > "$arguments" <<END
 --cluster-id=bG9nc2x1aWNlLWNvbXBvcw --config $properties
 --add-scram "SCRAM-SHA-512=[name=logsluice,password=$(</run/secrets/kafka/password)]"
 END
-"${JAVA_HOME:+$JAVA_HOME/bin/}java" "@$arguments"
+# What it prints has the salted password in it.
+"${JAVA_HOME:+$JAVA_HOME/bin/}java" "@$arguments" > /dev/null
 rm "$arguments"
 
 export KAFKA_OPTS="-javaagent:/opt/jmx-exporter/jmx_prometheus_javaagent.jar=9404:/etc/kafka/metrics.yaml"

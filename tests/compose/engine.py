@@ -70,8 +70,8 @@ def build_all(variables: Mapping[str, str], folder: Path) -> None:
         (base / "authorities").mkdir()
         for number, pem in enumerate(authorities):
             (base / "authorities" / f"{number}.crt").write_text(pem)
-        _build(variables, "logsluice-test/python:3.12", base)
-        arguments = ["--build-arg", "PYTHON_IMAGE=logsluice-test/python:3.12"]
+        _build(variables, "logsluice-test/python:3.12-slim-bookworm", base)
+        arguments = ["--build-arg", "PYTHON_REPOSITORY=logsluice-test/python"]
     _build(variables, OURS, ROOT, "--file", str(ROOT / "spark" / "Dockerfile"), *arguments)
     kafka = _context(folder, "kafka")
     (kafka / "jars").mkdir()
