@@ -314,7 +314,7 @@ def test_spark_is_told_what_to_use() -> None:
     assert worker["SPARK_WORKER_CORES"] == told["spark.executor.cores"]
     for name, service in services("dev").items():
         if service.get("command") and service["command"][0] == "submit":
-            assert any(word.startswith("spark.cores.max=") for word in service["command"]), name
+            assert any(word.startswith("--conf=spark.cores.max=") for word in service["command"]), name
 
 
 def test_the_file_names_no_version_of_the_format() -> None:
