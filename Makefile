@@ -9,7 +9,7 @@ CHECKOV := .venv-checkov
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit test-packages lint format bench views lock clean
+.PHONY: help setup demo test test-compose test-unit test-packages lint format bench views lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,6 +59,9 @@ $(CHECKOV)/.installed: requirements-checkov.lock | setup
 	@test -x $(CHECKOV)/bin/python || $(PYTHON) -m venv --without-pip $(CHECKOV)
 	@$(BIN)/uv pip sync --quiet --python $(CHECKOV)/bin/python --require-hashes requirements-checkov.lock
 	@touch $@
+
+test-compose: setup ## docker-compose.yml on a real engine: DOCKER_HOST's, or a private one; takes half an hour
+	@$(BIN)/python -m pytest tests/compose
 
 test-unit: setup ## what needs no server, in less than a minute
 	@$(BIN)/python -m pytest tests/unit -m "not slow"

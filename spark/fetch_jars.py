@@ -1,4 +1,4 @@
-"""For the image: fetch sets of pinned jars, and put them among Spark's own."""
+"""For the image: fetch sets of pinned jars into its cache, and put Spark's connectors among Spark's own jars."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from logsluice.stack import jar_paths
 
 
 def main() -> None:
-    """Link every jar of the named sets into Spark's folder of jars."""
+    """Fetch the named sets; link those for Spark into its folder of jars."""
     folder = spark_home() / "jars"
     for name in sys.argv[1:]:
-        for jar in jar_paths(name):
-            (folder / jar.name).symlink_to(jar)
+        jars = jar_paths(name)
+        if name.startswith("spark-"):
+            for jar in jars:
+                (folder / jar.name).symlink_to(jar)
 
 
 if __name__ == "__main__":

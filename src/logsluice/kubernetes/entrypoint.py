@@ -1,8 +1,13 @@
-"""The image's entrypoint: ``driver``, ``executor``, or any other command as it stands.
+"""The image's entrypoint: a part of Spark by its name, or any other command as it stands.
 
-Spark starts its pods with the first argument ``driver`` or ``executor`` and tells the rest in ``SPARK_*``
-variables (https://spark.apache.org/docs/latest/running-on-kubernetes.html#docker-images); what to make of
-them is the image's matter. The process that is started takes this one's place, so that signals reach it.
+On Kubernetes Spark starts its pods with the first argument ``driver`` or ``executor`` and tells the rest in
+``SPARK_*`` variables (https://spark.apache.org/docs/latest/running-on-kubernetes.html#docker-images); what to
+make of them is the image's matter. ``master``, ``worker`` and ``history`` are the daemons of a standalone cluster
+(https://spark.apache.org/docs/latest/spark-standalone.html), ``submit`` brings a job to it. The process that is
+started takes this one's place, so that signals reach it.
+
+A variable ``LOGSLUICE_<name>_FILE`` names a file whose content becomes ``LOGSLUICE_<name>``: a password need not
+stand in what starts the container.
 """
 
 from __future__ import annotations
@@ -16,6 +21,12 @@ from pathlib import Path
 
 _JAVA_OPTION = re.compile(r"SPARK_JAVA_OPT_(\d+)")
 _BACKEND = "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend"
+_DAEMONS = {
+    "master": "org.apache.spark.deploy.master.Master",
+    "worker": "org.apache.spark.deploy.worker.Worker",
+    "history": "org.apache.spark.deploy.history.HistoryServer",
+}
+_IN_FILE = re.compile(r"(LOGSLUICE_\w+)_FILE")
 _EXECUTOR_ARGUMENTS = {
     "--driver-url": "SPARK_DRIVER_URL",
     "--executor-id": "SPARK_EXECUTOR_ID",
@@ -48,6 +59,11 @@ def command(arguments: Sequence[str], environment: Mapping[str, str], home: Path
             return _driver(rest, environment, home)
         case ["executor", *_]:
             return _executor(environment, home)
+        case ["submit", *rest]:
+            return [str(home / "bin" / "spark-submit"), *rest]
+        case [daemon, *rest] if daemon in _DAEMONS:
+            # The script reads spark-env.sh.
+            return [str(home / "bin" / "spark-class"), _DAEMONS[daemon], *rest]
         case _:
             return list(arguments)
 
@@ -89,12 +105,31 @@ def _executor(environment: Mapping[str, str], home: Path) -> list[str]:
     ]
 
 
+def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables, with what files hold in place of the files' names.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    told: dict[str, str] = {}
+    for name, value in environment.items():
+        if found := _IN_FILE.fullmatch(name):
+            told[found.group(1)] = Path(value).read_text().strip()
+        else:
+            told.setdefault(name, value)
+    return told
+
+
 def main() -> None:
     """Become the command."""
     home = spark_home()
-    words = command(sys.argv[1:] or ["logsluice", "--help"], os.environ, home)
     try:
-        os.execvpe(words[0], words, {**os.environ, "SPARK_HOME": str(home)})  # noqa: S606 - the container runs what it is told
+        environment = with_secrets(os.environ)
+    except OSError as error:
+        sys.exit(f"{error.filename}: {error.strerror}")
+    words = command(sys.argv[1:] or ["logsluice", "--help"], environment, home)
+    try:
+        os.execvpe(words[0], words, {**environment, "SPARK_HOME": str(home)})  # noqa: S606 - the container runs what it is told
     except OSError as error:
         sys.exit(f"{words[0]}: {error.strerror}")
 

@@ -1,10 +1,12 @@
-"""A certificate authority of one machine's own, for a broker that nobody else can reach."""
+"""A certificate authority of one machine's own, for servers that nobody else can reach."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -17,13 +19,27 @@ from logsluice.stack.files import write_private
 _DAYS = 3_650
 
 
-def make_certificates(folder: Path) -> None:
-    """Write ``ca.pem``, which clients have to trust, and ``broker.pem``: key and certificate for loopback.
+class Issued(NamedTuple):
+    """A server's key and certificate, as PEM."""
+
+    key: str
+    certificate: str
+
+
+def issue(servers: Mapping[str, Sequence[str]]) -> tuple[str, dict[str, Issued]]:
+    """A new authority, and a key and certificate for each server.
 
     The authority's own key is thrown away: nothing else can ever be signed with it.
+
+    Args:
+        servers: The host names under which each server is reached, by its own name; ``localhost`` and
+            127.0.0.1 come with every one.
+
+    Returns:
+        What clients have to trust, and what was issued, by the server's name.
     """
-    authority_key, broker_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority_name, broker_name = _name("logsluice local authority"), _name("localhost")
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    authority_name = _name("logsluice local authority")
     authority = (
         _certificate(authority_name, authority_name, authority_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -31,22 +47,35 @@ def make_certificates(folder: Path) -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key()), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
-    names = [x509.DNSName("localhost"), x509.IPAddress(IPv4Address("127.0.0.1"))]
-    # Client too: the broker shows it to its own controller.
+    # Client too: a server shows its certificate to others of its kind, as a broker to its own controller.
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    broker = (
-        _certificate(broker_name, authority_name, broker_key)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
-        .sign(authority_key, hashes.SHA256())
-    )
-    key = broker_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    certificates = [certificate.public_bytes(Encoding.PEM).decode() for certificate in (broker, authority)]
-    write_private(folder / "broker.pem", key.decode() + "".join(certificates))
-    write_private(folder / "ca.pem", certificates[1])
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    issued = {}
+    for server, hosts in servers.items():
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = [x509.DNSName(host) for host in ("localhost", *hosts)]
+        certificate = (
+            _certificate(_name(server), authority_name, key)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([*names, x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+            )
+            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+            .add_extension(issuer, critical=False)
+            .sign(authority_key, hashes.SHA256())
+        )
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        issued[server] = Issued(pem, certificate.public_bytes(Encoding.PEM).decode())
+    return authority.public_bytes(Encoding.PEM).decode(), issued
+
+
+def make_certificates(folder: Path) -> None:
+    """Write ``ca.pem``, which clients have to trust, and ``broker.pem``: key and certificate for loopback."""
+    authority, issued = issue({"localhost": []})
+    broker = issued["localhost"]
+    write_private(folder / "broker.pem", broker.key + broker.certificate + authority)
+    write_private(folder / "ca.pem", authority)
 
 
 def _name(common: str) -> x509.Name:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from logsluice.kubernetes.entrypoint import command, spark_home
+from logsluice.kubernetes.entrypoint import command, spark_home, with_secrets
 
 HOME = Path("/spark")
 EXECUTOR = {
@@ -53,6 +53,42 @@ def test_an_executor_is_java_with_what_spark_says_in_variables() -> None:
         "--podName": "regex-exec-3",
     }
     assert command(["executor"], EXECUTOR, HOME)[0] == "java"
+
+
+def test_the_daemons_of_a_standalone_cluster_are_started_by_the_script_that_reads_their_environment() -> None:
+    assert command(["master"], {}, HOME) == ["/spark/bin/spark-class", "org.apache.spark.deploy.master.Master"]
+    worker = command(["worker", "spark://spark-master:7077"], {}, HOME)
+    assert worker[1:] == ["org.apache.spark.deploy.worker.Worker", "spark://spark-master:7077"]
+    assert command(["history"], {}, HOME)[1] == "org.apache.spark.deploy.history.HistoryServer"
+    submitted = command(["submit", "--conf", "spark.cores.max=2", "job.py", "--mode", "batch"], {}, HOME)
+    assert submitted == ["/spark/bin/spark-submit", "--conf", "spark.cores.max=2", "job.py", "--mode", "batch"]
+
+
+def test_a_password_is_read_from_the_file_that_a_variable_names(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret\n")
+    told = with_secrets(
+        {
+            "LOGSLUICE_KAFKA__PASSWORD_FILE": str(tmp_path / "password"),
+            "LOGSLUICE_KAFKA__PASSWORD": "of the environment",
+            "LOGSLUICE_KAFKA__SSL_CAFILE": "/ca.crt",
+            "ELASTIC_PASSWORD_FILE": "/another's",
+        }
+    )
+    assert told == {
+        "LOGSLUICE_KAFKA__PASSWORD": "s3cret",
+        "LOGSLUICE_KAFKA__SSL_CAFILE": "/ca.crt",
+        "ELASTIC_PASSWORD_FILE": "/another's",
+    }
+
+
+def test_a_file_that_is_not_there_is_one_clear_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "logsluice.kubernetes.entrypoint", "true"],
+        env={"LOGSLUICE_KAFKA__PASSWORD_FILE": "/no/such/file"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (1, "/no/such/file: No such file or directory\n")
 
 
 def test_anything_else_runs_as_it_stands() -> None:

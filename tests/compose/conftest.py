@@ -1,0 +1,37 @@
+"""docker-compose.yml on a real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engine import build_all, engine
+from project import Project, free_ports
+
+
+@pytest.fixture(scope="session")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """An engine that has all images."""
+    with engine(tmp_path_factory.mktemp("engine")) as found:
+        build_all(found, tmp_path_factory.mktemp("images"))
+        yield found
+
+
+@pytest.fixture(scope="module")
+def project(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """dev, not started yet; whatever is left of it is removed at the end."""
+    started = Project(variables, "dev", free_ports(tmp_path_factory.mktemp("env") / "env"))
+    try:
+        yield started
+    finally:
+        started.compose("down", "--volumes", "--remove-orphans", seconds=300)
+
+
+@pytest.fixture
+def said(project: Project, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """After a failure: what every container said."""
+    yield
+    if request.session.testsfailed:
+        (tmp_path / "compose.log").write_text(project.compose("logs", "--no-color", "--timestamps"))
+        print(f"what the containers said: {tmp_path / 'compose.log'}")

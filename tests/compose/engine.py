@@ -1,0 +1,106 @@
+"""The Docker engine of these tests, and the images that they need.
+
+The engine is the one that ``DOCKER_HOST`` names, or a private one that ``../shared/tools/docker-engine`` starts; one
+that merely runs on the machine is not touched, because images and volumes would stay there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from logsluice.stack import jar_paths
+
+ROOT = Path(__file__).parents[2]
+IMAGES = Path(__file__).parent / "images"
+TOOLS = ROOT.parent / "shared" / "tools"
+TAG = "test"
+OURS = f"logsluice:{TAG}"
+KEPT = "LOGSLUICE_TEST_ENGINE"
+"""Names the folder of an engine to be kept between runs, with its images."""
+
+
+@contextmanager
+def engine(folder: Path) -> Iterator[dict[str, str]]:
+    """An engine's variables; one that was started here is stopped at the end."""
+    if "DOCKER_HOST" in os.environ:
+        yield {}
+        return
+    starter = TOOLS / "docker-engine"
+    if not starter.is_file():
+        pytest.skip("DOCKER_HOST names no engine, and ../shared/tools/docker-engine is not there to start one")
+    kept = os.environ.get(KEPT)
+    place = Path(kept or folder)
+    said = subprocess.run([starter, "start", place], check=True, capture_output=True, text=True, timeout=600).stdout
+    try:
+        variables = dict(re.findall(r"(\w+)=(\S+)", said.splitlines()[-1]))
+        if "python:3.12-slim-bookworm" not in _images(variables):
+            subprocess.run([starter, "base", place], check=True, capture_output=True, text=True, timeout=1_800)
+        yield variables
+    finally:
+        purge = {} if kept else {"PURGE": "1"}
+        subprocess.run([starter, "stop", place], env={**os.environ, **purge}, capture_output=True, timeout=300)
+
+
+def docker(variables: Mapping[str, str], *arguments: str | Path, seconds: float = 120) -> str:
+    """What a docker command prints.
+
+    Raises:
+        AssertionError: It failed.
+    """
+    done = subprocess.run(
+        ["docker", *arguments], env={**os.environ, **variables}, capture_output=True, text=True, timeout=seconds
+    )
+    assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-4_000:]
+    return done.stdout
+
+
+def build_all(variables: Mapping[str, str], folder: Path) -> None:
+    """Our image from its own Dockerfile, and stand-ins for the public ones."""
+    arguments = []
+    if authorities := _authorities():
+        base = _context(folder, "python")
+        (base / "authorities").mkdir()
+        for number, pem in enumerate(authorities):
+            (base / "authorities" / f"{number}.crt").write_text(pem)
+        _build(variables, "logsluice-test/python:3.12-slim-bookworm", base)
+        arguments = ["--build-arg", "PYTHON_REPOSITORY=logsluice-test/python"]
+    _build(variables, OURS, ROOT, "--file", str(ROOT / "spark" / "Dockerfile"), *arguments)
+    kafka = _context(folder, "kafka")
+    (kafka / "jars").mkdir()
+    for jar in jar_paths("kafka"):
+        shutil.copy(jar, kafka / "jars")
+    _build(variables, "logsluice-test/kafka:4.3.1", kafka)
+    elasticsearch = _context(folder, "elasticsearch")
+    for jar in jar_paths("elasticsearch"):
+        target = elasticsearch / "jars" / jar.parent.name
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(jar, target)
+    _build(variables, "logsluice-test/elasticsearch:9.5.3", elasticsearch, "--build-arg", f"LOGSLUICE_IMAGE={OURS}")
+    _build(variables, "logsluice-test/monitoring:bookworm", _context(folder, "monitoring"))
+
+
+def _images(variables: Mapping[str, str]) -> Sequence[str]:
+    return docker(variables, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
+
+
+def _context(folder: Path, name: str) -> Path:
+    shutil.copytree(IMAGES / name, folder / name)
+    return folder / name
+
+
+def _build(variables: Mapping[str, str], tag: str, context: Path, *arguments: str) -> None:
+    # A private engine has no way out but the machine's own network.
+    docker(variables, "build", "--network", "host", "--tag", tag, *arguments, context, seconds=3_600)
+
+
+def _authorities() -> list[str]:
+    """Certificate authorities that whoever runs this machine added to those of its system."""
+    return [path.read_text() for path in sorted(Path("/usr/local/share/ca-certificates").glob("*.crt"))]

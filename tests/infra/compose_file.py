@@ -1,0 +1,90 @@
+"""docker-compose.yml as Compose itself reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENTS = ("dev", "prod")
+TEXT = (ROOT / "docker-compose.yml").read_text()
+OURS = "logsluice:0.1.0"
+
+
+@cache
+def compose() -> str:
+    """The path of Compose v2; skips the test where it is not to be had."""
+    if found := shutil.which("docker-compose"):
+        return found
+    unpack = ROOT.parent / "shared" / "tools" / "unpack"
+    if not unpack.is_file():
+        pytest.skip("docker-compose is neither on PATH nor among ../shared/tools")
+    folder = subprocess.run([unpack], check=True, capture_output=True, text=True, timeout=300).stdout.strip()
+    return str(Path(folder) / "docker-compose")
+
+
+def run(env: str, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Let Compose do something with the file, with nothing set but the environment's name and what is given."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run(
+        [compose(), "--env-file", os.devnull, "--profile", "*", *arguments],
+        cwd=ROOT,
+        env={**kept, "LOGSLUICE_ENV": env, **(more or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@cache
+def rendered(env: str) -> dict[str, Any]:
+    """The whole file with every profile, as Compose understands it."""
+    done = run(env, "config", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    parsed: dict[str, Any] = json.loads(done.stdout)
+    return parsed
+
+
+def services(env: str) -> dict[str, dict[str, Any]]:
+    """Every service, by name."""
+    found: dict[str, dict[str, Any]] = rendered(env)["services"]
+    return found
+
+
+def runs_once(service: Mapping[str, Any]) -> bool:
+    """Whether a service ends by itself."""
+    return service["restart"] in ("on-failure", "no")
+
+
+def scrape_configs(env: str) -> dict[str, dict[str, Any]]:
+    """What Prometheus reads, by the name of the job."""
+    parsed = yaml.safe_load((ROOT / "config" / env / "prometheus.yml").read_text())
+    return {entry["job_name"]: entry for entry in parsed["scrape_configs"]}
+
+
+def targets(entry: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Hosts and ports of a scrape job."""
+    for static in entry.get("static_configs", []):
+        for target in static["targets"]:
+            host, port = target.split(":")
+            yield host, int(port)
+    for dns in entry.get("dns_sd_configs", []):
+        yield from ((name, dns["port"]) for name in dns["names"])
+
+
+def variables() -> dict[str, set[str]]:
+    """Every variable of the file, with the defaults that it is given."""
+    found: dict[str, set[str]] = {}
+    for name, default in re.findall(r"(?<!\$)\$\{(\w+):-([^}]*)\}", TEXT):
+        found.setdefault(name, set()).add(default)
+    return found

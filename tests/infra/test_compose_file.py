@@ -1,0 +1,321 @@
+"""docker-compose.yml without an engine: what it says, and whether what it says holds together."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from compose_file import ENVIRONMENTS, OURS, ROOT, TEXT, rendered, run, runs_once, scrape_configs, services, targets
+from compose_file import variables as variables_of_the_file
+
+from logsluice.compose import READERS
+from logsluice.settings import MetricsSettings, load_settings
+
+MEMORY = 8 * 1024**3
+# Parts that take another's place: both never run.
+INSTEAD = {"index-job": "logstash"}
+BY_HAND = {"regex-batch"}
+# What standalone Spark, and Prometheus itself, have in compose alone.
+OF_COMPOSE = {"prometheus", "spark-master", "spark-workers"}
+# On Kubernetes the producer is a Spark application like any other job.
+MONITOR_OF = {"producer": "spark-jobs", "spark-executors": "spark"}
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_compose_understands_the_file_without_a_word(env: str) -> None:
+    done = run(env, "config", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert rendered(env)["name"] == f"logsluice-{env}"
+
+
+def test_both_environments_have_the_same_parts() -> None:
+    dev, prod = (services(env) for env in ENVIRONMENTS)
+    assert dev.keys() == prod.keys()
+    for name in dev:
+        assert dev[name]["image"] == prod[name]["image"]
+        assert dev[name].get("ports") == prod[name].get("ports")
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_everything_that_is_mounted_is_in_the_repository(env: str) -> None:
+    mounts = [
+        Path(volume["source"])
+        for service in services(env).values()
+        for volume in service.get("volumes", [])
+        if volume["type"] == "bind"
+    ]
+    assert mounts
+    for path in mounts:
+        assert path.exists(), path
+        assert path.is_relative_to(ROOT)
+        # Containers run as users that are not the owner.
+        assert path.stat().st_mode & 0o004
+    sources = {volume["source"] for service in services(env).values() for volume in service.get("volumes", [])}
+    assert sources >= set(rendered(env)["volumes"]), "a volume that nobody mounts"
+
+
+def test_memory_fits_eight_gigabytes() -> None:
+    limits = {name: int(service["mem_limit"]) for name, service in services("dev").items()}
+    always = {
+        name
+        for name, service in services("dev").items()
+        if not runs_once(service) and not service.get("profiles") and name not in INSTEAD
+    }
+    assert sum(limits[name] for name in always) <= MEMORY
+    for name, other in INSTEAD.items():
+        assert limits[name] <= limits[other]
+    # What runs once is gone before what needs it starts: it must fit in that one's place.
+    assert limits["prepare"] <= limits["kafka"]
+    for once in ("setup", "users"):
+        waiting = [name for name in always if once in services("dev")[name].get("depends_on", {})]
+        assert limits[once] <= sum(limits[name] for name in waiting)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_nothing_listens_beyond_this_machine(env: str) -> None:
+    published = [port for service in services(env).values() for port in service.get("ports", [])]
+    assert published
+    assert {port["host_ip"] for port in published} == {"127.0.0.1"}
+    numbers = [port["published"] for port in published]
+    assert len(numbers) == len(set(numbers))
+    assert not any(service.get("network_mode") == "host" for service in services(env).values())
+
+
+def test_the_ports_are_the_documented_ones() -> None:
+    published = {
+        int(port["published"]): name for name, service in services("dev").items() for port in service.get("ports", [])
+    }
+    assert published.items() >= {
+        (9092, "kafka"),
+        (9200, "elasticsearch"),
+        (5044, "logstash"),
+        (5601, "kibana"),
+        (9090, "prometheus"),
+        (3000, "grafana"),
+        (8080, "spark-master"),
+        (7077, "spark-master"),
+        (8081, "spark-worker-1"),
+        (18080, "spark-history"),
+        (8085, "kafka-ui"),
+        (8000, "app-service"),
+    }
+    assert "ports" not in services("dev")["spark-worker"], "it could not be scaled"
+
+
+def test_what_may_be_set_is_in_the_example() -> None:
+    example = dict(re.findall(r"(?m)^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text()))
+    known = variables_of_the_file()
+    assert set(example) - {"COMPOSE_PROFILES"} == set(known)
+    for name, defaults in known.items():
+        assert defaults == {example[name]}, name
+    every_port = {name: "31" + f"{number:03}" for number, name in enumerate(known) if name.endswith("_PORT")}
+    done = run("dev", "config", "--format", "json", more=every_port)
+    for port in every_port.values():
+        assert f'"{port}"' in done.stdout
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_part_is_watched_and_limited(env: str) -> None:
+    for name, service in services(env).items():
+        check = service["healthcheck"]
+        assert check.get("disable") if runs_once(service) else check["test"], name
+        assert service["mem_limit"], name
+        assert service["restart"] == ("unless-stopped" if not runs_once(service) else service["restart"]), name
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert not service.get("privileged"), name
+        if service["image"] == OURS:
+            assert service["read_only"], name
+            assert service.get("user", "10001:10001") == "10001:10001" or name == "prepare"
+    added = {name: service["cap_add"] for name, service in services(env).items() if service.get("cap_add")}
+    assert added == {"prepare": ["CHOWN"]}
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_what_a_part_needs_is_healthy_before_it_starts(env: str) -> None:
+    every = services(env)
+    for name, service in every.items():
+        for other, dependency in (service.get("depends_on") or {}).items():
+            wanted = "service_completed_successfully" if runs_once(every[other]) else "service_healthy"
+            assert dependency["condition"] == wanted, f"{name} on {other}"
+            assert not every[other].get("profiles"), f"{name} could not start without the profile of {other}"
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_images_are_pinned(env: str) -> None:
+    for name, service in services(env).items():
+        _, _, tag = service["image"].rpartition(":")
+        assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), name
+        assert ("build" in service) == (service["image"] == OURS)
+    elastic = {s["image"].rpartition(":")[2] for s in services(env).values() if s["image"].startswith("docker.elastic")}
+    stack = yaml.safe_load((ROOT / "helm/eck-stack/values.yaml").read_text())
+    assert elastic == {stack["eck-elasticsearch"]["version"]}
+    kafka = yaml.safe_load((ROOT / "k8s/base/kafka/kafka.yaml").read_text())
+    assert services(env)["kafka"]["image"] == f"apache/kafka:{kafka['spec']['kafka']['version']}"
+    exporter = (ROOT / "k8s/base/monitoring/elasticsearch-exporter.yaml").read_text()
+    assert services(env)["elasticsearch-exporter"]["image"] in exporter
+
+
+def test_no_password_is_written_anywhere() -> None:
+    files = [ROOT / "docker-compose.yml", ROOT / ".env.example", *sorted((ROOT / "config").rglob("*"))]
+    secret = re.compile(r"(?i)(password|secret|encryptionkey|token)\w*\"?\s*[=:]\s*\"?(?P<value>[^\s\"']+)")
+    harmless = re.compile(r"\$|/|\{|>")
+    for path in files:
+        if not path.is_file():
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found = secret.search(line)
+            if found and not line.lstrip().startswith("#"):
+                assert harmless.match(found["value"]), f"{path}:{number}: {line}"
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_secrets_reach_their_readers_alone(env: str) -> None:
+    volumes: dict[str, set[str]] = {}
+    for name, service in services(env).items():
+        for volume in service.get("volumes", []):
+            if volume["type"] == "volume" and volume["source"].endswith("secrets") and name != "prepare":
+                assert volume["read_only"], name
+                volumes.setdefault(volume["source"], set()).add(name)
+    assert set(volumes) == {f"{reader}-secrets" for reader in READERS}
+    for volume, names in volumes.items():
+        reader = volume.removesuffix("-secrets")
+        if reader == "logsluice":
+            assert {services(env)[name]["image"] for name in names} == {OURS}
+        else:
+            assert names == {reader}
+    made = {Path(v["target"]).name for v in services(env)["prepare"]["volumes"] if v["source"].endswith("-secrets")}
+    assert made == set(READERS)
+
+
+def test_prod_speaks_tls_and_knows_who_is_there() -> None:
+    environment = services("prod")["regex-job"]["environment"]
+    assert environment["LOGSLUICE_KAFKA__SECURITY_PROTOCOL"] == "SASL_SSL"
+    assert environment["LOGSLUICE_ELASTICSEARCH__HOSTS"].startswith("https://")
+    prod = "\n".join(path.read_text() for path in (ROOT / "config/prod").rglob("*") if path.suffix in (".env", ".yml"))
+    assert "http://elasticsearch" not in prod
+    kafka = (ROOT / "config/prod/kafka.properties").read_text()
+    listeners = re.search(r"(?m)^listener.security.protocol.map=(.*)$", kafka)
+    assert listeners
+    assert "PLAINTEXT" not in listeners.group(1)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_our_containers_start_with_settings_that_are_understood(env: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, service in services(env).items():
+        if service["image"] != OURS or not service.get("environment"):
+            continue
+        with monkeypatch.context() as patch:
+            for variable, value in service["environment"].items():
+                if variable.startswith("LOGSLUICE_") and variable.endswith("_FILE"):
+                    patch.setenv(variable.removesuffix("_FILE"), "a password")
+                else:
+                    patch.setenv(variable, value)
+            settings = load_settings(ROOT / "config" / env)
+        assert settings.env == env, name
+        assert settings.kafka.bootstrap_servers == "kafka:9092"
+        assert (settings.kafka.replication_factor, settings.elasticsearch.replicas) == (1, 0)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_prometheus_reads_what_the_monitors_read_on_kubernetes(env: str) -> None:
+    entries = scrape_configs(env)
+    documents = yaml.safe_load_all((ROOT / "k8s/base/monitoring/targets.yaml").read_text())
+    ports = {"tcp-prometheus": 9404, "spark-ui": 4040}
+    of_service = {"app-service": 8000, "elasticsearch-exporter": 9114}
+    wanted = set()
+    for monitor in documents:
+        name = monitor["metadata"]["name"]
+        for endpoint in monitor["spec"].get("endpoints", monitor["spec"].get("podMetricsEndpoints")):
+            port = ports.get(endpoint["port"], of_service.get(name))
+            honor = endpoint.get("honorLabels", False)
+            wanted.add((name, endpoint["path"], endpoint["interval"], honor, port))
+    found = set()
+    for job, entry in entries.items():
+        if job in OF_COMPOSE:
+            continue
+        name = MONITOR_OF.get(job, job)
+        path, interval = entry.get("metrics_path", "/metrics"), entry.get("scrape_interval", "15s")
+        for _, port in targets(entry):
+            # Each job has a port of its own here, a pod of its own there.
+            number = None if name == "spark-jobs" else port
+            found.add((name, path, interval, entry.get("honor_labels", False), number))
+    assert found == wanted
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_prometheus_reads_every_part_that_has_metrics(env: str) -> None:
+    every = services(env)
+    aliases = {
+        alias
+        for service in every.values()
+        for network in (service.get("networks") or {}).values()
+        for alias in (network or {}).get("aliases", [])
+    }
+    read = {(host, port) for entry in scrape_configs(env).values() for host, port in targets(entry)}
+    for host, _ in read:
+        assert host in {*every, *aliases, "localhost"}
+    # What is asked for /metrics by its health check has metrics.
+    own = {
+        (name, int(found.group(1)))
+        for name, service in every.items()
+        if (found := re.search(r"localhost:(\d+)/metrics", " ".join(service["healthcheck"].get("test", []))))
+        and not service.get("profiles")
+    }
+    assert own <= read
+    known = MetricsSettings().model_dump()
+    for name, port in own:
+        assert known[name.removesuffix("-job").replace("-", "_")] == port
+    assert ("app-service", 8000) in read
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_promtool_finds_nothing_in_the_configuration(env: str) -> None:
+    if not (promtool := shutil.which("promtool")):
+        pytest.skip("promtool is not on PATH")
+    done = subprocess.run(
+        [promtool, "check", "config", "--syntax-only", ROOT / "config" / env / "prometheus.yml"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    parsed = yaml.safe_load((ROOT / "config" / env / "prometheus.yml").read_text())
+    assert parsed["global"]["external_labels"] == {"environment": env}
+
+
+def test_scripts_of_the_containers_are_sound() -> None:
+    for path in [*sorted((ROOT / "config").rglob("*.sh")), ROOT / "spark/config/spark-env.sh"]:
+        done = subprocess.run(["bash", "-n", path], capture_output=True, text=True, timeout=30)
+        assert (done.returncode, done.stderr) == (0, ""), path
+
+
+def test_spark_is_told_what_to_use() -> None:
+    text = (ROOT / "spark/config/spark-defaults.conf").read_text()
+    told = dict(line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#"))
+    assert told["spark.master"] == "spark://spark-master:7077"
+    assert told["spark.eventLog.enabled"] == "true"
+    assert told["spark.eventLog.dir"] == told["spark.history.fs.logDirectory"]
+    folder = told["spark.eventLog.dir"].removeprefix("file://")
+    for name in ("regex-job", "spark-history"):
+        mounted = {volume["target"]: volume["source"] for volume in services("dev")[name]["volumes"]}
+        assert mounted[folder] == "spark-events"
+    environment = (ROOT / "spark/config/spark-env.sh").read_text()
+    for name in ("SPARK_MASTER_HOST", "SPARK_WORKER_CORES", "SPARK_WORKER_MEMORY"):
+        assert re.search(rf'(?m)^export {name}="\$\{{{name}:-', environment)
+    # One executor fits a worker: what a job may take of the cluster is what its cores say.
+    worker = services("dev")["spark-worker"]["environment"]
+    assert worker["SPARK_WORKER_MEMORY"] == told["spark.executor.memory"]
+    assert worker["SPARK_WORKER_CORES"] == told["spark.executor.cores"]
+    for name, service in services("dev").items():
+        if service.get("command") and service["command"][0] == "submit":
+            assert any(word.startswith("--conf=spark.cores.max=") for word in service["command"]), name
+
+
+def test_the_file_names_no_version_of_the_format() -> None:
+    assert "version" not in yaml.safe_load(TEXT)

@@ -1,0 +1,129 @@
+"""Secrets that are made once, each for its readers, and Elasticsearch's users."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from logsluice.compose import READERS, prepare, set_up_users, users_of
+from logsluice.settings import Settings
+
+OWNERS = dict.fromkeys(READERS, os.getuid())
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    prepare(tmp_path, OWNERS)
+    return tmp_path
+
+
+def everything(folder: Path) -> dict[Path, str]:
+    return {path: path.read_text() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_nothing_is_made_twice(made: Path) -> None:
+    before = everything(made)
+    assert prepare(made, OWNERS) == []
+    assert everything(made) == before
+
+
+def test_each_secret_is_a_file_that_its_owner_alone_reads(made: Path) -> None:
+    files = everything(made)
+    assert {path.relative_to(made).parts[0] for path in files} == {*READERS, "store"}
+    for path in files:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o400, path
+
+
+def test_no_two_installations_share_a_password(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        prepare(tmp_path / name, OWNERS)
+    one, other = (set(everything(tmp_path / name / "store").values()) for name in ("one", "other"))
+    assert len(one) == len(other)
+    assert not one & other
+    assert all(len(secret) >= 32 for secret in one | other)
+
+
+def test_readers_know_the_same_password(made: Path) -> None:
+    def read(name: str) -> str:
+        return (made / name).read_text()
+
+    assert read("kafka/password") == read("logsluice/kafka_password") == read("logstash/kafka_password")
+    assert read("elasticsearch/elastic_password") == read("logsluice/elasticsearch_password") == read("users/elastic")
+    assert read("users/logstash") == read("logstash/elasticsearch_password")
+    assert read("users/exporter") == read("elasticsearch-exporter/elasticsearch_password")
+    kibana = yaml.safe_load(read("kibana/kibana.yml"))
+    assert kibana["elasticsearch.password"] == read("users/kibana_system")
+    assert all(len(value) >= 32 for value in kibana.values())
+    (cluster,) = yaml.safe_load(read("kafka-ui/kafka-ui.yml"))["kafka"]["clusters"]
+    assert f'password="{read("kafka/password")}";' in cluster["properties"]["sasl.jaas.config"]
+
+
+def test_a_lost_certificate_means_new_ones_for_everybody(made: Path) -> None:
+    passwords = everything(made / "store")
+    (made / "logstash" / "tls.key").unlink()
+    authority = (made / "logsluice" / "ca.crt").read_text()
+    assert prepare(made, OWNERS) == ["certificates: made"]
+    assert everything(made / "store") == passwords
+    found = {path.read_text() for path in made.rglob("ca.crt")}
+    assert len(found) == 1
+    assert authority not in found
+
+
+@pytest.mark.parametrize("server", ["elasticsearch", "kafka", "logstash"])
+def test_a_server_is_who_its_certificate_says(made: Path, server: str) -> None:
+    folder = made / server
+    bundle = folder / ("broker.pem" if server == "kafka" else "tls.crt")
+    certificate = x509.load_pem_x509_certificates(bundle.read_bytes())[0]
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost", server]
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
+    key = load_pem_private_key((bundle if server == "kafka" else folder / "tls.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    assert certificate.public_key() == key.public_key()
+    context = ssl.create_default_context(cafile=str(made / "logsluice" / "ca.crt"))
+    (authority,) = context.get_ca_certs()
+    assert (
+        certificate.issuer.rfc4514_string()
+        == x509.load_pem_x509_certificate((made / "logsluice" / "ca.crt").read_bytes()).subject.rfc4514_string()
+    )
+    assert authority
+
+
+class Recorder:
+    """Stands in for an Elasticsearch with security, which cannot be had as jars: notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "security":
+            return self
+        return lambda **arguments: self.told.append((name, arguments))
+
+
+def test_users_may_do_what_they_have_to_do_and_no_more(made: Path) -> None:
+    settings = Settings(env="prod")
+    client = Recorder()
+    done = set_up_users(client, settings, made / "users")  # type: ignore[arg-type]
+    assert len(done) == 3
+    assert client.told[0] == (
+        "change_password",
+        {"username": "kibana_system", "password": (made / "users/kibana_system").read_text()},
+    )
+    users = {arguments["username"]: arguments for name, arguments in client.told if name == "put_user"}
+    assert set(users) == set(users_of(settings))
+    for name, user in users.items():
+        assert user["password"] == (made / "users" / name).read_text()
+        assert user["roles"] == [f"logsluice-{name}"]
+    (indices,) = users_of(settings)["logstash"]["indices"]
+    assert indices["names"] == ["prod-logs-index-*", "prod-metrics-index-*"]
+    assert set(indices["privileges"]) == {"auto_configure", "create_doc"}
