@@ -26,6 +26,7 @@ STOP_SECONDS: Final = 30
 
 _SCRAPE_SECONDS: Final = 2.0
 _OPEN_SECONDS: Final = 60
+_LAG: Final = "logsluice_consumer_lag_events"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def demo_jobs(settings: Settings, rate: float) -> tuple[Job, ...]:
     return (
         Job("regex", "regex_job.py", metrics.regex),
         Job("index", "index_job.py", metrics.index),
+        Job("windows", "windows_job.py", metrics.windows),
+        Job("alerts", "alerts_job.py", metrics.alerts),
         Job("app-service", "metrics_job.py", metrics.app_service),
         Job("dashboard", None, settings.dashboard.port, tuple(dashboard_command(settings.dashboard))),
         Job("producer", "producer_job.py", metrics.producer, ("--rate", str(rate))),
@@ -140,6 +143,8 @@ class Snapshot:
         raw: Events in the logs index and the metrics index.
         facts: Events in the results index.
         searchable: Documents that the results alias finds.
+        windows: Finished windows written.
+        alerts: Alerts that are open.
         lag: Events not read yet, by consumer group.
         patterns: Matches by pattern.
         dead_letters: By reason.
@@ -152,6 +157,8 @@ class Snapshot:
     raw: int = 0
     facts: int = 0
     searchable: int = 0
+    windows: int = 0
+    alerts: int = 0
     lag: Counter[str] = field(default_factory=Counter)
     patterns: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
@@ -181,7 +188,9 @@ def take_snapshot(
     samples: _Samples = {}
     for job in (job for job in jobs if job.script):
         for name, found in _scrape(settings.metrics.host, job.port).items():
-            samples.setdefault(name, []).extend(found)
+            # Every consumer tells its own lag, and the app-service that of all.
+            if name != _LAG or job.name == "app-service":
+                samples.setdefault(name, []).extend(found)
     written = _by_labels(samples, "logsluice_events_out_total", "job")
     stored = _by_labels(samples, "logsluice_events_out_total", "destination")
     return Snapshot(
@@ -190,7 +199,9 @@ def take_snapshot(
         raw=stored["logs"] + stored["metrics"],
         facts=written["regex"],
         searchable=_searchable(client, settings.results_index, previous.searchable),
-        lag=_by_labels(samples, "logsluice_consumer_lag_events", "group"),
+        windows=_by_labels(samples, "logsluice_windows_written_total").total(),
+        alerts=_by_labels(samples, "logsluice_alerts_open").total(),
+        lag=_by_labels(samples, _LAG, "group"),
         patterns=_by_labels(samples, "logsluice_pattern_matches_total", "pattern"),
         dead_letters=_by_labels(samples, "logsluice_dead_letters_total", "reason"),
         latency=_median(samples, "logsluice_end_to_end_latency_seconds_bucket", {"job": "regex"}),
@@ -211,7 +222,7 @@ def _scrape(host: str, port: int) -> _Samples:
     return samples
 
 
-def _by_labels(samples: _Samples, name: str, label: str) -> Counter[str]:
+def _by_labels(samples: _Samples, name: str, label: str = "") -> Counter[str]:
     counted: Counter[str] = Counter()
     for labels, value in samples.get(name, []):
         counted[labels.get(label, "")] += int(value)

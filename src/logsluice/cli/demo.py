@@ -43,7 +43,7 @@ def demo(
         bool, typer.Option("--open/--no-open", help="On a desktop's terminal: show the dashboard in a browser.")
     ] = True,
 ) -> None:
-    """Run it all: Kafka and Elasticsearch, a shop's traffic, both consumers, the dashboard, and a live table of it.
+    """Run it all: Kafka and Elasticsearch, a shop's traffic, every job, the dashboard, and a live table of it.
 
     On a terminal it goes on until Ctrl-C. Kafka and Elasticsearch keep running, so that the facts stay searchable.
     """
@@ -152,11 +152,13 @@ def _screen(earlier: Snapshot, now: Snapshot, settings: Settings) -> RenderableT
     ):
         flow.add_row(name, f"{after:,}", f"{(after - before) / seconds:,.0f}")
     flow.add_row("searchable facts", f"{now.searchable:,}", "")
+    flow.add_row("finished windows", f"{now.windows:,}", "")
     health = Table("", "", title="Health", title_justify="left", show_header=False)
     for group, behind in sorted(now.lag.items()):
         health.add_row(f"lag of {group}", f"{behind:,}")
     if now.latency is not None:
         health.add_row("median time to facts", f"within {now.latency:g} s")
+    health.add_row("open alerts", f"{now.alerts:,}")
     for reason, count in now.dead_letters.most_common():
         health.add_row(f"dead letters: {reason}", f"{count:,}")
     return Columns(
