@@ -1,4 +1,4 @@
-"""checkov over the rendered overlays, the image, and what compose reads; waivers are in k8s/checkov.yaml and beside it."""
+"""checkov over the rendered overlays, the image, and what compose reads; waivers stand in k8s/checkov.yaml and there."""
 
 from __future__ import annotations
 
