@@ -1,4 +1,4 @@
-"""checkov over the overlays, the image, and what compose reads; waivers are in k8s/checkov.yaml, and beside these."""
+"""checkov over the rendered overlays, the image, and what compose reads; waivers are in k8s/checkov.yaml, or there."""
 
 from __future__ import annotations
 
