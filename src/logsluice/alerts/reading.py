@@ -18,6 +18,8 @@ UNKNOWN: Final = "unknown"
 
 _PAGE: Final = 5_000
 _GROUPS: Final = 1_000
+_MOST_BUCKETS: Final = 50_000
+"""Of an answer; the server refuses those with more than 65,536."""
 _MINUTE_MS: Final = WINDOW_SECONDS * 1_000
 _HOUR_MINUTES: Final = 60
 _DAY_MINUTES: Final = 1_440
@@ -55,13 +57,6 @@ def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> I
         ],
     ):
         yield _window(hit["fields"])
-
-
-def newest_window(client: Elasticsearch, alias: str) -> int | None:
-    """The last minute in which any service has a window; ``None`` where there is none."""
-    answer = client.search(index=alias, size=0, aggs={"newest": {"max": {"field": "@timestamp"}}}, **_THERE_OR_NOT)
-    newest = (answer.get("aggregations") or {}).get("newest", {}).get("value")
-    return None if newest is None else int(newest) // _MINUTE_MS
 
 
 def read_hours(client: Elasticsearch, alias: str, first: int, until: int, metrics: Iterable[Metric]) -> Iterator[Hour]:
@@ -128,7 +123,8 @@ def read_reported(client: Elasticsearch, alias: str, first: int, until: int) -> 
     minutes = {
         "minutes": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1m", "min_doc_count": 1}},
     }
-    for bucket in _composite(client, alias, query, ["service.name", "error.type"], minutes):
+    size = max(1, min(_GROUPS, _MOST_BUCKETS // (until - first + 1)))
+    for bucket in _composite(client, alias, query, ["service.name", "error.type"], minutes, size):
         for minute in bucket["minutes"]["buckets"]:
             yield Reported(
                 bucket["key"]["service.name"] or UNKNOWN,
@@ -191,13 +187,18 @@ def _scan(
 
 
 def _composite(
-    client: Elasticsearch, alias: str, query: Mapping[str, Any], fields: Sequence[str], aggs: Mapping[str, Any]
+    client: Elasticsearch,
+    alias: str,
+    query: Mapping[str, Any],
+    fields: Sequence[str],
+    aggs: Mapping[str, Any],
+    size: int = _GROUPS,
 ) -> Iterator[dict[str, Any]]:
     """Every group of a composite aggregation, page after page; a group without a value has ``None`` there."""
     after: dict[str, Any] = {}
     while True:
         groups = {
-            "size": _GROUPS,
+            "size": size,
             "sources": [{field: {"terms": {"field": field, "missing_bucket": True}}} for field in fields],
             **after,
         }
@@ -210,7 +211,7 @@ def _composite(
         )
         buckets = _buckets(answer, "groups")
         yield from buckets
-        if len(buckets) < _GROUPS:
+        if len(buckets) < size:
             return
         after = {"after": answer["aggregations"]["groups"]["after_key"]}
 
