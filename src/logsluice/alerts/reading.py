@@ -71,7 +71,13 @@ def read_hours(client: Elasticsearch, alias: str, first: int, until: int, metric
         field = _FIELDS[metric]
         numbers[f"{metric}_median"] = {"percentiles": {"field": field, "percents": [50], "keyed": False}}
         numbers[f"{metric}_mad"] = {"median_absolute_deviation": {"field": field}}
-    for begin in range(first, until + 1, _DAY_MINUTES // _HOUR_MINUTES):
+    whole = _between(first * _HOUR_MINUTES, (until + 1) * _HOUR_MINUTES)
+    oldest = {"oldest": {"min": {"field": "@timestamp"}}}
+    answer = client.search(index=alias, size=0, query=whole, aggs=oldest, **_THERE_OR_NOT)
+    beginning = (answer.get("aggregations") or {}).get("oldest", {}).get("value")
+    if beginning is None:
+        return
+    for begin in range(int(beginning) // (_HOUR_MINUTES * _MINUTE_MS), until + 1, _DAY_MINUTES // _HOUR_MINUTES):
         end = min(begin + _DAY_MINUTES // _HOUR_MINUTES, until + 1)
         answer = client.search(
             index=alias,
