@@ -42,15 +42,6 @@ class ErrorClasses:
             self._first[key] = min(minute, self._first.get(key, minute))
             self._reported.setdefault(key, {})[minute] = events
 
-    def forget(self, before: int) -> None:
-        """Forget events of earlier minutes, but not that there were any."""
-        for key, minutes in [*self._reported.items()]:
-            kept = {minute: events for minute, events in minutes.items() if minute >= before}
-            if kept:
-                self._reported[key] = kept
-            else:
-                del self._reported[key]
-
     def recent(self, minute: int, fresh: int) -> Iterable[tuple[str, str, int]]:
         """Service, class and first minute of the classes that are younger than so many minutes."""
         for service, error_type in self._reported:

@@ -18,6 +18,8 @@ UNKNOWN: Final = "unknown"
 
 _PAGE: Final = 5_000
 _GROUPS: Final = 1_000
+_MOST_BUCKETS: Final = 50_000
+"""Of an answer; the server refuses those with more than 65,536."""
 _MINUTE_MS: Final = WINDOW_SECONDS * 1_000
 _HOUR_MINUTES: Final = 60
 _DAY_MINUTES: Final = 1_440
@@ -57,13 +59,6 @@ def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> I
         yield _window(hit["fields"])
 
 
-def newest_window(client: Elasticsearch, alias: str) -> int | None:
-    """The last minute in which any service has a window; ``None`` where there is none."""
-    answer = client.search(index=alias, size=0, aggs={"newest": {"max": {"field": "@timestamp"}}}, **_THERE_OR_NOT)
-    newest = (answer.get("aggregations") or {}).get("newest", {}).get("value")
-    return None if newest is None else int(newest) // _MINUTE_MS
-
-
 def read_hours(client: Elasticsearch, alias: str, first: int, until: int, metrics: Iterable[Metric]) -> Iterator[Hour]:
     """Hours, from one up to and with another (hours since the epoch), a day at a time.
 
@@ -76,7 +71,13 @@ def read_hours(client: Elasticsearch, alias: str, first: int, until: int, metric
         field = _FIELDS[metric]
         numbers[f"{metric}_median"] = {"percentiles": {"field": field, "percents": [50], "keyed": False}}
         numbers[f"{metric}_mad"] = {"median_absolute_deviation": {"field": field}}
-    for begin in range(first, until + 1, _DAY_MINUTES // _HOUR_MINUTES):
+    whole = _between(first * _HOUR_MINUTES, (until + 1) * _HOUR_MINUTES)
+    oldest = {"oldest": {"min": {"field": "@timestamp"}}}
+    answer = client.search(index=alias, size=0, query=whole, aggs=oldest, **_THERE_OR_NOT)
+    beginning = (answer.get("aggregations") or {}).get("oldest", {}).get("value")
+    if beginning is None:
+        return
+    for begin in range(int(beginning) // (_HOUR_MINUTES * _MINUTE_MS), until + 1, _DAY_MINUTES // _HOUR_MINUTES):
         end = min(begin + _DAY_MINUTES // _HOUR_MINUTES, until + 1)
         answer = client.search(
             index=alias,
@@ -128,7 +129,8 @@ def read_reported(client: Elasticsearch, alias: str, first: int, until: int) -> 
     minutes = {
         "minutes": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1m", "min_doc_count": 1}},
     }
-    for bucket in _composite(client, alias, query, ["service.name", "error.type"], minutes):
+    size = max(1, min(_GROUPS, _MOST_BUCKETS // (until - first + 1)))
+    for bucket in _composite(client, alias, query, ["service.name", "error.type"], minutes, size):
         for minute in bucket["minutes"]["buckets"]:
             yield Reported(
                 bucket["key"]["service.name"] or UNKNOWN,
@@ -191,13 +193,18 @@ def _scan(
 
 
 def _composite(
-    client: Elasticsearch, alias: str, query: Mapping[str, Any], fields: Sequence[str], aggs: Mapping[str, Any]
+    client: Elasticsearch,
+    alias: str,
+    query: Mapping[str, Any],
+    fields: Sequence[str],
+    aggs: Mapping[str, Any],
+    size: int = _GROUPS,
 ) -> Iterator[dict[str, Any]]:
     """Every group of a composite aggregation, page after page; a group without a value has ``None`` there."""
     after: dict[str, Any] = {}
     while True:
         groups = {
-            "size": _GROUPS,
+            "size": size,
             "sources": [{field: {"terms": {"field": field, "missing_bucket": True}}} for field in fields],
             **after,
         }
@@ -210,7 +217,7 @@ def _composite(
         )
         buckets = _buckets(answer, "groups")
         yield from buckets
-        if len(buckets) < _GROUPS:
+        if len(buckets) < size:
             return
         after = {"after": answer["aggregations"]["groups"]["after_key"]}
 
