@@ -112,9 +112,7 @@ def _draw_body(settings: Settings, filters: Filters, seen: _Look | Exception) ->
         return
     if away:
         st.error(
-            plain(
-                f"Elasticsearch does not answer; this is what it held at {seen.at:%H:%M:%S} UTC. Trying again. {away}"
-            ),
+            plain(f"Elasticsearch does not answer. This is what it held at {seen.at:%H:%M:%S} UTC. {away}"),
             icon=":material/cloud_off:",
         )
     for problem in seen.view.problems:

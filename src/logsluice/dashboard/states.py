@@ -86,4 +86,4 @@ def draw_away(hosts: str, error: Exception) -> None:
 
 def plain(text: str) -> str:
     """Text that Streamlit's Markdown shows as it is: every mark that could begin something is escaped."""
-    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-.!|~$:^=" else char for char in text.replace("\n", " "))
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-.!|~$:^=&" else char for char in text.replace("\n", " "))
