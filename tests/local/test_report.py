@@ -461,7 +461,7 @@ def test_hostile_text_is_shown_and_does_nothing(
     report: Callable[..., dict[str, Any]], out: Path, tmp_path: Path
 ) -> None:
     hostile = "<script>alert(1)</script><img src=x onerror=alert(1)>&amp;{{ 7*7 }}\u202e\x1b]0;x\x07"
-    source = tmp_path / "<b>app</b>.csv"
+    source = tmp_path / "<b>app.csv"
     with source.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["timestamp", "log_level", "message", "service", "error_type", "ip"])
@@ -526,7 +526,9 @@ def test_it_runs_as_it_is_typed_and_fails_on_an_alert(tmp_path: Path) -> None:
     ]
     runner = Runner(tmp_path, os.environ)
     stdin = "\n".join(["timestamp,log_level,message", *lines]).encode()
-    done = runner.cli("report", "-", "--out", tmp_path / "out", "--fail-on-alert", "--config", CONFIG, stdin=stdin)
+    done = runner.cli(
+        "report", "-", "--out", tmp_path / "out", "--fail-on-alert", "--config", CONFIG, stdin=stdin, seconds=590
+    )
     assert done.returncode == 2, done.stderr
     assert done.stderr == ""
     said = done.stdout.splitlines()

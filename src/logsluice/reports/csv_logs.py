@@ -262,9 +262,9 @@ def _unquoted(texts: list[str], layout: Layout, first_line: int) -> Rows:
         Bad(line, _wrong_width(count + 1, width), row)
         for (line, row), count in zip(frame.filter(~fits).iter_rows(), separators.filter(~fits), strict=True)
     ]
-    fields = pl.col("row").str.splitn(layout.separator, width).struct
-    columns = [fields.field(f"field_{place}").alias(name) for name, place in layout.columns.items()]
-    return Rows(frame.filter(fits).with_columns(columns), bad)
+    frame = frame.filter(fits)
+    fields = frame["row"].str.splitn(layout.separator, width).struct.unnest()
+    return Rows(frame.with_columns(fields[f"field_{place}"].alias(name) for name, place in layout.columns.items()), bad)
 
 
 def _quoted(texts: Iterator[str], layout: Layout, skipped: int) -> Iterator[Rows]:
