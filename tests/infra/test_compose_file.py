@@ -22,7 +22,12 @@ BY_HAND = {"regex-batch"}
 # What standalone Spark, and Prometheus itself, have in compose alone.
 OF_COMPOSE = {"prometheus", "spark-master", "spark-workers"}
 # On Kubernetes the producer is a Spark application like any other job.
-MONITOR_OF = {"producer": "spark-jobs", "spark-executors": "spark"}
+MONITOR_OF = {
+    "producer": "spark-jobs",
+    "regex-job": "spark-jobs",
+    "windows-job": "spark-jobs",
+    "spark-executors": "spark",
+}
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
@@ -227,7 +232,7 @@ def test_prometheus_reads_what_the_monitors_read_on_kubernetes(env: str) -> None
     entries = scrape_configs(env)
     documents = yaml.safe_load_all((ROOT / "k8s/base/monitoring/targets.yaml").read_text())
     ports = {"tcp-prometheus": 9404, "spark-ui": 4040}
-    of_service = {"app-service": 8000, "elasticsearch-exporter": 9114}
+    of_service = {"alerts-job": 8006, "app-service": 8000, "elasticsearch-exporter": 9114}
     wanted = set()
     for monitor in documents:
         name = monitor["metadata"]["name"]
@@ -286,7 +291,12 @@ def test_promtool_finds_nothing_in_the_configuration(env: str) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     parsed = yaml.safe_load((ROOT / "config" / env / "prometheus.yml").read_text())
-    assert parsed["global"]["external_labels"] == {"environment": env}
+    for entry in parsed["scrape_configs"]:
+        said = [group["labels"]["environment"] for group in entry.get("static_configs", []) if "labels" in group]
+        said += [
+            rule["replacement"] for rule in entry.get("relabel_configs", []) if rule["target_label"] == "environment"
+        ]
+        assert said == ([] if entry["job_name"] == "prometheus" else [env]), entry["job_name"]
 
 
 def test_scripts_of_the_containers_are_sound() -> None:
