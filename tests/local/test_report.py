@@ -34,6 +34,8 @@ from logsluice.sinks.elasticsearch import BulkWriter, IndexAction
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+pytestmark = pytest.mark.timeout(1_200)
+
 LOGHUB = ROOT.parent / "shared" / "data" / "loghub"
 CONFIG = ROOT / "config" / "dev"
 FILES = {
