@@ -537,6 +537,9 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
         "ConfigMap/logsluice-config": found["ConfigMap/logsluice-config"],
         "ConfigMap/logsluice-logstash-pipeline": {"data.logstash.conf"},
         "ConfigMap/logsluice-environment": {"data.LOGSLUICE_ENV", "data.LOGSLUICE_ELASTICSEARCH__HOSTS"},
+        # The label `environment` of every series.
+        **{f"PodMonitor/{name}": {"spec.podMetricsEndpoints"} for name in overlay("prod").of("PodMonitor")},
+        **{f"ServiceMonitor/{name}": {"spec.endpoints"} for name in overlay("prod").of("ServiceMonitor")},
         "ResourceQuota/namespace": {
             f"spec.hard.{what}" for what in ("pods", "requests.cpu", "requests.memory", "persistentvolumeclaims")
         },
