@@ -167,7 +167,7 @@ def users_of(settings: Settings) -> dict[str, dict[str, Any]]:
             ],
         },
         "exporter": {
-            "cluster": ["monitor", "monitor_snapshot", "read_slm"],
+            "cluster": ["monitor"],
             "indices": [{"names": ["*"], "privileges": ["monitor", "view_index_metadata"]}],
         },
     }

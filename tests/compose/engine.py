@@ -68,8 +68,8 @@ def build_all(variables: Mapping[str, str], folder: Path) -> None:
     if authorities := _authorities():
         base = _context(folder, "python")
         (base / "authorities").mkdir()
-        for number, pem in enumerate(authorities):
-            (base / "authorities" / f"{number}.crt").write_text(pem)
+        for path in authorities:
+            shutil.copy(path, base / "authorities")
         _build(variables, "logsluice-test/python:3.12-slim-bookworm", base)
         arguments = ["--build-arg", "PYTHON_REPOSITORY=logsluice-test/python"]
     _build(variables, OURS, ROOT, "--file", str(ROOT / "spark" / "Dockerfile"), *arguments)
@@ -101,6 +101,6 @@ def _build(variables: Mapping[str, str], tag: str, context: Path, *arguments: st
     docker(variables, "build", "--network", "host", "--tag", tag, *arguments, context, seconds=3_600)
 
 
-def _authorities() -> list[str]:
+def _authorities() -> list[Path]:
     """Certificate authorities that whoever runs this machine added to those of its system."""
-    return [path.read_text() for path in sorted(Path("/usr/local/share/ca-certificates").glob("*.crt"))]
+    return sorted(Path("/usr/local/share/ca-certificates").glob("*.crt"))

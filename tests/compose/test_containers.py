@@ -99,7 +99,7 @@ def test_prometheus_reaches_every_target(project: Project) -> None:
     eventually(all_up)
     for query in (
         "kafka_server_brokertopicmetrics_messagesin_all_topics_total > 0",
-        'elasticsearch_indices_docs{index=~"dev-results-index-.*"} > 0',
+        'elasticsearch_indices_docs_primary{index=~"dev-results-index-.*"} > 0',
         'logsluice_events_out_total{job="regex"} > 0',
         'logsluice_index_documents{index="dev-results-index"} > 0',
         "metrics_worker_coresUsed_Value == 1",
