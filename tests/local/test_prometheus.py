@@ -149,11 +149,12 @@ def observed(
         assert up == {name for name, _, _ in targets}, errors
         return True
 
-    eventually(all_answered, seconds=SECONDS, every=1)
+    eventually(all_answered, seconds=3 * SECONDS, every=1)
     yield prometheus, jobs
     assert [job.output[-3_000:] for job in jobs if job.process.poll() is not None] == []
 
 
+@pytest.mark.timeout(1800)
 def test_every_expression_runs_and_has_data_where_data_must_be(observed: tuple[Prometheus, list[Job]]) -> None:
     prometheus, _ = observed
     asked = everything()
@@ -175,7 +176,7 @@ def test_every_expression_runs_and_has_data_where_data_must_be(observed: tuple[P
         assert lacking() == []
         return True
 
-    eventually(nothing_lacks, seconds=SECONDS, every=2)
+    eventually(nothing_lacks, seconds=2 * SECONDS, every=2)
     for entry in asked:
         prometheus.query(entry.filled())
 
