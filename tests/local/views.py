@@ -173,7 +173,10 @@ def exported() -> dict[str, frozenset[str]]:
     for _, group in rule_groups():
         for rule in group["rules"]:
             if "record" in rule:
-                found[rule["record"]] = frozenset(Asked("", rule["expr"], "record").grouped_by)
+                # The first grouping is the outermost.
+                outermost = _GROUPING.search(rule["expr"])
+                assert outermost, rule
+                found[rule["record"]] = frozenset(label.strip() for label in outermost[1].split(","))
     return found
 
 
