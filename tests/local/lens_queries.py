@@ -87,7 +87,11 @@ def _bucket(column: Json, columns: Json) -> Json:
             assert "filter" not in columns[by], "a filtered number ranks nothing here"
             key = "_count" if columns[by]["operationType"] == "count" else by
             order = {key: params["orderDirection"]}
-            return {"terms": {"field": column["sourceField"], "size": params["size"], "order": order}}
+            terms = {"field": column["sourceField"], "size": params["size"], "order": order}
+            # Kibana asks for the rest in a second request.
+            if params["otherBucket"] and params["missingBucket"]:
+                terms["missing"] = "__missing__"
+            return {"terms": terms}
         case "filters":
             named = {entry["label"]: lucene(entry["input"]) for entry in params["filters"]}
             return {"filters": {"filters": named}}

@@ -72,7 +72,7 @@ def top(
         label: What users see.
         by: The column that ranks them.
         size: How many.
-        others: Whether the rest is shown as one more.
+        others: Whether the rest is shown as one more value, and documents without the field as another.
         data_type: Of the field.
     """
     return {
@@ -88,7 +88,7 @@ def top(
             "orderBy": {"type": "column", "columnId": by},
             "orderDirection": "desc",
             "otherBucket": others,
-            "missingBucket": False,
+            "missingBucket": others,
             "parentFormat": {"id": "terms"},
         },
     }

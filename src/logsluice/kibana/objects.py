@@ -1,7 +1,7 @@
 """Kibana's saved objects as plain data: data views, saved searches and dashboards; charts are in ``lens``.
 
 Each object says the version of its type that it is written in. Kibana brings an older one up to its own when it is
-imported, and refuses a newer one, so that these are the newest that have been in every release since 9.4.
+imported, and refuses a newer one, so that these are not the newest there are, but such as every 9.5 has.
 
 Source: https://github.com/elastic/kibana, ``server/saved_objects`` of the plugins ``data_views``, ``saved_search``,
 ``lens`` and ``dashboard``.

@@ -175,7 +175,7 @@ def _charts() -> list[SavedObject]:
             "Errors by service",
             view=RESULTS,
             columns={
-                "service": lens.top("service.name", "service", by="errors"),
+                "service": lens.top("service.name", "service", by="errors", others=True),
                 "level": lens.top("log.level", "level", by="errors", size=2),
                 "errors": lens.count("errors"),
             },
