@@ -30,7 +30,7 @@ from logsluice.settings import Settings
 EVENTS = int(os.environ.get("LOGSLUICE_TEST_EVENTS", "20000"))
 LOGHUB = os.environ.get("LOGSLUICE_TEST_LOGHUB")
 SEED = 11
-SECONDS = 900
+SECONDS = 1_500
 SPAN = 2_400
 
 pytestmark = pytest.mark.timeout(3_600)
@@ -43,7 +43,7 @@ def pipeline(settings: Settings, elasticsearch_client: Elasticsearch, runner: Ru
 
 def start(pipeline: Pipeline, **variables: str) -> Job:
     environment = {
-        "LOGSLUICE_WINDOWS__MAX_OFFSETS_PER_TRIGGER": str(max(EVENTS // 8, 1)),
+        "LOGSLUICE_WINDOWS__MAX_OFFSETS_PER_TRIGGER": str(max(EVENTS // 5, 1)),
         "LOGSLUICE_WINDOWS__TRIGGER_SECONDS": "1",
         # Longer than a slow machine takes from one batch to the next.
         "LOGSLUICE_WINDOWS__IDLE_SECONDS": "10",
