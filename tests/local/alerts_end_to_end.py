@@ -56,7 +56,6 @@ def test_a_burst_of_the_producer_is_told_at_each_output_and_resolves(
     settings = load_settings()
     runner.job("windows_job")
     runner.job("alerts_job")
-    eventually(lambda: elasticsearch_client.ping(), seconds=60)
     producer = runner.job(
         "producer_job", "--rate", "60", "--burst-every", str(EVERY), "--burst-for", str(LASTS), "--burst-factor", "12"
     )
