@@ -335,6 +335,7 @@ def test_a_click_on_a_bar_shows_the_log_lines_behind_it(served: Served, look: Ca
     bar.click()
     lines = heading(page, f"Log lines: errors, type {kind}")
     expect(lines).to_contain_text(f"the newest 100 of {len(wanted):,}")
+    page.locator(".st-key-lines-fetch button").click()
     rows = downloaded(page, "lines-csv")
     assert Counter(row["id"] for row in rows) == Counter(document["event"]["id"] for document in wanted)
     assert [row["time"] for row in rows] == sorted((row["time"] for row in rows), reverse=True)
