@@ -198,13 +198,13 @@ def draw_lines(view: View, filters: Filters, pick: Pick | None, read_csv: Callab
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             st.html(markup.head(f"Log lines: {_told(pick, view.span)}" if pick else "Log lines", shown))
+        _draw_lines_download(filters, pick, read_csv)
         if pick and st.button("Filter by this", icon=":material/filter_alt:", type="tertiary", key="narrow"):
             go_to(narrowed(filters, pick, view.span))
             st.rerun()
         if pick and st.button("All lines", icon=":material/close:", type="tertiary", key="all-lines"):
             forget_pick()
             st.rerun()
-        _draw_lines_download(filters, pick, read_csv)
     if not len(view.lines):
         st.caption("No log lines.")
         return
