@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import polars as pl
 import streamlit as st
@@ -25,6 +25,15 @@ _KINDS: Final = {"type": "type", "ip": "IP address", "service": "service"}
 _TABLES: Final = ("error types", "IP addresses", "services", "over time", "windows", "alerts")
 _FEW_ROWS: Final = 10
 _TABLE_HEIGHT: Final = 388
+
+
+class _Prepared(NamedTuple):
+    """Log lines that were fetched to be saved."""
+
+    filters: Filters
+    pick: Pick | None
+    content: bytes
+    at: datetime
 
 
 def draw_figures(view: View, lag: Lag, filters: Filters) -> None:
@@ -189,23 +198,13 @@ def draw_lines(view: View, filters: Filters, pick: Pick | None, read_csv: Callab
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             st.html(markup.head(f"Log lines: {_told(pick, view.span)}" if pick else "Log lines", shown))
+        _draw_lines_download(filters, pick, read_csv)
         if pick and st.button("Filter by this", icon=":material/filter_alt:", type="tertiary", key="narrow"):
             go_to(narrowed(filters, pick, view.span))
             st.rerun()
         if pick and st.button("All lines", icon=":material/close:", type="tertiary", key="all-lines"):
             forget_pick()
             st.rerun()
-        st.download_button(
-            "CSV",
-            read_csv,
-            "logsluice-lines.csv",
-            "text/csv",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-            key="lines-csv",
-            help=f"The newest {LINES_DOWNLOADED:,} of them at most.",
-        )
     if not len(view.lines):
         st.caption("No log lines.")
         return
@@ -231,6 +230,35 @@ def draw_lines(view: View, filters: Filters, pick: Pick | None, read_csv: Callab
         st.json(dict(view.documents[rows[0]]), expanded=3)
     else:
         st.caption("Choose a line, at its left edge, to see all that was found in it.")
+
+
+def _draw_lines_download(filters: Filters, pick: Pick | None, read_csv: Callable[[], bytes]) -> None:
+    """Two clicks: what the first one fetched stays as it is while the page looks again, so the second one finds it."""
+    prepared: _Prepared | None = st.session_state.get("prepared")
+    if prepared and (prepared.filters, prepared.pick) == (filters, pick):
+        st.download_button(
+            f"Save CSV of {prepared.at:%H:%M:%S}",
+            prepared.content,
+            "logsluice-lines.csv",
+            "text/csv",
+            icon=":material/download:",
+            type="tertiary",
+            on_click="ignore",
+            key="lines-csv",
+        )
+        return
+    st.button(
+        "CSV",
+        icon=":material/download:",
+        type="tertiary",
+        key="lines-fetch",
+        on_click=partial(_prepare, filters, pick, read_csv),
+        help=f"Fetches the newest {LINES_DOWNLOADED:,} of them at most.",
+    )
+
+
+def _prepare(filters: Filters, pick: Pick | None, read_csv: Callable[[], bytes]) -> None:
+    st.session_state["prepared"] = _Prepared(filters, pick, read_csv(), datetime.now(UTC))
 
 
 def _told(pick: Pick, span: Span) -> str:
@@ -275,7 +303,7 @@ def draw_tables(view: View) -> None:
         table = tables[chosen or _TABLES[0]]
         st.download_button(
             "CSV",
-            partial(csv, table),
+            csv(table),
             f"logsluice-{(chosen or _TABLES[0]).lower().replace(' ', '-')}.csv",
             "text/csv",
             icon=":material/download:",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -68,6 +67,6 @@ def draw_report(folder: Path) -> None:
         chosen = report.tables[name or "top_errors"]
         st.dataframe(chosen, hide_index=True, height="content" if len(chosen) <= 10 else 388)
         st.download_button(
-            "CSV", partial(csv, chosen), f"{name}.csv", "text/csv", icon=":material/download:", type="tertiary",
+            "CSV", csv(chosen), f"{name}.csv", "text/csv", icon=":material/download:", type="tertiary",
             on_click="ignore", key="report-csv",
         )  # fmt: skip
