@@ -29,6 +29,7 @@ from logsluice.alerts.outputs.webhook import WebhookOutput
 from logsluice.alerts.reading import read_alerts
 from logsluice.alerts.rules import Rule, load_rules
 from logsluice.alerts.windows import WINDOW_SECONDS
+from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 from logsluice.sinks.elasticsearch import (
     connect,
@@ -75,8 +76,16 @@ def run_alerts_job(settings: Settings, directory: Path, stop: Event) -> None:
         stop: Ends it when set.
 
     Raises:
-        LogsluiceError: A rule is wrong, or a server refuses the credentials.
+        LogsluiceError: A rule is wrong, windows have another length than rules are for, or a server refuses the
+            credentials.
     """
+    if settings.windows.window_seconds != WINDOW_SECONDS:
+        raise LogsluiceError(
+            f"rules judge windows of {WINDOW_SECONDS} seconds alone",
+            where="windows.window_seconds",
+            why=f"it says {settings.windows.window_seconds}",
+            hint=f"set it to {WINDOW_SECONDS}, or do without this job",
+        )
     rules = load_rules(directory)
     outputs = outputs_of(settings, stop)
     server = settings.elasticsearch

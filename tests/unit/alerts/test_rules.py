@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from logsluice.alerts.rules import load_rules
+from logsluice.alerts.running import run_alerts_job
 from logsluice.alerts.thresholds import episodes, exceeded
 from logsluice.alerts.windows import Window
 from logsluice.errors import LogsluiceError
+from logsluice.settings import Settings, WindowsSettings
 
 CONFIG = Path(__file__).parents[3] / "config"
 RULES = load_rules(CONFIG / "dev")
@@ -106,3 +109,9 @@ def test_breaches_next_to_each_other_are_one() -> None:
     found = episodes(RULES, [Window(minute, "a", 100, count) for minute, count in enumerate(errors)][::-1])
     assert [(each.first, each.last, each.worst) for each in found] == [(1, 4, 0.5), (7, 7, 0.3)]
     assert "50.0%" in found[0].text
+
+
+def test_windows_of_another_length_are_refused(tmp_path: Path) -> None:
+    settings = Settings(windows=WindowsSettings(window_seconds=300))
+    with pytest.raises(LogsluiceError, match=r"window_seconds: .*windows of 60 seconds.*300.*set it to 60"):
+        run_alerts_job(settings, tmp_path, Event())
