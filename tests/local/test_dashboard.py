@@ -334,7 +334,7 @@ def test_events_that_name_no_service_can_be_asked_for(look: Callable[[str], Page
 
 
 def test_a_click_on_a_bar_shows_the_log_lines_behind_it(served: Served, look: Callable[[str], Page]) -> None:
-    page = look(f"{SPAN}&refresh=5")
+    page = look(SPAN)
     kind = "java.lang.IllegalStateException"
     wanted = [document for document in errors(FACTS) if type_of(document) == kind]
     bar = page.locator(f"[aria-roledescription=bar][aria-label*='{kind}']")
