@@ -25,7 +25,7 @@ def project(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
     try:
         yield started
     finally:
-        started.compose("down", "--volumes", "--remove-orphans", seconds=300)
+        started.down("--volumes")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from engine import ROOT, TAG, docker
 T = TypeVar("T")
 OVERRIDE = Path(__file__).with_name("override.yml")
 SECONDS = 600.0
+_PROFILES = ("--profile", "tools", "--profile", "light")
 
 
 def eventually(look: Callable[[], T], *, seconds: float = SECONDS) -> T:
@@ -95,9 +96,11 @@ class Project:
 
     def up(self, *arguments: str) -> None:
         """Start services in the background; back when what they wait for is healthy and they are started."""
-        self.compose(
-            "--profile", "tools", "--profile", "light", "up", "--detach", "--no-build", *arguments, seconds=900
-        )
+        self.compose(*_PROFILES, "up", "--detach", "--no-build", *arguments, seconds=1_800)
+
+    def down(self, *arguments: str) -> None:
+        """Remove the containers."""
+        self.compose(*_PROFILES, "down", *arguments, seconds=300)
 
     def states(self) -> dict[str, list[dict[str, Any]]]:
         """Every container, also those that ended, by service."""

@@ -133,7 +133,7 @@ def test_a_worker_is_killed_and_the_job_goes_on(project: Project) -> None:
 
 def test_down_and_up_again_keeps_the_data(project: Project) -> None:
     before, stored = ends(project), everything_arrived(project)
-    project.compose("down", seconds=300)
+    project.down()
     assert not project.states()
     project.up("--scale", "spark-worker=2")
     eventually(lambda: all_well(project, ONCE | WATCHED))
@@ -162,7 +162,7 @@ def test_nothing_fails_on_the_quiet(project: Project) -> None:
 
 
 def test_down_v_removes_everything(project: Project) -> None:
-    project.compose("--profile", "tools", "--profile", "light", "down", "--volumes", seconds=300)
+    project.down("--volumes")
     label = f"label=com.docker.compose.project={project.name}"
     for kind in ("volume", "network"):
         assert not project.docker(kind, "ls", "--quiet", "--filter", label).strip()
@@ -175,7 +175,7 @@ def prod(variables: dict[str, str], tmp_path: Path) -> Iterator[Project]:
     try:
         yield started
     finally:
-        started.compose("down", "--volumes", "--remove-orphans", seconds=300)
+        started.down("--volumes")
 
 
 def test_kafka_of_prod_lets_in_who_knows_the_password_alone(prod: Project, tmp_path: Path) -> None:
