@@ -184,8 +184,9 @@ def truth(facts: Sequence[Fact], ids: Sequence[str], *, window: int = 60, delay:
         database.execute(
             f"""
             CREATE TABLE dated AS
-            SELECT *, CASE WHEN own >= max(least(own, appended)) OVER (PARTITION BY "partition" ORDER BY "offset"
-                           ROWS UNBOUNDED PRECEDING) - {300 * SECOND} THEN own END AS typical
+            SELECT *, max(least(own, appended)) FILTER (own IS NOT NULL)
+                      OVER (PARTITION BY "partition" ORDER BY "offset" ROWS UNBOUNDED PRECEDING) AS lead,
+                   CASE WHEN own >= lead - {300 * SECOND} THEN own END AS typical
             FROM sent;
             CREATE TABLE timed AS
             SELECT *, coalesce(own, last_value(typical IGNORE NULLS) OVER before,
