@@ -177,7 +177,7 @@ def test_the_numbers_are_true_whatever_is_late_killed_or_silent(pipeline: Pipeli
     line = b'{"@timestamp":"%s","service":{"name":"auth"},"message":"new"}' % _iso(round(again) * SECOND)
     send(pipeline, [Sent(1, line, Fact(None))])
     key = name((round(again) * SECOND, "auth"))
-    eventually(lambda: key in pipeline.documents(settings.windows_index, False), seconds=SECONDS, every=1)
+    eventually(lambda: key in pipeline.documents(settings.windows_index, ["window.late"]), seconds=SECONDS, every=1)
     ends_well(job)
 
 
