@@ -68,11 +68,11 @@ NO_ANSWER = {
 class Prometheus:
     """Prometheus' API."""
 
-    url: str
+    client: httpx.Client
 
     def ask(self, path: str, **parameters: str) -> Any:
         """The data of an answer; fails with Prometheus' own words where it refuses."""
-        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=60)
+        answer = self.client.get(f"/api/v1/{path}", params=parameters)
         body = answer.json()
         assert body["status"] == "success", f"{parameters}: {body.get('error')}"
         return body["data"]
@@ -136,7 +136,8 @@ def observed(
             f"--web.listen-address=127.0.0.1:{web}",
         )
     )
-    prometheus = Prometheus(f"http://127.0.0.1:{web}")
+    client = httpx.Client(base_url=f"http://127.0.0.1:{web}", timeout=60)
+    prometheus = Prometheus(client)
 
     def all_answered() -> bool:
         for job in jobs:
@@ -150,7 +151,8 @@ def observed(
         return True
 
     eventually(all_answered, seconds=3 * SECONDS, every=1)
-    yield prometheus, jobs
+    with client:
+        yield prometheus, jobs
     assert [job.output[-3_000:] for job in jobs if job.process.poll() is not None] == []
 
 
