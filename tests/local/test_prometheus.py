@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,7 @@ def observed(
         return True
 
     eventually(all_answered, seconds=3 * SECONDS, every=1)
-    with client:
+    with closing(client):
         yield prometheus, jobs
     assert [job.output[-3_000:] for job in jobs if job.process.poll() is not None] == []
 
