@@ -11,13 +11,13 @@ HERE = Path(__file__).parent
 APART = frozenset({"test_bad_input.py", "test_end_to_end.py", "test_faults.py", "test_pipelines.py", "test_windows.py"})
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep together what shares something expensive: servers, a control plane, the graphs of the stacks."""
-    for item in items:
-        room, *rest = item.path.relative_to(HERE).parts
-        group = room
-        if room == "unit":
-            group = "/".join((room, *rest))
-        elif room == "local" and item.path.name in APART:
-            group = "local, apart"
-        item.add_marker(pytest.mark.xdist_group(group))
+    room, *rest = item.path.relative_to(HERE).parts
+    group = room
+    if room == "unit":
+        group = "/".join((room, *rest))
+    elif room == "local" and item.path.name in APART:
+        group = "local, apart"
+    # pytest-xdist looks for the group before it asks anybody to change the items.
+    item.add_marker(pytest.mark.xdist_group(group))
