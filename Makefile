@@ -32,7 +32,7 @@ demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasti
 
 test: setup test-packages $(CHECKOV)/.installed ## every test, on real Kafka, Elasticsearch and Spark
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
-	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder \
+	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  tests/local tests/k8s tests/infra tests/unit
 
 # What only tests need of the system. Elsewhere than as root on Debian their tests are skipped, saying so;
