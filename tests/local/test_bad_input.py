@@ -201,7 +201,8 @@ def assert_counted(pipeline: Pipeline, jobs: list[Job], total: int, dead: dict[t
             return metric(port, "logsluice_events_in_total", job=consumer) == total
 
         eventually(counted)
-        written = metric(port, "logsluice_events_out_total", job=consumer)
+        destination = "logs" if consumer == "index" else "results"
+        written = metric(port, "logsluice_events_out_total", job=consumer, destination=destination)
         assert written == total - sum(reasons.values())
         for reason, number in reasons.items():
             assert metric(port, "logsluice_dead_letters_total", job=consumer, reason=reason) == number, reason
