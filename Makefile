@@ -9,7 +9,7 @@ CHECKOV := .venv-checkov
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-compose test-unit test-packages lint format bench views lock clean
+.PHONY: help setup demo test test-compose test-long test-unit test-packages lint format bench views lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,7 +33,10 @@ demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasti
 test: setup test-packages $(CHECKOV)/.installed ## every test, on real Kafka, Elasticsearch and Spark
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	  tests/local tests/k8s tests/infra tests/unit
+	  -m "not long" tests/local tests/k8s tests/infra tests/unit
+
+test-long: setup test-packages ## the windows job through kills, every PromQL on a real Prometheus: half an hour
+	@$(BIN)/python -m pytest -m long tests/local
 
 # What only tests need of the system. Elsewhere than as root on Debian their tests are skipped, saying so;
 # Debian's own kubectl is too old for the overlays.

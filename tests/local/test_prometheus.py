@@ -157,6 +157,7 @@ def observed(
     assert [job.output[-3_000:] for job in jobs if job.process.poll() is not None] == []
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_every_expression_runs_and_has_data_where_data_must_be(observed: tuple[Prometheus, list[Job]]) -> None:
     prometheus, _ = observed

@@ -33,7 +33,7 @@ SEED = 11
 SECONDS = 1_500
 SPAN = 2_400
 
-pytestmark = pytest.mark.timeout(3_600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(3_600)]
 
 
 @pytest.fixture
