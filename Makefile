@@ -35,7 +35,7 @@ test: setup test-packages $(CHECKOV)/.installed ## every test, on real Kafka, El
 	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  -m "not long" tests/local tests/k8s tests/infra tests/unit
 
-test-long: setup test-packages ## the windows job through kills, every PromQL on a real Prometheus: half an hour
+test-long: setup test-packages ## windows through a kill, every PromQL on a real Prometheus, the dashboard in a browser
 	@$(BIN)/python -m pytest -m long tests/local
 
 # What only tests need of the system. Elsewhere than as root on Debian their tests are skipped, saying so;
