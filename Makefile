@@ -5,8 +5,8 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
-# Much of the tests' time is waiting for servers, so more of them at once than there are cores.
-WORKERS ?= 3
+# Processes that run tests side by side: much of their time is waiting for servers.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-compose test-long test-unit test-packages lint format bench views lock clean
@@ -30,7 +30,7 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasticsearch
 	@$(BIN)/logsluice demo $(DEMO_ARGUMENTS)
 
-test: setup test-packages $(CHECKOV)/.installed ## every test, on real Kafka, Elasticsearch and Spark
+test: setup test-packages $(CHECKOV)/.installed ## the tests, on real Kafka, Elasticsearch and Spark
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  -m "not long" tests/local tests/k8s tests/infra tests/unit

@@ -370,7 +370,7 @@ def test_an_alert_appears_and_ends_by_itself(served: Served, look: Callable[[str
     expect(figure(page, "Open alerts")).to_have_text("1")
     link = card.get_by_role("link")
     assert (link.get_attribute("href") or "").endswith(f"?from={millis(END)}&to=now&service=payments&level=error")
-    assert _parameters(page)["level"] == "error"
+    eventually(lambda: _parameters(page)["level"] == "error")
     ended = alert(END, "payments", resolved=END + timedelta(minutes=3), message=words)
     write(served.settings, served.settings.alerts_index, [(ended["alert"]["id"], ended)])
     expect(figure(page, "Open alerts")).to_have_text("0")
