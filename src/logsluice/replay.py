@@ -26,7 +26,7 @@ from logsluice.results import CONSUMER as REGEX
 from logsluice.results import extraction_input, result_documents
 from logsluice.settings import Settings
 from logsluice.sinks.dead_letters import REPLAYED, DeadLetter, DeadLetterWriter, from_record
-from logsluice.sinks.elasticsearch import BulkWriter, IndexAction, explain, wait_for_templates
+from logsluice.sinks.elasticsearch import BulkWriter, IndexAction, no_answer, wait_for_templates
 
 JOB = "dlq"
 _BATCH = 1_000
@@ -179,12 +179,7 @@ def _check(writer: BulkWriter, settings: Settings) -> None:
     try:
         writer.client.cluster.health()
     except (ApiError, TransportError) as error:
-        raise LogsluiceError(
-            "Elasticsearch does not answer",
-            where=server.hosts,
-            why=explain(error),
-            hint="`logsluice status` says how the local one is",
-        ) from None
+        raise no_answer(error, server.hosts) from None
     templates = [settings.logs_index, settings.metrics_index, settings.results_index]
     wait_for_templates(writer.client, server, templates, job=JOB)
 

@@ -13,7 +13,7 @@ from elasticsearch import ApiError
 from logsluice.errors import LogsluiceError
 from logsluice.fields import LEVELS
 from logsluice.settings import Settings
-from logsluice.sinks.elasticsearch import connect, explain
+from logsluice.sinks.elasticsearch import connect, explain, no_answer
 
 MARK_BEGIN, MARK_END = "\ue000", "\ue001"
 """Stand around a highlighted word; from Unicode's private area, so that no message holds them by accident."""
@@ -99,12 +99,7 @@ def search(settings: Settings, wanted: Search) -> Found:
     except ApiError as error:
         raise _told(error, settings, wanted) from None
     except TransportError as error:
-        raise LogsluiceError(
-            "Elasticsearch does not answer",
-            where=server.hosts,
-            why=explain(error),
-            hint="`logsluice status` says how the local one is",
-        ) from None
+        raise no_answer(error, server.hosts) from None
     finally:
         client.close()
     return Found([_hit(entry) for entry in answer["hits"]["hits"]], answer["hits"]["total"]["value"], older)

@@ -20,7 +20,7 @@ from logsluice.alerts.rules import Rule, Unusual
 from logsluice.alerts.windows import WINDOW_SECONDS, minute_of
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
-from logsluice.sinks.elasticsearch import connect, explain, refusal
+from logsluice.sinks.elasticsearch import connect, no_answer, refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +102,4 @@ def _told(error: ApiError | TransportError, settings: Settings) -> LogsluiceErro
     where = settings.elasticsearch.hosts
     if isinstance(error, ApiError | TlsError):
         return refusal(error, where)
-    return LogsluiceError(
-        "Elasticsearch does not answer",
-        where=where,
-        why=explain(error),
-        hint="`logsluice status` says how the local one is",
-    )
+    return no_answer(error, where)

@@ -15,7 +15,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, complete
 from logsluice.reports.tasks import StoredRange
 from logsluice.settings import Settings
-from logsluice.sinks.elasticsearch import connect, explain, is_away, refusal
+from logsluice.sinks.elasticsearch import connect, explain, is_away, no_answer, refusal
 from logsluice.waiting import wait_out
 
 T = TypeVar("T")
@@ -67,12 +67,7 @@ def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]
                 ) from None
             raise refusal(error, where) from None
         except TransportError as error:
-            raise LogsluiceError(
-                "Elasticsearch does not answer",
-                where=where,
-                why=explain(error),
-                hint="`logsluice status` says how the local one is",
-            ) from None
+            raise no_answer(error, where) from None
     ranges: list[StoredRange] = []
     for bucket in answer["aggregations"]["times"]["buckets"]:
         begin, count = int(bucket["key"]), int(bucket["doc_count"])

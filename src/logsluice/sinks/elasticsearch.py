@@ -146,6 +146,16 @@ def refusal(error: ApiError | TlsError, where: str) -> LogsluiceError:
     return LogsluiceError("Elasticsearch refuses", where=where, why=explain(error), hint=hint)
 
 
+def no_answer(error: ApiError | TransportError, where: str) -> LogsluiceError:
+    """What a user is told who waits for an answer that does not come."""
+    return LogsluiceError(
+        "Elasticsearch does not answer",
+        where=where,
+        why=explain(error),
+        hint="`logsluice status` says how the local one is",
+    )
+
+
 def wait_until_up(
     client: Elasticsearch, settings: ElasticsearchSettings, *, job: str, stop: Event | None = None
 ) -> None:
