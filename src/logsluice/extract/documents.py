@@ -11,6 +11,9 @@ import pyarrow as pa
 
 from logsluice.extract.schema import LABELS, REASON
 
+_SLICE = 2_000
+"""Rows rendered at once: their dictionaries take far more memory than the columns, and stay in the caches."""
+
 
 def documents(extracted: pa.RecordBatch, extra: Mapping[str, Sequence[Any]] | None = None) -> list[bytes | None]:
     """Render each row as a JSON object; fields without a value are left out.
@@ -23,12 +26,19 @@ def documents(extracted: pa.RecordBatch, extra: Mapping[str, Sequence[Any]] | No
         A document a row, None where the row has a reason not to be read.
     """
     frame = pl.DataFrame(pl.from_arrow(extracted))
+    further = pl.DataFrame([pl.Series(name, values) for name, values in (extra or {}).items()])
+    return [
+        document
+        for start in range(0, frame.height, _SLICE)
+        for document in _rendered(frame.slice(start, _SLICE), further.slice(start, _SLICE))
+    ]
+
+
+def _rendered(frame: pl.DataFrame, further: pl.DataFrame) -> list[bytes | None]:
     rows: list[dict[str, Any]] = [{} for _ in range(frame.height)]
-    for column in frame.get_columns():
-        if column.name not in (REASON, LABELS) and column.null_count() < frame.height:
+    for column in [*frame.drop(REASON, LABELS), *further]:
+        if column.null_count() < frame.height:
             _put(rows, column)
-    for name, values in (extra or {}).items():
-        _put(rows, pl.Series(name, values))
     for row, text in zip(rows, frame[LABELS].to_list(), strict=True):
         if text is not None:
             row["labels"] = {**orjson.loads(text), **row.get("labels", {})}

@@ -143,6 +143,7 @@ def test_every_document_is_the_index_jobs(run: Run) -> None:
         b'{"event":{"kind":"metric"},"system":{"load":0.5}}',
         b'{"event.kind":"metric"}',
         b'{"event":"login","event.kind":"metric"}',
+        b'{"event":"metric"}',
         b'{"event":{"kind":"event"},"event.kind":"metric"}',
         b'{"event.kind":"metric","event":{"kind":"event"}}',
         b'{"event.kind":"event","event":{"kind":"metric"},"event.kind":"x"}',
