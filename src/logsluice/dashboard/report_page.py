@@ -36,10 +36,14 @@ def draw_report(folder: Path) -> None:
     )
     types, ips = report.tables["errors_by_type"], report.tables["errors_per_ip"]
     services = report.tables["errors_per_service"]
-    figures = [("Errors", report.errors), *((f"Level {name}", count) for name, count in report.severities.items())]
-    figures += [("Error types", len(types)), ("IP addresses", len(ips)), ("Services", len(services))]
+    figures = [("Errors", f"{report.errors:,}")]
+    if report.events:
+        figures = [("Events", f"{report.events:,}"), *figures, ("Error rate", f"{report.errors / report.events:.1%}")]
+    figures += [(f"Level {name}", f"{count:,}") for name, count in report.severities.items()]
+    counted = (("Error types", types), ("IP addresses", ips), ("Services", services))
+    figures += [(label, f"{len(table):,}") for label, table in counted]
     for column, (label, value) in zip(st.columns(len(figures), gap="small"), figures, strict=True):
-        column.metric(label, f"{value:,}", border=True)
+        column.metric(label, value, border=True)
     with st.container(border=True):
         st.html(markup.head("Errors by hour"))
         if len(report.by_hour):

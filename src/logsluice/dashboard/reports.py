@@ -22,6 +22,7 @@ _FILES: Final = {
     "errors_per_service": "service",
 }
 _SEVERITIES: Final = "errors_by_severity"
+_TRENDS: Final = "error_trends"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Report:
         tables: By the file's name without its ending: the columns that the files have.
         by_hour: ``errors_by_hour``, with moments.
         severities: Errors by level.
+        events: All events that were counted; None where that file is not there.
         problems: Files that could not be read, a line each.
     """
 
@@ -42,6 +44,7 @@ class Report:
     tables: Mapping[str, pl.DataFrame]
     by_hour: pl.DataFrame
     severities: Mapping[str, int] = field(default_factory=dict)
+    events: int | None = None
     problems: Sequence[str] = ()
 
     @property
@@ -80,19 +83,15 @@ def read_report(folder: Path) -> Report:
             tables[name] = pl.read_csv(path, schema_overrides=schema, columns=[column, "count"])
         except (pl.exceptions.PolarsError, OSError) as error:
             problems.append(f"{path}: is not a file of `logsluice report` ({str(error).splitlines()[0]})")
-    severities: dict[str, int] = {}
-    path = folder / "json" / f"{_SEVERITIES}.json"
-    if path.is_file():
-        try:
-            severities = _counts(json.loads(path.read_text()))
-        except (ValueError, OSError) as error:
-            problems.append(f"{path}: is not a file of `logsluice report` ({error})")
+    severities = _records(folder, _SEVERITIES, "severity", problems)
+    trends = _records(folder, _TRENDS, "events", problems)
     return Report(
         folder,
         datetime.fromtimestamp(max(times), UTC),
         tables,
         _by_hour(tables["errors_by_hour"]),
-        severities,
+        {str(row["severity"]): int(row["count"]) for row in severities},
+        sum(int(row["events"]) for row in trends) if trends else None,
         problems,
     )
 
@@ -108,15 +107,16 @@ def _by_hour(table: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=BY_HOUR, orient="row").sort("time")
 
 
-def _counts(content: Any) -> dict[str, int]:
-    """Counts by name, from an object of them or from a list of objects with a name and a ``count``."""
-    if isinstance(content, Mapping):
-        return {str(name): int(count) for name, count in content.items() if isinstance(count, int)}
-    if not isinstance(content, list):
-        raise ValueError("neither an object nor a list")
-    counts: dict[str, int] = {}
-    for entry in content:
-        if isinstance(entry, Mapping) and isinstance(entry.get("count"), int):
-            names = [value for key, value in entry.items() if key != "count" and isinstance(value, str)]
-            counts[names[0] if names else "unknown"] = entry["count"]
-    return counts
+def _records(folder: Path, name: str, key: str, problems: list[str]) -> list[dict[str, Any]]:
+    """The records of a JSON file; none where it is not there, or is something else, which is said."""
+    path = folder / "json" / f"{name}.json"
+    if not path.is_file():
+        return []
+    try:
+        content = json.loads(path.read_text())
+        if not isinstance(content, list) or not all(isinstance(row, dict) and key in row for row in content):
+            raise ValueError(f"no list of records with `{key}`")
+    except (ValueError, OSError) as error:
+        problems.append(f"{path}: is not a file of `logsluice report` ({error})")
+        return []
+    return content

@@ -176,8 +176,13 @@ def test_the_files_of_a_report_are_read(tmp_path) -> None:
     assert len(report.tables["top_errors"]) == 0
     (problem,) = report.problems
     assert "errors_per_service.csv: is not a file of" in problem
-    (tmp_path / "json" / "errors_by_severity.json").write_text('{"error": 4, "critical": 1}')
-    assert read_report(tmp_path).severities == {"error": 4, "critical": 1}
+    assert report.events is None
+    (tmp_path / "json" / "error_trends.json").write_text('[{"hour": null, "events": 7}, {"hour": "x", "events": 3}]')
+    (tmp_path / "json" / "errors_by_severity.json").write_text('{"error": 4}')
+    report = read_report(tmp_path)
+    assert report.events == 10
+    assert report.severities == {}
+    assert any("errors_by_severity.json: is not a file of" in problem for problem in report.problems)
 
 
 @pytest.mark.parametrize(
