@@ -49,7 +49,7 @@ UNTIMED_EVENTS = Counter(
 )
 UNREADABLE_EVENTS = Counter("logsluice_unreadable_events_total", "Events left out as unreadable.", ["job", "reason"])
 UNREADABLE_AMOUNTS = Counter("logsluice_unreadable_amounts_total", "Payments and refunds without an amount.", ["job"])
-WINDOWS_WRITTEN = Counter("logsluice_windows_written_total", "Finished windows written and acknowledged.")
+WINDOWS_WRITTEN = Counter("logsluice_windows_written_total", "Finished windows written and acknowledged.", ["job"])
 STATE_ROWS = Gauge("logsluice_state_rows", "Rows of a streaming query's state.", ["job"])
 STATE_BYTES = Gauge("logsluice_state_bytes", "Bytes of a streaming query's state in memory and on disk.", ["job"])
 ALERTS_OPEN = Gauge("logsluice_alerts_open", "Alerts that are open.", ["rule", "service", "severity"])

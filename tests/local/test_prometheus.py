@@ -124,7 +124,7 @@ def observed(
             "--es.timeout=15s",
             f"--web.listen-address=127.0.0.1:{exporter}",
         ),
-        _spark_submit(runner, spark_ui),
+        _spark_submit(runner, spark_ui, tmp_path),
     ]
     pipeline.send([b"", b'{"message": "not UTF-8: \xff"}', b"level=error msg=x"] * 5)
     configuration = tmp_path / "prometheus.yml"
@@ -142,7 +142,8 @@ def observed(
 
     def all_answered() -> bool:
         for job in jobs:
-            assert job.process.poll() is None, job.output[-3_000:]
+            if job.process.poll() is not None:
+                pytest.fail(job.output[-3_000:])
         try:
             up = {series["metric"]["job"] for series in prometheus.query("max_over_time(up[10m]) == 1")}
         except httpx.HTTPError:
@@ -244,9 +245,10 @@ def _configuration(targets: list[tuple[str, int, str]]) -> dict[str, Any]:
     }
 
 
-def _spark_submit(runner: Runner, ui_port: int) -> Job:
+def _spark_submit(runner: Runner, ui_port: int, event_logs: Path) -> Job:
     """The regex job as containers start it: by spark-submit, with the properties of the image."""
     options = {
+        "spark.eventLog.dir": event_logs.as_uri(),
         "spark.driver.memory": "640m",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",

@@ -29,7 +29,7 @@ TASK_ATTEMPTS = 4
 """Times a task is tried. A plain ``local[*]`` tries once, so that one killed Python worker would end the
 job."""
 
-BATCH_ROWS = 10_000
+BATCH_ROWS = 8_000
 """Rows of an Arrow batch at most."""
 
 BATCH_BYTES = 4 << 20

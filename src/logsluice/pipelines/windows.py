@@ -264,7 +264,7 @@ def _count(told: dict[int, TaskStats]) -> int:
 
 
 def _note_written(done: Finished) -> None:
-    metrics.WINDOWS_WRITTEN.inc(len(done.rows))
+    metrics.WINDOWS_WRITTEN.labels(JOB).inc(len(done.rows))
     metrics.EVENTS_OUT.labels(JOB, DESTINATION).inc(sum(row["events"] for row in done.rows.values()))
     for appended in done.appended.values():
         metrics.END_TO_END_LATENCY.labels(JOB).observe(max(time.time() - appended / 1e6, 0.0))
