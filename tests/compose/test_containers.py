@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.timeout(3_600), pytest.mark.usefixtures("said")]
 
 ONCE = {"prepare", "users", "setup"}
 WATCHED = {"kafka", "elasticsearch", "prometheus", "elasticsearch-exporter", "spark-master", "spark-worker-1"}
-WATCHED |= {"spark-worker", "spark-history", "regex-job", "index-job", "producer", "app-service"}
+WATCHED |= {"spark-worker", "spark-history", "regex-job", "windows-job", "alerts-job", "index-job", "producer"}
+WATCHED |= {"app-service", "dashboard"}
 TOPIC = "logs-topic"
 
 
@@ -140,6 +141,9 @@ def test_down_and_up_again_keeps_the_data(project: Project) -> None:
     assert "made" not in project.compose("logs", "--no-color", "prepare", "setup")
     assert documents(project, "dev-results-index") >= stored
     eventually(lambda: len(workers(project)) == 3)
+    # The third worker is the windows job's; until then it waited for one.
+    eventually(lambda: documents(project, "dev-windows-index") > 0)
+    assert project.get("DASHBOARD_PORT", "/").text.startswith("<!")
     eventually(lambda: sum(ends(project).values()) > sum(before.values()) + 100)
     assert all(ends(project)[partition] >= end for partition, end in before.items())
     project.compose("stop", "producer")
@@ -149,7 +153,7 @@ def test_down_and_up_again_keeps_the_data(project: Project) -> None:
 
 
 def test_nothing_fails_on_the_quiet(project: Project) -> None:
-    said = project.compose("logs", "--no-color", "regex-job", "index-job", "app-service", "setup", "users", "prepare")
+    said = project.compose("logs", "--no-color", *WATCHED, *ONCE)
     assert "Traceback (most recent call last)" not in said
     assert "OutOfMemoryError" not in said
     killed = [
