@@ -20,6 +20,7 @@ import psutil
 import pytest
 from dashboard_documents import alert, facts, millis, window, write
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 from running import LOGSLUICE, ROOT, Job, Runner, eventually, forget_indices
 
@@ -257,9 +258,15 @@ def heading(page: Page, text: str) -> Locator:
 
 
 def downloaded(page: Page, key: str) -> list[dict[str, str]]:
-    with page.expect_download() as download:
-        press(page.locator(f".st-key-{key} button"))
-    with Path(download.value.path()).open(newline="") as file:
+    def save() -> Path | None:
+        # A click on a button that is just being drawn anew is lost, to a person too.
+        with contextlib.suppress(PlaywrightTimeoutError):
+            with page.expect_download(timeout=20_000) as download:
+                press(page.locator(f".st-key-{key} button"))
+            return Path(download.value.path())
+        return None
+
+    with eventually(save, seconds=PATIENCE).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
