@@ -318,6 +318,9 @@ def test_spark_is_told_what_to_use() -> None:
     environment = (ROOT / "spark/config/spark-env.sh").read_text()
     for name in ("SPARK_MASTER_HOST", "SPARK_WORKER_CORES", "SPARK_WORKER_MEMORY"):
         assert re.search(rf'(?m)^export {name}="\$\{{{name}:-', environment)
+    # What Spark asks of a JVM at least, which keeps a thirtieth of its heap to itself with the serial collector.
+    for part in ("driver", "executor"):
+        assert int(told[f"spark.{part}.memory"].removesuffix("m")) * 29 / 30 > 450
     # One executor fits a worker: what a job may take of the cluster is what its cores say.
     worker = services("dev")["spark-worker"]["environment"]
     assert worker["SPARK_WORKER_MEMORY"] == told["spark.executor.memory"]
