@@ -17,8 +17,8 @@ from typing import Literal
 import psutil
 
 from logsluice.errors import LogsluiceError
+from logsluice.private_files import write_private
 from logsluice.stack import elasticsearch, kafka
-from logsluice.stack.files import write_private
 from logsluice.stack.jars import jar_paths
 from logsluice.stack.ports import HOST, check_free, free_port, is_open
 from logsluice.stack.processes import Record, kill, memory, own_processes, read_record, spawn, terminate

@@ -1,0 +1,67 @@
+"""A process that listens: checks that it may, and serves until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Final
+
+import uvicorn
+
+from logsluice.api.application import create_app
+from logsluice.errors import LogsluiceError
+from logsluice.settings import ApiSettings, Settings
+
+_BACKLOG: Final = 2_048
+_KEEP_ALIVE_SECONDS: Final = 60
+
+
+def check_exposure(settings: ApiSettings) -> None:
+    """Refuse to listen beyond this machine without knowing who asks.
+
+    Raises:
+        LogsluiceError: There are neither keys nor an issuer, and the address is not loopback.
+    """
+    if not settings.authenticates and not is_loopback(settings.host):
+        raise LogsluiceError(
+            "will not listen beyond this machine without authentication",
+            where=f"{settings.host}:{settings.port}",
+            hint="make a key with `logsluice api-key add NAME` and name its file by LOGSLUICE_API__KEYS_FILE, "
+            "or set LOGSLUICE_API__OIDC__ISSUER",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address (or name) reaches this machine alone."""
+    try:
+        addresses = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(address).partition("%")[0]).is_loopback for address in addresses)
+
+
+def serve(settings: Settings) -> None:
+    """Serve the API until SIGTERM or Ctrl-C; requests at hand are finished first.
+
+    Raises:
+        LogsluiceError: The address is not safe to listen on, or cannot be listened on.
+    """
+    api = settings.api
+    check_exposure(api)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=api.host,
+        port=api.port,
+        loop="uvloop",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        limit_concurrency=api.limits.concurrency,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=api.shutdown_seconds,
+        proxy_headers=bool(api.trusted_proxies),
+        forwarded_allow_ips=list(api.trusted_proxies),
+    )
+    uvicorn.Server(config).run()
