@@ -252,8 +252,7 @@ class ApiLimits(_Section):
         body_seconds: A body that takes longer than this must come at ``body_bytes_per_second`` at least.
         body_bytes_per_second: See ``body_seconds``.
         concurrency: Connections at one time.
-        query_seconds: Longest stretch of time that a query may span.
-        query_size: Most hits of one page.
+        query_seconds: Longest stretch of time that a question may span.
     """
 
     requests_per_second: Annotated[int, Field(ge=1)] = 5_000
@@ -269,8 +268,7 @@ class ApiLimits(_Section):
     body_seconds: Annotated[float, Field(gt=0)] = 10.0
     body_bytes_per_second: Annotated[int, Field(ge=1)] = 65_536
     concurrency: Annotated[int, Field(ge=1)] = 2_000
-    query_seconds: Annotated[int, Field(ge=1)] = 31 * 86_400
-    query_size: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    query_seconds: Annotated[int, Field(ge=1)] = 400 * 86_400
 
     @model_validator(mode="after")
     def _fits_together(self) -> ApiLimits:
@@ -311,6 +309,8 @@ class ApiSettings(_Section):
         idempotency_seconds: How long an ``Idempotency-Key`` is remembered.
         cache_seconds: How long an answer that cannot change is kept.
         cache_bytes: Of answers kept in process, where there is no Redis.
+        search_seconds: How long Elasticsearch may take for a search.
+        tails: Clients that may follow the live tail at one time.
         cors_origins: Origins whose pages may call the API from a browser.
         trusted_proxies: Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
         shutdown_seconds: How long requests at hand may take after SIGTERM.
@@ -328,6 +328,8 @@ class ApiSettings(_Section):
     idempotency_seconds: Annotated[int, Field(ge=60)] = 86_400
     cache_seconds: Annotated[int, Field(ge=1)] = 3_600
     cache_bytes: Annotated[int, Field(ge=0)] = 67_108_864
+    search_seconds: Annotated[float, Field(gt=0)] = 10.0
+    tails: Annotated[int, Field(ge=0)] = 50
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     shutdown_seconds: Annotated[int, Field(ge=1)] = 20

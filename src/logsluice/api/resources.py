@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 
 from logsluice.api.guard.access import Guard
 from logsluice.api.ingest.intake import Intake
+from logsluice.api.query.queries import Queries
 from logsluice.api.shared import SharedStore
 from logsluice.settings import Settings
 from logsluice.sinks.elasticsearch import client_options
@@ -29,6 +30,7 @@ class Resources:
         shared: Redis, or nothing, behind one face.
         guard: Who may do what, and how often.
         intake: The way of events into Kafka.
+        queries: What questions are answered with.
     """
 
     settings: Settings
@@ -36,6 +38,7 @@ class Resources:
     shared: SharedStore
     guard: Guard
     intake: Intake
+    queries: Queries
 
 
 @asynccontextmanager
@@ -54,7 +57,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(shared.close)
         guard = await stack.enter_async_context(Guard.opened(settings, shared))
         intake = await stack.enter_async_context(Intake.opened(settings, shared))
-        yield Resources(settings, elasticsearch, shared, guard, intake)
+        queries = await stack.enter_async_context(Queries.opened(settings, elasticsearch, shared))
+        yield Resources(settings, elasticsearch, shared, guard, intake, queries)
 
 
 def resources_of(request: Request) -> Resources:
