@@ -9,6 +9,7 @@ from typing import Final
 import uvicorn
 
 from logsluice.api.application import create_app
+from logsluice.api.resources import Resources
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ApiSettings, Settings
 
@@ -64,4 +65,13 @@ def serve(settings: Settings) -> None:
         proxy_headers=bool(api.trusted_proxies),
         forwarded_allow_ips=list(api.trusted_proxies),
     )
-    uvicorn.Server(config).run()
+    _Server(config).run()
+
+
+class _Server(uvicorn.Server):
+    """Tells those who follow the live tail that it ends, as they would be waited for otherwise."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        resources: Resources = self.config.app.state.resources  # type: ignore[union-attr]
+        resources.queries.stopping.set()
+        await super().shutdown(sockets)
