@@ -95,7 +95,7 @@ async def _health(resources: Resources) -> Health:
     answers = await asyncio.gather(*(_part(question) for question in asked.values()))
     parts = dict(zip(asked, answers, strict=True))
     parts.setdefault("redis", PartHealth(status="off"))
-    parts["buffer"] = PartHealth(status="up" if resources.intake.buffers else "off")
+    parts["buffer"] = PartHealth(status="up" if resources.intake.buffer is not None else "off")
     for name in ("kafka", "elasticsearch", "redis"):
         if parts[name].status != "off":
             metrics.PART_UP.labels(name).set(parts[name].status == "up")

@@ -11,6 +11,7 @@ from elasticsearch import AsyncElasticsearch
 from fastapi import Depends, Request
 
 from logsluice.api.guard.access import Guard
+from logsluice.api.ingest.draining import draining
 from logsluice.api.ingest.intake import Intake
 from logsluice.api.query.queries import Queries
 from logsluice.api.shared import SharedStore
@@ -57,6 +58,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(shared.close)
         guard = await stack.enter_async_context(Guard.opened(settings, shared))
         intake = await stack.enter_async_context(Intake.opened(settings, shared))
+        await stack.enter_async_context(draining(intake))
         queries = await stack.enter_async_context(Queries.opened(settings, elasticsearch, shared))
         yield Resources(settings, elasticsearch, shared, guard, intake, queries)
 

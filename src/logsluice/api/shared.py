@@ -7,7 +7,7 @@ does.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -45,6 +45,7 @@ class SharedStore:
     def __init__(self, settings: RedisSettings) -> None:
         self.prefix = settings.prefix
         self.client: Redis | None = None
+        self._scripts: dict[str, Any] = {}
         self._away_until = 0.0
         self._said_at: float | None = None
         if settings.url is None:
@@ -94,6 +95,21 @@ class SharedStore:
             log.info("redis answers again")
         metrics.PART_UP.labels("redis").set(1)
         return answer
+
+    async def run(self, script: str, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+        """What a Lua script gives, which Redis is sent once.
+
+        Raises:
+            RedisAway: As :meth:`ask` does.
+        """
+
+        async def call(client: Redis) -> Any:
+            known = self._scripts.get(script)
+            if known is None:
+                known = self._scripts[script] = client.register_script(script)
+            return await known(keys, arguments)
+
+        return await self.ask(call)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -116,6 +116,8 @@ def too_many(limits: ApiLimits) -> Refused:
 
 def ecs_event(event: dict[str, Any], limits: ApiLimits) -> Event | Refused:
     """An event that was made here in ECS, from another protocol's."""
+    if refused := _measured(event, limits):
+        return refused
     value = orjson.dumps(event)
     if len(value) > limits.event_bytes:
         return _too_large(limits)
