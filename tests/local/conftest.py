@@ -140,9 +140,14 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def api(settings: Settings, runner: Runner) -> Iterator[Api]:
-    """The API on the stack of the test, without a Redis; its topics and templates are made."""
+def set_up(settings: Settings) -> None:
+    """The topics and templates of the test are made."""
     run_setup(settings, load_registry().fields)
+
+
+@pytest.fixture
+def api(set_up: None, runner: Runner) -> Iterator[Api]:  # noqa: ARG001 - what it works with has to be there
+    """The API on the stack of the test, without a Redis."""
     with serving(runner) as api:
         yield api
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 from typing import Final
 
@@ -65,6 +66,8 @@ def serve(settings: Settings) -> None:
         proxy_headers=bool(api.trusted_proxies),
         forwarded_allow_ips=list(api.trusted_proxies),
     )
+    # uvicorn raises the signal again when it has ended in order, for whoever handled it before: nothing is left to do.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     _Server(config).run()
 
 
