@@ -47,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_problem_handlers(app)
     app.include_router(health.router)
     app.include_router(ingest.router)
+    app.include_router(ingest.tickets)
     app.include_router(query.router)
     app.add_api_route("/", _to_the_documentation, include_in_schema=False)
     if settings.api.cors_origins:

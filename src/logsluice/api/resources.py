@@ -63,7 +63,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         yield Resources(settings, elasticsearch, shared, guard, intake, queries)
 
 
-def resources_of(request: Request) -> Resources:
+async def resources_of(request: Request) -> Resources:
     """The resources of the application that a request came to."""
     return cast(Resources, request.app.state.resources)
 

@@ -6,8 +6,11 @@ Header fields: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-hea
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from cachetools import TTLCache
 from redis.asyncio import Redis
 from throttled.asyncio import RateLimiterType, Throttled, rate_limiter, store
 
@@ -16,6 +19,8 @@ from logsluice.settings import ApiLimits
 
 _POLICY: Final = "client"
 _CLIENTS: Final = 100_000
+_MOST_AT_ONCE: Final = 50
+_KEPT_SECONDS: Final = 1.0
 
 
 class Allowance(NamedTuple):
@@ -34,6 +39,21 @@ class Allowance(NamedTuple):
     retry_seconds: int
 
 
+@dataclass(slots=True)
+class _Taken:
+    """Requests that are taken out of the common bucket already.
+
+    Attributes:
+        here: How many.
+        remaining: How many the client has left in all.
+        reset_seconds: Until the bucket is full again.
+    """
+
+    here: int
+    remaining: int
+    reset_seconds: int
+
+
 class Limiter:
     """Counts requests.
 
@@ -46,19 +66,52 @@ class Limiter:
         rate, burst = limits.requests_per_second, limits.burst
         self.policy: Final = f'"{_POLICY}";q={burst};w={max(1, round(burst / rate))}'
         self._shared = shared
+        self._some = max(1, min(rate // 50, _MOST_AT_ONCE))
+        self._taken: TTLCache[str, _Taken] = TTLCache(_CLIENTS, _KEPT_SECONDS)
+        self._asking: dict[str, asyncio.Future[Allowance]] = {}
         quota = rate_limiter.per_sec(rate, burst)
         self._local = self._throttled(quota, store.MemoryStore(options={"MAX_SIZE": _CLIENTS}), shared)
         self._common = self._throttled(quota, _store_on(shared.client), shared) if shared.client is not None else None
 
     async def take(self, client: str) -> Allowance:
-        """Take one request out of a client's bucket."""
-        if self._common is not None:
-            common = self._common
-            try:
-                return _allowance(await self._shared.ask(lambda _: common.limit(client)))
-            except RedisAway:
-                pass
-        return _allowance(await self._local.limit(client))
+        """Take one request out of a client's bucket.
+
+        A busy client's requests are taken out of the common bucket a few at a time, of which the rest is kept here for
+        at most a second: there may so be too few, never too many.
+        """
+        common = self._common
+        if common is None:
+            return _allowance(await self._local.limit(client))
+        if self._some == 1:
+            return await self._ask(common, client)
+        while (taken := self._taken.get(client)) is None or not taken.here:
+            asking = self._asking.get(client)
+            if asking is None:
+                asking = self._asking[client] = asyncio.ensure_future(self._ask(common, client))
+                asking.add_done_callback(lambda _: self._asking.pop(client, None))
+                return await asyncio.shield(asking)
+            # Others of this client may use what is asked for already, or hear that there is nothing left.
+            allowance = await asyncio.shield(asking)
+            if allowance.limited:
+                return allowance
+        taken.here -= 1
+        taken.remaining -= 1
+        return Allowance(False, taken.remaining, taken.reset_seconds, 0)
+
+    async def _ask(self, common: Throttled, client: str) -> Allowance:
+        try:
+            return await self._shared.ask(lambda _: self._take_some(common, client))
+        except RedisAway:
+            return _allowance(await self._local.limit(client))
+
+    async def _take_some(self, common: Throttled, client: str) -> Allowance:
+        if self._some > 1:
+            several = _allowance(await common.limit(client, self._some))
+            if not several.limited:
+                rest = self._some - 1
+                self._taken[client] = _Taken(rest, several.remaining + rest, several.reset_seconds)
+                return several._replace(remaining=several.remaining + rest)
+        return _allowance(await common.limit(client))
 
     def headers(self, allowance: Allowance) -> list[tuple[bytes, bytes]]:
         """The header fields that tell a client what it has left."""

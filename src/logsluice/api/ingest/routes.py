@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 import jsonschema_rs
 import orjson
 from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from logsluice.api.guard import Caller, requires
@@ -25,7 +27,7 @@ from logsluice.api.ingest.events import (
 from logsluice.api.ingest.idempotency import HEADER, fingerprint_of, post_id
 from logsluice.api.ingest.intake import Keyed, Receipt, Result, ticket_results
 from logsluice.api.problems import MEDIA_TYPE, Problem, problem_responses
-from logsluice.api.resources import ResourcesOf
+from logsluice.api.resources import ResourcesOf, resources_of
 from logsluice.settings import ApiLimits
 from logsluice.sources.limits import MAX_VALUE_BYTES
 
@@ -35,8 +37,21 @@ _PLAIN: Final = "text/plain"
 _AGAIN_SECONDS: Final = 5
 _BINARY: Final = {"type": "string", "format": "binary"}
 
-router = APIRouter(tags=["ingest"])
-Poster = Annotated[Caller, Depends(requires("ingest"))]
+
+class _Direct(APIRoute):
+    """A route whose function reads the request itself.
+
+    FastAPI's solving of parameters took a third of the time of a single post, which has none.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function as it is."""
+        return cast(Callable[[Request], Coroutine[Any, Any, Response]], self.endpoint)
+
+
+router = APIRouter(tags=["ingest"], route_class=_Direct)
+tickets = APIRouter(tags=["ingest"])
+_GUARDED: Final[dict[str, Any]] = {"security": [{"bearer": []}]}
 
 
 class StoredEvent(BaseModel):
@@ -147,6 +162,7 @@ _POSTED: Final[dict[int | str, dict[str, Any]]] = {
     response_model=StoredEvent,
     responses=_POSTED,
     openapi_extra={
+        **_GUARDED,
         "parameters": [_KEY_HEADER, _ENCODED],
         "requestBody": {
             "required": True,
@@ -157,11 +173,13 @@ _POSTED: Final[dict[int | str, dict[str, Any]]] = {
         },
     },
 )
-async def post_log(request: Request, caller: Poster, resources: ResourcesOf) -> Response:
+async def post_log(request: Request) -> Response:
     """Post one event: JSON in ECS or the short form, or a plain line (or several lines that belong together).
 
     The answer comes when Kafka has the event, with the id it has there.
     """
+    resources = await resources_of(request)
+    caller = await resources.guard.admit(request, "ingest")
     limits = resources.settings.api.limits
     media_type = _media_type(request, _JSON, _PLAIN)
     most = max(limits.event_bytes, MAX_VALUE_BYTES) if media_type == _PLAIN else limits.event_bytes
@@ -185,6 +203,7 @@ async def post_log(request: Request, caller: Poster, resources: ResourcesOf) -> 
     response_model=BatchResult,
     responses={207: {"model": BatchResult, "description": "Some events are not stored."}, **_POSTED},
     openapi_extra={
+        **_GUARDED,
         "parameters": [_KEY_HEADER, _ENCODED],
         "requestBody": {
             "required": True,
@@ -196,12 +215,14 @@ async def post_log(request: Request, caller: Poster, resources: ResourcesOf) -> 
         },
     },
 )
-async def post_batch(request: Request, caller: Poster, resources: ResourcesOf) -> Response:
+async def post_batch(request: Request) -> Response:
     """Post many events: a JSON array, NDJSON, or plain lines, each an event.
 
     Each event has its own outcome: 201 where all are stored, 207 where some are not, and a problem with the outcomes
     where none is.
     """
+    resources = await resources_of(request)
+    caller = await resources.guard.admit(request, "ingest")
     limits = resources.settings.api.limits
     media_type = _media_type(request, _JSON, *_NDJSON, _PLAIN)
     async with resources.intake.bodies.read(request, limits.body_bytes) as body:
@@ -237,6 +258,7 @@ async def post_batch(request: Request, caller: Poster, resources: ResourcesOf) -
         },
     },
     openapi_extra={
+        **_GUARDED,
         "parameters": [_ENCODED],
         "requestBody": {
             "required": True,
@@ -244,10 +266,12 @@ async def post_batch(request: Request, caller: Poster, resources: ResourcesOf) -
         },
     },
 )
-async def post_otlp(request: Request, _caller: Poster, resources: ResourcesOf) -> Response:
+async def post_otlp(request: Request) -> Response:
     """OpenTelemetry's log records (OTLP over HTTP, protobuf or JSON), as any collector's `otlphttp` exporter sends
     them.
     """
+    resources = await resources_of(request)
+    await resources.guard.admit(request, "ingest")
     limits = resources.settings.api.limits
     media_type = _media_type(request, otlp.PROTOBUF, otlp.JSON)
     async with resources.intake.bodies.read(request, limits.body_bytes) as body:
@@ -268,9 +292,11 @@ async def post_otlp(request: Request, _caller: Poster, resources: ResourcesOf) -
     return Response(otlp.export_answer(len(refused), why, media_type), media_type=media_type)
 
 
-@router.get("/tickets/{ticket}", responses=problem_responses(401, 403, 404, 422, 429, 503))
+@tickets.get("/tickets/{ticket}", responses=problem_responses(401, 403, 404, 422, 429, 503))
 async def get_ticket(
-    ticket: Annotated[str, Path(pattern="^[0-9a-f]{32}$")], _caller: Poster, resources: ResourcesOf
+    ticket: Annotated[str, Path(pattern="^[0-9a-f]{32}$")],
+    _caller: Annotated[Caller, Depends(requires("ingest"))],
+    resources: ResourcesOf,
 ) -> Ticket:
     """What became of events that were answered with 202: their ids, once Kafka has them."""
     buffer = resources.intake.buffer
