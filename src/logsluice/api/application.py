@@ -17,6 +17,7 @@ from logsluice.api.ingest import routes as ingest
 from logsluice.api.problems import install_problem_handlers
 from logsluice.api.query import routes as query
 from logsluice.api.resources import open_resources
+from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 
 _DESCRIPTION: Final = """
@@ -36,9 +37,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_resources(settings) as resources:
-            app.state.resources = resources
-            yield
+        try:
+            async with open_resources(settings) as resources:
+                app.state.resources = resources
+                yield
+        except LogsluiceError as error:
+            # The server ends without a word on why; whoever started it has one.
+            app.state.failure = error
+            raise
 
     app = FastAPI(
         title="logsluice", version=__version__, description=_DESCRIPTION, lifespan=lifespan, redirect_slashes=False

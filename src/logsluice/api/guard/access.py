@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 from fastapi import Request
@@ -101,6 +104,7 @@ class Guard:
 
     async def _identify(self, headers: Headers) -> Caller:
         if self._ring is None and self._tokens is None:
+            _refuse_strangers(headers)
             return _ANYBODY
         credentials = _credentials(headers)
         if credentials is None:
@@ -154,6 +158,30 @@ def _credentials(headers: Headers) -> str | None:
         return key.strip()
     kind, _, rest = headers.get("authorization", "").partition(" ")
     return rest.strip() or None if kind.lower() == "bearer" else None
+
+
+def _refuse_strangers(headers: Headers) -> None:
+    """While it runs open, only programs of this machine are answered, and no page from elsewhere in its browser.
+
+    Such a page can post without asking, or reach this address under a name of its own (DNS rebinding).
+    """
+    host = headers.get("host", "")
+    origin = headers.get("origin")
+    if not _is_here(f"//{host}") or (origin is not None and urlsplit(origin).netloc != host):
+        metrics.API_REFUSED.labels("origin").inc()
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "without API keys, only this machine's own programs are answered, by a loopback address or localhost",
+        )
+
+
+@lru_cache(maxsize=256)
+def _is_here(url: str) -> bool:
+    try:
+        name = urlsplit(url).hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _address(request: Request) -> str:
