@@ -214,6 +214,11 @@ class SchemaRegistrySettings(_Section):
     password: SecretStr | None = None
     ca_certs: Path | None = None
 
+    @field_validator("url", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
 
 class OidcSettings(_Section):
     """Whose bearer tokens the API takes; with no issuer, none.
