@@ -14,8 +14,10 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 MEDIA_TYPE: Final = "application/problem+json"
+_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _MOST_ERRORS: Final = 20
 _LONGEST_INPUT: Final = 200
 
@@ -95,7 +97,20 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 async def _told(request: Request, error: Exception) -> Response:
-    return as_problem(error).response(request.scope.get("request_id"))
+    problem = as_problem(error)
+    if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        problem.headers["Allow"] = ", ".join(_methods(request))
+    return problem.response(request.scope.get("request_id"))
+
+
+def _methods(request: Request) -> list[str]:
+    """What a path takes, all its routes together; the framework names that of the first route alone."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def as_problem(error: Exception) -> Problem:
