@@ -71,9 +71,10 @@ def _started(runner: Runner, environment: Mapping[str, str], client: httpx.Clien
 
 @dataclass
 class RedisServer:
-    """Debian's Redis on a port of its own, which keeps nothing on disk."""
+    """Debian's Redis on a port of its own, which keeps on disk what it acknowledges, where it is ``durable``."""
 
     folder: Path
+    durable: bool = False
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -84,6 +85,8 @@ class RedisServer:
     def start(self) -> None:
         """Start it, or start it again after a kill, and come back when it answers."""
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder]
+        if self.durable:
+            command += ["--appendonly", "yes", "--appendfsync", "always"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
