@@ -14,10 +14,9 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import compile_path
 
 MEDIA_TYPE: Final = "application/problem+json"
-_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _MOST_ERRORS: Final = 20
 _LONGEST_INPUT: Final = 200
 
@@ -99,18 +98,16 @@ def install_problem_handlers(app: FastAPI) -> None:
 async def _told(request: Request, error: Exception) -> Response:
     problem = as_problem(error)
     if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
-        problem.headers["Allow"] = ", ".join(_methods(request))
+        problem.headers["Allow"] = ", ".join(_methods(request)) or problem.headers.get("Allow", "")
     return problem.response(request.scope.get("request_id"))
 
 
 def _methods(request: Request) -> list[str]:
     """What a path takes, all its routes together; the framework names that of the first route alone."""
-    routes = request.app.router.routes
-    return [
-        method
-        for method in _METHODS
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
-    ]
+    path = request.scope["path"]
+    documented: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    templates = [path] if path in documented else [name for name in documented if compile_path(name)[0].match(path)]
+    return sorted({method.upper() for name in templates for method in documented[name]})
 
 
 def as_problem(error: Exception) -> Problem:

@@ -147,7 +147,8 @@ _KEY_HEADER: Final = {
 _ENCODED: Final = {
     "name": "Content-Encoding",
     "in": "header",
-    "schema": {"type": "string", "enum": ["identity", "gzip", "deflate", "zstd"]},
+    "description": "How the body is compressed: `gzip`, `deflate`, `zstd`, or not at all (`identity`).",
+    "schema": {"type": "string", "default": "identity"},
 }
 _REFUSALS: Final = (400, 401, 403, 408, 409, 413, 415, 422, 429, 503, 507)
 _POSTED: Final[dict[int | str, dict[str, Any]]] = {
@@ -261,7 +262,7 @@ async def post_batch(request: Request) -> Response:
         **_GUARDED,
         "parameters": [_ENCODED],
         "requestBody": {
-            "required": True,
+            "required": False,
             "content": {otlp.PROTOBUF: {"schema": _BINARY}, _JSON: {"schema": {"type": "object"}}},
         },
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
@@ -212,8 +212,8 @@ def highlighted_hit(hit: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stats_of(answer: Mapping[str, Any], start: str, end: str) -> dict[str, Any]:
-    """Counts as :class:`Stats` has them."""
-    found = answer["aggregations"]
+    """Counts as :class:`Stats` has them; all are zero while there is no index to count in."""
+    found = answer.get("aggregations", _NOTHING)
     return {
         "startTime": start,
         "endTime": end,
@@ -240,6 +240,13 @@ def stats_of(answer: Mapping[str, Any], start: str, end: str) -> dict[str, Any]:
         ],
         "patterns": _counts(found["patterns"]),
     }
+
+
+_NO_BUCKETS: Final[dict[str, Any]] = {"buckets": []}
+_NOTHING: Final[dict[str, Any]] = {
+    **dict.fromkeys(("levels", "services", "hours", "patterns"), _NO_BUCKETS),
+    "errors": {"doc_count": 0, "types": _NO_BUCKETS},
+}
 
 
 def _counts(aggregation: Mapping[str, Any]) -> list[dict[str, Any]]:
