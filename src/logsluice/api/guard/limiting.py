@@ -87,8 +87,7 @@ class Limiter:
         while (taken := self._taken.get(client)) is None or not taken.here:
             asking = self._asking.get(client)
             if asking is None:
-                asking = self._asking[client] = asyncio.ensure_future(self._ask(common, client))
-                asking.add_done_callback(lambda _: self._asking.pop(client, None))
+                asking = self._asking[client] = asyncio.ensure_future(self._ask_for_all(common, client))
                 return await asyncio.shield(asking)
             # Others of this client may use what is asked for already, or hear that there is nothing left.
             allowance = await asyncio.shield(asking)
@@ -97,6 +96,13 @@ class Limiter:
         taken.here -= 1
         taken.remaining -= 1
         return Allowance(False, taken.remaining, taken.reset_seconds, 0)
+
+    async def _ask_for_all(self, common: Throttled, client: str) -> Allowance:
+        try:
+            return await self._ask(common, client)
+        finally:
+            # Before this is done, so that nobody waits for what is over.
+            del self._asking[client]
 
     async def _ask(self, common: Throttled, client: str) -> Allowance:
         try:

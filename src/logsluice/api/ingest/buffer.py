@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 import orjson
 
 from logsluice import metrics
-from logsluice.api.ingest.positions import End
+from logsluice.api.ingest.positions import Attempt, End
 from logsluice.api.ingest.producer import Record
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ApiBufferSettings
@@ -42,18 +42,6 @@ CREATE INDEX IF NOT EXISTS events_waiting ON events (seq) WHERE value IS NOT NUL
 
 class BufferFull(Exception):  # noqa: N818 - a state
     """The buffer holds as much as it may."""
-
-
-class Attempt(NamedTuple):
-    """That Kafka may have some of a post already.
-
-    Attributes:
-        sent_ms: When it was last handed over, milliseconds since the epoch.
-        end: Where the topic ended before it was first handed over.
-    """
-
-    sent_ms: int
-    end: End
 
 
 class Waiting(NamedTuple):

@@ -13,10 +13,11 @@ from confluent_kafka import KafkaException
 
 from logsluice import metrics
 from logsluice.api.ingest.breaker import CircuitOpen
-from logsluice.api.ingest.buffer import Attempt, EventBuffer, PostState, Waiting
+from logsluice.api.ingest.buffer import EventBuffer, PostState, Waiting
 from logsluice.api.ingest.idempotency import Claim
 from logsluice.api.ingest.intake import Intake
 from logsluice.api.ingest.lookup import LookupFailed, Place, mark
+from logsluice.api.ingest.positions import Attempt
 from logsluice.api.ingest.producer import Record, Stored
 from logsluice.api.problems import Problem
 
@@ -110,7 +111,7 @@ async def _confirmed(intake: Intake, buffer: EventBuffer, states: dict[str, Post
 
 async def _found(intake: Intake, states: dict[str, PostState]) -> dict[Place, Stored]:
     attempts = {post: state.attempt for post, state in states.items() if state.attempt is not None}
-    return await intake.find(attempts) if attempts else {}
+    return await intake.finder.find(attempts) if attempts else {}
 
 
 def _marked(event: Waiting) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import time
 import uuid
@@ -17,11 +16,12 @@ from confluent_kafka import KafkaException
 from logsluice import metrics
 from logsluice.api.ingest.bodies import BodyReader
 from logsluice.api.ingest.breaker import Breaker, CircuitOpen, PartAway
-from logsluice.api.ingest.buffer import Attempt, BufferFull, EventBuffer, PostState, TicketEvent
+from logsluice.api.ingest.buffer import BufferFull, EventBuffer, PostState, TicketEvent
 from logsluice.api.ingest.events import Event, Refused
+from logsluice.api.ingest.finding import Finder
 from logsluice.api.ingest.idempotency import Answered, Claim, IdempotencyKeys
-from logsluice.api.ingest.lookup import LookupFailed, Place, find_posted, mark
-from logsluice.api.ingest.positions import End, Positions
+from logsluice.api.ingest.lookup import LookupFailed, mark
+from logsluice.api.ingest.positions import Attempt, End, Positions
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
 from logsluice.api.problems import Problem
 from logsluice.api.shared import SharedStore
@@ -29,10 +29,6 @@ from logsluice.identity import EventId
 from logsluice.settings import Settings
 
 _LEASE_MARGIN_SECONDS: Final = 5.0
-_LOOKUP_SECONDS: Final = 10.0
-_LOOKUPS: Final = 4
-# Clocks of the broker and of those who look at theirs may be apart by so much.
-_CLOCKS_APART_MS: Final = 60_000
 
 log = structlog.get_logger(__name__)
 
@@ -107,8 +103,7 @@ class Intake:
         self._settings = settings
         self._producer = producer
         self._positions = positions
-        self._looking = asyncio.Semaphore(_LOOKUPS)
-        self._written_ms = round(lease_seconds * 1_000) + _CLOCKS_APART_MS
+        self.finder = Finder(settings, positions, lease_seconds)
 
     @classmethod
     @asynccontextmanager
@@ -125,7 +120,9 @@ class Intake:
             buffer = None
             if directory is not None:
                 buffer = await stack.enter_async_context(EventBuffer.opened(settings.api.buffer, directory))
-            yield cls(settings, producer, positions, shared, buffer)
+            intake = cls(settings, producer, positions, shared, buffer)
+            stack.push_async_callback(intake.finder.close)
+            yield intake
 
     async def ping(self, seconds: float) -> None:
         """Come back where Kafka answers and has the topic.
@@ -178,27 +175,6 @@ class Intake:
         metrics.API_DELIVERY_DURATION.observe(time.perf_counter() - began)
         return outcomes
 
-    async def find(self, attempts: Mapping[str, Attempt]) -> dict[Place, Stored]:
-        """What of posts that were handed over before is in the topic.
-
-        Raises:
-            LookupFailed: The topic cannot be looked at now.
-        """
-        try:
-            current = await self._positions.refresh()
-        except KafkaException as error:
-            raise LookupFailed(error.args[0].str()) from None
-        starts: dict[int, int] = {}
-        for number in current.offsets:
-            known = [attempt.end.offsets.get(number, 0) for attempt in attempts.values()]
-            same = all(attempt.end.topic_id == current.topic_id for attempt in attempts.values())
-            starts[number] = min(known) if same else 0
-        until_ms = max(attempt.sent_ms for attempt in attempts.values()) + self._written_ms
-        async with self._looking:
-            return await asyncio.to_thread(
-                find_posted, self._settings, attempts.keys(), starts, until_ms, _LOOKUP_SECONDS
-            )
-
     async def end(self) -> End:
         """Where the topic ends, or ended a little ago.
 
@@ -234,6 +210,8 @@ class Intake:
         return await self._buffered(posted, post, records, state)
 
     async def _keyed(self, posted: Sequence[Event | Refused], records: dict[int, Record], keyed: Keyed) -> Receipt:
+        if self.buffer is None and not self.breaker.lets_through:
+            raise _away(self._settings.api.breaker_seconds)
         try:
             end = await self.end()
         except KafkaException:
@@ -287,7 +265,7 @@ class Intake:
 
     async def _found(self, claim: Claim, attempt: Attempt) -> dict[int, Outcome]:
         try:
-            found = await self.find({claim.post: attempt})
+            found = await self.finder.find({claim.post: attempt})
         except LookupFailed as error:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -32,6 +32,18 @@ class End(NamedTuple):
     offsets: dict[int, int]
 
 
+class Attempt(NamedTuple):
+    """That Kafka may have some of a post already.
+
+    Attributes:
+        sent_ms: When it was last handed over, milliseconds since the epoch.
+        end: Where the topic ended before it was first handed over.
+    """
+
+    sent_ms: int
+    end: End
+
+
 class Positions:
     """Asks the broker now and then.
 
