@@ -30,6 +30,9 @@ from logsluice.settings import Settings
 
 _LEASE_MARGIN_SECONDS: Final = 5.0
 
+# From the beginning of whatever topic there is.
+_NOWHERE: Final = End("", {})
+
 log = structlog.get_logger(__name__)
 
 
@@ -176,16 +179,20 @@ class Intake:
         return outcomes
 
     async def end(self) -> End:
-        """Where the topic ends, or ended a little ago.
+        """Where the topic ends.
 
         Raises:
-            confluent_kafka.KafkaException: The broker has not answered yet, and does not now.
+            confluent_kafka.KafkaException: The broker does not answer.
         """
-        return self._positions.end or await self._positions.refresh()
+        return await self._positions.refresh()
 
     def event_id(self, stored: Stored) -> str:
         """The id of an event that is stored."""
         return str(EventId(self._settings.kafka.topic, *stored))
+
+    async def _end(self) -> End:
+        """Where the topic ends, or ended a little ago."""
+        return self._positions.end or await self._positions.refresh()
 
     async def _unkeyed(self, posted: Sequence[Event | Refused], records: dict[int, Record]) -> Receipt:
         if self.buffer is None:
@@ -198,24 +205,23 @@ class Intake:
         if self.buffer.events:
             # What came earlier is stored earlier.
             return await self._buffered(posted, post, records, PostState(None, True, None))
-        known = self._positions.end
         try:
-            outcomes = await self.deliver(_marked(post, records) if known else list(records.values()))
-        except CircuitOpen:
+            end = await self._end()
+            outcomes = await self.deliver(_marked(post, records))
+        except (CircuitOpen, KafkaException):
             return await self._buffered(posted, post, records, PostState(None, True, None))
-        by_number = dict(zip(records, outcomes, strict=True))
-        if known is None or not any(_may_wait(outcome) for outcome in outcomes):
-            return Receipt(self._results(posted, by_number))
-        state = PostState(None, True, Attempt(_now_ms(), known))
+        if not any(_may_wait(outcome) for outcome in outcomes):
+            return Receipt(self._results(posted, dict(zip(records, outcomes, strict=True))))
+        state = PostState(None, True, Attempt(_now_ms(), end))
         return await self._buffered(posted, post, records, state)
 
     async def _keyed(self, posted: Sequence[Event | Refused], records: dict[int, Record], keyed: Keyed) -> Receipt:
-        if self.buffer is None and not self.breaker.lets_through:
-            raise _away(self._settings.api.breaker_seconds)
+        away = False
         try:
-            end = await self.end()
+            end = await self._end()
         except KafkaException:
-            raise _away(self._settings.api.breaker_seconds) from None
+            # What is known of the key can be told all the same, and the buffer takes what is new.
+            away, end = True, _NOWHERE
         claim = await self.keys.claim(keyed.post, keyed.fingerprint, end)
         if isinstance(claim, Answered):
             return _replayed(claim.answer)
@@ -226,11 +232,13 @@ class Intake:
             if attempt is not None:
                 if self.buffer is not None and await self.buffer.ticket(claim.post) is not None:
                     return await self._ticketed(claim)
-                found = await self._found(claim, attempt)
-                await self.keys.renew(claim)
+                away = away or not self.breaker.lets_through
+                if not away:
+                    found = await self._found(claim, attempt)
+                    await self.keys.renew(claim)
             missing = {number: record for number, record in records.items() if number not in found}
             try:
-                if self.buffer is not None and self.buffer.events:
+                if away or (self.buffer is not None and self.buffer.events):
                     raise CircuitOpen("kafka", self._settings.api.breaker_seconds)
                 sent = bool(missing)
                 outcomes = await self.deliver(_marked(claim.post, missing)) if missing else []
