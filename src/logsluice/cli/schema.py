@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,9 @@ from rich.console import Console
 
 from logsluice.schema_registry import SchemaRegistry, event_schema, subject_of
 from logsluice.settings import load_settings
+from logsluice.stack import schema_registry
+from logsluice.stack.ports import HOST
+from logsluice.stack.supervisor import SCHEMA_REGISTRY_PORT
 
 app = typer.Typer(help="The JSON Schema of the events in the topic.", no_args_is_help=True)
 
@@ -43,3 +47,21 @@ def register(file: File = None, config: Config = None) -> None:
         registered = registry.register(subject, schema)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{subject}: version {registered.version}, id {registered.id}")
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = SCHEMA_REGISTRY_PORT,
+    heap: Annotated[str, typer.Option(metavar="SIZE", help="Heap of its Java.")] = "256m",
+    home: Annotated[Path, typer.Option(envvar="LOGSLUICE_HOME", help="Folder that its schemas are kept below.")] = Path(
+        ".logsluice"
+    ),
+) -> None:
+    """Be a schema registry until SIGTERM, as containers run it; it has no login.
+
+    On this machine `logsluice up --with-schema-registry` starts one and keeps it running.
+    """
+    command = schema_registry.command(home.absolute(), port, heap, host=host, log_to_file=False)
+    # In place of this process, so that signals and the exit code are the server's own.
+    os.execv(command[0], command)  # noqa: S606

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from logsluice.stack.jars import cache_dir, jar_paths
+from logsluice.stack.jars import cache_dir, jar_paths, locked
 from logsluice.stack.java import bundled_java
 from logsluice.stack.ports import HOST
 
@@ -22,8 +22,15 @@ API: Final = "/apis/ccompat/v7"
 _START: Final = "quarkus-run.jar"
 
 
-def command(home: Path, port: int, heap: str) -> list[str]:
+def command(home: Path, port: int, heap: str, *, host: str = HOST, log_to_file: bool = True) -> list[str]:
     """Lay the registry out below ``home/schema-registry`` and give the command that runs it.
+
+    Args:
+        home: Where it keeps its schemas.
+        port: Where it listens.
+        heap: Of its Java, as ``-Xmx`` takes it.
+        host: The address it listens on.
+        log_to_file: Whether its log goes below ``home/logs``; to standard output otherwise.
 
     Raises:
         LogsluiceError: Its archive cannot be had.
@@ -32,7 +39,7 @@ def command(home: Path, port: int, heap: str) -> list[str]:
     temporary = data / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     options = {
-        "quarkus.http.host": HOST,
+        "quarkus.http.host": host,
         "quarkus.http.port": str(port),
         # Health and metrics have a port of their own, which would be 9000 on every address; any free one will do.
         "quarkus.management.host": HOST,
@@ -40,11 +47,12 @@ def command(home: Path, port: int, heap: str) -> list[str]:
         # The schemas outlive the process.
         "apicurio.datasource.url": f"jdbc:h2:file:{data / 'data' / 'registry'}",
         "quarkus.banner.enabled": "false",
-        "quarkus.log.console.enabled": "false",
-        "quarkus.log.file.enabled": "true",
+        "quarkus.log.console.enabled": str(not log_to_file).lower(),
+        "quarkus.log.file.enabled": str(log_to_file).lower(),
         "quarkus.log.file.path": str(home / "logs" / "schema-registry.log"),
         "java.io.tmpdir": str(temporary),
     }
+    (home / "logs").mkdir(parents=True, exist_ok=True)
     return [
         # It is compiled for Java 21, which the system need not have.
         str(bundled_java().path),
@@ -55,7 +63,7 @@ def command(home: Path, port: int, heap: str) -> list[str]:
         f"-XX:ErrorFile={home / 'logs' / 'schema-registry-crash-%p.log'}",
         *(f"-D{name}={value}" for name, value in options.items()),
         "-jar",
-        str(_unpacked() / _START),
+        str(unpacked() / _START),
     ]
 
 
@@ -71,11 +79,12 @@ def answers(port: int) -> bool:
         connection.close()
 
 
-def _unpacked() -> Path:
-    """The archive's files, in the per-user cache."""
-    (archive,) = jar_paths("schema-registry")
-    target = cache_dir() / "unpacked" / archive.name.removesuffix(".tar.gz")
+def unpacked() -> Path:
+    """The archive's files, in the per-user cache; an image has these alone, without the archive."""
+    (pinned,) = locked()["schema-registry"]
+    target = cache_dir() / "unpacked" / pinned.path.name.removesuffix(".tar.gz")
     if not target.is_dir():
+        (archive,) = jar_paths("schema-registry")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             staging = Path(folder) / "files"

@@ -310,7 +310,6 @@ class LocalStack:
             controller = next(port for port in iter(free_port, None) if port not in self._ports.values())
             command = kafka.command(self.home, port, controller, heap, secure=self.secure)
         elif part == "schema-registry":
-            (self.home / "logs").mkdir(parents=True, exist_ok=True)
             command = schema_registry.command(self.home, port, heap)
         else:
             command = elasticsearch.command(self.home, port, heap)

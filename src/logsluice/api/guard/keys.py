@@ -104,8 +104,13 @@ def read_keys(path: Path) -> list[StoredKey]:
 
 def write_keys(path: Path, keys: list[StoredKey]) -> None:
     """Replace a file of keys in one step; nobody else may read it."""
+    write_private(path, keys_text(keys))
+
+
+def keys_text(keys: list[StoredKey]) -> str:
+    """What a file of these keys says."""
     entries: list[dict[str, Any]] = [key.model_dump(mode="json", exclude_none=True) for key in keys]
-    write_private(path, yaml.safe_dump({"keys": entries}, sort_keys=False))
+    return yaml.safe_dump({"keys": entries}, sort_keys=False)
 
 
 class KeyRing:
