@@ -304,6 +304,8 @@ class ApiSettings(_Section):
     Attributes:
         host: Address to listen on; beyond loopback only with keys or an issuer.
         port: Port to listen on.
+        url: Where our own programs find it; on this machine, where left out.
+        key: The API key that they show; a secret, so from the environment only.
         keys_file: Hashed API keys, as ``logsluice api-key`` writes them.
         oidc: Bearer tokens.
         limits: What a request may ask for.
@@ -323,6 +325,8 @@ class ApiSettings(_Section):
 
     host: str = "127.0.0.1"
     port: Port = 8090
+    url: str | None = None
+    key: SecretStr | None = None
     keys_file: Path | None = None
     oidc: OidcSettings = OidcSettings()
     limits: ApiLimits = ApiLimits()
@@ -338,6 +342,16 @@ class ApiSettings(_Section):
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     shutdown_seconds: Annotated[int, Field(ge=1)] = 20
+
+    @field_validator("url", "key", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is."""
+        return (self.url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
     @property
     def authenticates(self) -> bool:

@@ -37,14 +37,15 @@ class Api:
 
 
 @contextmanager
-def serving(runner: Runner, **variables: str) -> Iterator[Api]:
+def serving(runner: Runner, port: int | None = None, /, **variables: str) -> Iterator[Api]:
     """``logsluice api`` on a free port.
 
     Args:
         runner: Starts it with the environment of the test.
+        port: A port that was found free.
         variables: Further environment variables.
     """
-    port = free_port()
+    port = port or free_port()
     environment = {"LOGSLUICE_API__PORT": str(port), **variables}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
         job = _started(runner, environment, client)
