@@ -9,6 +9,7 @@ import signal
 import socket
 from typing import Final
 
+import structlog
 import uvicorn
 
 from logsluice.api.application import create_app
@@ -16,6 +17,8 @@ from logsluice.api.protocol import bounded
 from logsluice.api.resources import Resources
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ApiSettings, Settings
+
+log = structlog.get_logger(__name__)
 
 _BACKLOG: Final = 2_048
 _KEEP_ALIVE_SECONDS: Final = 60
@@ -51,7 +54,7 @@ def serve(settings: Settings) -> None:
     """Serve the API until SIGTERM or Ctrl-C; requests at hand are finished first.
 
     Raises:
-        LogsluiceError: The address is not safe to listen on, or a setting is wrong.
+        LogsluiceError: The address is not safe to listen on or cannot be, or a setting is wrong.
     """
     api = settings.api
     check_exposure(api)
@@ -78,13 +81,30 @@ def serve(settings: Settings) -> None:
     # What it logs of a request is answered to it, and of a start that fails told below.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     gc.set_threshold(*_GARBAGE)
-    _Server(config).run()
-    if (failure := getattr(app.state, "failure", None)) is not None:
-        raise failure
+    try:
+        _Server(config, api).run()
+    except SystemExit:
+        failure: LogsluiceError | None = getattr(app.state, "failure", None)
+        raise failure or LogsluiceError(
+            "cannot be listened on", where=f"{api.host}:{api.port}", hint="name another by --host and --port"
+        ) from None
 
 
 class _Server(uvicorn.Server):
-    """Tells those who follow the live tail that it ends, as they would be waited for otherwise."""
+    """Says when it listens, and tells those who follow the live tail that it ends: they would be waited for."""
+
+    def __init__(self, config: uvicorn.Config, api: ApiSettings) -> None:
+        super().__init__(config)
+        self._api = api
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.started:
+            return
+        host = f"[{self._api.host}]" if ":" in self._api.host else self._api.host
+        log.info("the API listens", url=f"http://{host}:{self._api.port}", docs="/docs")
+        if not self._api.authenticates:
+            log.warning("no API keys: whoever reaches this address may post, read and change everything")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         resources: Resources | None = getattr(self.config.app.state, "resources", None)  # type: ignore[union-attr]

@@ -6,15 +6,12 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from logsluice.api.serving import serve
 from logsluice.logging import configure_logging
 from logsluice.settings import load_settings
 from logsluice.stack.ports import check_free
-
-log = structlog.get_logger(__name__)
 
 
 def api(
@@ -32,7 +29,4 @@ def api(
     os.environ.update({name: value for name, value in given.items() if value})
     settings = load_settings(config)
     check_free(settings.api.port, "the API", "--port")
-    log.info("the API listens", url=f"http://{settings.api.host}:{settings.api.port}", docs="/docs")
-    if not settings.api.authenticates:
-        log.warning("no API keys: whoever reaches this address may post, read and change everything")
     serve(settings)
