@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "status": "logsluice.cli.stack:status",
     "down": "logsluice.cli.stack:down",
     "setup": "logsluice.cli.setup:setup",
+    "load": "logsluice.cli.load:load",
     "schema": "logsluice.cli.schema:app",
     "submit": "logsluice.cli.submit:submit",
 }
