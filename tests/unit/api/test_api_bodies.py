@@ -60,9 +60,19 @@ def test_a_body_comes_out_as_it_went_in(content: bytes, encoding: str, seed: int
     assert run(body_of(reader, request(pieces, content_encoding=encoding))) == content
 
 
-def test_gzip_may_have_several_members() -> None:
-    content = gzip.compress(b"a") + gzip.compress(b"b")
-    assert run(body_of(BodyReader(ApiLimits()), request([content], content_encoding="gzip"))) == b"ab"
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_body_may_have_several_members(encoding: str) -> None:
+    content = COMPRESS[encoding](b"a") + COMPRESS[encoding](b"b" * 1_000)
+    assert run(body_of(BodyReader(ApiLimits()), request([content], content_encoding=encoding))) == b"a" + b"b" * 1_000
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
+def test_what_ends_too_early_is_refused(encoding: str) -> None:
+    content = COMPRESS[encoding](bytes(random.Random(1).randbytes(2_000)))
+    for end in (1, len(content) // 2, len(content) - 1):
+        with pytest.raises(Problem) as refused:
+            run(body_of(BodyReader(ApiLimits()), request([content[:end]], content_encoding=encoding)))
+        assert refused.value.status == HTTPStatus.BAD_REQUEST
 
 
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(["gzip", "deflate", "zstd"]))

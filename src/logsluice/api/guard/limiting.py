@@ -135,6 +135,9 @@ def _store_on(client: Redis) -> store.RedisStore:
     """throttled's store on a connection pool that is there already, in place of one of its own."""
 
     class Backend(store.RedisStoreBackend):
+        # Redis's own errors say whether it is away; throttled would put one of its own in their place.
+        base_exceptions = ()
+
         def get_client(self) -> Any:
             return client
 

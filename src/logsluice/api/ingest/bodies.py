@@ -19,6 +19,7 @@ from logsluice.settings import ApiLimits
 
 ENCODINGS: Final = ("gzip", "deflate", "zstd")
 _PIECE: Final = 65_536
+_ZSTD_STEP: Final = 256
 
 
 class BodyReader:
@@ -119,7 +120,6 @@ class _Zlib:
     def __init__(self, bits: int) -> None:
         self._bits = bits
         self._inflate = zlib.decompressobj(bits)
-        self._begun = False
 
     def __call__(self, piece: bytes) -> Any:
         if not piece:
@@ -139,23 +139,33 @@ class _Zlib:
 
 
 class _Zstd:
-    """Zstandard (RFC 8878)."""
+    """Zstandard (RFC 8878), also of several frames."""
 
     def __init__(self) -> None:
         # A window beyond 8 MiB is what a decoder may refuse, says the RFC.
-        self._decompress = zstandard.ZstdDecompressor(max_window_size=8_388_608).decompressobj(
-            write_size=_PIECE, read_across_frames=True
-        )
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=8_388_608)
+        self._frame = self._decompressor.decompressobj()
+        self._begun = False
 
     def __call__(self, piece: bytes) -> Any:
-        # A frame's header tells its size before anything is decompressed; small steps keep the rest small.
-        for start in range(0, len(piece), 256):
-            try:
-                part = self._decompress.decompress(piece[start : start + 256])
-            except zstandard.ZstdError as error:
-                raise _not_compressed(str(error)) from None
-            if part:
-                yield part
+        if not piece:
+            if self._begun and not self._frame.eof:
+                raise _not_compressed("it ends too early")
+            return
+        # Four bytes may stand for 128 KiB: in small steps, what comes of one is bounded.
+        for start in range(0, len(piece), _ZSTD_STEP):
+            step = piece[start : start + _ZSTD_STEP]
+            while step:
+                if self._frame.eof:
+                    self._frame = self._decompressor.decompressobj()
+                self._begun = True
+                try:
+                    part = self._frame.decompress(step)
+                except zstandard.ZstdError as error:
+                    raise _not_compressed(str(error)) from None
+                if part:
+                    yield part
+                step = self._frame.unused_data if self._frame.eof else b""
 
 
 def _not_compressed(why: str) -> Problem:
