@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 QUANTILES: Final = (0.5, 0.95, 0.99)
 _REQUESTS_OF_A_USER: Final = 5.0
 _MOST_USERS: Final = 1_000
@@ -83,3 +85,11 @@ def events(load: Load, seed: int) -> Iterator[dict[str, Any]]:
         filler = " " + "".join(draw.choices(string.ascii_lowercase, k=max(0, load.size - len(text) - 1)))
         level = "error" if is_error else "info"
         yield {"level": level, "source": _SERVICE, "message": (text + filler)[: load.size]}
+
+
+def load_bodies(load: Load, seed: int) -> Iterator[str]:
+    """Bodies of posts, without end."""
+    made = events(load, seed)
+    while True:
+        content = next(made) if load.batch == 1 else list(itertools.islice(made, load.batch))
+        yield orjson.dumps(content).decode()

@@ -7,22 +7,28 @@ command that makes load, before anything of it runs.
 from __future__ import annotations
 
 import itertools
+import time
+from collections.abc import Sequence
 from typing import Final
 
 import gevent
-import orjson
 from locust import FastHttpUser, constant_throughput, task
-from locust.contrib.fasthttp import FastResponse
 from locust.env import Environment
 
-from logsluice.load_plan import QUANTILES, Load, Outcome, events
+from logsluice.load_plan import QUANTILES, Load, Outcome, load_bodies
 
 _SECONDS_OF_A_REQUEST: Final = 30.0
 
 
-def put_load(load: Load) -> Outcome:
-    """Post for as long as is asked, or until Ctrl-C."""
+def put_load(load: Load, bodies: Sequence[str] | None = None) -> Outcome:
+    """Post for as long as is asked, or until Ctrl-C.
+
+    Args:
+        load: How much of what.
+        bodies: Posted in turn, again and again, where making them would take time from what is measured.
+    """
     taken = 0
+    made = itertools.cycle(bodies) if bodies else load_bodies(load, seed=time.time_ns())
 
     class Client(FastHttpUser):
         """One client."""
@@ -34,21 +40,13 @@ def put_load(load: Load) -> Outcome:
             {"Authorization": f"Bearer {load.key}"} if load.key else {}
         )
 
-        def on_start(self) -> None:
-            self.made = events(load, seed=id(self))
-
         @task
         def post(self) -> None:
             nonlocal taken
-            if load.batch == 1:
-                answer = self._send("/logs", next(self.made))
-                taken += answer.ok
-                return
-            answer = self._send("/logs/batch", list(itertools.islice(self.made, load.batch)))
-            taken += answer.json()["stored"] if answer.ok else 0
-
-        def _send(self, path: str, content: object) -> FastResponse:
-            return self.client.post(path, data=orjson.dumps(content).decode(), headers=self.default_headers)
+            path = "/logs" if load.batch == 1 else "/logs/batch"
+            answer = self.client.post(path, data=next(made), headers=self.default_headers)
+            if answer.ok:
+                taken += 1 if load.batch == 1 else answer.json()["stored"]
 
     environment = Environment(user_classes=[Client], catch_exceptions=False)
     runner = environment.create_local_runner()
