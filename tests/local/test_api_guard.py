@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import socket
 import threading
@@ -155,6 +157,15 @@ class Issuer:
         return {"Authorization": f"Bearer {text}"}
 
 
+def signed_by_hand(issuer: Issuer, algorithm: str, secret: bytes | None) -> dict[str, str]:
+    """A token as a forger makes it, which the library that makes the others refuses to."""
+    _, claims, _ = issuer.token()["Authorization"].removeprefix("Bearer ").split(".")
+    header = base64.urlsafe_b64encode(json.dumps({"alg": algorithm, "kid": "k1"}).encode()).rstrip(b"=").decode()
+    signature = hmac.digest(secret, f"{header}.{claims}".encode(), "sha256") if secret else b""
+    text = base64.urlsafe_b64encode(signature).rstrip(b"=").decode()
+    return {"Authorization": f"Bearer {header}.{claims}.{text}"}
+
+
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
     issuer = Issuer()
@@ -179,7 +190,7 @@ def test_tokens_of_the_issuer_are_taken_and_no_others(keys: Keys, runner: Runner
         problem(post(issuer.token(scope="query openid")), 403)
         problem(post(issuer.token(scope=None)), 403)
         public = issuer.private.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         stranger = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
         refused = {
@@ -189,8 +200,8 @@ def test_tokens_of_the_issuer_are_taken_and_no_others(keys: Keys, runner: Runner
             "of another": issuer.token(iss="http://elsewhere"),
             "not yet": issuer.token(nbf=int(time.time()) + 300),
             "by a stranger's key": issuer.token(key=stranger),
-            "by the public key as a secret": issuer.token(key=public, algorithm="HS256"),
-            "unsigned": issuer.token(key="", algorithm="none"),
+            "by the public key as a secret": signed_by_hand(issuer, "HS256", public),
+            "unsigned": signed_by_hand(issuer, "none", None),
             "by an unknown key": issuer.token(kid="other"),
         }
         for name, headers in refused.items():
@@ -378,9 +389,9 @@ def test_hostile_connections_are_answered_and_closed(set_up: None, runner: Runne
         assert talk(port, b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n").startswith(
             b"HTTP/1.1 431 "
         )
-        assert talk(port, *[b"P"] * 3, pause=0.5)[:12] in (b"HTTP/1.1 408", b"")
-        assert talk(port, HEAD, *[b"X: a\r\n"] * 4, pause=0.5).startswith(b"HTTP/1.1 408 ")
-        assert talk(port, HEAD + b"Content-Length: 1000\r\n\r\n", *[b"a"] * 5, pause=0.5).startswith(b"HTTP/1.1 408 ")
+        assert talk(port, b"P", b"O", pause=0.2).startswith(b"HTTP/1.1 408 ")
+        assert talk(port, HEAD, b"X: a\r\n", pause=0.2).startswith(b"HTTP/1.1 408 ")
+        assert talk(port, HEAD + b"Content-Length: 1000\r\n\r\n", b"a", pause=0.2).startswith(b"HTTP/1.1 408 ")
         assert talk(port, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").startswith(b"HTTP/1.1 400 ")
         assert talk(port, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
         both = HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\n\r\n"
