@@ -56,6 +56,14 @@ test-packages:
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) \
 	    >/dev/null || echo "it could not be installed: the tests of the dashboard in a browser are skipped"; \
 	else echo "there is no Chromium here (Debian's package chromium): the tests of the dashboard in a browser are skipped"; fi
+	@command -v redis-server >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Debian's redis-server, for the tests of the API; its service is not started"; \
+	  (apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    redis-server) \
+	    >/dev/null || echo "it could not be installed: the tests of the API on a real Redis are skipped"; \
+	else echo "there is no redis-server here (Debian's package redis-server): the tests of the API on a real Redis are" \
+	  "skipped"; fi
 
 # checkov wants other versions of what Pulumi wants, so it has an environment of its own.
 $(CHECKOV)/.installed: requirements-checkov.lock | setup

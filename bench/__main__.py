@@ -13,11 +13,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import dashboard, end_to_end, extract, windows
+from bench import dashboard, end_to_end, extract, ingest, query, windows
 from bench.report import Report, save, show
 from logsluice.pipelines.session import spark_session
 
 _WIDTH = 120
+_INGEST_SECONDS = 20.0
+_FEW_LINES = 20_000
+_QUESTIONS = 100
 
 
 class Name(StrEnum):
@@ -29,6 +32,8 @@ class Name(StrEnum):
     MEMORY = "memory"
     WINDOWS = "windows"
     DASHBOARD = "dashboard"
+    INGEST = "ingest"
+    QUERY = "query"
 
 
 def main(
@@ -68,6 +73,12 @@ def main(
     if Name.DASHBOARD in wanted:
         reports["dashboard"] = dashboard.run(5 * lines, repeat, say)
         show(reports["dashboard"], console)
+    if Name.INGEST in wanted:
+        reports["ingest"] = ingest.run(_INGEST_SECONDS if lines > _FEW_LINES else _INGEST_SECONDS / 4, repeat, say)
+        show(reports["ingest"], console)
+    if Name.QUERY in wanted:
+        reports["query"] = query.run(lines, _QUESTIONS, repeat, say)
+        show(reports["query"], console)
     path = save(reports, {"repeat": repeat, "lines": lines})
     console.print(f"Written to {path}", soft_wrap=True)
 

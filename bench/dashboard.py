@@ -43,7 +43,7 @@ def run(events: int, repeat: int, say: Callable[[str], None]) -> Report:
     with servers() as running:
         end = datetime.now(UTC).replace(second=0, microsecond=0)
         say(f"writing {events:,} events")
-        _fill(running, events, end)
+        fill(running, events, end)
         filters = Filters(iso(end - timedelta(hours=_HOURS)), iso(end), refresh=0)
         redraws, searches, openings = _measure(running, filters, repeat, say)
     report.claims += [
@@ -139,7 +139,7 @@ def _page(running: Servers) -> Iterator[tuple[Page, str]]:
         process.wait(60)
 
 
-def _fill(running: Servers, events: int, end: datetime) -> None:
+def fill(running: Servers, events: int, end: datetime) -> None:
     """Facts as the regex job writes them, over a day: those of some thousand lines, again and again."""
     registry = load_registry()
     distinct = min(events, _DISTINCT)

@@ -12,6 +12,7 @@ from grafana_foundation_sdk.models.units import (
     Seconds,
 )
 
+from grafana.api import api
 from grafana.panels import (
     EVENTS,
     Panel,
@@ -65,6 +66,7 @@ def overview() -> Dashboard:
             ("What the events say", _content()),
             ("What went wrong", _faults()),
             ("Windows and alerts", _windows_and_alerts()),
+            ("HTTP API", api()),
         ],
         environments="logsluice_part_up",
         variables=[by_labels("Service", "service", "service", "logsluice_events_by_level_total")],

@@ -1,22 +1,32 @@
-"""Writes the log traffic of a made-up shop to Kafka."""
+"""Writes the log traffic of a made-up shop to Kafka, or posts it to the HTTP API."""
 
 from __future__ import annotations
 
 import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
 
 from logsluice.job import run_job
 from logsluice.metrics import serve_metrics
-from logsluice.settings import load_settings
-from logsluice.sources.producing import KafkaDestination, produce
+from logsluice.settings import Settings, load_settings
+from logsluice.sources.posting import ApiDestination
+from logsluice.sources.producing import Destination, KafkaDestination, produce
 from logsluice.sources.shop import SERVICES
 from logsluice.sources.traffic import Burst, Profile, traffic
 from logsluice.waiting import Stopped, stop_on_signals
+
+
+class Via(StrEnum):
+    """The ways events can go."""
+
+    KAFKA = "kafka"
+    API = "api"
 
 
 def main(
@@ -32,6 +42,7 @@ def main(
     count: Annotated[int | None, typer.Option(min=0, help="Stop after so many events.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed repeats the same traffic.")] = None,
     start: Annotated[datetime | None, typer.Option(help="Time of the first event in UTC; now, where left out.")] = None,
+    via: Annotated[Via, typer.Option(help="To Kafka itself, or over HTTP to the API.")] = Via.KAFKA,
     fast: Annotated[bool, typer.Option("--fast", help="Do not wait until an event is due.")] = False,
     config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
 ) -> None:
@@ -50,8 +61,12 @@ def main(
     serve_metrics(settings.metrics.host, settings.metrics.producer)
     began = start.replace(tzinfo=UTC).timestamp() if start else time.time()
     events = traffic(seed if seed is not None else time.time_ns(), profile, began)
-    with suppress(Stopped), closing(KafkaDestination(settings, stop)) as destination:
+    with suppress(Stopped), closing(_destination(via, settings, stop)) as destination:
         produce(events, destination, stop, paced=not fast)
+
+
+def _destination(via: Via, settings: Settings, stop: Event) -> Destination:
+    return ApiDestination(settings.api, stop) if via == Via.API else KafkaDestination(settings, stop)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""For the image: fetch sets of pinned jars into its cache, and put Spark's connectors among Spark's own jars."""
+"""For the image: fetch sets of pinned jars into its cache, and put Spark's connectors among Spark's own jars.
+
+Of the schema registry the unpacked files stay alone.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sys
 
 from logsluice.kubernetes.entrypoint import spark_home
 from logsluice.stack import jar_paths
+from logsluice.stack.schema_registry import unpacked
 
 
 def main() -> None:
@@ -13,6 +17,9 @@ def main() -> None:
     folder = spark_home() / "jars"
     for name in sys.argv[1:]:
         jars = jar_paths(name)
+        if name == "schema-registry":
+            unpacked()
+            jars[0].unlink()
         if name.startswith("spark-"):
             for jar in jars:
                 (folder / jar.name).symlink_to(jar)

@@ -23,6 +23,7 @@ import yaml
 from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 
+from logsluice.api.guard.keys import keys_text, make_key
 from logsluice.job import run_job
 from logsluice.settings import Settings, load_settings
 from logsluice.sinks.elasticsearch import connect, refusal
@@ -41,13 +42,16 @@ READERS: Final = {
     "kafka-ui": 10001,
     "elasticsearch-exporter": 10001,
     "logsluice": 10001,
+    "redis": 999,
     "users": 10001,
 }
 """Who gets secrets, and the number of the user that it runs as."""
 
 AGENT: Final = "jmx_prometheus_javaagent.jar"
 _STORE: Final = "store"
-_PASSWORDS: Final = ("elastic", "kibana_system", "logstash", "exporter", "kafka", "grafana", "kafka-ui")
+_PASSWORDS: Final = ("elastic", "kibana_system", "logstash", "exporter", "kafka", "grafana", "kafka-ui", "redis")
+_API_KEY: Final = "api-key"
+_API_KEYS: Final = "api_keys.yaml"
 _KIBANA_KEYS: Final = (
     "xpack.encryptedSavedObjects.encryptionKey",
     "xpack.reporting.encryptionKey",
@@ -61,7 +65,7 @@ def prepare(folder: Path, owners: Mapping[str, int] = READERS) -> list[str]:
 
     Args:
         folder: Where each reader's volume is mounted under its name, and ``store``, with what none of them may see:
-            every password once, and Kibana's keys.
+            every password once, Kibana's keys, and a key of the HTTP API.
         owners: The readers and their users' numbers.
 
     Returns:
@@ -77,6 +81,12 @@ def prepare(folder: Path, owners: Mapping[str, int] = READERS) -> list[str]:
     for reader, files in {**_passwords(of), **_derived(of)}.items():
         for name, text in files.items():
             _write(folder / reader / name, text, owners[reader])
+    if not (store / _API_KEYS).exists():
+        key = make_key("compose", ("admin",))
+        _write(store / _API_KEY, key.text)
+        _write(store / _API_KEYS, keys_text([key.stored]))
+        done.append(f"{_API_KEY}: made")
+    _write(folder / "logsluice" / _API_KEYS, (store / _API_KEYS).read_text(), owners["logsluice"])
     certificates = _certificates()
     if not all((folder / reader / name).exists() for reader, files in certificates.items() for name in files):
         for reader, files in certificates.items():
@@ -94,7 +104,12 @@ def _passwords(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
         "logstash": {"elasticsearch_password": of["logstash"], "kafka_password": of["kafka"]},
         "grafana": {"admin_password": of["grafana"]},
         "elasticsearch-exporter": {"elasticsearch_password": of["exporter"]},
-        "logsluice": {"elasticsearch_password": of["elastic"], "kafka_password": of["kafka"]},
+        "logsluice": {
+            "elasticsearch_password": of["elastic"],
+            "kafka_password": of["kafka"],
+            "redis_url": f"redis://:{of['redis']}@redis:6379/0",
+        },
+        "redis": {"password": of["redis"]},
         "users": {name: of[name] for name in ("elastic", "kibana_system", "logstash", "exporter")},
     }
 

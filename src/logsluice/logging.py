@@ -5,9 +5,12 @@ A job's own log can so be shipped through logsluice like any other.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+from typing import Any
 
+import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
@@ -22,6 +25,14 @@ def _as_ecs(_logger: object, _method: str, event: EventDict) -> EventDict:
     }
 
 
+def _json(event: EventDict, **options: Any) -> str:
+    try:
+        return orjson.dumps(event, **options).decode()
+    except TypeError:
+        # What orjson refuses, such as half of a surrogate pair or a huge number.
+        return json.dumps(event, **options)
+
+
 def configure_logging(level: int = logging.INFO) -> None:
     """Send structlog's lines to standard error: coloured text on a terminal, one ECS JSON object a line elsewhere."""
     shared: list[Processor] = [
@@ -31,7 +42,9 @@ def configure_logging(level: int = logging.INFO) -> None:
         structlog.processors.format_exc_info,
     ]
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()] if sys.stderr.isatty() else [_as_ecs, structlog.processors.JSONRenderer()]
+        [structlog.dev.ConsoleRenderer()]
+        if sys.stderr.isatty()
+        else [_as_ecs, structlog.processors.JSONRenderer(serializer=_json)]
     )
     structlog.configure(
         processors=[*shared, *last],

@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram, start_http_server
 from logsluice.errors import LogsluiceError
 
 _LATENCY_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 900, 3600)
+_REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _BATCH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120)
 
 EVENTS_IN = Counter("logsluice_events_in_total", "Events read.", ["job"])
@@ -58,6 +59,37 @@ ALERT_DELIVERIES = Counter(
     "logsluice_alert_deliveries_total", "Attempts to tell of an alert, by how they ended.", ["output", "outcome"]
 )
 HTTP_REQUESTS = Counter("http_requests_total", "HTTP requests seen in the events.", ["service", "method", "status"])
+
+API_REQUESTS = Counter("logsluice_api_requests_total", "Requests answered.", ["method", "route", "status"])
+API_REQUEST_DURATION = Histogram(
+    "logsluice_api_request_duration_seconds",
+    "From a request's headers to the end of its answer.",
+    ["method", "route"],
+    buckets=_REQUEST_BUCKETS,
+)
+API_REQUESTS_IN_PROGRESS = Gauge("logsluice_api_requests_in_progress", "Requests that are being answered.")
+API_EVENTS = Counter(
+    "logsluice_api_events_total", "Posted events by the way they came and what became of them.", ["kind", "outcome"]
+)
+API_EVENT_BYTES = Counter("logsluice_api_event_bytes_total", "Bytes of events that were stored.", ["kind"])
+API_DELIVERY_DURATION = Histogram(
+    "logsluice_api_delivery_duration_seconds",
+    "From handing events to Kafka to the last report.",
+    buckets=_REQUEST_BUCKETS,
+)
+API_KEYED_POSTS = Counter(
+    "logsluice_api_keyed_posts_total", "Posts with an Idempotency-Key, by what was known of the key.", ["outcome"]
+)
+API_BREAKER = Gauge("logsluice_api_breaker_state", "1 for the state the breaker of a part is in.", ["part", "state"])
+API_BREAKER_TRANSITIONS = Counter(
+    "logsluice_api_breaker_transitions_total", "Changes of a breaker to a state.", ["part", "state"]
+)
+API_BUFFER_EVENTS = Gauge("logsluice_api_buffer_events", "Events on disk that Kafka does not have yet.")
+API_BUFFER_BYTES = Gauge("logsluice_api_buffer_bytes", "Bytes of those events.")
+API_REFUSED = Counter("logsluice_api_refused_total", "Requests turned away by the guard, by why.", ["reason"])
+API_CACHE = Counter("logsluice_api_cache_total", "Answers looked for in the cache.", ["outcome"])
+API_QUERIES = Counter("logsluice_api_queries_total", "Questions asked of Elasticsearch.", ["kind", "outcome"])
+API_TAILS = Gauge("logsluice_api_tails", "Clients that follow the live tail.")
 
 
 def serve_metrics(host: str, port: int) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from logsluice.errors import LogsluiceError
 
-_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_AGO = re.compile(r"(?:now-)?(\d{1,6})([smhdw])", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -15,19 +15,21 @@ def parse_moment(text: str, *, now: datetime | None = None) -> datetime:
     """The moment that a text names, in UTC.
 
     Args:
-        text: ``24h``, ``7d`` and the like before now (``s m h d w``), or a date or time of ISO 8601; UTC where it
-            names no zone.
+        text: ``24h`` or ``now-24h``, ``7d`` and the like before now (``s m h d w``), ``now``, or a date or time of
+            ISO 8601; UTC where it names no zone.
         now: What ``24h`` counts from; this moment where left out.
 
     Raises:
         LogsluiceError: The text is neither.
     """
-    if found := _AGO.fullmatch(text.strip()):
-        return (now or datetime.now(UTC)) - timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
     try:
+        if found := _AGO.fullmatch(text.strip()):
+            return (now or datetime.now(UTC)) - timedelta(**{_UNITS[found.group(2)]: int(found.group(1))})
+        if text.strip() == "now":
+            return now or datetime.now(UTC)
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise LogsluiceError(
-            "is no moment", where=text, hint="write 24h, 7d, 2026-11-22, or 2026-11-22T08:30:00"
+            "is no moment", where=text, hint="write 24h, 7d, now, 2026-11-22, or 2026-11-22T08:30:00"
         ) from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

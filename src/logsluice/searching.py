@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from elastic_transport import TransportError
 from elasticsearch import ApiError
@@ -22,6 +22,22 @@ _SINCE = re.compile(r"(\d+)([smhdw])")
 _MESSAGE_LENGTH = 300
 # The most characters of a message that are looked through for words to highlight.
 _HIGHLIGHT_LENGTH = 100_000
+
+HIGHLIGHT: Final[dict[str, Any]] = {
+    "pre_tags": [MARK_BEGIN],
+    "post_tags": [MARK_END],
+    "max_analyzed_offset": _HIGHLIGHT_LENGTH,
+    "fields": {
+        "message": {
+            "number_of_fragments": 1,
+            "fragment_size": _MESSAGE_LENGTH,
+            "no_match_size": _MESSAGE_LENGTH,
+            "require_field_match": False,
+        }
+    },
+}
+"""What of a message is shown: the part around the words that were found, with marks around them."""
+
 # What the table shows in columns of its own, or what describes the record rather than what happened.
 _NOT_FACTS = (
     "@timestamp",
@@ -122,26 +138,23 @@ def build_query(wanted: Search) -> dict[str, Any]:
         if wanted.level not in LEVELS:
             raise LogsluiceError("not a level", where=f"--level {wanted.level}", hint=f"one of {', '.join(LEVELS)}")
         filters.append({"terms": {"log.level": list(LEVELS[LEVELS.index(wanted.level) :])}})
-    text = {"query_string": {"query": wanted.query, "default_operator": "and", "lenient": True}}
     return {
-        "query": {"bool": {"must": [text], "filter": filters}},
+        "query": {"bool": {"must": [text_query(wanted.query)], "filter": filters}},
         "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}],
         "size": wanted.size,
         "source_excludes": ["event.original"],
-        "highlight": {
-            "pre_tags": [MARK_BEGIN],
-            "post_tags": [MARK_END],
-            "max_analyzed_offset": _HIGHLIGHT_LENGTH,
-            "fields": {
-                "message": {
-                    "number_of_fragments": 1,
-                    "fragment_size": _MESSAGE_LENGTH,
-                    "no_match_size": _MESSAGE_LENGTH,
-                    "require_field_match": False,
-                }
-            },
-        },
+        "highlight": HIGHLIGHT,
     }
+
+
+def text_query(query: str, **options: Any) -> dict[str, Any]:
+    """A condition in Lucene's query syntax; several words are all to be found.
+
+    Args:
+        query: The condition.
+        options: Further options of ``query_string``.
+    """
+    return {"query_string": {"query": query, "default_operator": "and", "lenient": True, **options}}
 
 
 def facts(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,9 +175,13 @@ def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _hit(entry: dict[str, Any]) -> Hit:
-    document = entry["_source"]
+    return Hit(entry["_source"], found_part(entry))
+
+
+def found_part(entry: Mapping[str, Any]) -> str:
+    """The part of a hit's message around what was found, with marks around the words."""
     fragments = entry.get("highlight", {}).get("message")
-    return Hit(document, crop(fragments[0] if fragments else str(document.get("message", ""))))
+    return crop(fragments[0] if fragments else str(entry["_source"].get("message", "")))
 
 
 def crop(message: str, length: int = _MESSAGE_LENGTH) -> str:

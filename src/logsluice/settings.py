@@ -186,6 +186,179 @@ class DashboardSettings(_Section):
     metrics_url: str | None = None
 
 
+class RedisSettings(_Section):
+    """How to reach Redis; with no URL there is none.
+
+    Attributes:
+        url: ``redis://``, ``rediss://`` (TLS) or ``unix://``; a password in it makes it a secret, so from the
+            environment only.
+        prefix: Begins every key, so that several environments may share a server.
+        timeout_seconds: How long an answer is waited for.
+    """
+
+    url: SecretStr | None = None
+    prefix: str = "logsluice"
+    timeout_seconds: Annotated[float, Field(gt=0)] = 1.0
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+
+class SchemaRegistrySettings(_Section):
+    """How to reach a schema registry that speaks Confluent's API; with no URL there is none."""
+
+    url: str | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    ca_certs: Path | None = None
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+
+class OidcSettings(_Section):
+    """Whose bearer tokens the API takes; with no issuer, none.
+
+    Attributes:
+        issuer: The ``iss`` of a token; its keys are found by OpenID Connect Discovery.
+        audience: The ``aud`` a token must carry.
+        jwks_url: Where the keys are, for an issuer without discovery.
+        scope_claim: The claim that holds the scopes, as a list or as text with spaces between.
+        scope_prefix: Begins the scopes that are meant for this API, such as ``logsluice:``.
+        jwks_seconds: How long keys are trusted before they are fetched again.
+    """
+
+    issuer: str | None = None
+    audience: str = "logsluice"
+    jwks_url: str | None = None
+    scope_claim: str = "scope"
+    scope_prefix: str = ""
+    jwks_seconds: Annotated[float, Field(gt=0)] = 300.0
+
+
+class ApiLimits(_Section):
+    """What one request may ask of the API.
+
+    Attributes:
+        requests_per_second: Refill of each client's token bucket.
+        burst: Size of that bucket, in requests.
+        event_bytes: Of one posted event, decompressed; no more than a record of the topic takes.
+        body_bytes: Of a body, decompressed; a single event's is held to ``event_bytes``.
+        total_body_bytes: Of all bodies that are being read or worked on at one time.
+        batch_events: Events of a batch.
+        fields: Of one event, counted at every depth.
+        depth: Of objects and arrays within each other, in any JSON body.
+        header_bytes: Of the request line and all headers.
+        header_seconds: From a connection's (or a request's) first byte to the end of its headers.
+        body_seconds: A body that takes longer than this must come at ``body_bytes_per_second`` at least.
+        body_bytes_per_second: See ``body_seconds``.
+        concurrency: Connections at one time.
+        query_seconds: Longest stretch of time that a question may span.
+    """
+
+    requests_per_second: Annotated[int, Field(ge=1)] = 5_000
+    burst: Annotated[int, Field(ge=1)] = 10_000
+    event_bytes: Annotated[int, Field(ge=1, le=1_000_000)] = 262_144
+    body_bytes: Annotated[int, Field(ge=1)] = 16_777_216
+    total_body_bytes: Annotated[int, Field(ge=1)] = 134_217_728
+    batch_events: Annotated[int, Field(ge=1)] = 20_000
+    fields: Annotated[int, Field(ge=1)] = 500
+    depth: Annotated[int, Field(ge=1, le=100)] = 20
+    header_bytes: Annotated[int, Field(ge=1_024)] = 32_768
+    header_seconds: Annotated[float, Field(gt=0)] = 10.0
+    body_seconds: Annotated[float, Field(gt=0)] = 10.0
+    body_bytes_per_second: Annotated[int, Field(ge=1)] = 65_536
+    concurrency: Annotated[int, Field(ge=1)] = 2_000
+    query_seconds: Annotated[int, Field(ge=1)] = 400 * 86_400
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ApiLimits:
+        if self.burst < self.requests_per_second:
+            raise ValueError("burst must be at least requests_per_second: buckets are refilled once a second")
+        if self.total_body_bytes < self.body_bytes:
+            raise ValueError("total_body_bytes must hold one body of body_bytes at least")
+        return self
+
+
+class ApiBufferSettings(_Section):
+    """Where events wait on disk while Kafka is away; with no folder they are refused instead.
+
+    Attributes:
+        directory: A folder of this instance alone, on a disk that outlives the process.
+        max_bytes: Of all events that wait; more are refused.
+        ticket_seconds: How long a ticket can be asked for after its events were stored.
+    """
+
+    directory: Path | None = None
+    max_bytes: Annotated[int, Field(ge=1)] = 1_073_741_824
+    ticket_seconds: Annotated[int, Field(ge=1)] = 86_400
+
+
+class ApiSettings(_Section):
+    """The HTTP API.
+
+    Attributes:
+        host: Address to listen on; beyond loopback only with keys or an issuer.
+        port: Port to listen on.
+        url: Where our own programs find it; on this machine, where left out.
+        key: The API key that they show; a secret, so from the environment only.
+        keys_file: Hashed API keys, as ``logsluice api-key`` writes them.
+        oidc: Bearer tokens.
+        limits: What a request may ask for.
+        buffer: Events that wait on disk.
+        delivery_seconds: How long Kafka may take to acknowledge a post.
+        breaker_failures: Deliveries that fail in a row until Kafka counts as away.
+        breaker_seconds: From then until it is tried again.
+        idempotency_seconds: How long an ``Idempotency-Key`` is remembered.
+        cache_seconds: How long an answer that cannot change is kept.
+        cache_bytes: Of answers kept in process, where there is no Redis.
+        search_seconds: How long Elasticsearch may take for a search.
+        tails: Clients that may follow the live tail at one time.
+        cors_origins: Origins whose pages may call the API from a browser.
+        trusted_proxies: Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
+        shutdown_seconds: How long requests at hand may take after SIGTERM.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port = 8090
+    url: str | None = None
+    key: SecretStr | None = None
+    keys_file: Path | None = None
+    oidc: OidcSettings = OidcSettings()
+    limits: ApiLimits = ApiLimits()
+    buffer: ApiBufferSettings = ApiBufferSettings()
+    delivery_seconds: Annotated[float, Field(ge=1)] = 10.0
+    breaker_failures: Annotated[int, Field(ge=1)] = 5
+    breaker_seconds: Annotated[float, Field(gt=0)] = 5.0
+    idempotency_seconds: Annotated[int, Field(ge=60)] = 86_400
+    cache_seconds: Annotated[int, Field(ge=1)] = 3_600
+    cache_bytes: Annotated[int, Field(ge=0)] = 67_108_864
+    search_seconds: Annotated[float, Field(gt=0)] = 10.0
+    tails: Annotated[int, Field(ge=0)] = 50
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    shutdown_seconds: Annotated[int, Field(ge=1)] = 20
+
+    @field_validator("url", "key", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is."""
+        return (self.url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether clients have to say who they are."""
+        return self.keys_file is not None or self.oidc.issuer is not None
+
+
 class Settings(BaseSettings):
     """Everything that differs between environments.
 
@@ -212,6 +385,9 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     metrics: MetricsSettings = MetricsSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    api: ApiSettings = ApiSettings()
+    redis: RedisSettings = RedisSettings()
+    schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
 
     @field_validator("time_zone")
     @classmethod

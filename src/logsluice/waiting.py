@@ -19,7 +19,7 @@ from tenacity.stop import stop_when_event_set
 
 from logsluice import metrics
 
-Part = Literal["kafka", "elasticsearch", "kibana"]
+Part = Literal["kafka", "elasticsearch", "kibana", "api"]
 T = TypeVar("T")
 
 _FIRST_SECONDS = 0.1

@@ -73,7 +73,10 @@ def scrape_configs(env: str) -> dict[str, dict[str, Any]]:
 
 
 def targets(entry: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    """Hosts and ports of a scrape job."""
+    """Hosts and ports of a scrape job; of a name that may stand for none or many, the name."""
+    for dns in entry.get("dns_sd_configs", []):
+        for host in dns["names"]:
+            yield host, dns["port"]
     for static in entry.get("static_configs", []):
         for target in static["targets"]:
             host, port = target.split(":")

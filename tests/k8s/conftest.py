@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from k8s_cluster import Cluster
 from k8s_manifests import ROOT
 from k8s_tools import SHARED
@@ -22,6 +23,8 @@ NAMED = "LOGSLUICE_TEST_KUBECONFIG"
 # Offsets of the ports that the control plane takes from its first one.
 PORTS = (10, 11, 43, 58, 59, 61)
 POOLS = ("system", "data", "spark")
+# Nothing makes volumes here. One that was given up is not given to another: there are enough for all tests.
+VOLUMES = 24
 
 
 @pytest.fixture(scope="session")
@@ -62,12 +65,26 @@ def _prepared(cluster: Cluster) -> Cluster:
         pytest.skip("the operators' definitions are not in ../shared/crds")
     for folder in folders:
         cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", folder)
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_volume(number) for number in range(VOLUMES)))
     nodes = sorted(item["metadata"]["name"] for item in cluster.get("nodes")["items"])
     for node, pool in zip(nodes, POOLS, strict=False):
         cluster.kubectl("label", "--overwrite", "node", node, f"logsluice.io/node-group={pool}")
         if pool != "system":
             cluster.kubectl("taint", "--overwrite", "node", node, f"logsluice.io/workload={pool}:NoSchedule")
     return cluster
+
+
+def _volume(number: int) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": f"volume-{number}"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "10Gi"},
+            "hostPath": {"path": f"/volumes/{number}"},
+        },
+    }
 
 
 def _port_base() -> int:

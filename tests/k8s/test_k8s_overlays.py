@@ -24,6 +24,12 @@ STRIMZI_CA = "logsluice-kafka-cluster-ca-cert"
 PROMETHEUS = {"kubernetes.io/metadata.name": "monitoring"}
 OPERATORS = {"kafka.strimzi.io", "monitoring.coreos.com", "sparkoperator.k8s.io"}
 SPARK_PORTS = {"spark-ui": 4040}
+OTHERS_IMAGES = {
+    "elasticsearch-exporter": "quay.io/prometheuscommunity/elasticsearch-exporter:v1.11.0",
+    "redis": "redis:7.2.5",
+}
+# A page, and what has no metrics of ours.
+WITHOUT_METRICS = {"Deployment/dashboard", "Deployment/redis", "Deployment/schema-registry"}
 
 
 @pytest.fixture(params=OVERLAYS)
@@ -70,7 +76,7 @@ def test_every_pod_has_the_least_it_needs(manifests: Overlay) -> None:
             }, where
             mounts = [mount["mountPath"] for mount in container["volumeMounts"]]
             assert len(set(mounts)) == len(mounts), where
-            if container["name"] != "elasticsearch-exporter":
+            if container["name"] not in OTHERS_IMAGES:
                 assert {"/tmp", "/var/lib/logsluice"} <= set(mounts), where
         volumes = {volume["name"] for volume in spec["volumes"]}
         mounted = {mount["name"] for container in pods.containers for mount in container["volumeMounts"]}
@@ -103,7 +109,7 @@ def test_every_server_is_probed(manifests: Overlay) -> None:
             if ports:
                 assert {"livenessProbe", "readinessProbe"} <= set(probes), pods.owner
             for probe in probes.values():
-                assert probe["httpGet"]["port"] in ports, pods.owner
+                assert (probe.get("httpGet") or probe["tcpSocket"])["port"] in ports, pods.owner
 
 
 def test_only_drivers_may_ask_the_cluster_for_anything(manifests: Overlay) -> None:
@@ -134,6 +140,8 @@ def test_every_name_that_is_referred_to_is_there(manifests: Overlay) -> None:
     secrets: dict[str, set[str]] = {name: {"password"} for name in manifests.of("KafkaUser")}
     secrets[STRIMZI_CA] = {"ca.crt"}
     secrets["alerts-webhook"] = {"url", "secret"}  # made by hand, where a webhook is wanted
+    secrets["api-keys"] = {"keys.yaml"}  # by hand too, as the files say
+    secrets["redis"] = {"password", "url"}
     secrets[f"{cluster}-es-elastic-user"] = {"elastic"}
     secrets[f"{cluster}-es-http-certs-public"] = {"ca.crt"}
     secrets["logsluice-kibana-kb-http-certs-public"] = {"ca.crt"}
@@ -227,6 +235,11 @@ def test_every_variable_is_a_setting_and_all_of_them_together_load(
             assert "/etc/logsluice-tls/kafka" in mounts, pods.owner
         if pods.containers[0].get("ports"):
             (port,) = (entry["containerPort"] for entry in pods.containers[0]["ports"])
+            if pods.owner == "Deployment/api":
+                assert pods.containers[0]["args"][-2:] == ["--host", "0.0.0.0"]
+                assert (port, str(settings.api.keys_file)) == (settings.api.port, "/etc/logsluice-api/keys.yaml")
+                assert "/etc/logsluice-api" in mounts
+                continue
             if pods.owner == "Deployment/dashboard":
                 assert pods.containers[0]["args"][-2:] == ["--host", "0.0.0.0"]
                 assert port == settings.dashboard.port
@@ -286,6 +299,7 @@ def test_each_user_may_do_what_its_workload_does_and_no_more(manifests: Overlay)
             ("group", "logsluice-index-dead-letters", read),
         },
         "alerts-job": {("topic", alerts, write)},
+        "api": {("topic", source, ("Read", "Write", "Describe"))},
         "app-service": {
             ("topic", source, read),
             ("group", "logsluice-app-service", read),
@@ -339,6 +353,28 @@ def test_deployments_can_be_drained_and_are_spread(manifests: Overlay) -> None:
     keys = [entry["topologyKey"] for entry in spec["template"]["spec"]["topologySpreadConstraints"]]
     assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
     assert spec["replicas"] == (2 if manifests.name == "prod" else 1)
+    for name, deployment in manifests.of("Deployment").items():
+        if name not in ("dashboard", "elasticsearch-exporter"):
+            assert budgets[name]["spec"]["maxUnavailable"] == 1, name
+            assert budgets[name]["spec"]["selector"] == deployment["spec"]["selector"], name
+
+
+def test_the_api_grows_with_what_it_is_asked_and_prod_opens_it_by_tls(manifests: Overlay) -> None:
+    (scaler,) = manifests.of("HorizontalPodAutoscaler").values()
+    assert scaler["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}
+    assert "replicas" not in manifests.of("Deployment")["api"]["spec"], "the autoscaler's number would be overwritten"
+    if manifests.name != "prod":
+        assert not manifests.of("Ingress")
+        return
+    assert scaler["spec"]["minReplicas"] >= 2
+    (ingress,) = manifests.of("Ingress").values()
+    (rule,), (tls,) = ingress["spec"]["rules"], ingress["spec"]["tls"]
+    assert tls["hosts"] == [rule["host"]]
+    (path,) = rule["http"]["paths"]
+    (port,) = manifests.of("Service")["api"]["spec"]["ports"]
+    assert path["backend"]["service"] == {"name": "api", "port": {"name": port["name"]}}
+    grafana = yaml.safe_load((ROOT / "helm/kube-prometheus-stack/values-prod.yaml").read_text())["grafana"]["ingress"]
+    assert ingress["metadata"]["annotations"] == grafana["annotations"]
 
 
 def test_spark_runs_on_its_nodes_is_started_again_and_keeps_its_place(manifests: Overlay) -> None:
@@ -383,7 +419,9 @@ def test_a_job_runs_with_arguments_that_it_knows(manifests: Overlay) -> None:
 def test_the_image_is_that_of_this_version(manifests: Overlay) -> None:
     text = json.dumps(manifests.objects)
     images = set(re.findall(r'"image": "([^"]+)"', text))
-    assert images == {f"logsluice:{__version__}", "quay.io/prometheuscommunity/elasticsearch-exporter:v1.11.0"}
+    assert images == {f"logsluice:{__version__}", *OTHERS_IMAGES.values()}
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    assert {name: compose[name]["image"] for name in OTHERS_IMAGES} == OTHERS_IMAGES
 
 
 def _selects(selector: Object, labels: dict[str, str]) -> bool:
@@ -432,7 +470,8 @@ def test_nothing_talks_to_anything_but_by_a_named_edge(manifests: Overlay) -> No
                     assert block["cidr"] != "0.0.0.0/0" or "10.0.0.0/8" in block["except"], name
                 elif "namespaceSelector" not in peer:
                     wanted = peer["podSelector"]
-                    known = [*pods, {"logsluice.io/beats-client": "true"}]
+                    outside = ({f"logsluice.io/{name}-client": "true"} for name in ("api", "beats"))
+                    known = [*pods, *outside]
                     assert any(_selects(wanted, labels) for labels in known), f"{name}: a peer that is not there"
 
 
@@ -447,6 +486,8 @@ def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> No
         wanted |= {9200} if "elasticsearch-ca" in text else set()
         wanted |= {5601} if "kibana-ca" in text else set()
         wanted |= {8000} if "http://app-service:8000" in text else set()
+        wanted |= {8088} if "http://schema-registry:8088" in text else set()
+        wanted |= {6379} if "LOGSLUICE_REDIS__URL" in text else set()
         wanted |= {443, 6443} if pods.owner.endswith(" driver") else set()
         wanted |= {80, 443} if pods.labels.get("logsluice.io/s3-client") else set()
         wanted |= {443} if "WEBHOOK_URL" in text else set()
@@ -483,10 +524,9 @@ def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -
         allowed = _ports([rule for rule in rules if PROMETHEUS in [_namespace(peer) for peer in rule["from"]]])
         assert port in allowed, f"Prometheus may not reach {owner}:{port}"
     serving = {pods.owner for pods in manifests.templates() if pods.containers[0].get("ports")}
-    serving -= {"Deployment/dashboard"}  # a page, not metrics
-    assert serving == {owner for owner, _ in read}
+    assert serving - WITHOUT_METRICS == {owner for owner, _ in read}
     ours = [item for item in manifests.of("PodMonitor").values() if item["metadata"]["name"] == "spark-jobs"]
-    ours += [manifests.of("ServiceMonitor")[name] for name in ("alerts-job", "app-service")]
+    ours += [manifests.of("ServiceMonitor")[name] for name in ("alerts-job", "api", "app-service")]
     for monitor in ours:
         for endpoint in monitor["spec"].get("podMetricsEndpoints") or monitor["spec"]["endpoints"]:
             assert endpoint["honorLabels"] is True, "our metrics carry labels named job and service"
@@ -530,7 +570,7 @@ def _comparable(name: str) -> dict[str, Object]:
 def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
     dev, prod = _comparable("dev"), _comparable("prod")
     assert dev.keys() - prod.keys() == {"KafkaNodePool/dual-role", "SparkApplication/producer-job"}
-    assert prod.keys() - dev.keys() == {"KafkaNodePool/controller", "KafkaNodePool/broker"}
+    assert prod.keys() - dev.keys() == {"KafkaNodePool/controller", "KafkaNodePool/broker", "Ingress/api"}
     found = {key: _differences(dev[key], prod[key]) for key in dev.keys() & prod.keys()}
     pod = "spec.template.spec"
     assert {key: paths for key, paths in found.items() if paths} == {
@@ -578,6 +618,8 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
         **{f"KafkaUser/{name}": {"spec.authorization.acls"} for name in overlay("prod").of("KafkaUser")},
         "Deployment/app-service": {"spec.replicas", f"{pod}.containers", f"{pod}.volumes"},
         "Deployment/alerts-job": {f"{pod}.containers", f"{pod}.volumes"},
+        "Deployment/api": {f"{pod}.containers", f"{pod}.volumes"},
+        "HorizontalPodAutoscaler/api": {"spec.minReplicas", "spec.maxReplicas"},
         "Deployment/dashboard": {f"{pod}.containers", f"{pod}.volumes"},
         "Deployment/elasticsearch-exporter": {f"{pod}.containers", f"{pod}.volumes"},
         "Job/setup": {f"{pod}.containers", f"{pod}.volumes"},
@@ -629,6 +671,7 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
     # Of lists, the environment's name is all that differs.
     for key in (
         "Deployment/alerts-job",
+        "Deployment/api",
         "Deployment/app-service",
         "Deployment/dashboard",
         "Job/setup",

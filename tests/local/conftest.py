@@ -8,16 +8,20 @@ did to them. The same settings stand in the environment of the test and of what 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from api_parts import Api, RedisServer, serving
 from elasticsearch import Elasticsearch
 from running import ROOT, Runner, forget_indices, free_port
 
+from logsluice.extract import load_registry
 from logsluice.settings import MetricsSettings, Settings, load_settings
+from logsluice.setup import run_setup
 from logsluice.stack import LocalStack
 from logsluice.stack.jars import jar_paths
 
@@ -118,6 +122,34 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
         yield runner
     finally:
         runner.close()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A real Redis, which may be killed and started again."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("there is no redis-server here (Debian's package redis-server)")
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def set_up(settings: Settings) -> None:
+    """The topics and templates of the test are made."""
+    run_setup(settings, load_registry().fields)
+
+
+@pytest.fixture
+def api(set_up: None, runner: Runner) -> Iterator[Api]:  # noqa: ARG001 - what it works with has to be there
+    """The API on the stack of the test, without a Redis."""
+    with serving(runner) as api:
+        yield api
 
 
 def _settings(stack: LocalStack, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kafka import TopicPartition
 
 from logsluice import kafka
+from logsluice.identity import EventId
 from logsluice.settings import Settings
 
 
@@ -20,6 +21,7 @@ class Stored:
     value: bytes | None
     headers: dict[str, bytes]
     timestamp_ms: int
+    offset: int
 
 
 def stored(settings: Settings, topic: str | None = None) -> list[Stored]:
@@ -37,11 +39,20 @@ def stored(settings: Settings, topic: str | None = None) -> list[Stored]:
         found: list[Stored] = []
         while any(reader.position(partition) < last[partition.partition] for partition in partitions):
             for records in reader.poll(timeout_ms=500).values():
-                found += [Stored(r.partition, r.key, r.value, dict(r.headers), r.timestamp) for r in records]
+                found += [Stored(r.partition, r.key, r.value, dict(r.headers), r.timestamp, r.offset) for r in records]
         return sorted(found, key=lambda record: record.partition)
     finally:
         reader.close()
         asking.close()
+
+
+def by_id(settings: Settings) -> dict[str, bytes]:
+    """Every value of the topic by its event's id."""
+    topic = settings.kafka.topic
+    return {
+        str(EventId(topic, record.partition, record.offset, record.timestamp_ms)): record.value or b""
+        for record in stored(settings)
+    }
 
 
 def count(settings: Settings, topic: str | None = None) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import urllib.request
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
-from kafka_reading import count, stored
-from running import Runner, eventually
+from api_parts import RedisServer, serving
+from kafka_reading import count, stored, values
+from running import Runner, eventually, free_port
 
 from logsluice.settings import Settings
 from logsluice.setup import set_up_kafka
@@ -41,6 +43,23 @@ def test_the_same_seed_and_start_fill_the_topic_alike(settings: Settings, runner
         mine = [record for record in records if record.key == key.encode()]
         assert len({record.partition for record in mine}) == 1
         assert [record.value for record in mine] == [event.line.encode() for event in expected if event.key == key]
+
+
+def test_over_http_the_topic_has_the_same_events(
+    set_up: None,  # noqa: ARG001
+    runner: Runner,
+    redis_server: RedisServer,
+    settings: Settings,
+) -> None:
+    arguments = ("--seed", "7", "--count", "1000", "--start", "2026-11-22T10:00:00", "--fast", "--via", "api")
+    job = runner.job("producer_job", *arguments, env={"LOGSLUICE_API__PORT": str(port := free_port())})
+    # It waits for the API, as for every other part.
+    eventually(lambda: "waiting for api" in job.output)
+    with serving(runner, port, LOGSLUICE_REDIS__URL=redis_server.url):
+        assert job.wait() == 0, job.output
+    start = datetime(2026, 11, 22, 10, tzinfo=UTC).timestamp()
+    expected = [event.line.encode() for event in traffic(7, Profile(count=1_000), start)]
+    assert values(settings) == Counter(expected)
 
 
 def test_it_keeps_the_rate_and_leaves_when_asked(settings: Settings, runner: Runner) -> None:

@@ -42,6 +42,17 @@ NOTHING_THERE = {
     "logsluice_alerts_open": _ELSEWHERE.format("alerts"),
     "logsluice_alerts_total": _ELSEWHERE.format("alerts"),
     "logsluice_alert_deliveries_total": _ELSEWHERE.format("alerts"),
+    **{
+        f"logsluice_api_{name}": "the API does not run in this test"
+        for name in (
+            "requests_total",
+            "request_duration_seconds_bucket",
+            "events_total",
+            "refused_total",
+            "breaker_state",
+            "cache_total",
+        )
+    },
     "metrics_master_aliveWorkers_Value": "Spark runs without a standalone cluster",
     "metrics_master_apps_Value": "Spark runs without a standalone cluster",
     "metrics_master_waitingApps_Value": "Spark runs without a standalone cluster",

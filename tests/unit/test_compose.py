@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from logsluice.api.guard.keys import KeyRing
 from logsluice.compose import READERS, prepare, set_up_users, users_of
 from logsluice.settings import Settings
 
@@ -60,6 +61,10 @@ def test_readers_know_the_same_password(made: Path) -> None:
     assert read("elasticsearch/elastic_password") == read("logsluice/elasticsearch_password") == read("users/elastic")
     assert read("users/logstash") == read("logstash/elasticsearch_password")
     assert read("users/exporter") == read("elasticsearch-exporter/elasticsearch_password")
+    assert read("logsluice/redis_url") == f"redis://:{read('redis/password')}@redis:6379/0"
+    key = KeyRing(made / "logsluice" / "api_keys.yaml").find(read("store/api-key"))
+    assert key is not None
+    assert key.scopes == ("admin",)
     kibana = yaml.safe_load(read("kibana/kibana.yml"))
     assert kibana["elasticsearch.password"] == read("users/kibana_system")
     assert all(len(value) >= 32 for value in kibana.values())

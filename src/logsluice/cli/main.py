@@ -25,10 +25,14 @@ _COMMANDS: Final = {
     "patterns": "logsluice.cli.patterns:app",
     "dlq": "logsluice.cli.dlq:app",
     "alerts": "logsluice.cli.alerts:app",
+    "api": "logsluice.cli.api:api",
+    "api-key": "logsluice.cli.api_key:app",
     "up": "logsluice.cli.stack:up",
     "status": "logsluice.cli.stack:status",
     "down": "logsluice.cli.stack:down",
     "setup": "logsluice.cli.setup:setup",
+    "load": "logsluice.cli.load:load",
+    "schema": "logsluice.cli.schema:app",
     "submit": "logsluice.cli.submit:submit",
 }
 

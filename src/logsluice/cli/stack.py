@@ -18,7 +18,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack, PartStatus
 from logsluice.stack.ports import local_port
-from logsluice.stack.supervisor import PARTS
+from logsluice.stack.supervisor import SCHEMA_REGISTRY_PORT
 
 _STYLES = {"ready": "green", "not answering": "yellow", "died": "red", "stopped": "dim"}
 _NOT_READY = 3
@@ -31,6 +31,10 @@ KafkaPort = Annotated[
 ElasticsearchPort = Annotated[
     int | None,
     typer.Option(min=1, max=65535, help="Port of Elasticsearch.", show_default="from the settings"),
+]
+SchemaRegistryPort = Annotated[
+    int | None,
+    typer.Option(min=1, max=65535, help="Port of the schema registry.", show_default="from the settings, or 8088"),
 ]
 KafkaHeap = Annotated[str, typer.Option(metavar="SIZE", help="Heap of the broker's Java.")]
 ElasticsearchHeap = Annotated[str, typer.Option(metavar="SIZE", help="Heap of Elasticsearch's Java.")]
@@ -46,12 +50,16 @@ def up(
         ),
     ] = None,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and stop everything on Ctrl-C.")] = False,
+    with_schema_registry: Annotated[
+        bool, typer.Option("--with-schema-registry", help="A schema registry too: 155 MB more on the first time.")
+    ] = False,
     kafka_port: KafkaPort = None,
     elasticsearch_port: ElasticsearchPort = None,
+    schema_registry_port: SchemaRegistryPort = None,
     kafka_heap: KafkaHeap = "256m",
     elasticsearch_heap: ElasticsearchHeap = "512m",
 ) -> None:
-    """Start Kafka and Elasticsearch on this machine and come back when both answer; they keep running."""
+    """Start Kafka and Elasticsearch on this machine and come back when they answer; they keep running."""
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, signal.default_int_handler)
     console = _console(stderr=True)
@@ -60,13 +68,14 @@ def up(
         settings.home,
         kafka_port or _port(settings.kafka.bootstrap_servers, "kafka.bootstrap_servers", 9092),
         elasticsearch_port or _port(settings.elasticsearch.hosts, "elasticsearch.hosts", 9200),
+        (schema_registry_port or _schema_registry_port(settings)) if with_schema_registry else None,
         secure=settings.kafka.security_protocol == "SASL_SSL" if secure is None else secure,
         kafka_heap=kafka_heap,
         elasticsearch_heap=elasticsearch_heap,
         say=console.print,
     )
     stack.fetch()
-    with console.status("waiting until both answer"):
+    with console.status("waiting until they answer"):
         stack.start()
     console.print(_table(stack.status()))
     if not _leads_to(settings, stack):
@@ -151,9 +160,14 @@ def _port(address: str, setting: str, default: int) -> int:
             "is not on this machine",
             where=address,
             why=f"that is what {setting} names",
-            hint="give --kafka-port and --elasticsearch-port to start a stack here all the same",
+            hint="give the port by its option (--kafka-port, ...) to start a stack here all the same",
         )
     return port
+
+
+def _schema_registry_port(settings: Settings) -> int:
+    url = settings.schema_registry.url
+    return SCHEMA_REGISTRY_PORT if url is None else _port(url, "schema_registry.url", SCHEMA_REGISTRY_PORT)
 
 
 def _leads_to(settings: Settings, stack: LocalStack) -> bool:
@@ -163,15 +177,21 @@ def _leads_to(settings: Settings, stack: LocalStack) -> bool:
     return (
         local_port(kafka.bootstrap_servers, 9092) == stack.port("kafka")
         and local_port(settings.elasticsearch.hosts, 9200) == stack.port("elasticsearch")
+        and ("schema-registry" not in stack.parts or _registry_is(settings, stack.port("schema-registry")))
         and (kafka.security_protocol == "SASL_SSL") == stack.secure
         and (not stack.secure or password == variables["LOGSLUICE_KAFKA__PASSWORD"])
     )
 
 
+def _registry_is(settings: Settings, port: int) -> bool:
+    url = settings.schema_registry.url
+    return url is not None and local_port(url, SCHEMA_REGISTRY_PORT) == port
+
+
 def _stay(stack: LocalStack, console: Console) -> None:
     console.print("Ctrl-C stops them")
     try:
-        while not (dead := next((part for part in PARTS if stack.pid(part) is None), None)):
+        while not (dead := next((part for part in stack.parts if stack.pid(part) is None), None)):
             time.sleep(_WATCH_SECONDS)
         raise LogsluiceError("ended by itself", where=dead, hint=f"see {stack.home / 'logs' / dead}.log")
     except KeyboardInterrupt:

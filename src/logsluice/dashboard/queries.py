@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from logsluice.dashboard.filters import Filters, Span
 from logsluice.fields import LEVELS
+from logsluice.searching import text_query
 from logsluice.settings import Settings
 
 Body: TypeAlias = dict[str, Any]
@@ -179,7 +180,7 @@ def _query(filters: Filters, span: Span, *more: Body) -> Body:
     if filters.service:
         conditions.append(_named("service.name", filters.service, UNKNOWN))
     if filters.query:
-        conditions.append({"query_string": {"query": filters.query, "default_operator": "and", "lenient": True}})
+        conditions.append(text_query(filters.query))
     return {"bool": {"filter": conditions}}
 
 

@@ -27,7 +27,7 @@ class KeyedEvent(NamedTuple):
         level: Normalised; None where there is none that is known.
         message: None where the event has none: then the whole line is its message.
         fields: Texts by field, of other fields than these three.
-        labels: The rest: texts by dotted key.
+        labels: The rest: texts by dotted key; what the event has under ``labels`` itself keeps its place there.
     """
 
     format: Format
@@ -145,7 +145,8 @@ def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
                 level = level or text
             else:
                 fields.setdefault(field, text)
-    return KeyedEvent(found, timestamp, level, message, fields, texts)
+    labels = {key.removeprefix("labels."): text for key, text in texts.items()}
+    return KeyedEvent(found, timestamp, level, message, fields, labels)
 
 
 def _text(texts: dict[str, str], key: Key) -> str:

@@ -1,4 +1,6 @@
-"""Settings in the words of kafka-python, and of Spark's connector, which are those of Kafka's Java client."""
+"""Settings in the words of kafka-python, of librdkafka, and of Spark's connector, which are those of Kafka's Java
+client.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +32,34 @@ def client_options(settings: Settings) -> dict[str, Any]:
         }
     if kafka.security_protocol.endswith("SSL") and kafka.ssl_cafile:
         options["ssl_cafile"] = _existing_cafile(kafka)
+    return options
+
+
+def librdkafka_options(settings: Settings) -> dict[str, Any]:
+    """How any client of confluent-kafka reaches the broker.
+
+    Raises:
+        LogsluiceError: The file of trusted certificates is not there.
+    """
+    kafka = settings.kafka
+    options: dict[str, Any] = {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "security.protocol": kafka.security_protocol,
+        "client.id": "logsluice",
+        "reconnect.backoff.max.ms": 2_000,
+        "allow.auto.create.topics": False,
+        "topic.metadata.refresh.interval.ms": 30_000,
+        # librdkafka would wait half a minute with a topic that is not known yet.
+        "topic.metadata.propagation.max.ms": 5_000,
+    }
+    if kafka.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl.mechanism": kafka.sasl_mechanism,
+            "sasl.username": kafka.username,
+            "sasl.password": _password(kafka),
+        }
+    if kafka.security_protocol.endswith("SSL") and kafka.ssl_cafile:
+        options["ssl.ca.location"] = _existing_cafile(kafka)
     return options
 
 

@@ -7,7 +7,7 @@ make of them is the image's matter. ``master``, ``worker`` and ``history`` are t
 started takes this one's place, so that signals reach it.
 
 A variable ``LOGSLUICE_<name>_FILE`` names a file whose content becomes ``LOGSLUICE_<name>``: a password need not
-stand in what starts the container.
+stand in what starts the container. :data:`PATHS` are left as they are: their settings are the file's name.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ _DAEMONS = {
     "worker": "org.apache.spark.deploy.worker.Worker",
     "history": "org.apache.spark.deploy.history.HistoryServer",
 }
+PATHS = frozenset({"LOGSLUICE_API__KEYS_FILE"})
+"""Variables of settings that end in ``_FILE`` themselves."""
+
 _IN_FILE = re.compile(r"(LOGSLUICE_\w+)_FILE")
 _EXECUTOR_ARGUMENTS = {
     "--driver-url": "SPARK_DRIVER_URL",
@@ -113,7 +116,7 @@ def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """
     told: dict[str, str] = {}
     for name, value in environment.items():
-        if found := _IN_FILE.fullmatch(name):
+        if name not in PATHS and (found := _IN_FILE.fullmatch(name)):
             told[found.group(1)] = Path(value).read_text().strip()
         else:
             told.setdefault(name, value)

@@ -92,6 +92,15 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
     Raises:
         LogsluiceError: The hosts are not URLs, or the file of trusted certificates is not there.
     """
+    return Elasticsearch(**client_options(settings), connections_per_node=1)
+
+
+def client_options(settings: ElasticsearchSettings) -> dict[str, Any]:
+    """How a client of Elasticsearch, of either kind, reaches the servers; it repeats nothing by itself.
+
+    Raises:
+        LogsluiceError: The hosts are not URLs, or the file of trusted certificates is not there.
+    """
     hosts = [host.strip() for host in settings.hosts.split(",")]
     for host in hosts:
         if urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).hostname:
@@ -105,15 +114,15 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
         if not settings.ca_certs.is_file():
             raise LogsluiceError("no such file", where=str(settings.ca_certs), why="elasticsearch.ca_certs")
         options["ca_certs"] = str(settings.ca_certs)
-    return Elasticsearch(
-        [host if urlsplit(host).port else f"{host}:{443 if host.startswith('https') else 80}" for host in hosts],
-        request_timeout=_REQUEST_SECONDS,
-        max_retries=0,
-        connections_per_node=1,
-        http_compress=any(urlsplit(host).hostname not in _LOOPBACK for host in hosts),
-        serializers={_JSON: OrjsonSerializer(), "application/json": OrjsonSerializer()},
-        **options,
-    )
+    return options | {
+        "hosts": [
+            host if urlsplit(host).port else f"{host}:{443 if host.startswith('https') else 80}" for host in hosts
+        ],
+        "request_timeout": _REQUEST_SECONDS,
+        "max_retries": 0,
+        "http_compress": any(urlsplit(host).hostname not in _LOOPBACK for host in hosts),
+        "serializers": {_JSON: OrjsonSerializer(), "application/json": OrjsonSerializer()},
+    }
 
 
 def is_away(error: BaseException) -> bool:

@@ -49,6 +49,7 @@ _RESULTS: Properties = {
     "logsluice.original_bytes": _STORED_ONLY,
     "logsluice.original_length": {"type": "long"},
     "logsluice.patterns": _KEYWORD,
+    "logsluice.processors": _KEYWORD,
     "logsluice.revision": {"type": "long"},
 }
 _LONG: dict[str, Any] = {"type": "long"}

@@ -96,7 +96,7 @@ def jar_paths(name: str, *, cache: Path | None = None) -> list[Path]:
     processes at once: one fetches, the others wait for it.
 
     Args:
-        name: ``kafka``, ``elasticsearch``, ``spark-kafka``, ``spark-s3`` or ``jmx-exporter``.
+        name: ``kafka``, ``elasticsearch``, ``spark-kafka``, ``spark-s3``, ``jmx-exporter`` or ``schema-registry``.
         cache: The folder to keep them in; :func:`cache_dir` where left out.
 
     Raises:

@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 
 from logsluice.errors import LogsluiceError
-from logsluice.stack.files import write_private
+from logsluice.private_files import write_private
 from logsluice.stack.jars import jar_paths
 from logsluice.stack.java import system_java
 from logsluice.stack.ports import HOST

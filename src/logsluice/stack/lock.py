@@ -17,25 +17,36 @@ LOCK_FILE = Path(__file__).with_name("jars.lock.json")
 
 
 def resolve(roots: list[str], *, transitive: bool) -> list[dict[str, str]]:
-    """The files that the roots (``group:artifact:version``) need, as entries of the lock file.
+    """The files that the roots need, as entries of the lock file.
+
+    Args:
+        roots: ``group:artifact:version``, or ``group:artifact:version:classifier@type`` for what is no plain jar.
+        transitive: Whether what they depend on is needed too.
 
     Raises:
         LogsluiceError: Ivy could not have one of them.
     """
     wanted = []
     for root in roots:
-        group, artifact, version = root.split(":")
-        wanted.append(Jar(group, artifact, version, sha256=""))
+        group, artifact, version, *rest = root.split(":")
+        classifier, _, kind = (rest[0] if rest else "").partition("@")
+        wanted.append(Jar(group, artifact, version, "", classifier or None, kind or "jar"))
     with tempfile.TemporaryDirectory() as folder:
         said = run_ivy(wanted, Path(folder), transitive=transitive)
         if faults := [line.strip() for line in said if "[FAILED" in line or "UNRESOLVED" in line]:
             raise LogsluiceError("not every jar can be had", why="; ".join(faults))
-        entries = []
+        special = [jar for jar in wanted if jar.type != "jar"]
+        entries = [_entry(jar, sha256(Path(folder) / "files" / jar.path)) for jar in special]
         for path in sorted((Path(folder) / "files").rglob("*.jar")):
             group = path.parent.name
             artifact, version = _split(Path(folder), group, path.stem)
             entries.append({"group": group, "artifact": artifact, "version": version, "sha256": sha256(path)})
     return entries
+
+
+def _entry(jar: Jar, checksum: str) -> dict[str, str]:
+    entry = {"group": jar.group, "artifact": jar.artifact, "version": jar.version, "sha256": checksum}
+    return entry | {"classifier": jar.classifier or "", "type": jar.type}
 
 
 def _split(cache: Path, group: str, stem: str) -> tuple[str, str]:

@@ -17,16 +17,23 @@ from typing import Literal
 import psutil
 
 from logsluice.errors import LogsluiceError
-from logsluice.stack import elasticsearch, kafka
-from logsluice.stack.files import write_private
+from logsluice.private_files import write_private
+from logsluice.stack import elasticsearch, kafka, schema_registry
 from logsluice.stack.jars import jar_paths
 from logsluice.stack.ports import HOST, check_free, free_port, is_open
 from logsluice.stack.processes import Record, kill, memory, own_processes, read_record, spawn, terminate
 
-Part = Literal["kafka", "elasticsearch"]
+Part = Literal["kafka", "elasticsearch", "schema-registry"]
 State = Literal["ready", "not answering", "died", "stopped"]
 
 PARTS: tuple[Part, ...] = ("kafka", "elasticsearch")
+"""What every stack has."""
+
+OPTIONAL_PARTS: tuple[Part, ...] = ("schema-registry",)
+"""What a stack has where it is asked for."""
+
+SCHEMA_REGISTRY_PORT = 8088
+_EVERY_PART: tuple[Part, ...] = (*PARTS, *OPTIONAL_PARTS)
 _PATIENCE = 45.0
 _LONGEST_WORDS = 300
 
@@ -53,7 +60,7 @@ class PartStatus:
 
 
 class LocalStack:
-    """Kafka and Elasticsearch on this machine, with all their files below one folder.
+    """Kafka, Elasticsearch and what may go with them on this machine, with all their files below one folder.
 
     The parts are processes that outlive this object; another one with the same ``home`` finds them.
 
@@ -61,13 +68,15 @@ class LocalStack:
         home: The folder of data, logs and process records.
         kafka_port: Where the broker listens.
         elasticsearch_port: Where Elasticsearch listens.
+        schema_registry_port: Where a schema registry listens; :meth:`start` starts none where left out.
         secure: Whether the broker asks for TLS and SCRAM credentials.
         kafka_heap: Heap of the broker's Java, as ``-Xmx`` takes it.
         elasticsearch_heap: Heap of Elasticsearch's Java.
+        schema_registry_heap: Heap of the schema registry's Java.
         say: Told in one line what is being done.
 
     Raises:
-        LogsluiceError: Both ports are the same.
+        LogsluiceError: Two ports are the same.
     """
 
     def __init__(
@@ -75,18 +84,31 @@ class LocalStack:
         home: Path,
         kafka_port: int = 9092,
         elasticsearch_port: int = 9200,
+        schema_registry_port: int | None = None,
         *,
         secure: bool = False,
         kafka_heap: str = "256m",
         elasticsearch_heap: str = "512m",
+        schema_registry_heap: str = "256m",
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         if kafka_port == elasticsearch_port:
             raise LogsluiceError(f"port {kafka_port} can't be both Kafka's and Elasticsearch's")
+        if schema_registry_port in (kafka_port, elasticsearch_port):
+            raise LogsluiceError(f"port {schema_registry_port} can't be the schema registry's and another part's")
         self.home = home.absolute()
         self.secure = secure
-        self._ports: dict[Part, int] = {"kafka": kafka_port, "elasticsearch": elasticsearch_port}
-        self._heaps: dict[Part, str] = {"kafka": kafka_heap, "elasticsearch": elasticsearch_heap}
+        self.parts: tuple[Part, ...] = PARTS if schema_registry_port is None else (*PARTS, *OPTIONAL_PARTS)
+        self._ports: dict[Part, int] = {
+            "kafka": kafka_port,
+            "elasticsearch": elasticsearch_port,
+            "schema-registry": schema_registry_port or SCHEMA_REGISTRY_PORT,
+        }
+        self._heaps: dict[Part, str] = {
+            "kafka": kafka_heap,
+            "elasticsearch": elasticsearch_heap,
+            "schema-registry": schema_registry_heap,
+        }
         self._say = say
         # Kept so that a part that ends is not left as a zombie of this process.
         self._children: list[subprocess.Popen[bytes]] = []
@@ -97,7 +119,7 @@ class LocalStack:
         Raises:
             LogsluiceError: A jar can't be had.
         """
-        for part in PARTS:
+        for part in self.parts:
             jar_paths(part)
 
     def start(self, *, timeout: float = 180) -> None:
@@ -107,17 +129,17 @@ class LocalStack:
             LogsluiceError: A port is taken, Java or a jar can't be had, or a part ended or did not
                 answer in time. What this call started is stopped again.
         """
-        if not all(self.pid(part) for part in PARTS):
+        if not all(self.pid(part) for part in self.parts):
             self.fetch()
         with self._alone():
-            wanted = [part for part in PARTS if not self._runs_as_wanted(part)]
+            wanted = [part for part in self.parts if not self._runs_as_wanted(part)]
             for part in wanted:
                 self._clean(part)
                 check_free(self._ports[part], part, f"--{part}-port")
             try:
                 for part in wanted:
                     self._spawn(part)
-                for part in PARTS:
+                for part in self.parts:
                     self._await(part, timeout)
             except BaseException:
                 for part in wanted:
@@ -139,9 +161,9 @@ class LocalStack:
             self._await(part, timeout)
 
     def stop(self) -> None:
-        """Stop everything, Elasticsearch first; data and logs stay."""
+        """Stop everything, Kafka last; data and logs stay."""
         with self._alone():
-            for part in reversed(PARTS):
+            for part in reversed(_EVERY_PART):
                 self._stop(part)
 
     def stop_part(self, part: Part) -> None:
@@ -164,10 +186,10 @@ class LocalStack:
         Raises:
             LogsluiceError: A part still runs.
         """
-        for part in PARTS:
+        for part in _EVERY_PART:
             if self.pid(part):
                 raise LogsluiceError("still runs", where=part, hint="stop it first: logsluice down")
-        for folder in (*PARTS, "checkpoints", "ship"):
+        for folder in (*_EVERY_PART, "checkpoints", "ship"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
         for name in ("kafka.password", "stack.json", "stack.env"):
             (self.home / "run" / name).unlink(missing_ok=True)
@@ -182,8 +204,9 @@ class LocalStack:
         return self._ports[part]
 
     def status(self) -> list[PartStatus]:
-        """How every part is."""
-        return [self._status(part) for part in PARTS]
+        """How every part is; those that were never asked for are left out."""
+        optional = [part for part in OPTIONAL_PARTS if part in self.parts or read_record(self._record(part))]
+        return [self._status(part) for part in (*PARTS, *optional)]
 
     def environment(self) -> dict[str, str]:
         """The environment variables that point every command and job to this stack."""
@@ -192,6 +215,9 @@ class LocalStack:
             "LOGSLUICE_KAFKA__BOOTSTRAP_SERVERS": f"{HOST}:{self._ports['kafka']}",
             "LOGSLUICE_ELASTICSEARCH__HOSTS": f"http://{HOST}:{self._ports['elasticsearch']}",
         }
+        if "schema-registry" in self.parts:
+            url = f"http://{HOST}:{self._ports['schema-registry']}{schema_registry.API}"
+            variables["LOGSLUICE_SCHEMA_REGISTRY__URL"] = url
         if self.secure:
             files = kafka.Files(self.home)
             variables |= {
@@ -265,9 +291,13 @@ class LocalStack:
 
     def _clean(self, part: Part) -> None:
         """End what an earlier command left without a record: it was killed before it could write one."""
-        markers = {str(kafka.Files(self.home).properties), f"--home={self.home}"}
+        markers = {
+            str(kafka.Files(self.home).properties),
+            f"--home={self.home}",
+            f"-Djava.io.tmpdir={self.home / 'schema-registry' / 'tmp'}",
+        }
         self._record(part).unlink(missing_ok=True)
-        known = {self.pid(other) for other in PARTS}
+        known = {self.pid(other) for other in _EVERY_PART}
         for process, line in own_processes():
             if process.pid not in known and not markers.isdisjoint(line) and is_part(line, part):
                 self._say(f"ending a {part} that an earlier run left (process {process.pid})")
@@ -279,6 +309,8 @@ class LocalStack:
         if part == "kafka":
             controller = next(port for port in iter(free_port, None) if port not in self._ports.values())
             command = kafka.command(self.home, port, controller, heap, secure=self.secure)
+        elif part == "schema-registry":
+            command = schema_registry.command(self.home, port, heap)
         else:
             command = elasticsearch.command(self.home, port, heap)
         self._output(part).unlink(missing_ok=True)
@@ -310,6 +342,8 @@ class LocalStack:
             return False
         if part == "elasticsearch":
             return elasticsearch.answers(port)
+        if part == "schema-registry":
+            return schema_registry.answers(port)
         return kafka.answers(self.home, port, secure=self.secure)
 
     def _status(self, part: Part) -> PartStatus:
@@ -340,6 +374,8 @@ class LocalStack:
 
 def is_part(command_line: list[str], part: Part) -> bool:
     """Whether a command line is that of a part, of whichever home."""
+    if part == "schema-registry":
+        return any(word.endswith("/quarkus-run.jar") for word in command_line)
     name = "kafka.Kafka" if part == "kafka" else "logsluice.stack.elasticsearch_node"
     return name in command_line
 

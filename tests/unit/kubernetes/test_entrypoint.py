@@ -72,12 +72,14 @@ def test_a_password_is_read_from_the_file_that_a_variable_names(tmp_path: Path) 
             "LOGSLUICE_KAFKA__PASSWORD": "of the environment",
             "LOGSLUICE_KAFKA__SSL_CAFILE": "/ca.crt",
             "ELASTIC_PASSWORD_FILE": "/another's",
+            "LOGSLUICE_API__KEYS_FILE": "/keys.yaml",
         }
     )
     assert told == {
         "LOGSLUICE_KAFKA__PASSWORD": "s3cret",
         "LOGSLUICE_KAFKA__SSL_CAFILE": "/ca.crt",
         "ELASTIC_PASSWORD_FILE": "/another's",
+        "LOGSLUICE_API__KEYS_FILE": "/keys.yaml",
     }
 
 

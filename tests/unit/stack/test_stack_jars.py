@@ -12,7 +12,8 @@ from logsluice.stack.jars import Jar, _refused, cache_dir, jar_paths, locked
 
 
 def test_every_pinned_file_has_a_checksum_and_a_place_of_its_own() -> None:
-    assert set(locked()) == {"kafka", "elasticsearch", "spark-kafka", "spark-s3", "jmx-exporter"}
+    names = {"kafka", "elasticsearch", "spark-kafka", "spark-s3", "jmx-exporter", "schema-registry"}
+    assert set(locked()) == names
     for name, pinned in locked().items():
         assert pinned, name
         assert len({jar.path for jar in pinned}) == len(pinned)

@@ -1,4 +1,4 @@
-"""Files of the local stack that nobody else may read."""
+"""Files that nobody else may read."""
 
 from __future__ import annotations
 

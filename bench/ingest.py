@@ -1,0 +1,116 @@
+"""Events posted to the HTTP API, one and many at a time, beside what a Kafka producer alone reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bench.api_server import serving
+from bench.measuring import Spread, ratio
+from bench.processes import cpu_seconds
+from bench.report import Claim, Report
+from bench.servers import Child, Servers, child, servers
+
+SIZE = 200
+BATCH = 500
+SINGLE_RATE, BATCH_RATE = 2_000.0, 20_000.0
+_FLAT_OUT = 3.0
+_P99_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Way:
+    """How events go in.
+
+    Attributes:
+        name: For people.
+        via: ``api`` or ``producer``.
+        batch: Events of a post, or handed over at once.
+        rate: Events a second that are asked for.
+    """
+
+    name: str
+    via: str
+    batch: int
+    rate: float
+
+
+WAYS = (
+    Way("API, one a post, at 2,000/s", "api", 1, SINGLE_RATE),
+    Way("producer, one at a time, at 2,000/s", "producer", 1, SINGLE_RATE),
+    Way("API, one a post, flat out", "api", 1, SINGLE_RATE * _FLAT_OUT),
+    Way("API, 500 a post, at 20,000/s", "api", BATCH, BATCH_RATE),
+    Way("producer, 500 at a time, at 20,000/s", "producer", BATCH, BATCH_RATE),
+    Way("API, 500 a post, flat out", "api", BATCH, BATCH_RATE * _FLAT_OUT),
+    Way("producer, 500 at a time, flat out", "producer", BATCH, BATCH_RATE * _FLAT_OUT),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one went: events a second, seconds of latency, microseconds of the API's processor an event."""
+
+    rate: float
+    p50: float
+    p95: float
+    p99: float
+    api_micros: float
+    broker_micros: float
+
+
+def run(seconds: float, repeat: int, say: Callable[[str], None]) -> Report:
+    """Send events each way in turn, for so many seconds each."""
+    found: dict[str, list[Run]] = {way.name: [] for way in WAYS}
+    with (
+        servers() as running,
+        serving(running) as (api, url),
+        child("bench.post_child", url, servers=running) as posts,
+        child("bench.produce_child", servers=running) as produces,
+    ):
+        for number in range(repeat + 1):
+            for way in WAYS:
+                say(f"{number} of {repeat}: {way.name}" if number else f"warming up: {way.name}")
+                one = _run(way, seconds if number else 2.0, posts if way.via == "api" else produces, running, api)
+                if number:
+                    found[way.name].append(one)
+    return _report(found, seconds)
+
+
+def _run(way: Way, seconds: float, asked: Child, running: Servers, api: int) -> Run:
+    broker = running.stack.pid("kafka")
+    assert broker is not None
+    before = cpu_seconds([api]), cpu_seconds([broker])
+    told: dict[str, Any] = asked.ask(rate=way.rate, seconds=seconds, batch=way.batch, size=SIZE)
+    assert not told["failures"], told
+    events = max(1, told["events"])
+    return Run(
+        events / told["seconds"],
+        *told["latencies"],
+        1e6 * (cpu_seconds([api]) - before[0]) / events,
+        1e6 * (cpu_seconds([broker]) - before[1]) / events,
+    )
+
+
+def _report(found: dict[str, list[Run]], seconds: float) -> Report:
+    report = Report(f"Posting events of {SIZE} characters, {seconds:g} s each way", "")
+    for way in WAYS:
+        runs = found[way.name]
+        paced = way.rate in (SINGLE_RATE, BATCH_RATE)
+        rate_target = 0.98 * way.rate if paced and way.via == "api" else None
+        report.claims.append(Claim(way.name, Spread.of([one.rate for one in runs]), rate_target, unit="events/s"))
+        p99_target = 1_000 * _P99_SECONDS if way.rate == SINGLE_RATE and way.via == "api" else None
+        report.claims += [
+            Claim("    p50", Spread.of([1_000 * one.p50 for one in runs]), unit="ms"),
+            Claim("    p95", Spread.of([1_000 * one.p95 for one in runs]), unit="ms"),
+            Claim("    p99", Spread.of([1_000 * one.p99 for one in runs]), p99_target, at_most=True, unit="ms"),
+            Claim("    broker's processor time", Spread.of([one.broker_micros for one in runs]), unit="us/event"),
+        ]
+        if way.via == "api":
+            api = Spread.of([one.api_micros for one in runs])
+            report.claims.append(Claim("    API's processor time", api, unit="us/event"))
+    alone, over = found["producer, 500 at a time, flat out"], found["API, 500 a post, flat out"]
+    flat_out = ratio([one.rate for one in over], [one.rate for one in alone])
+    report.claims.append(Claim("API, 500 a post, to the producer, flat out", flat_out))
+    report.notes.append("Whoever makes the load shares the cores with the API and the broker.")
+    return report

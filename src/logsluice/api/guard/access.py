@@ -1,0 +1,193 @@
+"""The guard before every route: who asks, whether they may, and whether not too often."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+from fastapi import Request
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from starlette.datastructures import Headers
+
+from logsluice import metrics
+from logsluice.api.guard.keys import SCOPES, KeyRing, Scope, is_key
+from logsluice.api.guard.limiting import Limiter
+from logsluice.api.guard.tokens import IssuerAway, TokenRefused, TokenVerifier
+from logsluice.api.problems import Problem
+from logsluice.api.shared import SharedStore
+from logsluice.settings import Settings
+
+_REALM: Final = 'Bearer realm="logsluice"'
+_AGAIN_SECONDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        id: ``key:<id>``, ``oidc:<subject>``, or ``anonymous`` where nobody has to say who they are.
+        scopes: What they may do; ``admin`` may do everything.
+    """
+
+    id: str
+    scopes: tuple[Scope, ...]
+
+    def may(self, scope: Scope) -> bool:
+        """Whether they may do what takes a scope."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+_ANYBODY: Final = Caller("anonymous", SCOPES)
+
+
+class Guard:
+    """Knows the keys, the tokens and the limits.
+
+    Args:
+        ring: The API keys; None where there are none.
+        tokens: Checks bearer tokens; None where there is no issuer.
+        limiter: Counts requests.
+    """
+
+    def __init__(self, ring: KeyRing | None, tokens: TokenVerifier | None, limiter: Limiter) -> None:
+        self._ring = ring
+        self._tokens = tokens
+        self._limiter = limiter
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: Settings, shared: SharedStore) -> AsyncIterator[Guard]:
+        """A guard as the settings have it.
+
+        Raises:
+            LogsluiceError: The file of keys is not there, or wrong.
+        """
+        api = settings.api
+        async with httpx.AsyncClient() as client:
+            yield cls(
+                KeyRing(api.keys_file) if api.keys_file else None,
+                TokenVerifier(api.oidc, client) if api.oidc.issuer else None,
+                Limiter(api.limits, shared),
+            )
+
+    async def admit(self, request: Request, scope: Scope) -> Caller:
+        """Let a request in.
+
+        Raises:
+            Problem: 401, 403, 429, or 503 where tokens cannot be checked.
+        """
+        try:
+            caller = await self._identify(request.headers)
+        except Problem:
+            # Guessing is limited as asking is.
+            await self._count(request, _address(request))
+            raise
+        request.scope["caller"] = caller
+        await self._count(request, caller.id if caller is not _ANYBODY else _address(request))
+        if not caller.may(scope):
+            metrics.API_REFUSED.labels("scope").inc()
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                f"this needs the scope {scope}, which these credentials do not have",
+                headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
+            )
+        return caller
+
+    async def _identify(self, headers: Headers) -> Caller:
+        if self._ring is None and self._tokens is None:
+            _refuse_strangers(headers)
+            return _ANYBODY
+        credentials = _credentials(headers)
+        if credentials is None:
+            raise _unauthorized("say who you are: Authorization: Bearer <API key or token>", "missing", _REALM)
+        if self._ring is not None and (self._tokens is None or is_key(credentials)):
+            key = self._ring.find(credentials)
+            if key is None:
+                raise _unauthorized("there is no such API key, or it has expired", "key")
+            return Caller(f"key:{key.id}", key.scopes)
+        if self._tokens is None:
+            raise _unauthorized("there is no such API key, or it has expired", "key")
+        try:
+            bearer = await self._tokens.verify(credentials)
+        except TokenRefused as error:
+            raise _unauthorized(f"the token is refused: {error}", "token") from None
+        except IssuerAway as error:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after=_AGAIN_SECONDS) from None
+        return Caller(f"oidc:{bearer.subject}", bearer.scopes)
+
+    async def _count(self, request: Request, client: str) -> None:
+        allowance = await self._limiter.take(client)
+        told = self._limiter.headers(allowance)
+        request.scope["answer_headers"] = told
+        if allowance.limited:
+            metrics.API_REFUSED.labels("rate").inc()
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS, "too many requests; slow down", retry_after=allowance.retry_seconds
+            )
+
+
+class _Requires(SecurityBase):
+    """A dependency that FastAPI also writes into the OpenAPI document."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.model = HTTPBearer(description="An API key, or a token of the configured issuer.")
+        self.scheme_name = "bearer"
+        self._scope: Scope = scope
+
+    async def __call__(self, request: Request) -> Caller:
+        guard: Guard = request.app.state.resources.guard
+        return await guard.admit(request, self._scope)
+
+
+def requires(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
+    """A dependency that lets in who has a scope: ``Depends(requires("query"))``."""
+    return _Requires(scope)
+
+
+def _credentials(headers: Headers) -> str | None:
+    if key := headers.get("x-api-key"):
+        return key.strip()
+    kind, _, rest = headers.get("authorization", "").partition(" ")
+    return rest.strip() or None if kind.lower() == "bearer" else None
+
+
+def _refuse_strangers(headers: Headers) -> None:
+    """While it runs open, only programs of this machine are answered, and no page from elsewhere in its browser.
+
+    Such a page can post without asking, or reach this address under a name of its own (DNS rebinding).
+    """
+    host = headers.get("host", "")
+    origin = headers.get("origin")
+    if not _is_here(f"//{host}") or (origin is not None and urlsplit(origin).netloc != host):
+        metrics.API_REFUSED.labels("origin").inc()
+        raise Problem(
+            HTTPStatus.FORBIDDEN,
+            "without API keys, only this machine's own programs are answered, by a loopback address or localhost",
+        )
+
+
+@lru_cache(maxsize=256)
+def _is_here(url: str) -> bool:
+    try:
+        name = urlsplit(url).hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(request: Request) -> str:
+    return f"address:{request.client.host if request.client else 'unknown'}"
+
+
+def _unauthorized(detail: str, reason: str, challenge: str = f'{_REALM}, error="invalid_token"') -> Problem:
+    metrics.API_REFUSED.labels(reason).inc()
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})

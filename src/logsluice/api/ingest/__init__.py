@@ -1,0 +1,1 @@
+"""Events on their way in: read, checked, handed to Kafka, and answered for when Kafka has them."""

@@ -1,0 +1,376 @@
+"""Events that wait on disk while Kafka is away: accepted is on the disk, whatever is killed.
+
+One SQLite file of one process, written with a sync for each group of posts that came meanwhile. What waits keeps the
+order in which it came; what was stored stays for a while without its content, so that its ticket can be asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, TypeVar
+
+import orjson
+
+from logsluice import metrics
+from logsluice.api.ingest.positions import Attempt, End
+from logsluice.api.ingest.producer import Record
+from logsluice.errors import LogsluiceError
+from logsluice.settings import ApiBufferSettings
+
+T = TypeVar("T")
+_FILE: Final = "buffer.sqlite"
+_EVENT_OVERHEAD: Final = 200
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS posts (
+  post TEXT PRIMARY KEY, owner TEXT, confirmed INTEGER NOT NULL, sent_ms INTEGER, topic_id TEXT, starts BLOB,
+  ended_ms INTEGER
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS events (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, post TEXT NOT NULL, number INTEGER NOT NULL, value BLOB, key BLOB,
+  headers BLOB, id TEXT, refused TEXT
+);
+CREATE UNIQUE INDEX IF NOT EXISTS events_by_post ON events (post, number);
+CREATE INDEX IF NOT EXISTS events_waiting ON events (seq) WHERE value IS NOT NULL;
+"""
+
+
+class BufferFull(Exception):  # noqa: N818 - a state
+    """The buffer holds as much as it may."""
+
+
+class Waiting(NamedTuple):
+    """An event that waits.
+
+    Attributes:
+        seq: Its place in the order.
+        post: The post it belongs to.
+        number: Its number there.
+        record: What is handed to Kafka, without the mark.
+    """
+
+    seq: int
+    post: str
+    number: int
+    record: Record
+
+
+class PostState(NamedTuple):
+    """What is known of a post beside its events.
+
+    Attributes:
+        owner: Who has its idempotency key; None where it has none.
+        confirmed: Whether the key is known to be its owner's for good.
+        attempt: Set where Kafka may have some of it.
+    """
+
+    owner: str | None
+    confirmed: bool
+    attempt: Attempt | None
+
+
+class TicketEvent(NamedTuple):
+    """What became of an event.
+
+    Attributes:
+        status: ``waiting``, ``stored`` or ``refused``.
+        id: Where it is stored.
+        detail: Why it was refused.
+    """
+
+    status: Literal["waiting", "stored", "refused"]
+    id: str | None
+    detail: str | None
+
+
+class _Put(NamedTuple):
+    post: str
+    rows: Sequence[tuple[int, Record]]
+    state: PostState
+    done: asyncio.Future[None]
+
+
+class EventBuffer:
+    """The file and what is in it.
+
+    Args:
+        settings: Its folder and its bounds.
+
+    Raises:
+        LogsluiceError: Another process has it, or it cannot be written.
+    """
+
+    def __init__(self, settings: ApiBufferSettings) -> None:
+        self._settings = settings
+        self._thread = ThreadPoolExecutor(1, "buffer")
+        self._puts: list[_Put] = []
+        self._writing: asyncio.Task[None] | None = None
+        self.events = 0
+        self.bytes = 0
+        self.filled = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: ApiBufferSettings, directory: Path) -> AsyncIterator[EventBuffer]:
+        """The buffer of a folder, which is made where it is not there."""
+        buffer = cls(settings)
+        try:
+            await buffer._run(lambda: buffer._open(directory))
+        except (sqlite3.Error, OSError) as error:
+            raise LogsluiceError(
+                "cannot be used as a buffer",
+                where=str(directory),
+                why=str(error),
+                hint="each instance needs a folder of its own, which it may write to: LOGSLUICE_API__BUFFER__DIRECTORY",
+            ) from None
+        buffer._count(0, 0)
+        try:
+            yield buffer
+        finally:
+            if buffer._writing is not None:
+                await buffer._writing
+            await buffer._run(buffer._database.close)
+            buffer._thread.shutdown()
+
+    async def put(self, post: str, rows: Sequence[tuple[int, Record]], state: PostState) -> None:
+        """Take events; come back when they are on the disk.
+
+        Args:
+            post: Their post.
+            rows: Each with its number in the post.
+            state: Of the post.
+
+        Raises:
+            BufferFull: They do not fit.
+            sqlite3.Error: The disk does not take them.
+        """
+        size = sum(len(record.value) + _EVENT_OVERHEAD for _, record in rows)
+        if self.bytes + size > self._settings.max_bytes:
+            raise BufferFull
+        # Counted before they are written, so that others do not count on the same room.
+        self._count(len(rows), size)
+        put = _Put(post, rows, state, asyncio.get_running_loop().create_future())
+        self._puts.append(put)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+        try:
+            await asyncio.shield(put.done)
+        except sqlite3.Error:
+            self._count(-len(rows), -size)
+            raise
+
+    async def confirm(self, post: str) -> None:
+        """The post's idempotency key is its owner's for good."""
+        await self._run(lambda: self._change("UPDATE posts SET confirmed = 1 WHERE post = ?", [(post,)]))
+
+    async def oldest(self, count: int, most_bytes: int) -> list[Waiting]:
+        """The events that wait longest, in order."""
+        return await self._run(lambda: self._oldest(count, most_bytes))
+
+    async def states(self, posts: set[str]) -> dict[str, PostState]:
+        """What is known of posts."""
+        return await self._run(lambda: {post: state for post in posts if (state := self._state(post)) is not None})
+
+    async def begin(self, posts: set[str], attempt: Attempt) -> None:
+        """Posts are about to be handed to Kafka; of an earlier attempt, its beginning is kept."""
+        starts = orjson.dumps({str(number): offset for number, offset in attempt.end.offsets.items()})
+        rows = [(attempt.sent_ms, attempt.end.topic_id, starts, post) for post in posts]
+        await self._run(
+            lambda: self._change(
+                "UPDATE posts SET sent_ms = ?, topic_id = coalesce(topic_id, ?), starts = coalesce(starts, ?)"
+                " WHERE post = ?",
+                rows,
+            )
+        )
+
+    async def settle(self, stored: Sequence[tuple[Waiting, str]], refused: Sequence[tuple[Waiting, str]]) -> None:
+        """Events that need not wait any longer: those that are stored with their ids, those refused with why."""
+        settled = [waiting for waiting, _ in (*stored, *refused)]
+        ids = [(event_id, None, waiting.seq) for waiting, event_id in stored]
+        reasons = [(None, reason, waiting.seq) for waiting, reason in refused]
+        await self._run(lambda: self._settle([*ids, *reasons], {waiting.post for waiting in settled}))
+        self._count(-len(settled), -sum(len(waiting.record.value) + _EVENT_OVERHEAD for waiting in settled))
+
+    async def drop(self, post: str) -> None:
+        """Forget a post that is another's to store."""
+        events, size = await self._run(lambda: self._drop(post))
+        self._count(-events, -size)
+
+    async def ticket(self, post: str) -> list[TicketEvent] | None:
+        """What became of a post's events; None where there is none such here, or not any more."""
+        return await self._run(lambda: self._ticket(post))
+
+    async def expire(self) -> None:
+        """Forget posts whose tickets are out of date."""
+        before = _now_ms() - self._settings.ticket_seconds * 1_000
+        await self._run(lambda: self._expire(before))
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    def _count(self, events: int, size: int) -> None:
+        self.events += events
+        self.bytes += size
+        metrics.API_BUFFER_EVENTS.set(self.events)
+        metrics.API_BUFFER_BYTES.set(self.bytes)
+        if self.events:
+            self.filled.set()
+        else:
+            self.filled.clear()
+
+    async def _write(self) -> None:
+        """Write what has gathered, all that came during a write with the next."""
+        while self._puts:
+            puts, self._puts = self._puts, []
+            try:
+                await self._run(lambda puts=puts: self._insert(puts))  # type: ignore[misc]
+            except sqlite3.Error as error:
+                for put in puts:
+                    put.done.set_exception(error)
+            else:
+                for put in puts:
+                    put.done.set_result(None)
+
+    # What follows runs on the buffer's own thread.
+
+    def _open(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database = sqlite3.connect(directory / _FILE, timeout=1, check_same_thread=False, isolation_level=None)
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_TABLES)
+        # Takes the lock for good.
+        self._change("DELETE FROM posts WHERE post = ?", [("",)])
+        row = self._database.execute(
+            "SELECT count(*), coalesce(sum(length(value)), 0) FROM events WHERE value IS NOT NULL"
+        ).fetchone()
+        self.events, self.bytes = row[0], row[1] + row[0] * _EVENT_OVERHEAD
+
+    def _insert(self, puts: Sequence[_Put]) -> None:
+        def insert() -> None:
+            for post, rows, state, _ in puts:
+                attempt = state.attempt
+                self._database.execute(
+                    "INSERT INTO posts VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT (post) DO NOTHING",
+                    (
+                        post,
+                        state.owner,
+                        state.confirmed,
+                        attempt and attempt.sent_ms,
+                        attempt and attempt.end.topic_id,
+                        attempt and orjson.dumps({str(n): offset for n, offset in attempt.end.offsets.items()}),
+                    ),
+                )
+                self._database.executemany(
+                    "INSERT INTO events (post, number, value, key, headers) VALUES (?, ?, ?, ?, ?)"
+                    " ON CONFLICT (post, number) DO NOTHING",
+                    [(post, number, record.value, record.key, _packed(record.headers)) for number, record in rows],
+                )
+
+        self._in_one_step(insert)
+
+    def _oldest(self, count: int, most_bytes: int) -> list[Waiting]:
+        found: list[Waiting] = []
+        size = 0
+        rows = self._database.execute(
+            "SELECT seq, post, number, value, key, headers FROM events WHERE value IS NOT NULL ORDER BY seq LIMIT ?",
+            (count,),
+        )
+        for seq, post, number, value, key, headers in rows:
+            size += len(value)
+            if found and size > most_bytes:
+                break
+            found.append(Waiting(seq, post, number, Record(value, key, _unpacked(headers))))
+        return found
+
+    def _state(self, post: str) -> PostState | None:
+        row = self._database.execute(
+            "SELECT owner, confirmed, sent_ms, topic_id, starts FROM posts WHERE post = ?", (post,)
+        ).fetchone()
+        if row is None:
+            return None
+        owner, confirmed, sent_ms, topic_id, starts = row
+        attempt = None
+        if starts is not None:
+            offsets = {int(number): int(offset) for number, offset in orjson.loads(starts).items()}
+            attempt = Attempt(sent_ms, End(topic_id, offsets))
+        return PostState(owner, bool(confirmed), attempt)
+
+    def _settle(self, rows: Sequence[tuple[str | None, str | None, int]], posts: set[str]) -> None:
+        now = _now_ms()
+
+        def settle() -> None:
+            self._database.executemany(
+                "UPDATE events SET value = NULL, key = NULL, headers = NULL, id = ?, refused = ? WHERE seq = ?", rows
+            )
+            self._database.executemany(
+                "UPDATE posts SET ended_ms = ? WHERE post = ?"
+                " AND NOT EXISTS (SELECT 1 FROM events WHERE events.post = posts.post AND value IS NOT NULL)",
+                [(now, post) for post in posts],
+            )
+
+        self._in_one_step(settle)
+
+    def _drop(self, post: str) -> tuple[int, int]:
+        row = self._database.execute(
+            "SELECT count(*), coalesce(sum(length(value)), 0) FROM events WHERE post = ? AND value IS NOT NULL", (post,)
+        ).fetchone()
+
+        def drop() -> None:
+            self._database.execute("DELETE FROM events WHERE post = ?", (post,))
+            self._database.execute("DELETE FROM posts WHERE post = ?", (post,))
+
+        self._in_one_step(drop)
+        return row[0], row[1] + row[0] * _EVENT_OVERHEAD
+
+    def _ticket(self, post: str) -> list[TicketEvent] | None:
+        if self._state(post) is None:
+            return None
+        rows = self._database.execute(
+            "SELECT value IS NULL, id, refused FROM events WHERE post = ? ORDER BY number", (post,)
+        )
+        return [
+            TicketEvent("waiting" if not over else "stored" if event_id else "refused", event_id, refused)
+            for over, event_id, refused in rows
+        ]
+
+    def _expire(self, before_ms: int) -> None:
+        def expire() -> None:
+            self._database.execute(
+                "DELETE FROM events WHERE post IN (SELECT post FROM posts WHERE ended_ms < ?)", (before_ms,)
+            )
+            self._database.execute("DELETE FROM posts WHERE ended_ms < ?", (before_ms,))
+
+        self._in_one_step(expire)
+
+    def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._in_one_step(lambda: self._database.executemany(statement, rows))
+
+    def _in_one_step(self, change: Callable[[], object]) -> None:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            change()
+            self._database.execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+
+def _packed(headers: tuple[tuple[str, bytes], ...]) -> bytes | None:
+    """The headers that may be there are ASCII: those of what was cut."""
+    return orjson.dumps({name: value.decode("ascii") for name, value in headers}) if headers else None
+
+
+def _unpacked(headers: bytes | None) -> tuple[tuple[str, bytes], ...]:
+    return tuple((name, value.encode()) for name, value in orjson.loads(headers).items()) if headers else ()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,206 @@
+"""From what a client posts to what the topic holds: checked against the schema, and in Elastic Common Schema.
+
+A JSON event in ECS is kept byte for byte; one in the short form is written anew with ECS names. A plain line is kept as
+it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from http import HTTPStatus
+from importlib import resources
+from typing import Any, Final, NamedTuple
+
+import jsonschema_rs
+import orjson
+
+from logsluice.fields import FIELDS
+from logsluice.formats import normalize_level
+from logsluice.settings import ApiLimits
+from logsluice.sources.limits import cut
+
+SCHEMA_FILE: Final = "event.schema.json"
+_LONGEST_REASON: Final = 300
+_SHORT: Final = frozenset({"level", "source", "timestamp", "metadata"})
+_BLANK: Final = b" \t\r\n\x0b\x0c\x00"
+
+
+class Event(NamedTuple):
+    """An event that may go to Kafka.
+
+    Attributes:
+        value: The record's value.
+        key: The record's key: the service, whose events stay in order; None where there is none.
+        headers: Length and hash of the original where it was cut.
+    """
+
+    value: bytes
+    key: bytes | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Refused(NamedTuple):
+    """An event that may not.
+
+    Attributes:
+        status: The HTTP status it would have alone.
+        detail: Why.
+        pointer: Where in the event, as a JSON pointer (RFC 6901); None where it is about all of it.
+    """
+
+    status: HTTPStatus
+    detail: str
+    pointer: str | None = None
+
+
+def event_schema() -> dict[str, Any]:
+    """The JSON Schema of an event, as it is registered for the topic."""
+    text = resources.files("logsluice.api.schemas").joinpath(SCHEMA_FILE).read_bytes()
+    return dict(orjson.loads(text))
+
+
+@lru_cache(maxsize=1)
+def _validator() -> Any:
+    return jsonschema_rs.validator_for(event_schema())
+
+
+def json_event(text: bytes, limits: ApiLimits) -> Event | Refused:
+    """An event that stands alone: a whole body, or a line of NDJSON.
+
+    Args:
+        text: JSON.
+        limits: Size, fields and depth.
+    """
+    if len(text) > limits.event_bytes:
+        return _too_large(limits)
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return Refused(HTTPStatus.BAD_REQUEST, f"not JSON: {error}")
+    return _checked(value, text, limits)
+
+
+def json_events(text: bytes, limits: ApiLimits) -> list[Event | Refused] | Refused:
+    """The events of a JSON array; one refusal where it is none."""
+    try:
+        values = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return Refused(HTTPStatus.BAD_REQUEST, f"not JSON: {error}")
+    if not isinstance(values, list):
+        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "a batch is a JSON array of events, or NDJSON")
+    if len(values) > limits.batch_events:
+        return too_many(limits)
+    return [_checked(value, None, limits) for value in values]
+
+
+def ndjson_lines(text: bytes) -> Iterator[bytes]:
+    """The lines of NDJSON or of plain text that are not blank."""
+    for line in text.split(b"\n"):
+        if line.strip(_BLANK):
+            yield line.rstrip(b"\r")
+
+
+def plain_event(text: bytes) -> Event | Refused:
+    """A plain line, or several that belong together; cut where it is longer than a record may be."""
+    if not text.strip(_BLANK):
+        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "there is nothing in it")
+    value, headers = cut(text.rstrip(b"\r\n"))
+    return Event(value, None, headers)
+
+
+def too_many(limits: ApiLimits) -> Refused:
+    """A batch of more events than it may have."""
+    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a batch may have {limits.batch_events:,} events")
+
+
+def ecs_event(event: dict[str, Any], limits: ApiLimits) -> Event | Refused:
+    """An event that was made here in ECS, from another protocol's."""
+    if refused := _measured(event, limits):
+        return refused
+    value = orjson.dumps(event)
+    if len(value) > limits.event_bytes:
+        return _too_large(limits)
+    return Event(value, _service_key(event))
+
+
+def _too_large(limits: ApiLimits) -> Refused:
+    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an event may have {limits.event_bytes:,} bytes")
+
+
+def _checked(value: Any, text: bytes | None, limits: ApiLimits) -> Event | Refused:
+    if value.__class__ is not dict:
+        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "an event is a JSON object")
+    if refused := _measured(value, limits):
+        return refused
+    if not _validator().is_valid(value):
+        return _told(value)
+    if not _SHORT.isdisjoint(value):
+        value, text = _as_ecs(value), None
+    if text is None:
+        text = orjson.dumps(value)
+        if len(text) > limits.event_bytes:
+            return _too_large(limits)
+    return Event(text, _service_key(value))
+
+
+def _measured(event: dict[str, Any], limits: ApiLimits) -> Refused | None:
+    """Count fields and depth, without recursion."""
+    fields = 0
+    level: list[Any] = [event]
+    for _ in range(limits.depth):
+        below: list[Any] = []
+        for container in level:
+            fields += len(container)
+            for value in container.values() if container.__class__ is dict else container:
+                if value.__class__ is dict or value.__class__ is list:
+                    below.append(value)
+        if fields > limits.fields:
+            return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"an event may have {limits.fields} fields and elements")
+        if not below:
+            return None
+        level = below
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"objects and arrays may be nested {limits.depth} deep")
+
+
+def _told(event: dict[str, Any]) -> Refused:
+    """The most telling thing that is wrong."""
+    errors = sorted(_validator().iter_errors(event), key=lambda error: -len(error.instance_path))
+    error = errors[0]
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.instance_path)
+    if not pointer and "anyOf" in str(error.schema_path):
+        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "an event needs a message, a @timestamp or an event object")
+    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, error.message[:_LONGEST_REASON], pointer or None)
+
+
+def _as_ecs(event: dict[str, Any]) -> dict[str, Any]:
+    """The short form in ECS names; a name that ECS uses itself, and is given, wins."""
+    made = {name: value for name, value in event.items() if name not in _SHORT}
+    if "timestamp" in event:
+        made.setdefault("@timestamp", event["timestamp"])
+    if "level" in event:
+        log = made.get("log")
+        if "log.level" not in made and (log is None or isinstance(log, dict)) and "level" not in (log or {}):
+            level = str(event["level"])
+            made["log"] = {**(log or {}), "level": normalize_level(level) or level}
+    source = event.get("source")
+    if isinstance(source, dict):
+        made["source"] = source
+    elif source is not None and "service.name" not in made:
+        service = made.get("service")
+        if service is None or isinstance(service, dict):
+            made["service"] = {"name": source, **(service or {})}
+    labels = event.get("metadata") or {}
+    known = {name: value for name, value in labels.items() if name in FIELDS and name not in made}
+    made.update(known)
+    if others := {name: value for name, value in labels.items() if name not in known}:
+        given = made.get("labels")
+        made["labels"] = {**others, **(given if isinstance(given, dict) else {})}
+    return made
+
+
+def _service_key(event: dict[str, Any]) -> bytes | None:
+    name = event.get("service.name")
+    if name is None and (service := event.get("service")).__class__ is dict:
+        name = service.get("name")
+    return name.encode() if isinstance(name, str) and name else None

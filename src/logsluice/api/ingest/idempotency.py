@@ -1,0 +1,206 @@
+"""Posts with an ``Idempotency-Key``: sent again, they are stored once and answered alike, whichever instance has them.
+
+What is known of a key lies in Redis before its events are handed to Kafka: that it is pending, until when whoever has
+it may take, and where the topic ended. Whoever finds a pending key whose time is over looks in the topic from there
+first.
+Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+import zlib
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+import orjson
+
+from logsluice import metrics
+from logsluice.api.ingest.positions import End
+from logsluice.api.problems import Problem
+from logsluice.api.shared import RedisAway, SharedStore, text
+
+HEADER: Final = "Idempotency-Key"
+_FORM: Final = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?', re.ASCII)
+
+# Replies: new | other | done <answer> | busy <ms> | taken <last> <topic> <starts>. Times are the server's own.
+_CLAIM: Final = """
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], 'state', 'pending', 'fingerprint', ARGV[1], 'owner', ARGV[2],
+    'until', ms + ARGV[3], 'last', ms, 'topic', ARGV[5], 'starts', ARGV[6])
+  redis.call('EXPIRE', KEYS[1], ARGV[4])
+  return {'new'}
+end
+local known = redis.call('HMGET', KEYS[1], 'fingerprint', 'state', 'answer', 'until', 'last', 'topic', 'starts')
+if known[1] ~= ARGV[1] then return {'other'} end
+if known[2] == 'done' then return {'done', known[3]} end
+if tonumber(known[4]) > ms then return {'busy', tostring(tonumber(known[4]) - ms)} end
+redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'until', ms + ARGV[3])
+return {'taken', known[5], known[6], known[7]}
+"""
+# Whoever lost the key to another must not write; replies whether it was still theirs.
+_RENEW: Final = """
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+redis.call('HSET', KEYS[1], 'until', ms + ARGV[2], 'last', ms)
+return 1
+"""
+_FINISH: Final = """
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'done', 'answer', ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+return 1
+"""
+_GIVE_UP: Final = """
+if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+if ARGV[2] == 'forget' then return redis.call('DEL', KEYS[1]) end
+redis.call('HSET', KEYS[1], 'until', 0)
+return 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A key that is this request's to work on.
+
+    Attributes:
+        post: The id that marks the post's records.
+        owner: Tells this attempt from others.
+        again: Where an earlier attempt may have stored something: when it was last at work (milliseconds since the
+            epoch) and where the topic ended before it; None for the first attempt.
+    """
+
+    post: str
+    owner: str
+    again: tuple[int, End] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A key whose post was stored.
+
+    Attributes:
+        answer: What was answered.
+    """
+
+    answer: Any
+
+
+class IdempotencyKeys:
+    """Keys as all instances know them.
+
+    Args:
+        shared: Where they are.
+        remember_seconds: How long an answer is kept.
+        lease_seconds: How long an attempt may take until another may take its place.
+    """
+
+    def __init__(self, shared: SharedStore, remember_seconds: int, lease_seconds: float) -> None:
+        self._shared = shared
+        self._remember = remember_seconds
+        self._lease_ms = round(lease_seconds * 1_000)
+
+    async def claim(self, post: str, fingerprint: str, end: End) -> Claim | Answered:
+        """Take a key, before anything is handed to Kafka.
+
+        Args:
+            post: The post's id, from :func:`post_id`.
+            fingerprint: Hash of what is posted.
+            end: Where the topic ends, or ended a little ago.
+
+        Raises:
+            Problem: 409 while another attempt is at work, 422 where the key was used for something else, 503 without
+                Redis.
+        """
+        owner = uuid.uuid4().hex
+        starts = orjson.dumps({str(number): offset for number, offset in end.offsets.items()})
+        reply = await self._ask(_CLAIM, post, fingerprint, owner, self._lease_ms, self._remember, end.topic_id, starts)
+        known: Literal["new", "other", "done", "busy", "taken"] = text(reply[0])  # type: ignore[assignment]
+        metrics.API_KEYED_POSTS.labels(known).inc()
+        if known == "new":
+            return Claim(post, owner)
+        if known == "done":
+            return Answered(orjson.loads(zlib.decompress(reply[1])))
+        if known == "taken":
+            offsets = {int(number): int(offset) for number, offset in orjson.loads(reply[3]).items()}
+            return Claim(post, owner, (int(reply[1]), End(text(reply[2]), offsets)))
+        if known == "busy":
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                "a post with this Idempotency-Key is being worked on; ask again for its answer",
+                retry_after=int(reply[1]) / 1_000,
+            )
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "this Idempotency-Key was used for something else; take a new one"
+        )
+
+    async def renew(self, claim: Claim) -> None:
+        """Have the whole time again, before events are handed to Kafka once more.
+
+        Raises:
+            Problem: 409 where another attempt has the key by now, 503 without Redis.
+        """
+        if not await self._ask(_RENEW, claim.post, claim.owner, self._lease_ms):
+            raise Problem(HTTPStatus.CONFLICT, "another attempt has this Idempotency-Key by now", retry_after=1)
+
+    async def finish(self, claim: Claim, answer: Any) -> bool:
+        """Remember the answer, for as long as answers are remembered.
+
+        Returns:
+            Whether the key was still this attempt's.
+
+        Raises:
+            Problem: 503 without Redis.
+        """
+        packed = zlib.compress(orjson.dumps(answer), 1)
+        return bool(await self._ask(_FINISH, claim.post, claim.owner, packed, self._remember))
+
+    async def give_up(self, claim: Claim, *, nothing_sent: bool) -> None:
+        """Let another attempt begin at once: as if there had been none, where nothing was handed to Kafka."""
+        forget = nothing_sent and claim.again is None
+        try:
+            await self._ask(_GIVE_UP, claim.post, claim.owner, "forget" if forget else "keep")
+        except Problem:
+            # Its time will be over by itself.
+            metrics.API_KEYED_POSTS.labels("unremembered").inc()
+
+    async def _ask(self, script: str, post: str, *arguments: str | bytes | int) -> Any:
+        key = self._shared.key("post", post)
+        try:
+            return await self._shared.run(script, [key], list(arguments))
+        except RedisAway as error:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"posts with an Idempotency-Key need Redis: {error}",
+                retry_after=5,
+            ) from None
+
+
+def post_id(caller: str, path: str, key: str) -> str:
+    """The id of a post: callers cannot meet each other's keys.
+
+    Args:
+        caller: Who posts.
+        path: Where to.
+        key: The header's value: a string as RFC 8941 writes it, in quotes, or bare.
+
+    Raises:
+        Problem: 400 where it is none.
+    """
+    match = _FORM.fullmatch(key.strip())
+    if match is None:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST, "an Idempotency-Key has 1 to 255 visible ASCII characters; a UUID does well"
+        )
+    return hashlib.sha256("\0".join((caller, path, match[1])).encode()).hexdigest()[:32]
+
+
+def fingerprint_of(content_type: str, body: bytes) -> str:
+    """Tells posts apart."""
+    return hashlib.sha256(content_type.encode() + b"\0" + body).hexdigest()

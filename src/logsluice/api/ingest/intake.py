@@ -1,0 +1,377 @@
+"""The way of posted events into Kafka, or into the buffer before it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import structlog
+from confluent_kafka import KafkaException
+
+from logsluice import metrics
+from logsluice.api.ingest.bodies import BodyReader
+from logsluice.api.ingest.breaker import Breaker, CircuitOpen, PartAway
+from logsluice.api.ingest.buffer import BufferFull, EventBuffer, PostState, TicketEvent
+from logsluice.api.ingest.events import Event, Refused
+from logsluice.api.ingest.finding import Finder
+from logsluice.api.ingest.idempotency import Answered, Claim, IdempotencyKeys
+from logsluice.api.ingest.lookup import LookupFailed, mark
+from logsluice.api.ingest.positions import Attempt, End, Positions
+from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
+from logsluice.api.problems import Problem
+from logsluice.api.shared import SharedStore
+from logsluice.identity import EventId
+from logsluice.settings import Settings
+
+_LEASE_MARGIN_SECONDS: Final = 5.0
+
+# From the beginning of whatever topic there is.
+_NOWHERE: Final = End("", {})
+
+log = structlog.get_logger(__name__)
+
+
+class Result(NamedTuple):
+    """What became of a posted event.
+
+    Attributes:
+        status: The HTTP status it would have alone: 201 stored, 503 not acknowledged, else why it was refused.
+        id: Where it is stored.
+        detail: What is wrong.
+        pointer: Where in the event.
+    """
+
+    status: int
+    id: str | None = None
+    detail: str | None = None
+    pointer: str | None = None
+
+
+class Receipt(NamedTuple):
+    """What became of a post.
+
+    Attributes:
+        results: One for each event, in order; empty where the buffer has them.
+        ticket: What the events in the buffer can be asked for by.
+        replayed: Whether this was answered to an earlier post with the same idempotency key.
+    """
+
+    results: list[Result]
+    ticket: str | None = None
+    replayed: bool = False
+
+
+class Keyed(NamedTuple):
+    """An idempotency key, and what it stands for.
+
+    Attributes:
+        post: The post's id.
+        fingerprint: Hash of its content.
+    """
+
+    post: str
+    fingerprint: str
+
+
+class Intake:
+    """Stores events, and answers for each.
+
+    Args:
+        settings: Of the environment.
+        producer: To Kafka.
+        positions: Knows where the topic ends.
+        shared: Remembers idempotency keys.
+        buffer: Where events wait; None where they are refused instead.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        producer: EventProducer,
+        positions: Positions,
+        shared: SharedStore,
+        buffer: EventBuffer | None,
+    ) -> None:
+        api = settings.api
+        lease_seconds = api.delivery_seconds + _LEASE_MARGIN_SECONDS
+        self.bodies = BodyReader(api.limits)
+        self.buffer = buffer
+        self.breaker = Breaker("kafka", api.breaker_failures, api.breaker_seconds)
+        self.keys = IdempotencyKeys(shared, api.idempotency_seconds, lease_seconds)
+        self._settings = settings
+        self._producer = producer
+        self._positions = positions
+        self.finder = Finder(settings, positions, lease_seconds)
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: Settings, shared: SharedStore) -> AsyncIterator[Intake]:
+        """Everything opened; Kafka may come later.
+
+        Raises:
+            LogsluiceError: A setting is wrong.
+        """
+        directory = settings.api.buffer.directory
+        async with AsyncExitStack() as stack:
+            producer = await stack.enter_async_context(EventProducer.opened(settings))
+            positions = await stack.enter_async_context(Positions.opened(settings))
+            buffer = None
+            if directory is not None:
+                buffer = await stack.enter_async_context(EventBuffer.opened(settings.api.buffer, directory))
+            intake = cls(settings, producer, positions, shared, buffer)
+            stack.push_async_callback(intake.finder.close)
+            yield intake
+
+    async def ping(self, seconds: float) -> None:
+        """Come back where Kafka answers and has the topic.
+
+        Raises:
+            confluent_kafka.KafkaException: It does not.
+        """
+        await self._positions.refresh(seconds)
+
+    async def post(self, posted: Sequence[Event | Refused], kind: str, keyed: Keyed | None = None) -> Receipt:
+        """Store what was posted, and say what became of each event.
+
+        Args:
+            posted: The events, in order.
+            kind: How they came, as the metrics name it.
+            keyed: Its idempotency key.
+
+        Raises:
+            Problem: 409 or 422 for the key, 503 where nothing can be stored now, 507 where the buffer is full.
+        """
+        records = {
+            number: Record(event.value, event.key, event.headers)
+            for number, event in enumerate(posted)
+            if isinstance(event, Event)
+        }
+        if not records:
+            receipt = Receipt([_refused(event) for event in posted if isinstance(event, Refused)])
+        elif keyed is not None:
+            receipt = await self._keyed(posted, records, keyed)
+        else:
+            receipt = await self._unkeyed(posted, records)
+        _count(receipt, posted, kind)
+        return receipt
+
+    async def deliver(self, records: Sequence[Record]) -> list[Outcome]:
+        """Hand records to Kafka and wait for its answer to each.
+
+        Raises:
+            CircuitOpen: Kafka counts as away; nothing was handed over.
+        """
+        began = time.perf_counter()
+        outcomes: list[Outcome] = []
+        try:
+            async with self.breaker.attempt():
+                outcomes = await self._producer.send(records)
+                if any(isinstance(outcome, Undelivered) and outcome.away for outcome in outcomes):
+                    raise PartAway
+        except PartAway:
+            pass
+        metrics.API_DELIVERY_DURATION.observe(time.perf_counter() - began)
+        return outcomes
+
+    async def end(self) -> End:
+        """Where the topic ends.
+
+        Raises:
+            confluent_kafka.KafkaException: The broker does not answer.
+        """
+        return await self._positions.refresh()
+
+    def event_id(self, stored: Stored) -> str:
+        """The id of an event that is stored."""
+        return str(EventId(self._settings.kafka.topic, *stored))
+
+    async def _end(self) -> End:
+        """Where the topic ends, or ended a little ago."""
+        return self._positions.end or await self._positions.refresh()
+
+    async def _unkeyed(self, posted: Sequence[Event | Refused], records: dict[int, Record]) -> Receipt:
+        if self.buffer is None:
+            try:
+                outcomes = await self.deliver(list(records.values()))
+            except CircuitOpen as error:
+                raise _away(error.retry_seconds) from None
+            return Receipt(self._results(posted, dict(zip(records, outcomes, strict=True))))
+        post = uuid.uuid4().hex
+        if self.buffer.events:
+            # What came earlier is stored earlier.
+            return await self._buffered(posted, post, records, PostState(None, True, None))
+        try:
+            end = await self._end()
+            outcomes = await self.deliver(_marked(post, records))
+        except (CircuitOpen, KafkaException):
+            return await self._buffered(posted, post, records, PostState(None, True, None))
+        if not any(_may_wait(outcome) for outcome in outcomes):
+            return Receipt(self._results(posted, dict(zip(records, outcomes, strict=True))))
+        state = PostState(None, True, Attempt(_now_ms(), end))
+        return await self._buffered(posted, post, records, state)
+
+    async def _keyed(self, posted: Sequence[Event | Refused], records: dict[int, Record], keyed: Keyed) -> Receipt:
+        away = False
+        try:
+            end = await self._end()
+        except KafkaException:
+            # What is known of the key can be told all the same, and the buffer takes what is new.
+            away, end = True, _NOWHERE
+        claim = await self.keys.claim(keyed.post, keyed.fingerprint, end)
+        if isinstance(claim, Answered):
+            return _replayed(claim.answer)
+        sent = False
+        try:
+            attempt = Attempt(*claim.again) if claim.again else None
+            found: dict[int, Outcome] = {}
+            if attempt is not None:
+                if self.buffer is not None and await self.buffer.ticket(claim.post) is not None:
+                    return await self._ticketed(claim)
+                away = away or not self.breaker.lets_through
+                if not away:
+                    found = await self._found(claim, attempt)
+                    await self.keys.renew(claim)
+            missing = {number: record for number, record in records.items() if number not in found}
+            try:
+                if away or (self.buffer is not None and self.buffer.events):
+                    raise CircuitOpen("kafka", self._settings.api.breaker_seconds)
+                sent = bool(missing)
+                outcomes = await self.deliver(_marked(claim.post, missing)) if missing else []
+            except CircuitOpen as error:
+                sent = False
+                if self.buffer is None:
+                    raise _away(error.retry_seconds) from None
+                state = PostState(claim.owner, False, attempt)
+                await self._buffered(posted, claim.post, records, state)
+                return await self._ticketed(claim)
+            sent = any(isinstance(outcome, Stored) or outcome.sent for outcome in outcomes)
+            if self.buffer is not None and any(_may_wait(outcome) for outcome in outcomes):
+                state = PostState(claim.owner, False, Attempt(_now_ms(), attempt.end if attempt else end))
+                await self._buffered(posted, claim.post, records, state)
+                return await self._ticketed(claim)
+            results = self._results(posted, {**found, **dict(zip(missing, outcomes, strict=True))})
+            if all(result.status != HTTPStatus.SERVICE_UNAVAILABLE for result in results):
+                await self._remember(claim, [list(result) for result in results])
+            else:
+                await self.keys.give_up(claim, nothing_sent=not sent)
+            return Receipt(results)
+        except Problem:
+            await self.keys.give_up(claim, nothing_sent=not sent)
+            raise
+
+    async def _remember(self, claim: Claim, results: list[Any]) -> None:
+        """What is stored is stored; where Redis is away by now, the topic remembers the key."""
+        try:
+            await self.keys.finish(claim, {"results": results})
+        except Problem:
+            metrics.API_KEYED_POSTS.labels("unremembered").inc()
+
+    async def _found(self, claim: Claim, attempt: Attempt) -> dict[int, Outcome]:
+        try:
+            found = await self.finder.find({claim.post: attempt})
+        except LookupFailed as error:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"whether this post was stored before cannot be told now: {error}",
+                retry_after=self._settings.api.breaker_seconds,
+            ) from None
+        return {place.number: stored for place, stored in found.items()}
+
+    async def _ticketed(self, claim: Claim) -> Receipt:
+        """The events are in the buffer: have the key say so before anybody is told."""
+        assert self.buffer is not None
+        if not await self.keys.finish(claim, {"ticket": claim.post}):
+            raise Problem(HTTPStatus.CONFLICT, "another attempt has this Idempotency-Key by now", retry_after=1)
+        await self.buffer.confirm(claim.post)
+        return Receipt([], claim.post)
+
+    async def _buffered(
+        self, posted: Sequence[Event | Refused], post: str, records: dict[int, Record], state: PostState
+    ) -> Receipt:
+        assert self.buffer is not None
+        if any(isinstance(event, Refused) for event in posted):
+            # A ticket is for all of a post; which events are wrong is told at once.
+            refused = next(event for event in posted if isinstance(event, Refused))
+            raise Problem(refused.status, f"Kafka is away, and only posts without errors can wait: {refused.detail}")
+        try:
+            await self.buffer.put(post, list(records.items()), state)
+        except BufferFull:
+            raise Problem(
+                HTTPStatus.INSUFFICIENT_STORAGE,
+                "Kafka is away, and as many events wait for it as may",
+                retry_after=self._settings.api.breaker_seconds,
+            ) from None
+        except sqlite3.Error as error:
+            log.error("the buffer cannot be written", reason=str(error))
+            raise _away(self._settings.api.breaker_seconds) from None
+        return Receipt([], post)
+
+    def _results(self, posted: Sequence[Event | Refused], outcomes: Mapping[int, Outcome]) -> list[Result]:
+        return [
+            _refused(event) if isinstance(event, Refused) else self._result(outcomes[number])
+            for number, event in enumerate(posted)
+        ]
+
+    def _result(self, outcome: Outcome) -> Result:
+        if isinstance(outcome, Stored):
+            return Result(HTTPStatus.CREATED, self.event_id(outcome))
+        if not outcome.away:
+            return Result(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None, outcome.reason)
+        doubt = "; it may be stored all the same" if outcome.sent else ""
+        return Result(HTTPStatus.SERVICE_UNAVAILABLE, None, f"Kafka did not acknowledge it: {outcome.reason}{doubt}")
+
+
+def ticket_results(events: Sequence[TicketEvent]) -> list[dict[str, str]]:
+    """What a ticket's events are told as."""
+    return [{name: value for name, value in event._asdict().items() if value is not None} for event in events]
+
+
+def _marked(post: str, records: Mapping[int, Record]) -> list[Record]:
+    return [record._replace(headers=(*record.headers, mark(post, number))) for number, record in records.items()]
+
+
+def _may_wait(outcome: Outcome) -> bool:
+    return isinstance(outcome, Undelivered) and outcome.away
+
+
+def _refused(event: Refused) -> Result:
+    return Result(event.status, None, event.detail, event.pointer)
+
+
+def _replayed(answer: dict[str, Any]) -> Receipt:
+    return Receipt([Result(*result) for result in answer.get("results", ())], answer.get("ticket"), replayed=True)
+
+
+def _away(retry_seconds: float) -> Problem:
+    return Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "Kafka does not answer; nothing was stored", retry_after=retry_seconds
+    )
+
+
+def _count(receipt: Receipt, posted: Sequence[Event | Refused], kind: str) -> None:
+    if receipt.replayed:
+        return
+    if receipt.ticket is not None:
+        metrics.API_EVENTS.labels(kind, "buffered").inc(len(posted))
+        return
+    stored = sum(
+        len(event.value)
+        for event, result in zip(posted, receipt.results, strict=True)
+        if result.id is not None and isinstance(event, Event)
+    )
+    counts = {"stored": 0, "refused": 0, "failed": 0}
+    for result in receipt.results:
+        counts["stored" if result.id else "failed" if result.status >= 500 else "refused"] += 1
+    for outcome, count in counts.items():
+        if count:
+            metrics.API_EVENTS.labels(kind, outcome).inc(count)
+    metrics.API_EVENT_BYTES.labels(kind).inc(stored)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

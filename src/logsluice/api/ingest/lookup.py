@@ -1,0 +1,151 @@
+"""Looks in the topic for records that may have been stored, though nobody was told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, Final, NamedTuple
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from logsluice.api.ingest.producer import Stored
+from logsluice.kafka.options import librdkafka_options
+from logsluice.settings import Settings
+
+MARK: Final = "logsluice-post"
+"""Record header ``<id of the post>:<number of the event in it>``, on what may have to be looked for."""
+
+_SETTLE_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.5
+_ANSWER_SECONDS: Final = 5.0
+_RECORDS: Final = 2_000
+
+
+class Place(NamedTuple):
+    """Which event of which post.
+
+    Attributes:
+        post: The post's id.
+        number: The event's number in it, from 0.
+    """
+
+    post: str
+    number: int
+
+
+class LookupFailed(Exception):  # noqa: N818 - told as why a post has to wait
+    """The topic cannot be looked at now."""
+
+
+def mark(post: str, number: int) -> tuple[str, bytes]:
+    """The header that a record is found by."""
+    return MARK, f"{post}:{number}".encode()
+
+
+def find_posted(
+    settings: Settings, posts: AbstractSet[str], starts: Mapping[int, int], until_ms: int, give_up_seconds: float
+) -> dict[Place, Stored]:
+    """What of some posts is in the topic; blocks, so it belongs on a thread.
+
+    Args:
+        settings: Where the broker is.
+        posts: The ids they were marked with.
+        starts: By partition, the offset to look from; other partitions are looked through from their beginning.
+        until_ms: The Kafka timestamp after which nothing of them can be stored.
+        give_up_seconds: How long this may take.
+
+    Returns:
+        Where each event is that was found, by its post and its number in it.
+
+    Raises:
+        LookupFailed: The broker does not answer, or there is too much to look through.
+    """
+    options = librdkafka_options(settings) | {
+        "group.id": "logsluice-api-lookup",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 100,
+    }
+    end = time.monotonic() + give_up_seconds
+    consumer = Consumer(options)
+    try:
+        return _found(consumer, settings.kafka.topic, posts, starts, until_ms, end)
+    except KafkaException as error:
+        reason: KafkaError = error.args[0]
+        raise LookupFailed(reason.str()) from None
+    finally:
+        consumer.close()
+
+
+def _found(
+    consumer: Consumer, topic: str, posts: AbstractSet[str], starts: Mapping[int, int], until_ms: int, end: float
+) -> dict[Place, Stored]:
+    partitions = _partitions(consumer, topic)
+    latest = _latest(consumer, topic, partitions)
+    # A start behind the end is one of an earlier topic of that name.
+    positions = {
+        number: starts[number] if 0 <= starts.get(number, -1) <= latest[number] else OFFSET_BEGINNING
+        for number in partitions
+    }
+    consumer.assign([TopicPartition(topic, number, offset) for number, offset in positions.items()])
+    found: dict[Place, Stored] = {}
+    finished: set[int] = set()
+    # The last requests of a killed process may still be on their way into the log: look once more.
+    for pause in (_SETTLE_SECONDS, 0.0):
+        waiting = {number for number in partitions if latest[number] > 0} - finished
+        waiting = {number for number in waiting if positions[number] < latest[number]}
+        while waiting:
+            if time.monotonic() > end:
+                raise LookupFailed("too many events were stored since to look through them")
+            for message in consumer.consume(_RECORDS, _POLL_SECONDS):
+                if (error := message.error()) is not None:
+                    raise KafkaException(error)
+                number, offset = message.partition() or 0, message.offset() or 0
+                _, timestamp_ms = message.timestamp()
+                positions[number] = offset + 1
+                place = _place(message)
+                if place is not None and place.post in posts:
+                    found.setdefault(place, Stored(number, offset, timestamp_ms))
+                if timestamp_ms > until_ms:
+                    finished.add(number)
+            waiting = {n for n in waiting if n not in finished and positions[n] < latest[n]}
+            if waiting:
+                # Expired records and markers leave gaps: the reader's own position is behind them.
+                for part in consumer.position([TopicPartition(topic, n) for n in waiting]):
+                    positions[part.partition] = max(positions[part.partition], part.offset)
+                waiting = {n for n in waiting if positions[n] < latest[n]}
+        time.sleep(pause)
+        if pause:
+            latest = _latest(consumer, topic, partitions)
+    return found
+
+
+def _place(message: Message) -> Place | None:
+    headers: Any = message.headers() or ()
+    for name, value in headers:
+        if name == MARK and isinstance(value, bytes):
+            post, _, number = value.decode("ascii", "replace").rpartition(":")
+            return Place(post, int(number)) if number.isdecimal() else None
+    return None
+
+
+def _partitions(consumer: Consumer, topic: str) -> list[int]:
+    described = consumer.list_topics(topic, timeout=_ANSWER_SECONDS).topics[topic]
+    if described.error is not None:
+        raise KafkaException(described.error)
+    return list(described.partitions)
+
+
+def _latest(consumer: Consumer, topic: str, partitions: list[int]) -> dict[int, int]:
+    ends: dict[int, int] = {}
+    for number in partitions:
+        offsets = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
+        if offsets is None:
+            raise LookupFailed("Kafka does not answer")
+        ends[number] = offsets[1]
+        # Nothing is kept any more: there is nothing to read.
+        if offsets[0] == offsets[1]:
+            ends[number] = 0
+    return ends

@@ -1,0 +1,183 @@
+"""OpenTelemetry's log records (OTLP over HTTP) as events in Elastic Common Schema.
+
+Sources: https://opentelemetry.io/docs/specs/otlp/#otlphttp and, for severities,
+https://opentelemetry.io/docs/specs/otel/logs/data-model/#severity-fields
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
+from google.protobuf.message import DecodeError, Message
+from google.rpc.status_pb2 import Status
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+from logsluice.api.ingest.events import Event, Refused, ecs_event
+from logsluice.fields import FIELDS, LEVELS
+from logsluice.formats import normalize_level
+from logsluice.settings import ApiLimits
+
+PROTOBUF: Final = "application/x-protobuf"
+JSON: Final = "application/json"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_NANOS: Final = 253_402_300_800_000_000_000
+# From the lowest number of each range; 12 numbers from 1 are the four of trace, of debug and of info.
+_SEVERITIES: Final = ((21, "critical"), (17, "error"), (13, "warn"), (9, "info"), (5, "debug"), (1, "trace"))
+_NAMES: Final = {
+    "exception.type": "error.type",
+    "exception.message": "error.message",
+    "exception.stacktrace": "error.stack_trace",
+    "deployment.environment.name": "service.environment",
+    "deployment.environment": "service.environment",
+    "k8s.namespace.name": "orchestrator.namespace",
+    "thread.id": "process.thread.id",
+    "thread.name": "process.thread.name",
+    "code.file.path": "log.origin.file.name",
+    "code.filepath": "log.origin.file.name",
+    "code.line.number": "log.origin.file.line",
+    "code.lineno": "log.origin.file.line",
+    "code.function.name": "log.origin.function",
+    "code.function": "log.origin.function",
+    "client.address": "source.address",
+    "enduser.id": "user.id",
+}
+"""Names of OpenTelemetry's semantic conventions that ECS says otherwise; most are the same."""
+
+_OBJECTS: Final = frozenset(name.rpartition(".")[0] for name in FIELDS) | {"labels", "tags", "@timestamp"}
+
+
+class NotReadable(Exception):  # noqa: N818 - told to the client
+    """A body is no export of logs."""
+
+
+def read_export(body: bytes, media_type: str) -> ExportLogsServiceRequest:
+    """Read a body.
+
+    Args:
+        body: Decompressed.
+        media_type: ``application/x-protobuf`` or ``application/json``.
+
+    Raises:
+        NotReadable: Why it cannot be read.
+    """
+    request = ExportLogsServiceRequest()
+    try:
+        if media_type == PROTOBUF:
+            request.ParseFromString(body)
+        else:
+            ParseDict(_with_binary_ids(orjson.loads(body)), request, ignore_unknown_fields=True)
+    except (DecodeError, ParseError, orjson.JSONDecodeError, ValueError, TypeError, AttributeError) as error:
+        raise NotReadable(" ".join(str(error).split())[:300]) from None
+    except RecursionError:
+        raise NotReadable("nested too deep") from None
+    return request
+
+
+def export_events(request: ExportLogsServiceRequest, limits: ApiLimits) -> Iterator[Event | Refused]:
+    """The events of an export, in order."""
+    for resource_logs in request.resource_logs:
+        about = dict(_fields(resource_logs.resource.attributes))
+        for scope_logs in resource_logs.scope_logs:
+            logger = {"log.logger": scope_logs.scope.name} if scope_logs.scope.name else {}
+            for record in scope_logs.log_records:
+                if len(record.attributes) + len(about) > limits.fields:
+                    yield Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"an event may have {limits.fields} fields")
+                else:
+                    yield ecs_event({**about, **logger, **_of_record(record)}, limits)
+
+
+def export_answer(refused: int, why: str, media_type: str) -> bytes:
+    """The answer to an export of which all but ``refused`` records are stored."""
+    answer = ExportLogsServiceResponse()
+    if refused:
+        answer.partial_success.rejected_log_records = refused
+        answer.partial_success.error_message = why
+    return _written(answer, media_type)
+
+
+def failure(code: int, message: str, media_type: str) -> bytes:
+    """What OTLP asks for in place of problem details: a ``google.rpc.Status``."""
+    return _written(Status(code=code, message=message), media_type)
+
+
+def _written(message: Message, media_type: str) -> bytes:
+    return message.SerializeToString() if media_type == PROTOBUF else MessageToJson(message, indent=None).encode()
+
+
+def _of_record(record: LogRecord) -> dict[str, Any]:
+    event = dict(_fields(record.attributes))
+    moment = record.time_unix_nano or record.observed_time_unix_nano
+    if 0 < moment < _LONGEST_NANOS:
+        event["@timestamp"] = _iso(moment)
+    if level := _level(record):
+        event["log.level"] = level
+    if record.HasField("body"):
+        body = _value(record.body)
+        event["message"] = body if isinstance(body, str) else orjson.dumps(body).decode()
+    if record.trace_id:
+        event["trace.id"] = record.trace_id.hex()
+    if record.span_id:
+        event["span.id"] = record.span_id.hex()
+    if record.event_name:
+        event["event.action"] = record.event_name
+    if not event.get("message"):
+        event["message"] = event.get("event.action") or event.get("error.message") or "(no body)"
+    return event
+
+
+def _level(record: LogRecord) -> str | None:
+    for lowest, level in _SEVERITIES:
+        if record.severity_number >= lowest:
+            return level
+    text = record.severity_text
+    return normalize_level(text) or (text if text in LEVELS else None)
+
+
+def _fields(attributes: Iterable[KeyValue]) -> Iterator[tuple[str, Any]]:
+    """Attributes by ECS name, where there is one; others keep theirs, and become labels when facts are extracted."""
+    for attribute in attributes:
+        if not attribute.key:
+            continue
+        name = _NAMES.get(attribute.key, attribute.key)
+        # Where an object stands among the fields, nothing else can.
+        yield f"labels.{name}" if name in _OBJECTS else name, _value(attribute.value)
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(entry) for entry in value.array_value.values]
+    if kind == "kvlist_value":
+        return {entry.key: _value(entry.value) for entry in value.kvlist_value.values}
+    if kind == "bytes_value":
+        return base64.b64encode(value.bytes_value).decode()
+    return getattr(value, kind) if kind else None
+
+
+def _iso(nanos: int) -> str:
+    micros, rest = divmod(nanos, 1_000)
+    moment = _EPOCH + timedelta(microseconds=micros)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06}{rest:03}Z"
+
+
+def _with_binary_ids(export: Any) -> Any:
+    """OTLP writes ids in hexadecimal where protobuf's JSON has base64."""
+    for resource_logs in export.get("resourceLogs", ()):
+        for scope_logs in resource_logs.get("scopeLogs", ()):
+            for record in scope_logs.get("logRecords", ()):
+                for name in ("traceId", "spanId"):
+                    if given := record.get(name):
+                        record[name] = base64.b64encode(bytes.fromhex(given)).decode()
+    return export

@@ -1,0 +1,95 @@
+"""Where the topic ends, as far as is known: every record that is sent from now on lies at or behind that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final, NamedTuple
+
+import structlog
+from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from logsluice.kafka.options import librdkafka_options
+from logsluice.settings import Settings
+
+_REFRESH_SECONDS: Final = 1.0
+_ANSWER_SECONDS: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class End(NamedTuple):
+    """Where a topic ended.
+
+    Attributes:
+        topic_id: Kafka's id of it; one that is made again has another.
+        offsets: By partition, the offset behind the last record, or less.
+    """
+
+    topic_id: str
+    offsets: dict[int, int]
+
+
+class Attempt(NamedTuple):
+    """That Kafka may have some of a post already.
+
+    Attributes:
+        sent_ms: When it was last handed over, milliseconds since the epoch.
+        end: Where the topic ended before it was first handed over.
+    """
+
+    sent_ms: int
+    end: End
+
+
+class Positions:
+    """Asks the broker now and then.
+
+    Args:
+        settings: Where the broker is.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._topic = settings.kafka.topic
+        self._admin = AdminClient(librdkafka_options(settings))
+        self._end: End | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, settings: Settings) -> AsyncIterator[Positions]:
+        """Positions that keep themselves up to date until they are closed."""
+        positions = cls(settings)
+        task = asyncio.create_task(positions._keep())
+        try:
+            yield positions
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    @property
+    def end(self) -> End | None:
+        """Where the topic ended when it was last looked at; None before it was."""
+        return self._end
+
+    async def refresh(self, seconds: float = _ANSWER_SECONDS) -> End:
+        """Ask the broker.
+
+        Raises:
+            confluent_kafka.KafkaException: It does not answer, or there is no such topic.
+        """
+        described = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=seconds)
+        topic = await asyncio.wrap_future(described[self._topic])
+        wanted = {TopicPartition(self._topic, part.id): OffsetSpec.latest() for part in topic.partitions}  # type: ignore[no-untyped-call]
+        asked = self._admin.list_offsets(wanted, request_timeout=seconds)
+        offsets = {part.partition: (await asyncio.wrap_future(answer)).offset for part, answer in asked.items()}
+        self._end = End(str(topic.topic_id), offsets)
+        return self._end
+
+    async def _keep(self) -> None:
+        while True:
+            with suppress(KafkaException):
+                await self.refresh()
+            await asyncio.sleep(_REFRESH_SECONDS)

@@ -1,0 +1,1 @@
+"""The way out: events, facts and counts, asked for over HTTP."""

@@ -1,0 +1,97 @@
+"""One event by its id: as it came, with its facts, and with the facts that others found in it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Request, Response
+
+from logsluice.api.problems import Problem
+from logsluice.api.query.answering import MAY_CHANGE, MAY_QUERY, QueriesOf, answer, answered
+from logsluice.api.query.answers import Document
+from logsluice.api.query.merging import checked_facts
+from logsluice.api.query.parameters import ExternalFacts, refused
+from logsluice.api.query.queries import Queries
+from logsluice.errors import LogsluiceError
+from logsluice.identity import EventId, dated_index
+
+router = APIRouter()
+
+LONGEST_ID: Final = 320
+Id = Annotated[
+    str,
+    Path(
+        alias="id",
+        max_length=LONGEST_ID,
+        description="`<topic>-<partition>-<offset>-<timestamp in ms>`, as posting the event answers.",
+    ),
+]
+
+
+@router.get("/logs/{id}", dependencies=MAY_QUERY, responses=answered(Document, 404))
+async def event(request: Request, queries: QueriesOf, event_id: Id) -> Response:
+    """An event as it came, with its original line; it never changes."""
+    settings = queries.settings
+
+    async def ask() -> dict[str, Any]:
+        for alias in (settings.logs_index, settings.metrics_index):
+            stored = await queries.elastic.document(_index(alias, event_id), event_id)
+            if stored is not None:
+                return dict(stored["_source"])
+        raise _not_there(event_id, "event is stored")
+
+    question = {"path": "/logs/{id}", "env": settings.env, "id": event_id}
+    return await answer(request, queries, question, ask, keep_seconds=settings.api.cache_seconds)
+
+
+@router.get("/results/{id}", dependencies=MAY_QUERY, responses=answered(Document, 404))
+async def result(request: Request, queries: QueriesOf, event_id: Id) -> Response:
+    """An event with the facts found in it."""
+
+    async def ask() -> dict[str, Any]:
+        index = _index(queries.settings.results_index, event_id)
+        stored = await queries.elastic.document(index, event_id)
+        if stored is None:
+            raise _not_there(event_id, "result is stored")
+        return dict(stored["_source"])
+
+    return await answer(request, queries, {}, ask, keep_seconds=None)
+
+
+@router.post("/results", dependencies=MAY_CHANGE, responses=answered(Document, 404, not_modified=False))
+async def add_facts(queries: QueriesOf, found: ExternalFacts) -> Document:
+    """Merge facts that an external processor found into the result of their event.
+
+    Doing it twice is doing it once; a fact that is there already is replaced. Facts stay until the registry's revision
+    is raised and the event is extracted again. It takes the scope `admin`, as it changes what others have stored.
+    """
+    try:
+        facts = checked_facts(found.fields, queries.registry.fields)
+    except LogsluiceError as error:
+        raise refused(error) from None
+    document = await _merge(queries, found, facts)
+    if document is None:
+        raise _not_there(found.eventId, "result is stored yet")
+    return document
+
+
+async def _merge(queries: Queries, found: ExternalFacts, facts: dict[str, Any]) -> Document | None:
+    index = _index(queries.settings.results_index, found.eventId)
+    return await queries.merger.merge(index, found.eventId, found.processor, facts)
+
+
+def _index(alias: str, event_id: str) -> str:
+    """The one index that can hold an event.
+
+    Raises:
+        Problem: The text is no event's id.
+    """
+    try:
+        return dated_index(alias, EventId.parse(event_id).timestamp_ms)
+    except (LogsluiceError, ValueError, OverflowError, OSError):
+        raise _not_there(event_id, "event can have this id") from None
+
+
+def _not_there(event_id: str, what: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"{event_id}: no {what}")

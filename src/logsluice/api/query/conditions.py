@@ -1,0 +1,158 @@
+"""What can be asked of a result's fields, and each question as a condition of Elasticsearch: pure functions."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from logsluice.errors import LogsluiceError
+from logsluice.extract.values import read_value
+from logsluice.fields import LEVELS, FieldType
+from logsluice.formats import normalize_level
+from logsluice.moments import parse_moment
+from logsluice.sinks.templates import Abilities, results_properties
+
+Condition = dict[str, Any]
+Searchable = Mapping[str, str]
+"""Elasticsearch's type of each field that can be asked for, by name."""
+
+LABELS: Final = "labels."
+LONGEST_VALUE: Final = 1_000
+_DURATION: Final = "event.duration"
+
+
+def searchable_fields(fields: Mapping[str, FieldType]) -> dict[str, str]:
+    """The indexed fields of the results index.
+
+    Args:
+        fields: Every field that formats and patterns can fill.
+    """
+    properties = results_properties(fields, Abilities())
+    return {name: mapping["type"] for name, mapping in properties.items() if mapping.get("index", True)}
+
+
+def known_field(name: str, fields: Searchable) -> str:
+    """The type of a field that is asked for by its name.
+
+    Raises:
+        LogsluiceError: There is no such field, or it is kept without being indexed.
+    """
+    if name.startswith(LABELS) and len(name) > len(LABELS):
+        return "keyword"
+    if name not in fields or fields[name] == "flattened":
+        raise LogsluiceError(
+            "no field that can be searched", where=name, hint="use an ECS field such as user.id, or labels.<name>"
+        )
+    return fields[name]
+
+
+def field_conditions(wanted: Iterable[tuple[str, str]], fields: Searchable) -> list[Condition]:
+    """Conditions that fields have these values; of several values for the same field, one of them.
+
+    Args:
+        wanted: Fields and values, as they stand in a URL.
+        fields: The fields that can be asked for.
+
+    Raises:
+        LogsluiceError: A field is not known, or a value is not of its type.
+    """
+    by_field: dict[str, list[Condition]] = {}
+    for name, text in wanted:
+        by_field.setdefault(name, []).append(_condition(name, text, known_field(name, fields)))
+    return [_any_of(conditions) for conditions in by_field.values()]
+
+
+def level_condition(levels: Iterable[str]) -> Condition:
+    """A condition that an event is of one of these levels, in any of their usual spellings.
+
+    Raises:
+        LogsluiceError: A word is no level.
+    """
+    return {"terms": {"log.level": [_level(word, "level") for word in levels]}}
+
+
+def severity_condition(least: str) -> Condition:
+    """A condition that an event is of this level or a worse one.
+
+    Raises:
+        LogsluiceError: The word is no level.
+    """
+    return {"terms": {"log.level": list(LEVELS[LEVELS.index(_level(least, "minLevel")) :])}}
+
+
+def _level(word: str, where: str) -> str:
+    level = normalize_level(word)
+    if level not in LEVELS:
+        raise LogsluiceError("not a level", where=f"{where}={word}", hint=f"one of {', '.join(LEVELS)}")
+    return level
+
+
+def _any_of(conditions: list[Condition]) -> Condition:
+    if len(conditions) == 1:
+        return conditions[0]
+    return {"bool": {"should": conditions, "minimum_should_match": 1}}
+
+
+def _condition(name: str, text: str, kind: str) -> Condition:
+    if len(text) > LONGEST_VALUE:
+        raise LogsluiceError("too long", where=name, why=f"more than {LONGEST_VALUE} characters")
+    if name == "log.level":
+        return level_condition([text])
+    if kind in ("text", "match_only_text"):
+        return {"match": {name: {"query": text, "operator": "and"}}}
+    if kind == "date":
+        # Whoever asks writes seconds; events carry more digits.
+        second = to_millis(parse_moment(text))
+        return {"range": {name: {"gte": second, "lt": second + 1_000, "format": "epoch_millis"}}}
+    return {"term": {name: _value(name, text, kind)}}
+
+
+def _value(name: str, text: str, kind: str) -> Any:
+    if kind == "keyword":
+        return text
+    if kind == "ip":
+        return _network(name, text)
+    value = read_value(text, "duration" if name == _DURATION else _READ_AS[kind])
+    if value is None:
+        raise LogsluiceError(f"not a value of type {kind}", where=f"{name}={text}", hint=f"write {_EXAMPLES[kind]}")
+    return value
+
+
+def _network(name: str, text: str) -> str:
+    try:
+        if "%" in text:
+            raise ValueError("a zone says nothing to other machines")
+        return str(ipaddress.ip_network(text, strict=False) if "/" in text else ipaddress.ip_address(text))
+    except ValueError:
+        raise LogsluiceError(
+            "not an address", where=f"{name}={text}", hint="write 10.1.2.3, 2001:db8::1, or a network as 10.0.0.0/8"
+        ) from None
+
+
+_READ_AS: Final[Mapping[str, FieldType]] = {"long": "long", "double": "double", "boolean": "boolean"}
+_EXAMPLES: Final = {"long": "200", "double": "0.5", "boolean": "true"}
+
+
+def time_condition(since: int | None, until: int | None) -> Condition:
+    """A condition on ``@timestamp``: from ``since`` on and before ``until``, both in milliseconds since the epoch."""
+    bounds: dict[str, Any] = {"format": "epoch_millis"}
+    if since is not None:
+        bounds["gte"] = since
+    if until is not None:
+        bounds["lt"] = until
+    return {"range": {"@timestamp": bounds}}
+
+
+def to_millis(moment: datetime) -> int:
+    """A moment as milliseconds since the epoch."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def iso(moment: datetime | None) -> str | None:
+    """A moment as answers have it: ISO 8601 in UTC, to the millisecond."""
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

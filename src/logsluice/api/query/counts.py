@@ -1,0 +1,41 @@
+"""Counts over the last hours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+
+from logsluice.api.query.answering import MAY_QUERY, QueriesOf, answer, answered
+from logsluice.api.query.answers import Stats, stats_of
+from logsluice.api.query.bodies import stats_body
+from logsluice.api.query.conditions import iso
+from logsluice.api.query.parameters import refuse_others, refused
+from logsluice.errors import LogsluiceError
+
+router = APIRouter()
+
+MOST_HOURS: Final = 24 * 31
+
+
+@router.get("/stats", dependencies=MAY_QUERY, responses=answered(Stats, 504))
+async def stats(
+    request: Request,
+    queries: QueriesOf,
+    hoursBack: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24,  # noqa: N803 - as in the URL
+) -> Response:
+    """Events by level, service, hour and pattern, and the most frequent errors, of the last hours until now."""
+    try:
+        refuse_others(request, ("hoursBack",))
+    except LogsluiceError as error:
+        raise refused(error) from None
+    end = datetime.now(UTC)
+    start = end - timedelta(hours=hoursBack)
+
+    async def ask() -> dict[str, Any]:
+        body = stats_body(start, end, timeout=queries.elastic.seconds)
+        found = await queries.elastic.search(queries.settings.results_index, body, "stats")
+        return stats_of(found, iso(start) or "", iso(end) or "")
+
+    return await answer(request, queries, {}, ask, keep_seconds=None)

@@ -1,0 +1,208 @@
+"""Events in pages: their ids, themselves, and by full text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request, Response
+
+from logsluice.api.query.answering import MAY_QUERY, SETTLED_SECONDS, QueriesOf, answer, answered
+from logsluice.api.query.answers import Events, Hits, Ids, highlighted_hit, last_position, total_of
+from logsluice.api.query.bodies import page_body
+from logsluice.api.query.conditions import Condition, iso
+from logsluice.api.query.cursors import write_cursor
+from logsluice.api.query.lucene import LONGEST_QUERY, check_query
+from logsluice.api.query.parameters import (
+    FIELD_PARAMETERS,
+    Cursor,
+    LeastLevel,
+    Levels,
+    Moment,
+    PageNumber,
+    PageSize,
+    Paging,
+    Sources,
+    filters,
+    read_paging,
+    refuse_others,
+    refused,
+)
+from logsluice.api.query.queries import Queries
+from logsluice.api.query.time_range import TimeRange, read_time_range
+from logsluice.errors import LogsluiceError
+
+router = APIRouter()
+
+_LIST: Final = ("startTime", "endTime", "page", "size", "cursor")
+_LOGS: Final = (*_LIST, "level", "minLevel", "source")
+_SEARCH: Final = (*_LOGS, "query")
+_PAGING: Final = ("page", "size", "cursor")
+
+Text = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=LONGEST_QUERY,
+        description="Words, or Lucene's syntax; several words are all to be found.",
+        examples=["payment AND user.id:48213"],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """What a list holds.
+
+    Attributes:
+        question: All that it depends on but the page.
+        span: The stretch of time.
+        paging: Which page.
+    """
+
+    question: dict[str, Any]
+    span: TimeRange
+    paging: Paging
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
+        queries: Queries,
+        start: str | None,
+        end: str | None,
+        page: int,
+        size: int,
+        cursor: str | None,
+    ) -> _Listing:
+        """What a request asks for.
+
+        Raises:
+            LogsluiceError: A moment, the page or the cursor is wrong.
+        """
+        asked = sorted((name, value) for name, value in request.query_params.multi_items() if name not in _PAGING)
+        question = {"path": request.url.path, "env": queries.settings.env, "asked": asked}
+        span = read_time_range(start, end, longest=queries.longest)
+        return cls(question, span, read_paging(page, size, cursor, question))
+
+    async def answer(
+        self,
+        request: Request,
+        queries: Queries,
+        index: str,
+        name: str,
+        form: Callable[[dict[str, Any]], Any],
+        *,
+        conditions: Sequence[Condition] = (),
+        fields: Sequence[str] | None = None,
+        text: str | None = None,
+    ) -> Response:
+        """A page of it.
+
+        Args:
+            request: Who asks.
+            queries: What is asked.
+            index: The aliases to look in.
+            name: What the answer calls its events.
+            form: Makes one of them from a hit.
+            conditions: Beside the time, what holds for each.
+            fields: The fields that are needed; all but the original line where left out.
+            text: In Lucene's syntax.
+        """
+        paging, span = self.paging, self.span
+
+        async def ask() -> dict[str, Any]:
+            body = page_body(
+                [span.condition, *conditions],
+                size=paging.size,
+                skip=paging.skip,
+                after=paging.after,
+                timeout=queries.elastic.seconds,
+                fields=fields,
+                text=text,
+            )
+            found = await queries.elastic.search(index, body, "search" if text else "list")
+            hits = found["hits"]["hits"]
+            more = len(hits) == paging.size
+            return {
+                name: [form(hit) for hit in hits],
+                "total": total_of(found),
+                "startTime": iso(span.since),
+                "endTime": iso(span.until),
+                "next": write_cursor(last_position(hits), self.question) if more else None,
+            }
+
+        # Moments that are relative to now are another question every time: what they name counts.
+        moments = {"since": iso(span.since), "until": iso(span.until)}
+        question = self.question | moments | {"size": paging.size, "skip": paging.skip, "after": paging.after}
+        keep = min(SETTLED_SECONDS, queries.settings.api.cache_seconds) if span.settled else None
+        return await answer(request, queries, question, ask, keep_seconds=keep)
+
+
+@router.get("/list-logs", dependencies=MAY_QUERY, responses=answered(Ids, 504))
+async def list_logs(
+    request: Request,
+    queries: QueriesOf,
+    startTime: Moment | None = None,  # noqa: N803 - as in the URL
+    endTime: Moment | None = None,  # noqa: N803
+    page: PageNumber = 1,
+    size: PageSize = 100,
+    cursor: Cursor | None = None,
+) -> Response:
+    """Ids of the events as they came, newest first."""
+    try:
+        refuse_others(request, _LIST)
+        listing = _Listing.of(request, queries, startTime, endTime, page, size, cursor)
+    except LogsluiceError as error:
+        raise refused(error) from None
+    index = f"{queries.settings.logs_index},{queries.settings.metrics_index}"
+    return await listing.answer(request, queries, index, "ids", lambda hit: hit["_id"], fields=["event.id"])
+
+
+@router.get("/logs", dependencies=MAY_QUERY, responses=answered(Events, 504), openapi_extra=FIELD_PARAMETERS)
+async def logs(
+    request: Request,
+    queries: QueriesOf,
+    startTime: Moment | None = None,  # noqa: N803
+    endTime: Moment | None = None,  # noqa: N803
+    level: Levels = [],  # noqa: B006 - FastAPI hands out copies
+    minLevel: LeastLevel | None = None,  # noqa: N803
+    source: Sources = [],  # noqa: B006
+    page: PageNumber = 1,
+    size: PageSize = 50,
+    cursor: Cursor | None = None,
+) -> Response:
+    """Events with the facts found in them, newest first."""
+    try:
+        conditions = filters(request, _LOGS, queries.fields, level, minLevel, source)
+        listing = _Listing.of(request, queries, startTime, endTime, page, size, cursor)
+    except LogsluiceError as error:
+        raise refused(error) from None
+    index = queries.settings.results_index
+    return await listing.answer(request, queries, index, "events", lambda hit: hit["_source"], conditions=conditions)
+
+
+@router.get("/search", dependencies=MAY_QUERY, responses=answered(Hits, 504), openapi_extra=FIELD_PARAMETERS)
+async def search(
+    request: Request,
+    queries: QueriesOf,
+    query: Text,
+    startTime: Moment | None = None,  # noqa: N803
+    endTime: Moment | None = None,  # noqa: N803
+    level: Levels = [],  # noqa: B006
+    minLevel: LeastLevel | None = None,  # noqa: N803
+    source: Sources = [],  # noqa: B006
+    page: PageNumber = 1,
+    size: PageSize = 20,
+    cursor: Cursor | None = None,
+) -> Response:
+    """Events by full text, newest first, with the words that were found marked."""
+    try:
+        check_query(query, queries.fields)
+        conditions = filters(request, _SEARCH, queries.fields, level, minLevel, source)
+        listing = _Listing.of(request, queries, startTime, endTime, page, size, cursor)
+    except LogsluiceError as error:
+        raise refused(error) from None
+    index = queries.settings.results_index
+    return await listing.answer(request, queries, index, "hits", highlighted_hit, conditions=conditions, text=query)

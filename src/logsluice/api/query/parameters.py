@@ -1,0 +1,210 @@
+"""What stands in a URL: the parameters of the routes, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from logsluice.api.problems import Problem
+from logsluice.api.query.bodies import MOST_PAGED
+from logsluice.api.query.conditions import (
+    LONGEST_VALUE,
+    Condition,
+    Searchable,
+    field_conditions,
+    level_condition,
+    searchable_fields,
+    severity_condition,
+)
+from logsluice.api.query.cursors import LONGEST_CURSOR, Position, read_cursor
+from logsluice.errors import LogsluiceError
+from logsluice.fields import FIELDS, LEVELS
+
+LARGEST_PAGE: Final = 1_000
+_MOST_CONDITIONS: Final = 50
+_LONGEST_MOMENT: Final = 40
+_LONG: Final = 10**18
+
+Moment = Annotated[str, Query(max_length=_LONGEST_MOMENT, examples=["now-1h", "2026-11-22T08:30:00Z"])]
+Level = Annotated[str, Field(max_length=20)]
+Source = Annotated[str, Field(max_length=LONGEST_VALUE)]
+
+
+@dataclass(frozen=True)
+class Paging:
+    """Which page is wanted.
+
+    Attributes:
+        size: The most events.
+        skip: How many lie on the pages before.
+        after: Instead of ``skip``: the last event of the page before.
+    """
+
+    size: int
+    skip: int
+    after: Position | None
+
+
+def read_paging(page: int, size: int, cursor: str | None, question: Mapping[str, Any]) -> Paging:
+    """The page that is wanted.
+
+    Raises:
+        LogsluiceError: It lies too deep for a number, or the cursor is none of this question.
+    """
+    if cursor is not None:
+        return Paging(size, 0, read_cursor(cursor, question))
+    if page * size > MOST_PAGED:
+        raise LogsluiceError(
+            "too deep",
+            where=f"page={page}, size={size}",
+            why=f"pages by number end after {MOST_PAGED} events",
+            hint="follow `next` of the answers as cursor, which goes as deep as there are events",
+        )
+    return Paging(size, (page - 1) * size, None)
+
+
+def other_parameters(request: Request, named: Sequence[str]) -> list[tuple[str, str]]:
+    """Parameters of a URL that a route does not name: fields and their values."""
+    return [(name, value) for name, value in request.query_params.multi_items() if name not in named]
+
+
+def refuse_others(request: Request, named: Sequence[str]) -> None:
+    """Refuse a parameter that a route does not know, instead of answering another question than was asked.
+
+    Raises:
+        LogsluiceError: There is one.
+    """
+    for name, _ in other_parameters(request, named):
+        raise LogsluiceError("no parameter of this path", where=name[:100], hint=f"there are {', '.join(named)}")
+
+
+def filters(
+    request: Request,
+    named: Sequence[str],
+    fields: Searchable,
+    levels: Sequence[str],
+    least: str | None,
+    sources: Sequence[str],
+) -> list[Condition]:
+    """What holds for every event that is asked for.
+
+    Raises:
+        LogsluiceError: A field or level is not known, a value is not of its type, or there are too many.
+    """
+    wanted = other_parameters(request, named)
+    if len(wanted) + len(levels) + len(sources) > _MOST_CONDITIONS:
+        raise LogsluiceError("too many conditions", where="the URL", why=f"more than {_MOST_CONDITIONS}")
+    conditions = field_conditions([*wanted, *(("service.name", source) for source in sources)], fields)
+    if levels:
+        conditions.append(level_condition(levels))
+    if least is not None:
+        conditions.append(severity_condition(least))
+    return conditions
+
+
+def refused(error: LogsluiceError) -> Problem:
+    """A question that cannot be answered as it is."""
+    return Problem(HTTPStatus.BAD_REQUEST, str(error))
+
+
+def _schema(name: str, kind: str) -> dict[str, Any]:
+    if name == "log.level":
+        return {"type": "string", "enum": list(LEVELS)}
+    if name == "event.duration":
+        return {"type": "string", "pattern": "^[0-9]{1,15}(ns|us|ms|s|m|h)$", "examples": ["35ms"]}
+    if kind == "long":
+        return {"type": "integer", "minimum": -_LONG + 1, "maximum": _LONG - 1}
+    if kind == "ip":
+        return {"anyOf": [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]}
+    if kind == "date":
+        return {"type": "string", "format": "date-time"}
+    return {"type": "string", "maxLength": LONGEST_VALUE}
+
+
+FIELD_PARAMETERS: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "fields",
+            "in": "query",
+            "required": False,
+            "style": "form",
+            "explode": True,
+            "description": "Any field of a result by its name, each with the value it must have: "
+            "`user.id=48213&http.response.status_code=500`. A field that stands twice may have either value. Fields "
+            "that the environment's own patterns fill can be asked for too.",
+            "schema": {
+                "type": "object",
+                "properties": {
+                    name: _schema(name, kind)
+                    for name, kind in sorted(searchable_fields(FIELDS).items())
+                    if kind != "flattened"
+                },
+                "patternProperties": {r"^labels\.[A-Za-z0-9_.-]{1,100}$": {"type": "string", "maxLength": 1_000}},
+                "additionalProperties": False,
+            },
+        }
+    ]
+}
+"""The fields as the OpenAPI page shows them."""
+
+
+class ExternalFacts(BaseModel):
+    """Facts that an external processor found in an event."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    eventId: Annotated[str, Field(min_length=1, max_length=320)]  # noqa: N815 - as the other parameters
+    processor: Annotated[
+        str,
+        Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="Who found them; kept in `logsluice.processors`."),
+    ]
+    fields: Annotated[
+        dict[Annotated[str, Field(max_length=200)], bool | int | float | str],
+        Field(min_length=1, max_length=100, description="Values by dotted ECS name, or by `labels.<name>`."),
+    ]
+
+
+class FactOf(BaseModel):
+    """Where a group's text goes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: Annotated[str, Field(max_length=200)]
+    type: Annotated[str | None, Field(max_length=20)] = None
+
+
+class PatternTrial(BaseModel):
+    """A pattern and the lines to try it on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    regex: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=4_000,
+            description="In the syntax of Python's `re`.",
+            examples=[r"(?a)\border (?P<order>ORD-[0-9]+)"],
+        ),
+    ]
+    fields: Annotated[
+        dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=200)] | FactOf],
+        Field(max_length=50, description="The field of each named group.", examples=[{"order": "labels.order_id"}]),
+    ] = {}
+    lines: Annotated[
+        list[Annotated[str, Field(max_length=65_536)]],
+        Field(min_length=1, max_length=200, examples=[["order ORD-17 paid"]]),
+    ]
+
+
+Cursor = Annotated[str, Query(max_length=LONGEST_CURSOR, description="`next` of the answer before.")]
+PageNumber = Annotated[int, Query(ge=1, le=MOST_PAGED, description="From 1 on; `page` × `size` is at most 10,000.")]
+PageSize = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="The most events of a page.")]
+Levels = Annotated[list[Level], Query(max_length=20, description="Exactly that level; may stand several times.")]
+LeastLevel = Annotated[Level, Query(description="That level and worse ones.")]
+Sources = Annotated[list[Source], Query(max_length=20, description="`service.name`; may stand several times.")]

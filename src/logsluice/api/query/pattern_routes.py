@@ -1,0 +1,65 @@
+"""The registry of patterns, and patterns that are only tried."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from logsluice.api.problems import Problem
+from logsluice.api.query.answering import MAY_QUERY, QueriesOf, answer, answered
+from logsluice.api.query.answers import Patterns, TrialResult
+from logsluice.api.query.parameters import PatternTrial, refused
+from logsluice.api.query.trials import TRIAL_SECONDS, Trial, TrialTimeout
+from logsluice.errors import LogsluiceError
+from logsluice.patterns import PatternRegistry
+
+router = APIRouter(prefix="/patterns")
+
+
+@router.get("", dependencies=MAY_QUERY, responses=answered(Patterns))
+async def patterns(request: Request, queries: QueriesOf) -> Response:
+    """The patterns that are looked for in every message, in their order."""
+
+    async def ask() -> dict[str, Any]:
+        return _shown(queries.registry.patterns)
+
+    return await answer(request, queries, {}, ask, keep_seconds=None)
+
+
+@router.post("/test", dependencies=MAY_QUERY, responses=answered(TrialResult, not_modified=False))
+async def test(queries: QueriesOf, trial: PatternTrial) -> dict[str, Any]:
+    """Try a pattern on lines, without deploying it: headers are read and messages searched as the job does it.
+
+    Nothing is stored. A pattern that takes too long is ended.
+    """
+    fields = {
+        group: field if isinstance(field, str) else field.model_dump(exclude_none=True)
+        for group, field in trial.fields.items()
+    }
+    try:
+        return await queries.trials.run(Trial(trial.regex, fields, trial.lines))
+    except LogsluiceError as error:
+        raise refused(error) from None
+    except TrialTimeout:
+        raise Problem(
+            HTTPStatus.BAD_REQUEST,
+            f"regex: took longer than {TRIAL_SECONDS:g} s or too much memory; write it without nested repetition",
+        ) from None
+
+
+def _shown(registry: PatternRegistry) -> dict[str, Any]:
+    return {
+        "revision": registry.revision,
+        "patterns": [
+            {
+                "name": pattern.name,
+                "description": pattern.description,
+                "regex": pattern.regex,
+                "fields": {group: fact.field for group, fact in pattern.fields.items()},
+                "engine": "rust" if pattern.compiled.rust else "re",
+            }
+            for pattern in registry.patterns
+        ],
+    }

@@ -1,0 +1,90 @@
+"""What the routes of this side work with, opened with the application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from elasticsearch import AsyncElasticsearch
+
+from logsluice.api.query.asking import Elastic
+from logsluice.api.query.caching import AnswerCache
+from logsluice.api.query.conditions import Searchable, searchable_fields
+from logsluice.api.query.merging import Merger
+from logsluice.api.query.tailing import Checkpoints
+from logsluice.api.query.trials import TrialRoom
+from logsluice.api.shared import SharedStore
+from logsluice.extract.registry import Registry, load_registry
+from logsluice.settings import Settings, config_dir
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What questions are answered with.
+
+    Attributes:
+        settings: Of the environment.
+        registry: Formats and patterns, as the jobs load them.
+        fields: What can be asked for.
+        elastic: Where events and results lie.
+        cache: Answers that do not change.
+        merger: Writes what external processors found.
+        trials: Where patterns are tried.
+        checkpoints: For all who follow the tail.
+        tails: Those who follow it.
+        stopping: Set when the process is asked to stop, so that the tails end.
+    """
+
+    settings: Settings
+    registry: Registry
+    fields: Searchable
+    elastic: Elastic
+    cache: AnswerCache
+    merger: Merger
+    trials: TrialRoom
+    checkpoints: Checkpoints
+    tails: set[object] = field(default_factory=set)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest stretch of time that may be asked about."""
+        return timedelta(seconds=self.settings.api.limits.query_seconds)
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(
+        cls, settings: Settings, client: AsyncElasticsearch, shared: SharedStore, directory: Path | None = None
+    ) -> AsyncIterator[Queries]:
+        """Everything for questions.
+
+        Args:
+            settings: Of the environment.
+            client: Of Elasticsearch.
+            shared: Redis, which may not be there.
+            directory: The environment's folder; :func:`~logsluice.settings.config_dir` where left out.
+
+        Raises:
+            LogsluiceError: The registry is wrong.
+        """
+        folder = directory or config_dir()
+        registry = await asyncio.to_thread(load_registry, folder)
+        elastic = Elastic(client, settings.api.search_seconds)
+        trials = TrialRoom(folder, settings.time_zone)
+        try:
+            yield cls(
+                settings,
+                registry,
+                searchable_fields(registry.fields),
+                elastic,
+                AnswerCache(shared, largest=settings.api.cache_bytes),
+                Merger(elastic, shared),
+                trials,
+                Checkpoints(elastic),
+            )
+        finally:
+            await asyncio.to_thread(trials.close)

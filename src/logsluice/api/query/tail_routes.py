@@ -1,0 +1,90 @@
+"""The live tail as server-sent events.
+
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Header, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from logsluice import metrics
+from logsluice.api.problems import Problem, problem_responses
+from logsluice.api.query.answering import GUARDED, MAY_QUERY, QueriesOf
+from logsluice.api.query.bodies import text_condition
+from logsluice.api.query.lists import Text
+from logsluice.api.query.lucene import check_query
+from logsluice.api.query.parameters import FIELD_PARAMETERS, LeastLevel, Levels, Sources, filters, refused
+from logsluice.api.query.tailing import Tail, read_position
+from logsluice.errors import LogsluiceError
+
+router = APIRouter()
+
+_TAIL: Final = ("level", "minLevel", "source", "query")
+_RETRY_MS: Final = 2_000
+_FULL_SECONDS: Final = 10
+
+
+async def _followed(
+    request: Request,
+    queries: QueriesOf,
+    level: Levels = [],  # noqa: B006 - FastAPI hands out copies
+    minLevel: LeastLevel | None = None,  # noqa: N803 - as in the URL
+    source: Sources = [],  # noqa: B006
+    query: Text | None = None,
+    last_event_id: Annotated[
+        str | None, Header(max_length=100, description="The `id` of the last event that was seen: goes on after it.")
+    ] = None,
+) -> AsyncIterator[Tail]:
+    """A place among those who follow, given back when the client goes."""
+    try:
+        conditions = filters(request, _TAIL, queries.fields, level, minLevel, source)
+        if query is not None:
+            check_query(query, queries.fields)
+            conditions.append(text_condition(query))
+        positions = read_position(last_event_id) if last_event_id else None
+    except LogsluiceError as error:
+        raise refused(error) from None
+    if len(queries.tails) >= queries.settings.api.tails:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"{queries.settings.api.tails} clients follow already",
+            retry_after=_FULL_SECONDS,
+        )
+    tail = Tail(
+        queries.elastic, queries.checkpoints, queries.settings.results_index, conditions, positions, queries.stopping
+    )
+    queries.tails.add(tail)
+    metrics.API_TAILS.set(len(queries.tails))
+    try:
+        await tail.start()
+        yield tail
+    finally:
+        queries.tails.discard(tail)
+        metrics.API_TAILS.set(len(queries.tails))
+
+
+@router.get(
+    "/logs/tail",
+    dependencies=MAY_QUERY,
+    response_class=EventSourceResponse,
+    responses=problem_responses(*GUARDED),
+    openapi_extra=FIELD_PARAMETERS,
+)
+async def tail(followed: Annotated[Tail, Depends(_followed)]) -> AsyncIterator[ServerSentEvent]:
+    """Results as they are stored, one server-sent event each, from now on.
+
+    An event's `id` names its place: sent as `Last-Event-ID`, as browsers do by themselves, the stream goes on after it
+    with nothing missed. A result whose facts changed comes again. The stream ends when the server stops or
+    Elasticsearch is away; clients come back after two seconds.
+    """
+    yield ServerSentEvent(comment="following", retry=_RETRY_MS)
+    try:
+        async for event in followed.events():
+            yield ServerSentEvent(id=event.position, data=event.document)
+    except Problem as problem:
+        yield ServerSentEvent(event="problem", data=problem.body())

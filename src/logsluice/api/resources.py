@@ -1,0 +1,72 @@
+"""What the routes work with: opened when the application starts, closed when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Final, cast
+
+from elasticsearch import AsyncElasticsearch
+from fastapi import Depends, Request
+
+from logsluice.api.guard.access import Guard
+from logsluice.api.ingest.draining import draining
+from logsluice.api.ingest.intake import Intake
+from logsluice.api.query.queries import Queries
+from logsluice.api.shared import SharedStore
+from logsluice.settings import Settings
+from logsluice.sinks.elasticsearch import client_options
+
+_ELASTICSEARCH_CONNECTIONS: Final = 20
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the routes work with.
+
+    Attributes:
+        settings: Of the environment.
+        elasticsearch: Repeats nothing by itself.
+        shared: Redis, or nothing, behind one face.
+        guard: Who may do what, and how often.
+        intake: The way of events into Kafka.
+        queries: What questions are answered with.
+    """
+
+    settings: Settings
+    elasticsearch: AsyncElasticsearch
+    shared: SharedStore
+    guard: Guard
+    intake: Intake
+    queries: Queries
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Open everything; a part that is away now may come later.
+
+    Raises:
+        LogsluiceError: A setting is wrong.
+    """
+    async with AsyncExitStack() as stack:
+        elasticsearch = AsyncElasticsearch(
+            **client_options(settings.elasticsearch), connections_per_node=_ELASTICSEARCH_CONNECTIONS
+        )
+        stack.push_async_callback(elasticsearch.close)
+        shared = SharedStore(settings.redis)
+        stack.push_async_callback(shared.close)
+        guard = await stack.enter_async_context(Guard.opened(settings, shared))
+        intake = await stack.enter_async_context(Intake.opened(settings, shared))
+        await stack.enter_async_context(draining(intake))
+        queries = await stack.enter_async_context(Queries.opened(settings, elasticsearch, shared))
+        yield Resources(settings, elasticsearch, shared, guard, intake, queries)
+
+
+async def resources_of(request: Request) -> Resources:
+    """The resources of the application that a request came to."""
+    return cast(Resources, request.app.state.resources)
+
+
+ResourcesOf = Annotated[Resources, Depends(resources_of)]
+"""For a route's parameter."""

@@ -1,0 +1,130 @@
+"""Redis as the instances share it: limits, idempotency and cached answers.
+
+Redis is never waited for twice: once it does not answer, it counts as away for a moment, and who can do without it
+does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from logsluice import metrics
+from logsluice.errors import LogsluiceError
+from logsluice.settings import RedisSettings
+
+T = TypeVar("T")
+_AWAY_SECONDS: Final = 1.0
+_SAY_EVERY_SECONDS: Final = 15.0
+_CONNECTIONS: Final = 64
+
+log = structlog.get_logger(__name__)
+
+
+class RedisAway(Exception):  # noqa: N818 - a state, told by whoever needs Redis
+    """There is no Redis, or it does not answer."""
+
+
+class SharedStore:
+    """A Redis that may be away, or not be there at all.
+
+    Args:
+        settings: Where it is.
+
+    Raises:
+        LogsluiceError: The URL is none of Redis's.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.prefix = settings.prefix
+        self.client: Redis | None = None
+        self._scripts: dict[str, Any] = {}
+        self._away_until = 0.0
+        self._said_at: float | None = None
+        if settings.url is None:
+            return
+        try:
+            pool = BlockingConnectionPool.from_url(
+                settings.url.get_secret_value(),
+                socket_timeout=settings.timeout_seconds,
+                socket_connect_timeout=settings.timeout_seconds,
+                timeout=settings.timeout_seconds,
+                max_connections=_CONNECTIONS,
+                # The one repetition is for a connection that was closed while it was idle.
+                retry=Retry(NoBackoff(), 1),
+            )
+        except ValueError as error:
+            raise LogsluiceError(
+                "not the URL of a Redis", why=str(error), hint="write LOGSLUICE_REDIS__URL as redis://HOST:PORT/0"
+            ) from None
+        self.client = Redis(connection_pool=pool)
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is one to ask."""
+        return self.client is not None
+
+    def key(self, *parts: str) -> str:
+        """A key under the prefix."""
+        return ":".join((self.prefix, *parts))
+
+    async def ask(self, question: Callable[[Redis], Awaitable[T]]) -> T:
+        """What Redis answers.
+
+        Raises:
+            RedisAway: There is none, it does not answer, or it did not a moment ago.
+        """
+        if self.client is None:
+            raise RedisAway("no Redis is configured")
+        if time.monotonic() < self._away_until:
+            raise RedisAway("Redis does not answer")
+        try:
+            answer = await question(self.client)
+        except (RedisError, OSError) as error:
+            self._is_away(error)
+            raise RedisAway("Redis does not answer") from error
+        if self._said_at is not None:
+            self._said_at = None
+            log.info("redis answers again")
+        metrics.PART_UP.labels("redis").set(1)
+        return answer
+
+    async def run(self, script: str, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
+        """What a Lua script gives, which Redis is sent once.
+
+        Raises:
+            RedisAway: As :meth:`ask` does.
+        """
+
+        async def call(client: Redis) -> Any:
+            known = self._scripts.get(script)
+            if known is None:
+                known = self._scripts[script] = client.register_script(script)
+            return await known(keys, arguments)
+
+        return await self.ask(call)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self.client is not None:
+            await self.client.aclose(close_connection_pool=True)
+
+    def _is_away(self, error: Exception) -> None:
+        now = time.monotonic()
+        self._away_until = now + _AWAY_SECONDS
+        metrics.PART_UP.labels("redis").set(0)
+        if self._said_at is None or now - self._said_at > _SAY_EVERY_SECONDS:
+            self._said_at = now
+            log.warning("redis does not answer: going on without it", reason=f"{type(error).__name__}: {error}")
+
+
+def text(value: Any) -> str:
+    """What Redis gives as bytes."""
+    return value.decode() if isinstance(value, bytes) else str(value)

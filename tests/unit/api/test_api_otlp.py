@@ -1,0 +1,147 @@
+"""OpenTelemetry's log records as events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from logsluice.api.ingest import otlp
+from logsluice.api.ingest.events import Event, Refused
+from logsluice.settings import ApiLimits
+
+
+def events(body: dict[str, Any], limits: ApiLimits | None = None) -> list[dict[str, Any] | Refused]:
+    request = otlp.read_export(orjson.dumps(body), otlp.JSON)
+    found = otlp.export_events(request, limits or ApiLimits())
+    return [orjson.loads(event.value) if isinstance(event, Event) else event for event in found]
+
+
+def record(**fields: Any) -> dict[str, Any]:
+    return {"resourceLogs": [{"scopeLogs": [{"logRecords": [fields]}]}]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "level"),
+    [
+        ({"severityNumber": 1}, "trace"),
+        ({"severityNumber": 8}, "debug"),
+        ({"severityNumber": 9}, "info"),
+        ({"severityNumber": 16}, "warn"),
+        ({"severityNumber": 17, "severityText": "whatever"}, "error"),
+        ({"severityNumber": 24}, "critical"),
+        ({"severityText": "Warning"}, "warn"),
+        ({"severityText": "???"}, None),
+        ({}, None),
+    ],
+)
+def test_severities_are_levels(fields: dict[str, Any], level: str | None) -> None:
+    (event,) = events(record(body={"stringValue": "m"}, **fields))
+    assert isinstance(event, dict)
+    assert event.get("log.level") == level
+
+
+def test_what_the_body_is_becomes_the_message() -> None:
+    bodies: dict[str, Any] = {
+        "text": {"stringValue": "text"},
+        "5": {"intValue": "5"},
+        '{"a":[1.5,true]}': {
+            "kvlistValue": {
+                "values": [
+                    {"key": "a", "value": {"arrayValue": {"values": [{"doubleValue": 1.5}, {"boolValue": True}]}}}
+                ]
+            }
+        },
+    }
+    for message, body in bodies.items():
+        (event,) = events(record(body=body))
+        assert isinstance(event, dict)
+        assert event["message"] == message
+    (event,) = events(record(eventName="browser.click"))
+    assert isinstance(event, dict)
+    assert event["message"] == event["event.action"] == "browser.click"
+
+
+def test_names_are_those_of_ecs() -> None:
+    attributes = {
+        "exception.message": "gone",
+        "thread.name": "main",
+        "log": "in the way",
+        "message": "no message",
+        "shop.order": "7",
+    }
+    given_attributes = [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()]
+    (event,) = events(record(body={"stringValue": "m"}, attributes=given_attributes, observedTimeUnixNano="1000000001"))
+    assert event == {
+        "error.message": "gone",
+        "process.thread.name": "main",
+        "labels.log": "in the way",
+        "message": "m",
+        "shop.order": "7",
+        "@timestamp": "1970-01-01T00:00:01.000000001Z",
+    }
+
+
+def test_records_have_bounds() -> None:
+    deep: dict[str, Any] = {"stringValue": "x"}
+    for _ in range(30):
+        deep = {"arrayValue": {"values": [deep]}}
+    (event,) = events(record(attributes=[{"key": "a", "value": deep}]))
+    assert isinstance(event, Refused)
+    many = [{"key": str(number), "value": {"intValue": "1"}} for number in range(20)]
+    (event,) = events(record(attributes=many), ApiLimits(fields=10))
+    assert isinstance(event, Refused)
+    deepest: dict[str, Any] = {"stringValue": "x"}
+    for _ in range(60):
+        deepest = {"arrayValue": {"values": [deepest]}}
+    with pytest.raises(otlp.NotReadable):
+        events(record(body=deepest))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"5",
+        b'{"resourceLogs":5}',
+        b'{"resourceLogs":[{"scopeLogs":[5]}]}',
+        b'{"resourceLogs":[null]}',
+        b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"traceId":"xyz"}]}]}]}',
+    ],
+)
+def test_what_is_no_export_is_said_to_be_none(body: bytes) -> None:
+    with pytest.raises(otlp.NotReadable):
+        otlp.read_export(body, otlp.JSON)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_an_export_or_not(body: bytes) -> None:
+    for media_type in (otlp.PROTOBUF, otlp.JSON):
+        try:
+            request = otlp.read_export(body, media_type)
+        except otlp.NotReadable:
+            continue
+        for event in otlp.export_events(request, ApiLimits()):
+            assert isinstance(event, Event | Refused)
+
+
+@given(
+    st.integers(0, 2**64 - 1),
+    st.integers(-(2**31), 2**31 - 1),
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.binary(max_size=20),
+)
+def test_any_record_is_an_event(moment: int, severity: int, text: str, trace: bytes) -> None:
+    request = ExportLogsServiceRequest()
+    log = request.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=moment, trace_id=trace)
+    log.severity_number = severity  # type: ignore[assignment]
+    log.body.string_value = text
+    (event,) = otlp.export_events(otlp.read_export(request.SerializeToString(), otlp.PROTOBUF), ApiLimits())
+    assert isinstance(event, Event)
+    assert orjson.loads(event.value)["message"]
