@@ -324,6 +324,8 @@ def test_requests_have_ids_and_lines_that_are_understood_here(api: Api) -> None:
     assert given.headers["x-request-id"] == "trace-17"
     made = api.client.get("/nothing", headers={"X-Request-ID": "not\tone"})
     assert len(made.headers["x-request-id"]) == 32
+    # A line is written when its answer has been sent.
+    eventually(lambda: '"http.response.status_code":404' in api.job.output)
     lines = [line for line in api.job.output.splitlines() if '"http.response.status_code"' in line]
     size = len(lines)
     values = [line.encode() for line in lines]

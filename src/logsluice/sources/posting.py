@@ -100,7 +100,8 @@ class ApiDestination:
     def _asked(self, method: str, path: str, **request: object) -> httpx.Response:
         def ask() -> httpx.Response:
             answer = self._client.request(method, path, **request)  # type: ignore[arg-type]
-            if answer.status_code in _AGAIN or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            failed = answer.status_code == HTTPStatus.MULTI_STATUS and answer.json()["failed"]
+            if failed or answer.status_code in _AGAIN or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise _Later(f"{answer.status_code} {_detail(answer)}")
             return answer
 
@@ -136,4 +137,6 @@ def _detail(answer: httpx.Response) -> str:
         body = answer.json()
     except ValueError:
         return answer.reason_phrase
+    if answer.status_code == HTTPStatus.MULTI_STATUS:
+        body = next(item for item in body["items"] if item["status"] >= HTTPStatus.BAD_REQUEST)
     return str(body.get("detail", answer.reason_phrase)) if isinstance(body, dict) else answer.reason_phrase

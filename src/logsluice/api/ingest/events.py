@@ -1,7 +1,7 @@
 """From what a client posts to what the topic holds: checked against the schema, and in Elastic Common Schema.
 
-A JSON event in ECS is kept byte for byte; one in the short form is written anew with ECS names. A plain line is kept as
-it is.
+A JSON event in the short form is written anew with ECS names; any other is kept byte for byte, be it in ECS or in the
+dialect of a logging library, which is recognised when the event is read. A plain line is kept as it is.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ def _checked(value: Any, text: bytes | None, limits: ApiLimits) -> Event | Refus
         return refused
     if not _validator().is_valid(value):
         return _told(value)
-    if not _SHORT.isdisjoint(value):
+    if _is_short(value):
         value, text = _as_ecs(value), None
     if text is None:
         text = orjson.dumps(value)
@@ -169,8 +169,16 @@ def _told(event: dict[str, Any]) -> Refused:
     error = errors[0]
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.instance_path)
     if not pointer and "anyOf" in str(error.schema_path):
-        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "an event needs a message, a @timestamp or an event object")
+        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "an event needs a message or a timestamp")
     return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, error.message[:_LONGEST_REASON], pointer or None)
+
+
+def _is_short(event: dict[str, Any]) -> bool:
+    """Whether it has names of the short form, and means by them what the short form does.
+
+    Libraries that call the message otherwise, or number their levels, have names of their own for more than these.
+    """
+    return "message" in event and not _SHORT.isdisjoint(event) and not isinstance(event.get("level"), int)
 
 
 def _as_ecs(event: dict[str, Any]) -> dict[str, Any]:
