@@ -84,7 +84,8 @@ def build_all(variables: Mapping[str, str], folder: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(jar, target)
     _build(variables, "logsluice-test/elasticsearch:9.5.3", elasticsearch, "--build-arg", f"LOGSLUICE_IMAGE={OURS}")
-    _build(variables, "logsluice-test/monitoring:bookworm", _context(folder, "monitoring"))
+    for name in ("monitoring", "redis"):
+        _build(variables, f"logsluice-test/{name}:bookworm", _context(folder, name))
 
 
 def _images(variables: Mapping[str, str]) -> Sequence[str]:

@@ -19,7 +19,7 @@ from engine import ROOT, TAG, docker
 T = TypeVar("T")
 OVERRIDE = Path(__file__).with_name("override.yml")
 SECONDS = 600.0
-_PROFILES = ("--profile", "tools", "--profile", "light")
+_PROFILES = ("--profile", "api", "--profile", "tools", "--profile", "light")
 
 
 def eventually(look: Callable[[], T], *, seconds: float = SECONDS) -> T:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 import yaml
 from engine import ROOT
@@ -15,10 +16,10 @@ from project import Project, eventually, free_ports
 
 pytestmark = [pytest.mark.timeout(3_600), pytest.mark.usefixtures("said")]
 
-ONCE = {"prepare", "users", "setup"}
+ONCE = {"prepare", "users", "setup", "schema-setup"}
 WATCHED = {"kafka", "elasticsearch", "prometheus", "elasticsearch-exporter", "spark-master", "spark-worker-1"}
 WATCHED |= {"spark-worker", "spark-history", "regex-job", "windows-job", "alerts-job", "index-job", "producer"}
-WATCHED |= {"app-service", "dashboard"}
+WATCHED |= {"app-service", "dashboard", "api", "redis", "schema-registry"}
 TOPIC = "logs-topic"
 
 
@@ -86,6 +87,26 @@ def test_every_event_is_found_in_both_indices(project: Project) -> None:
     assert eventually(lambda: everything_arrived(project)) > 200
 
 
+def test_an_event_posted_over_http_is_found_with_its_facts(project: Project) -> None:
+    key = project.compose("run", "--rm", "--no-deps", "-T", "prepare", "cat", "/secrets/store/api-key").strip()
+    with httpx.Client(base_url=f"http://127.0.0.1:{project.ports['API_PORT']}", timeout=30) as client:
+        event = {"level": "error", "source": "cart", "message": "payment of user_id=17 failed with status=502"}
+        assert client.post("/logs", json=event).status_code == 401
+        client.headers = httpx.Headers({"Authorization": f"Bearer {key}", "Idempotency-Key": "once"})
+        posted, again = client.post("/logs", json=event), client.post("/logs", json=event)
+        assert (posted.status_code, again.json()["id"]) == (201, posted.json()["id"]), posted.text
+
+        def found() -> dict[str, Any]:
+            answer = client.get(f"/results/{posted.json()['id']}")
+            assert answer.status_code == 200, answer.text
+            facts: dict[str, Any] = answer.json()
+            return facts
+
+        facts = eventually(found)
+        assert (facts["service"]["name"], facts["user"]["id"]) == ("cart", "17")
+    assert f"{TOPIC}-value" in project.get("SCHEMA_REGISTRY_PORT", "/apis/ccompat/v7/subjects").json()
+
+
 def test_prometheus_reaches_every_target(project: Project) -> None:
     project.compose("start", "producer")
     configured = yaml.safe_load((ROOT / "config/dev/prometheus.yml").read_text())["scrape_configs"]
@@ -102,6 +123,7 @@ def test_prometheus_reaches_every_target(project: Project) -> None:
         "kafka_server_brokertopicmetrics_messagesin_all_topics_total > 0",
         'elasticsearch_indices_docs_primary{index=~"dev-results-index-.*"} > 0',
         'logsluice_events_out_total{job="regex"} > 0',
+        'logsluice_api_events_total{outcome="stored"} == 1',
         'logsluice_index_documents{index="dev-results-index"} > 0',
         "metrics_worker_coresUsed_Value == 1",
     ):
