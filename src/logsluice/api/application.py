@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from logsluice import __version__
 from logsluice.api import health
+from logsluice.api.documentation import add_documentation
 from logsluice.api.edge import Edge
 from logsluice.api.ingest import routes as ingest
 from logsluice.api.problems import install_problem_handlers
@@ -47,7 +48,13 @@ def create_app(settings: Settings) -> FastAPI:
             raise
 
     app = FastAPI(
-        title="logsluice", version=__version__, description=_DESCRIPTION, lifespan=lifespan, redirect_slashes=False
+        title="logsluice",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.settings = settings
     install_problem_handlers(app)
@@ -56,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(ingest.tickets)
     app.include_router(query.router)
     app.add_api_route("/", _to_the_documentation, include_in_schema=False)
+    add_documentation(app)
     if settings.api.cors_origins:
         app.add_middleware(
             CORSMiddleware,
