@@ -17,6 +17,7 @@ from logsluice import metrics
 from logsluice.api.problems import Problem
 from logsluice.settings import ApiLimits
 
+JSON: Final = "application/json"
 ENCODINGS: Final = ("gzip", "deflate", "zstd")
 _PIECE: Final = 65_536
 _ZSTD_STEP: Final = 256
@@ -91,6 +92,28 @@ class BodyReader:
         for part in decompress(b""):
             given += len(part)
             yield part
+
+
+def media_type_of(request: Request, *taken: str) -> str:
+    """What a body says it is.
+
+    Args:
+        request: The request.
+        taken: What its route takes; the first is what a body is that does not say.
+
+    Raises:
+        Problem: 415 where it is something else.
+    """
+    given = request.headers.get("content-type", taken[0]).partition(";")[0].strip().lower()
+    if given.startswith("application/") and given.endswith("+json"):
+        given = JSON
+    if given not in taken:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"this takes {', '.join(taken)}; this body says {given[:100] or 'nothing'}",
+            headers={"Accept-Post": ", ".join(taken)},
+        )
+    return given
 
 
 Decompress = Callable[[bytes], Any]

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from logsluice.api.guard import Caller, requires
 from logsluice.api.ingest import otlp
+from logsluice.api.ingest.bodies import JSON, media_type_of
 from logsluice.api.ingest.events import (
     Event,
     Refused,
@@ -31,7 +32,6 @@ from logsluice.api.resources import ResourcesOf, resources_of
 from logsluice.settings import ApiLimits
 from logsluice.sources.limits import MAX_VALUE_BYTES
 
-_JSON: Final = "application/json"
 _NDJSON: Final = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 _PLAIN: Final = "text/plain"
 _AGAIN_SECONDS: Final = 5
@@ -168,7 +168,7 @@ _POSTED: Final[dict[int | str, dict[str, Any]]] = {
         "requestBody": {
             "required": True,
             "content": {
-                _JSON: {"schema": _EVENT, "example": _EVENT_EXAMPLE},
+                JSON: {"schema": _EVENT, "example": _EVENT_EXAMPLE},
                 _PLAIN: {"schema": {"type": "string", "minLength": 1}, "example": "2026-11-22 10:15:30 ERROR gone"},
             },
         },
@@ -182,7 +182,7 @@ async def post_log(request: Request) -> Response:
     resources = await resources_of(request)
     caller = await resources.guard.admit(request, "ingest")
     limits = resources.settings.api.limits
-    media_type = _media_type(request, _JSON, _PLAIN)
+    media_type = media_type_of(request, JSON, _PLAIN)
     most = max(limits.event_bytes, MAX_VALUE_BYTES) if media_type == _PLAIN else limits.event_bytes
     async with resources.intake.bodies.read(request, most) as body:
         event = plain_event(body) if media_type == _PLAIN else json_event(body, limits)
@@ -209,7 +209,7 @@ async def post_log(request: Request) -> Response:
         "requestBody": {
             "required": True,
             "content": {
-                _JSON: {"schema": {"type": "array", "items": _EVENT, "minItems": 1}, "example": [_EVENT_EXAMPLE]},
+                JSON: {"schema": {"type": "array", "items": _EVENT, "minItems": 1}, "example": [_EVENT_EXAMPLE]},
                 _NDJSON[0]: {"schema": {"type": "string", "minLength": 1}, "example": '{"message": "one"}\n'},
                 _PLAIN: {"schema": {"type": "string", "minLength": 1}, "example": "INFO one\nINFO two\n"},
             },
@@ -225,7 +225,7 @@ async def post_batch(request: Request) -> Response:
     resources = await resources_of(request)
     caller = await resources.guard.admit(request, "ingest")
     limits = resources.settings.api.limits
-    media_type = _media_type(request, _JSON, *_NDJSON, _PLAIN)
+    media_type = media_type_of(request, JSON, *_NDJSON, _PLAIN)
     async with resources.intake.bodies.read(request, limits.body_bytes) as body:
         posted = _events(body, media_type, limits)
         if isinstance(posted, Refused):
@@ -244,14 +244,14 @@ async def post_batch(request: Request) -> Response:
     responses={
         200: {
             "description": "The records are stored, but for those that `partialSuccess` tells of.",
-            "content": {otlp.PROTOBUF: {"schema": _BINARY}, _JSON: {"schema": {"type": "object"}}},
+            "content": {otlp.PROTOBUF: {"schema": _BINARY}, JSON: {"schema": {"type": "object"}}},
         },
         **{
             status: {
                 "description": HTTPStatus(status).phrase,
                 "content": {
                     otlp.PROTOBUF: {"schema": _BINARY},
-                    _JSON: {"schema": {"type": "object"}},
+                    JSON: {"schema": {"type": "object"}},
                     MEDIA_TYPE: {"schema": {"type": "object"}},
                 },
             }
@@ -263,7 +263,7 @@ async def post_batch(request: Request) -> Response:
         "parameters": [_ENCODED],
         "requestBody": {
             "required": False,
-            "content": {otlp.PROTOBUF: {"schema": _BINARY}, _JSON: {"schema": {"type": "object"}}},
+            "content": {otlp.PROTOBUF: {"schema": _BINARY}, JSON: {"schema": {"type": "object"}}},
         },
     },
 )
@@ -274,7 +274,7 @@ async def post_otlp(request: Request) -> Response:
     resources = await resources_of(request)
     await resources.guard.admit(request, "ingest")
     limits = resources.settings.api.limits
-    media_type = _media_type(request, otlp.PROTOBUF, otlp.JSON)
+    media_type = media_type_of(request, otlp.PROTOBUF, otlp.JSON)
     async with resources.intake.bodies.read(request, limits.body_bytes) as body:
         try:
             export = otlp.read_export(body, media_type)
@@ -310,7 +310,7 @@ async def get_ticket(
 
 
 def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Event | Refused] | Refused:
-    if media_type == _JSON and body.lstrip()[:1] != b"{":
+    if media_type == JSON and body.lstrip()[:1] != b"{":
         return json_events(body, limits)
     # A client that says JSON and sends an object a line means NDJSON.
     posted: list[Event | Refused] = []
@@ -319,19 +319,6 @@ def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Event | Ref
             return too_many(limits)
         posted.append(plain_event(line) if media_type == _PLAIN else json_event(line, limits))
     return posted
-
-
-def _media_type(request: Request, *taken: str) -> str:
-    given = request.headers.get("content-type", taken[0]).partition(";")[0].strip().lower()
-    if given.startswith("application/") and given.endswith("+json"):
-        given = _JSON
-    if given not in taken:
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"this takes {', '.join(taken)}; this body says {given[:100] or 'nothing'}",
-            headers={"Accept-Post": ", ".join(taken)},
-        )
-    return given
 
 
 def _keyed(request: Request, caller: Caller, media_type: str, body: bytes) -> Keyed | None:
@@ -379,7 +366,7 @@ def _answer(
     status: HTTPStatus, body: dict[str, Any], receipt: Receipt, headers: dict[str, str] | None = None
 ) -> Response:
     replayed = {"Idempotency-Replayed": "true"} if receipt.replayed else {}
-    return Response(orjson.dumps(body), status, {**(headers or {}), **replayed}, _JSON)
+    return Response(orjson.dumps(body), status, {**(headers or {}), **replayed}, JSON)
 
 
 def _otlp_failure(status: HTTPStatus, message: str, media_type: str, headers: dict[str, str] | None = None) -> Response:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from logsluice.api.problems import Problem
 from logsluice.api.query.answering import MAY_CHANGE, MAY_QUERY, QueriesOf, answer, answered
 from logsluice.api.query.answers import Document
+from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
 from logsluice.api.query.merging import checked_facts
 from logsluice.api.query.parameters import ExternalFacts, refused
 from logsluice.api.query.queries import Queries
@@ -59,8 +60,13 @@ async def result(request: Request, queries: QueriesOf, event_id: Id) -> Response
     return await answer(request, queries, {}, ask, keep_seconds=None)
 
 
-@router.post("/results", dependencies=MAY_CHANGE, responses=answered(Document, 404, not_modified=False))
-async def add_facts(queries: QueriesOf, found: ExternalFacts) -> Document:
+@router.post(
+    "/results",
+    dependencies=MAY_CHANGE,
+    responses=answered(Document, 404, *BODY_STATUSES, not_modified=False),
+    openapi_extra=json_body_schema(ExternalFacts),
+)
+async def add_facts(queries: QueriesOf, found: Annotated[ExternalFacts, Depends(json_body(ExternalFacts))]) -> Document:
     """Merge facts that an external processor found into the result of their event.
 
     Doing it twice is doing it once; a fact that is there already is replaced. Facts stay until the registry's revision

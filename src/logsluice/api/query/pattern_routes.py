@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from logsluice.api.problems import Problem
 from logsluice.api.query.answering import MAY_QUERY, QueriesOf, answer, answered
 from logsluice.api.query.answers import Patterns, TrialResult
+from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
 from logsluice.api.query.parameters import PatternTrial, refused
-from logsluice.api.query.trials import TRIAL_SECONDS, Trial, TrialTimeout
+from logsluice.api.query.trials import TRIAL_SECONDS, Trial, TrialsBusy, TrialTimeout
 from logsluice.errors import LogsluiceError
 from logsluice.patterns import PatternRegistry
 
@@ -28,8 +29,13 @@ async def patterns(request: Request, queries: QueriesOf) -> Response:
     return await answer(request, queries, {}, ask, keep_seconds=None)
 
 
-@router.post("/test", dependencies=MAY_QUERY, responses=answered(TrialResult, not_modified=False))
-async def test(queries: QueriesOf, trial: PatternTrial) -> dict[str, Any]:
+@router.post(
+    "/test",
+    dependencies=MAY_QUERY,
+    responses=answered(TrialResult, *BODY_STATUSES, not_modified=False),
+    openapi_extra=json_body_schema(PatternTrial),
+)
+async def test(queries: QueriesOf, trial: Annotated[PatternTrial, Depends(json_body(PatternTrial))]) -> dict[str, Any]:
     """Try a pattern on lines, without deploying it: headers are read and messages searched as the job does it.
 
     Nothing is stored. A pattern that takes too long is ended.
@@ -42,6 +48,10 @@ async def test(queries: QueriesOf, trial: PatternTrial) -> dict[str, Any]:
         return await queries.trials.run(Trial(trial.regex, fields, trial.lines))
     except LogsluiceError as error:
         raise refused(error) from None
+    except TrialsBusy:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE, "too many patterns are being tried", retry_after=TRIAL_SECONDS
+        ) from None
     except TrialTimeout:
         raise Problem(
             HTTPStatus.BAD_REQUEST,

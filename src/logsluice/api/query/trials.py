@@ -36,10 +36,15 @@ TRIAL_SECONDS: Final = 5.0
 # A worker has Polars and the formats in it; what a pattern needs beyond that has to fit as well.
 _MOST_BYTES: Final = 2 * 1024**3
 _WORKERS: Final = 1
+_MOST_AT_ONCE: Final = 10
 
 
 class TrialTimeout(Exception):  # noqa: N818 - what the pattern is told
     """A pattern took longer than a trial may."""
+
+
+class TrialsBusy(Exception):  # noqa: N818 - a state
+    """As many patterns wait to be tried as may."""
 
 
 class Trial(NamedTuple):
@@ -68,6 +73,7 @@ class TrialRoom:
         self._directory = directory
         self._time_zone = time_zone
         self._pool: ProcessPool | None = None
+        self._at_hand = 0
 
     async def run(self, trial: Trial) -> dict[str, Any]:
         """What the pattern finds in each line, as :class:`~logsluice.api.query.answers.TrialResult` has it.
@@ -75,7 +81,23 @@ class TrialRoom:
         Raises:
             LogsluiceError: It is no pattern: what is wrong with it.
             TrialTimeout: It took too long, or more memory than a trial may.
+            TrialsBusy: Too many others wait.
         """
+        if self._at_hand >= _MOST_AT_ONCE:
+            raise TrialsBusy
+        self._at_hand += 1
+        try:
+            return await self._run(trial)
+        finally:
+            self._at_hand -= 1
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.stop()  # type: ignore[no-untyped-call]
+            self._pool.join()
+
+    async def _run(self, trial: Trial) -> dict[str, Any]:
         future = self._processes().schedule(
             run_trial, args=(self._directory, self._time_zone, trial), timeout=TRIAL_SECONDS
         )
@@ -83,12 +105,6 @@ class TrialRoom:
             return await asyncio.wrap_future(future)
         except (TimeoutError, ProcessExpired, MemoryError):
             raise TrialTimeout from None
-
-    def close(self) -> None:
-        """End the processes."""
-        if self._pool is not None:
-            self._pool.stop()  # type: ignore[no-untyped-call]
-            self._pool.join()
 
     def _processes(self) -> ProcessPool:
         if self._pool is None:
