@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -69,7 +70,7 @@ def find_posted(
         "fetch.wait.max.ms": 100,
     }
     end = time.monotonic() + give_up_seconds
-    consumer = Consumer(options)
+    consumer = Consumer(options, logger=logging.getLogger("kafka.librdkafka"))
     try:
         return _found(consumer, settings.kafka.topic, posts, starts, until_ms, end)
     except KafkaException as error:

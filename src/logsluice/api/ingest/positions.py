@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
@@ -53,7 +54,8 @@ class Positions:
 
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.kafka.topic
-        self._admin = AdminClient(librdkafka_options(settings))
+        # What it has to say goes where the rest of the log goes, each time it is polled.
+        self._admin = AdminClient(librdkafka_options(settings), logger=logging.getLogger("kafka.librdkafka"))
         self._end: End | None = None
 
     @classmethod
@@ -92,4 +94,5 @@ class Positions:
         while True:
             with suppress(KafkaException):
                 await self.refresh()
+            self._admin.poll(0)
             await asyncio.sleep(_REFRESH_SECONDS)
