@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from logsluice.api.ingest.buffer import BufferFull, EventBuffer, PostState
+from logsluice.api.ingest.buffer import BufferFull, EventBuffer, PostState, PostWaits
 from logsluice.api.ingest.positions import Attempt, End
 from logsluice.api.ingest.producer import Record
 from logsluice.errors import LogsluiceError
@@ -99,9 +99,54 @@ def test_a_full_buffer_takes_nothing_more(tmp_path: Path) -> None:
             with pytest.raises(BufferFull):
                 await buffer.put("q", records("b" * 500), ACCEPTED)
             assert await buffer.ticket("q") is None
-            await buffer.drop("p")
+            await buffer.settle([(event, "id") for event in await buffer.oldest(1, 1)], [])
             assert buffer.bytes == 0
             await buffer.put("q", records("b" * 500), ACCEPTED)
+
+    run(story())
+
+
+def test_a_post_whose_key_was_forgotten_is_another_post(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with EventBuffer.opened(buffer_settings(tmp_path), tmp_path) as buffer:
+            await buffer.put("p", records("a"), ACCEPTED)
+            # Neither is the first one lost nor the second one taken for it.
+            with pytest.raises(PostWaits):
+                await buffer.put("p", records("b"), ACCEPTED)
+            (first,) = await buffer.oldest(10, 1_000)
+            assert (first.record.value, buffer.events) == (b"a", 1)
+            await buffer.settle([(first, "id-1")], [])
+            assert buffer.events == 0
+            await buffer.put("p", records("b"), ACCEPTED)
+            (second,) = await buffer.oldest(10, 1_000)
+            assert (second.record.value, buffer.events) == (b"b", 1)
+            ticket = await buffer.ticket("p")
+            assert ticket is not None
+            assert [event.status for event in ticket] == ["waiting"]
+
+    run(story())
+
+
+def test_a_post_is_dropped_only_for_the_owner_it_still_has(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with EventBuffer.opened(buffer_settings(tmp_path), tmp_path) as buffer:
+            await buffer.put("p", records("a"), PostState("first", False, None))
+            assert await buffer.adopt("p", "second")
+            await buffer.drop("p", "first")
+            assert (buffer.events, (await buffer.states({"p"}))["p"].owner) == (1, "second")
+            await buffer.drop("p", "second")
+            assert (buffer.events, buffer.bytes) == (0, 0)
+            assert not await buffer.adopt("p", "third")
+
+    run(story())
+
+
+def test_whoever_posts_is_told_of_any_failure(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with EventBuffer.opened(buffer_settings(tmp_path), tmp_path) as buffer:
+            with pytest.raises(UnicodeDecodeError):
+                await asyncio.wait_for(buffer.put("p", [(0, Record(b"a", None, (("h", b"\xff"),)))], ACCEPTED), 5)
+            assert (buffer.events, await buffer.ticket("p")) == (0, None)
 
     run(story())
 

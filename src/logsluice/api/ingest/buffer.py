@@ -44,6 +44,10 @@ class BufferFull(Exception):  # noqa: N818 - a state
     """The buffer holds as much as it may."""
 
 
+class PostWaits(Exception):  # noqa: N818 - a state
+    """An earlier post with this id waits, whose idempotency key was forgotten meanwhile."""
+
+
 class Waiting(NamedTuple):
     """An event that waits.
 
@@ -140,6 +144,8 @@ class EventBuffer:
     async def put(self, post: str, rows: Sequence[tuple[int, Record]], state: PostState) -> None:
         """Take events; come back when they are on the disk.
 
+        A post with this id that has ended is forgotten: its idempotency key was, or this one would not be here.
+
         Args:
             post: Their post.
             rows: Each with its number in the post.
@@ -147,6 +153,7 @@ class EventBuffer:
 
         Raises:
             BufferFull: They do not fit.
+            PostWaits: A post with this id waits.
             sqlite3.Error: The disk does not take them.
         """
         size = sum(len(record.value) + _EVENT_OVERHEAD for _, record in rows)
@@ -160,9 +167,15 @@ class EventBuffer:
             self._writing = asyncio.create_task(self._write())
         try:
             await asyncio.shield(put.done)
-        except sqlite3.Error:
+        except Exception:
             self._count(-len(rows), -size)
             raise
+
+    async def adopt(self, post: str, owner: str) -> bool:
+        """Give a post that waits to whoever has its idempotency key now; whether there is one."""
+        return await self._run(
+            lambda: self._change("UPDATE posts SET owner = ? WHERE post = ? AND ended_ms IS NULL", [(owner, post)]) > 0
+        )
 
     async def confirm(self, post: str) -> None:
         """The post's idempotency key is its owner's for good."""
@@ -196,9 +209,9 @@ class EventBuffer:
         await self._run(lambda: self._settle([*ids, *reasons], {waiting.post for waiting in settled}))
         self._count(-len(settled), -sum(len(waiting.record.value) + _EVENT_OVERHEAD for waiting in settled))
 
-    async def drop(self, post: str) -> None:
-        """Forget a post that is another's to store."""
-        events, size = await self._run(lambda: self._drop(post))
+    async def drop(self, post: str, owner: str) -> None:
+        """Forget a post that is another's to store, unless it was adopted meanwhile."""
+        events, size = await self._run(lambda: self._drop(post, owner))
         self._count(-events, -size)
 
     async def ticket(self, post: str) -> list[TicketEvent] | None:
@@ -228,13 +241,17 @@ class EventBuffer:
         while self._puts:
             puts, self._puts = self._puts, []
             try:
-                await self._run(lambda puts=puts: self._insert(puts))  # type: ignore[misc]
-            except sqlite3.Error as error:
+                waits = await self._run(lambda puts=puts: self._insert(puts))  # type: ignore[misc]
+            except Exception as error:
+                # Whatever it is, those who wait are told.
                 for put in puts:
                     put.done.set_exception(error)
             else:
                 for put in puts:
-                    put.done.set_result(None)
+                    if put in waits:
+                        put.done.set_exception(PostWaits(put.post))
+                    else:
+                        put.done.set_result(None)
 
     # What follows runs on the buffer's own thread.
 
@@ -252,12 +269,22 @@ class EventBuffer:
         ).fetchone()
         self.events, self.bytes = row[0], row[1] + row[0] * _EVENT_OVERHEAD
 
-    def _insert(self, puts: Sequence[_Put]) -> None:
+    def _insert(self, puts: Sequence[_Put]) -> list[_Put]:
+        """Write posts; those that are left out, as one of their id waits, are given back."""
+        waits: list[_Put] = []
+
         def insert() -> None:
-            for post, rows, state, _ in puts:
+            for put in puts:
+                post, rows, state, _ = put
+                if self._database.execute(
+                    "SELECT 1 FROM posts WHERE post = ? AND ended_ms IS NULL", (post,)
+                ).fetchone():
+                    waits.append(put)
+                    continue
+                self._forget(post)
                 attempt = state.attempt
                 self._database.execute(
-                    "INSERT INTO posts VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT (post) DO NOTHING",
+                    "INSERT INTO posts VALUES (?, ?, ?, ?, ?, ?, NULL)",
                     (
                         post,
                         state.owner,
@@ -268,12 +295,12 @@ class EventBuffer:
                     ),
                 )
                 self._database.executemany(
-                    "INSERT INTO events (post, number, value, key, headers) VALUES (?, ?, ?, ?, ?)"
-                    " ON CONFLICT (post, number) DO NOTHING",
+                    "INSERT INTO events (post, number, value, key, headers) VALUES (?, ?, ?, ?, ?)",
                     [(post, number, record.value, record.key, _packed(record.headers)) for number, record in rows],
                 )
 
         self._in_one_step(insert)
+        return waits
 
     def _oldest(self, count: int, most_bytes: int) -> list[Waiting]:
         found: list[Waiting] = []
@@ -317,17 +344,19 @@ class EventBuffer:
 
         self._in_one_step(settle)
 
-    def _drop(self, post: str) -> tuple[int, int]:
+    def _drop(self, post: str, owner: str) -> tuple[int, int]:
+        if self._database.execute("SELECT 1 FROM posts WHERE post = ? AND owner = ?", (post, owner)).fetchone() is None:
+            return 0, 0
         row = self._database.execute(
             "SELECT count(*), coalesce(sum(length(value)), 0) FROM events WHERE post = ? AND value IS NOT NULL", (post,)
         ).fetchone()
 
-        def drop() -> None:
-            self._database.execute("DELETE FROM events WHERE post = ?", (post,))
-            self._database.execute("DELETE FROM posts WHERE post = ?", (post,))
-
-        self._in_one_step(drop)
+        self._in_one_step(lambda: self._forget(post))
         return row[0], row[1] + row[0] * _EVENT_OVERHEAD
+
+    def _forget(self, post: str) -> None:
+        self._database.execute("DELETE FROM events WHERE post = ?", (post,))
+        self._database.execute("DELETE FROM posts WHERE post = ?", (post,))
 
     def _ticket(self, post: str) -> list[TicketEvent] | None:
         if self._state(post) is None:
@@ -349,14 +378,16 @@ class EventBuffer:
 
         self._in_one_step(expire)
 
-    def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        self._in_one_step(lambda: self._database.executemany(statement, rows))
+    def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Execute a statement for each row; how many rows of the table it changed."""
+        return self._in_one_step(lambda: self._database.executemany(statement, rows)).rowcount
 
-    def _in_one_step(self, change: Callable[[], object]) -> None:
+    def _in_one_step(self, change: Callable[[], T]) -> T:
         self._database.execute("BEGIN IMMEDIATE")
         try:
-            change()
+            changed = change()
             self._database.execute("COMMIT")
+            return changed
         except BaseException:
             if self._database.in_transaction:
                 self._database.execute("ROLLBACK")

@@ -47,15 +47,15 @@ async def draining(intake: Intake) -> AsyncIterator[None]:
 async def _drain(intake: Intake, buffer: EventBuffer) -> None:
     expired_at = time.monotonic()
     while True:
-        if time.monotonic() - expired_at > _EXPIRE_SECONDS:
-            expired_at = time.monotonic()
-            await buffer.expire()
         with suppress(TimeoutError):
             async with asyncio.timeout(_EXPIRE_SECONDS):
                 await buffer.filled.wait()
-        if not buffer.events:
-            continue
         try:
+            if time.monotonic() - expired_at > _EXPIRE_SECONDS:
+                expired_at = time.monotonic()
+                await buffer.expire()
+            if not buffer.events:
+                continue
             moved = intake.breaker.lets_through and await _step(intake, buffer)
         except Exception as error:
             log.exception("the buffer cannot be emptied now", reason=str(error))
@@ -104,7 +104,7 @@ async def _confirmed(intake: Intake, buffer: EventBuffer, states: dict[str, Post
         if await intake.keys.finish(Claim(post, state.owner), {"ticket": post}):
             await buffer.confirm(post)
         else:
-            await buffer.drop(post)
+            await buffer.drop(post, state.owner)
             ours = False
     return ours
 

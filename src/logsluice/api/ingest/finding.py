@@ -68,7 +68,8 @@ class Finder:
             attempts = {post: attempt for question in questions for post, attempt in question.attempts.items()}
             try:
                 found = await self._found(attempts)
-            except LookupFailed as error:
+            except Exception as error:
+                # Whatever it is, those who wait are told.
                 for question in questions:
                     _answer(question, error)
             else:
@@ -89,10 +90,10 @@ class Finder:
         return await asyncio.to_thread(find_posted, self._settings, attempts.keys(), starts, until_ms, _LOOKUP_SECONDS)
 
 
-def _answer(question: _Question, answer: dict[Place, Stored] | LookupFailed) -> None:
+def _answer(question: _Question, answer: dict[Place, Stored] | Exception) -> None:
     if question.answer.done():
         return
-    if isinstance(answer, LookupFailed):
+    if isinstance(answer, Exception):
         question.answer.set_exception(answer)
     else:
         question.answer.set_result(answer)

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 from logsluice import metrics
 from logsluice.api.ingest.bodies import BodyReader
 from logsluice.api.ingest.breaker import Breaker, CircuitOpen, PartAway
-from logsluice.api.ingest.buffer import BufferFull, EventBuffer, PostState, TicketEvent
+from logsluice.api.ingest.buffer import BufferFull, EventBuffer, PostState, PostWaits, TicketEvent
 from logsluice.api.ingest.events import Event, Refused
 from logsluice.api.ingest.finding import Finder
 from logsluice.api.ingest.idempotency import Answered, Claim, IdempotencyKeys
@@ -210,7 +210,7 @@ class Intake:
             outcomes = await self.deliver(_marked(post, records))
         except (CircuitOpen, KafkaException):
             return await self._buffered(posted, post, records, PostState(None, True, None))
-        if not any(_may_wait(outcome) for outcome in outcomes):
+        if not _can_wait(posted) or not any(_may_wait(outcome) for outcome in outcomes):
             return Receipt(self._results(posted, dict(zip(records, outcomes, strict=True))))
         state = PostState(None, True, Attempt(_now_ms(), end))
         return await self._buffered(posted, post, records, state)
@@ -230,7 +230,7 @@ class Intake:
             attempt = Attempt(*claim.again) if claim.again else None
             found: dict[int, Outcome] = {}
             if attempt is not None:
-                if self.buffer is not None and await self.buffer.ticket(claim.post) is not None:
+                if self.buffer is not None and await self.buffer.adopt(claim.post, claim.owner):
                     return await self._ticketed(claim)
                 away = away or not self.breaker.lets_through
                 if not away:
@@ -250,7 +250,7 @@ class Intake:
                 await self._buffered(posted, claim.post, records, state)
                 return await self._ticketed(claim)
             sent = any(isinstance(outcome, Stored) or outcome.sent for outcome in outcomes)
-            if self.buffer is not None and any(_may_wait(outcome) for outcome in outcomes):
+            if self.buffer is not None and _can_wait(posted) and any(_may_wait(outcome) for outcome in outcomes):
                 state = PostState(claim.owner, False, Attempt(_now_ms(), attempt.end if attempt else end))
                 await self._buffered(posted, claim.post, records, state)
                 return await self._ticketed(claim)
@@ -294,16 +294,26 @@ class Intake:
         self, posted: Sequence[Event | Refused], post: str, records: dict[int, Record], state: PostState
     ) -> Receipt:
         assert self.buffer is not None
-        if any(isinstance(event, Refused) for event in posted):
-            # A ticket is for all of a post; which events are wrong is told at once.
+        if not _can_wait(posted):
             refused = next(event for event in posted if isinstance(event, Refused))
-            raise Problem(refused.status, f"Kafka is away, and only posts without errors can wait: {refused.detail}")
+            # The others of its events may come again: whoever is told of an error of theirs gives all of them up.
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"Kafka does not answer, and only posts without errors can wait for it: {refused.detail}",
+                retry_after=self._settings.api.breaker_seconds,
+            )
         try:
             await self.buffer.put(post, list(records.items()), state)
         except BufferFull:
             raise Problem(
                 HTTPStatus.INSUFFICIENT_STORAGE,
                 "Kafka is away, and as many events wait for it as may",
+                retry_after=self._settings.api.breaker_seconds,
+            ) from None
+        except PostWaits:
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                "an earlier post with this Idempotency-Key, which was forgotten since, still waits for Kafka",
                 retry_after=self._settings.api.breaker_seconds,
             ) from None
         except sqlite3.Error as error:
@@ -333,6 +343,11 @@ def ticket_results(events: Sequence[TicketEvent]) -> list[dict[str, str]]:
 
 def _marked(post: str, records: Mapping[int, Record]) -> list[Record]:
     return [record._replace(headers=(*record.headers, mark(post, number))) for number, record in records.items()]
+
+
+def _can_wait(posted: Sequence[Event | Refused]) -> bool:
+    """A ticket is for all of a post; which events are wrong is told at once."""
+    return all(isinstance(event, Event) for event in posted)
 
 
 def _may_wait(outcome: Outcome) -> bool:
