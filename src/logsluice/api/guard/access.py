@@ -102,6 +102,13 @@ class Guard:
             )
         return caller
 
+    async def still_admits(self, request: Request, scope: Scope) -> bool:
+        """Whether a request that was let in, and is answered for a long time, would be let in now."""
+        try:
+            return (await self._identify(request.headers)).may(scope)
+        except Problem:
+            return False
+
     async def _identify(self, headers: Headers) -> Caller:
         if self._ring is None and self._tokens is None:
             _refuse_strangers(headers)

@@ -14,12 +14,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from logsluice import metrics
 from logsluice.api.problems import Problem, problem_responses
-from logsluice.api.query.answering import GUARDED, MAY_QUERY, QueriesOf
+from logsluice.api.query.answering import GUARDED, MAY_QUERY
 from logsluice.api.query.bodies import text_condition
 from logsluice.api.query.lists import Text
 from logsluice.api.query.lucene import check_query
 from logsluice.api.query.parameters import FIELD_PARAMETERS, LeastLevel, Levels, Sources, filters, refused
 from logsluice.api.query.tailing import Tail, read_position
+from logsluice.api.resources import ResourcesOf
 from logsluice.errors import LogsluiceError
 
 router = APIRouter()
@@ -31,7 +32,7 @@ _FULL_SECONDS: Final = 10
 
 async def _followed(
     request: Request,
-    queries: QueriesOf,
+    resources: ResourcesOf,
     level: Levels = [],  # noqa: B006 - FastAPI hands out copies
     minLevel: LeastLevel | None = None,  # noqa: N803 - as in the URL
     source: Sources = [],  # noqa: B006
@@ -41,6 +42,7 @@ async def _followed(
     ] = None,
 ) -> AsyncIterator[Tail]:
     """A place among those who follow, given back when the client goes."""
+    queries = resources.queries
     try:
         conditions = filters(request, _TAIL, queries.fields, level, minLevel, source)
         if query is not None:
@@ -56,7 +58,13 @@ async def _followed(
             retry_after=_FULL_SECONDS,
         )
     tail = Tail(
-        queries.elastic, queries.checkpoints, queries.settings.results_index, conditions, positions, queries.stopping
+        queries.elastic,
+        queries.checkpoints,
+        queries.settings.results_index,
+        conditions,
+        positions,
+        queries.stopping,
+        lambda: resources.guard.still_admits(request, "query"),
     )
     queries.tails.add(tail)
     metrics.API_TAILS.set(len(queries.tails))

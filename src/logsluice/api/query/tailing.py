@@ -13,7 +13,7 @@ import asyncio
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -120,6 +120,7 @@ class Tail:
         conditions: What holds for every event.
         positions: Where to go on; from now on where left out.
         stopping: Ends it when set.
+        admitted: Whether the client may still follow; ends it when not.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class Tail:
         conditions: Sequence[Condition],
         positions: Positions | None,
         stopping: asyncio.Event,
+        admitted: Callable[[], Awaitable[bool]],
     ) -> None:
         self._elastic = elastic
         self._checkpoints = checkpoints
@@ -137,6 +139,7 @@ class Tail:
         self._conditions = conditions
         self._positions = positions
         self._stopping = stopping
+        self._admitted = admitted
 
     async def start(self) -> None:
         """Find out where now is, where no position was given.
@@ -150,13 +153,13 @@ class Tail:
             self._positions = {names[name]: number for name, number in found.items()}
 
     async def events(self) -> AsyncIterator[TailEvent]:
-        """Events as they come, until the client goes away or the process is asked to stop.
+        """Events as they come, until the client goes away, loses its key, or the process is asked to stop.
 
         Raises:
             Problem: Elasticsearch is away.
         """
         assert self._positions is not None
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and await self._admitted():
             days = days_of(datetime.now(UTC))
             # A day that is over and was read to its end is of no interest any more.
             positions = {day: self._positions.get(day, NOTHING) for day in days}
