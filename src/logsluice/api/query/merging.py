@@ -4,8 +4,10 @@ A result is written with ``external_gte`` and the registry's revision as its ver
 above that of the result it was merged into: replaying the same revision cannot take it away again, while facts of a
 newer revision still replace it. So whoever adds facts runs again after the revision was raised.
 
-The first merge is made on the condition that nobody wrote meanwhile (``if_seq_no``), which gives that very version;
-later ones keep the version, so only one of them may be at work on an event at a time.
+The first merge is made on the condition that nobody wrote meanwhile (``if_seq_no``), which gives that very version:
+where the event was extracted again meanwhile, facts are merged into what that found. Later merges keep the version, so
+only one of them may be at work on an event at a time; and as a newer revision's result may have that version too, one
+that is written between a later merge's reading and writing is replaced by the facts of before.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ _PROTECTED: Final = ("@timestamp", "message", "event.dataset", "event.id", "even
 _PROTECTED_GROUPS: Final = ("kafka.", "logsluice.")
 _LOCK_SECONDS: Final = 15
 _LOCK_WAIT_SECONDS: Final = 5
+# When the lock is over, another may write.
+_WORK_SECONDS: Final = 10
 _ATTEMPTS: Final = 5
 _LONGEST_TEXT: Final = 8_191
 
@@ -126,21 +130,31 @@ class Merger:
         Raises:
             Problem: 503 while Elasticsearch or the Redis that is configured is away.
         """
-        async with self._alone(event_id):
-            for _ in range(_ATTEMPTS):
-                stored = await self._elastic.document(index, event_id)
-                if stored is None:
-                    return None
-                document = merged(stored["_source"], processor, facts)
-                if document == stored["_source"]:
-                    return document
-                revision = int(stored["_source"]["logsluice"]["revision"])
-                if stored["_version"] <= revision:
-                    condition = {"if_seq_no": stored["_seq_no"], "if_primary_term": stored["_primary_term"]}
-                else:
-                    condition = {"version": stored["_version"], "version_type": "external_gte"}
-                if await self._elastic.write(index, event_id, document, **condition):
-                    return document
+        try:
+            async with self._alone(event_id), asyncio.timeout(_WORK_SECONDS):
+                return await self._merge(index, event_id, processor, facts)
+        except TimeoutError:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "Elasticsearch takes too long", retry_after=AGAIN_SECONDS
+            ) from None
+
+    async def _merge(
+        self, index: str, event_id: str, processor: str, facts: Mapping[str, Scalar]
+    ) -> dict[str, Any] | None:
+        for _ in range(_ATTEMPTS):
+            stored = await self._elastic.document(index, event_id)
+            if stored is None:
+                return None
+            document = merged(stored["_source"], processor, facts)
+            if document == stored["_source"]:
+                return document
+            revision = int(stored["_source"]["logsluice"]["revision"])
+            if stored["_version"] <= revision:
+                condition = {"if_seq_no": stored["_seq_no"], "if_primary_term": stored["_primary_term"]}
+            else:
+                condition = {"version": stored["_version"], "version_type": "external_gte"}
+            if await self._elastic.write(index, event_id, document, **condition):
+                return document
         raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "others keep changing this result", retry_after=AGAIN_SECONDS)
 
     @asynccontextmanager
