@@ -7,6 +7,7 @@ command that makes load, before anything of it runs.
 from __future__ import annotations
 
 import itertools
+import random
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -28,17 +29,22 @@ def put_load(load: Load, bodies: Sequence[str] | None = None) -> Outcome:
         bodies: Posted in turn, again and again, where making them would take time from what is measured.
     """
     taken = 0
+    period = load.users * load.batch / load.rate
     made = itertools.cycle(bodies) if bodies else load_bodies(load, seed=time.time_ns())
 
     class Client(FastHttpUser):
         """One client."""
 
         host = load.url
-        wait_time = constant_throughput(load.rate / load.batch / load.users)
+        wait_time = constant_throughput(1 / period)
         network_timeout = connection_timeout = _SECONDS_OF_A_REQUEST
         default_headers = {"Content-Type": "application/json"} | (
             {"Authorization": f"Bearer {load.key}"} if load.key else {}
         )
+
+        def on_start(self) -> None:
+            # Clients that all begin at once would post in step from then on.
+            gevent.sleep(random.uniform(0, period))  # noqa: S311 - no secret
 
         @task
         def post(self) -> None:

@@ -22,7 +22,7 @@ _EVENTS: Final = 500
 _BYTES: Final = 1_000_000
 _SECONDS: Final = 0.2
 _TIMEOUT_SECONDS: Final = 30.0
-_AGAIN: Final = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
+_AGAIN: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class _Later(Exception):  # noqa: N818 - told as what is waited for

@@ -22,7 +22,7 @@ from logsluice.sources.limits import cut
 
 SCHEMA_FILE: Final = "event.schema.json"
 _LONGEST_REASON: Final = 300
-_SHORT: Final = frozenset({"level", "source", "timestamp", "metadata"})
+_SHORT: Final = frozenset({"level", "timestamp", "metadata"})
 _BLANK: Final = b" \t\r\n\x0b\x0c\x00"
 
 
@@ -176,14 +176,19 @@ def _told(event: dict[str, Any]) -> Refused:
 def _is_short(event: dict[str, Any]) -> bool:
     """Whether it has names of the short form, and means by them what the short form does.
 
-    Libraries that call the message otherwise, or number their levels, have names of their own for more than these.
+    Libraries that call the message otherwise, or number their levels, have names of their own for more than these; an
+    object ``source`` is ECS's.
     """
-    return "message" in event and not _SHORT.isdisjoint(event) and not isinstance(event.get("level"), int)
+    return (
+        "message" in event
+        and (isinstance(event.get("source"), str) or not _SHORT.isdisjoint(event))
+        and not isinstance(event.get("level"), int)
+    )
 
 
 def _as_ecs(event: dict[str, Any]) -> dict[str, Any]:
     """The short form in ECS names; a name that ECS uses itself, and is given, wins."""
-    made = {name: value for name, value in event.items() if name not in _SHORT}
+    made = {name: value for name, value in event.items() if name != "source" and name not in _SHORT}
     if "timestamp" in event:
         made.setdefault("@timestamp", event["timestamp"])
     if "level" in event:
