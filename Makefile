@@ -22,9 +22,10 @@ $(VENV)/.installed: requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { echo "Python cannot make a virtual environment here; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasticsearch
@@ -68,7 +69,7 @@ test-packages:
 # checkov wants other versions of what Pulumi wants, so it has an environment of its own.
 $(CHECKOV)/.installed: requirements-checkov.lock | setup
 	@test -x $(CHECKOV)/bin/python || $(PYTHON) -m venv --without-pip $(CHECKOV)
-	@$(BIN)/uv pip sync --quiet --python $(CHECKOV)/bin/python --require-hashes requirements-checkov.lock
+	@$(BIN)/uv pip sync --quiet --python $(CHECKOV)/bin/python --compile-bytecode --require-hashes requirements-checkov.lock
 	@touch $@
 
 test-compose: setup ## docker-compose.yml on a real engine: DOCKER_HOST's, or a private one; takes half an hour

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
 from typing import Any, Final
 
@@ -67,7 +68,7 @@ def _walk(nodes: Any, flags: int, starts: set[int], found: list[int]) -> set[int
 
 def _step(operation: Any, argument: Any, flags: int, starts: set[int], found: list[int]) -> set[int]:
     if operation in SINGLE:
-        bits = _bits(operation, argument, flags)
+        bits = _bits(operation, tuple(argument) if isinstance(argument, list) else argument, flags)
         for place in starts:
             found[place] |= bits
         return {place + 1 for place in starts if place + 1 < POSITIONS}
@@ -92,6 +93,7 @@ def _step(operation: Any, argument: Any, flags: int, starts: set[int], found: li
     return set()
 
 
+@lru_cache(maxsize=4_096)
 def _bits(operation: Any, argument: Any, flags: int) -> int:
     alone = compile_single(operation, argument, flags)
     bits = sum(1 << code for code in range(BEYOND_ASCII) if alone.match(chr(code)))

@@ -24,7 +24,7 @@ from logsluice.settings import Settings
 from logsluice.stack import LocalStack
 
 IN_FLIGHT = 500
-EVENTS = 3_000
+EVENTS = 2_000
 SECONDS = 180
 # The broker is given up soon, so that the breaker is seen to work.
 QUICK = {"LOGSLUICE_API__DELIVERY_SECONDS": "3", "LOGSLUICE_API__BREAKER_SECONDS": "1"}

@@ -192,7 +192,7 @@ def kill_a_busy_worker(run: Killing, log: Path) -> None:
     eventually(lost, seconds=SECONDS, every=0.5)
 
 
-@pytest.mark.parametrize("mode", ["stream", "optimized"])
+@pytest.mark.parametrize("mode", ["stream", pytest.param("optimized", marks=pytest.mark.long)])
 def test_a_topic_that_was_made_again_is_read_from_its_beginning(pipeline: Pipeline, mode: str) -> None:
     pipeline.set_up()
     topic = pipeline.settings.kafka.topic

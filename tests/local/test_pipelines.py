@@ -24,7 +24,7 @@ from logsluice.identity import EventId
 from logsluice.kafka import admin
 from logsluice.settings import Settings
 
-EVENTS = int(os.environ.get("LOGSLUICE_HISTORY_EVENTS", "20000"))
+EVENTS = int(os.environ.get("LOGSLUICE_HISTORY_EVENTS", "10000"))
 SECONDS = 900
 PATTERN = """\
 revision: 2
