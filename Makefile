@@ -37,7 +37,7 @@ test: setup test-packages $(CHECKOV)/.installed ## the tests, on real Kafka, Ela
 	  -m "not long" tests/local tests/k8s tests/infra tests/unit
 
 test-long: setup test-packages ## windows through a kill, every PromQL on a real Prometheus, the dashboard in a browser
-	@$(BIN)/python -m pytest -m long tests/local
+	@$(BIN)/python -m pytest -m long tests/local tests/k8s
 
 # What only tests need of the system. Elsewhere than as root on Debian their tests are skipped, saying so;
 # Debian's own kubectl is too old for the overlays.

@@ -36,7 +36,12 @@ def _names(manifests: Overlay) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "how"),
-    [("dev", ()), ("prod", ()), ("prod", ("--server-side",)), ("local", ())],
+    [
+        ("dev", ()),
+        ("prod", ()),
+        pytest.param("prod", ("--server-side",), marks=pytest.mark.long),
+        ("local", ()),
+    ],
     ids=["dev", "prod", "prod, server-side", "local"],
 )
 def test_an_overlay_applies_stays_runs_and_goes(cluster: Cluster, name: str, how: tuple[str, ...]) -> None:

@@ -25,6 +25,9 @@ from logsluice.setup import run_setup
 from logsluice.stack import LocalStack
 from logsluice.stack.jars import jar_paths
 
+# Hundreds of Java machines live for some seconds here: their second compiler costs more than it gives.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
@@ -65,7 +68,7 @@ def observed_stack(stack: LocalStack, jmx_port: int, tmp_path_factory: pytest.Te
     rules = ROOT / "k8s" / "base" / "kafka" / "metrics.yaml"
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("JDK_JAVA_OPTIONS", f"-javaagent:{agent}=127.0.0.1:{jmx_port}:{rules}")
+            patch.setenv("JDK_JAVA_OPTIONS", f"-XX:TieredStopAtLevel=1 -javaagent:{agent}=127.0.0.1:{jmx_port}:{rules}")
             observed.start_part("kafka")
         yield observed
     finally:

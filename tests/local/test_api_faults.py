@@ -158,6 +158,7 @@ def _refused_at_once(api: Api) -> str:
     return str(answer.json()["detail"])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_without_keys_what_is_acknowledged_is_there_after_the_broker_was_killed(
     api: Api, stack: LocalStack, settings: Settings
@@ -184,6 +185,7 @@ def test_an_api_that_is_killed_with_hundreds_of_posts_at_hand(api: Api, settings
     assert len(messages(settings)) == EVENTS
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_redis_that_is_killed_and_comes_back(api: Api, durable_redis: RedisServer, settings: Settings) -> None:
     flow = Flow(api.url, keyed=True)

@@ -284,6 +284,7 @@ def is_read_only(client: Elasticsearch, alias: str) -> bool:
     return "index.blocks.read_only_allow_delete" in index["settings"]
 
 
+@pytest.mark.long
 def test_jobs_can_be_stopped_while_an_index_is_read_only(pipeline: Pipeline) -> None:
     pipeline.set_up()
     values: list[bytes | None] = [b"INFO number %d" % number for number in range(400)]
