@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import polars as pl
 import pyarrow as pa
 
 from logsluice.extract import INPUT_SCHEMA, documents
-from logsluice.records import Records, index_name, iso_millis
+from logsluice.records import Records, index_name
 from logsluice.sinks.dead_letters import DeadLetter
 from logsluice.sinks.elasticsearch import IndexAction
 
@@ -56,7 +57,7 @@ def result_documents(
             "kafka.topic": records.topic,
             "kafka.partition": records.partition,
             "kafka.offset": records.offset,
-            "kafka.timestamp": [iso_millis(timestamp) for timestamp in records.timestamp_ms],
+            "kafka.timestamp": pl.Series(records.timestamp_ms, dtype=pl.Datetime("ms")),
             "logsluice.revision": [revision] * len(records),
         },
     )

@@ -50,6 +50,14 @@ def load_registry(directory: Path | None = None) -> Registry:
         LogsluiceError: A file or an entry is wrong: which one, why, and what to do.
     """
     registry = Registry(load_formats(directory), load_patterns(directory))
+    for outer in registry.fields:
+        for inner in registry.fields:
+            if inner.startswith(f"{outer}."):
+                raise LogsluiceError(
+                    f"{inner} lies within {outer}, which holds a value itself",
+                    where=f"{directory}",
+                    hint="give one of these fields another name",
+                )
     file = directory / "patterns.yaml" if directory else "shipped patterns"
     for pattern in registry.patterns.patterns:
         for problem in check_pattern(pattern):

@@ -39,21 +39,21 @@ def read_json(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
 
 def _flatten(value: dict[str, Any], prefix: str, texts: dict[str, str], numbers: set[str], depth: int) -> None:
     for name, item in value.items():
-        key = prefix + name
-        if item.__class__ is str:
-            texts[key] = item
-        elif item.__class__ is bool:
-            texts[key] = "true" if item else "false"
-        elif item.__class__ is int or item.__class__ is float:
-            texts[key] = _number(item)
-            numbers.add(key)
-        elif item.__class__ is dict and depth < _MAX_DEPTH:
-            _flatten(item, key + ".", texts, numbers, depth + 1)
+        kind = item.__class__
+        if kind is str:
+            texts[prefix + name] = item
+        elif kind is dict and depth < _MAX_DEPTH:
+            _flatten(item, f"{prefix}{name}.", texts, numbers, depth + 1)
+        elif kind is bool:
+            texts[prefix + name] = "true" if item else "false"
+        elif kind is int or kind is float:
+            texts[prefix + name] = _number(item)
+            numbers.add(prefix + name)
         elif item is not None:
             try:
-                texts[key] = orjson.dumps(item).decode()
+                texts[prefix + name] = orjson.dumps(item).decode()
             except TypeError:
-                texts[key] = "[nested too deep]"
+                texts[prefix + name] = "[nested too deep]"
 
 
 def _number(value: float) -> str:

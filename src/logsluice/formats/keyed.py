@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,23 +46,27 @@ class _Plan:
     Attributes:
         format: The first format whose required keys are there.
         timestamp: Keys to try.
+        syntaxes: What the timestamp may be written in.
         level: Keys to try.
         message: The key, if there is one.
-        fields: Keys to try for each other field.
+        fields: The key of each other field that has but one.
+        choices: Keys to try for each other field that has several.
     """
 
     format: Format
     timestamp: tuple[Key, ...]
+    syntaxes: tuple[re.Pattern[str], ...]
     level: tuple[Key, ...]
     message: str | None
-    fields: tuple[tuple[str, tuple[Key, ...]], ...]
+    fields: tuple[tuple[str, str], ...]
+    choices: tuple[tuple[str, tuple[Key, ...]], ...]
 
 
 def keyed_event(texts: dict[str, str], numbers: set[str], formats: Iterable[Format]) -> KeyedEvent | None:
     """Read an event's keys by the first format whose required keys it has.
 
     Args:
-        texts: Values as text by dotted key; emptied of what becomes a field.
+        texts: Values as text by dotted key.
         numbers: The keys whose values are numbers.
         formats: All of one kind.
 
@@ -94,12 +99,15 @@ def _plan_for(chosen: Format, given: frozenset[str]) -> _Plan:
     }
     for field in ("@timestamp", "log.level", "message"):
         passed.pop(field, None)
+    every = {**own, **passed}
     return _Plan(
         chosen,
         timestamp,
+        tuple(SYNTAXES[name].python for name in chosen.timestamp),
         level,
         next((key for key in message if isinstance(key, str)), None),
-        tuple({**own, **passed}.items()),
+        tuple((field, key) for field, (key, *others) in every.items() if isinstance(key, str) and not others),
+        tuple((field, keys) for field, keys in every.items() if len(keys) > 1 or not isinstance(keys[0], str)),
     )
 
 
@@ -111,41 +119,49 @@ def _present(keys: Iterable[Key], given: frozenset[str]) -> Iterator[Key]:
 
 def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
     found = plan.format
-    used: list[str] = []
+    used: set[str] = set()
     timestamp = level = message = None
     for key in plan.timestamp:
         text = _text(texts, key)
-        if any(SYNTAXES[name].python.fullmatch(text) for name in found.timestamp):
-            timestamp = text
-            used += (key,) if isinstance(key, str) else key
-            break
+        for syntax in plan.syntaxes:
+            if syntax.fullmatch(text):
+                timestamp = text
+                break
+        else:
+            continue
+        used.update((key,) if isinstance(key, str) else key)
+        break
     for key in plan.level:
         text = _text(texts, key)
         level = found.levels.get(text.lower()) or normalize_level(text)
         if level is not None:
-            used += (key,) if isinstance(key, str) else key
+            used.update((key,) if isinstance(key, str) else key)
             break
     if plan.message is not None:
         message = texts[plan.message]
         message = message.rstrip("\r\n") if found.wraps else message
-        used.append(plan.message)
+        used.add(plan.message)
     fields: dict[str, str] = {}
-    for field, keys in plan.fields:
+    for field, single in plan.fields:
+        text = texts[single]
+        if text:
+            fields[field] = text
+            used.add(single)
+    for field, keys in plan.choices:
         for key in keys:
             text = _text(texts, key)
             if text:
                 fields[field] = text
-                used += (key,) if isinstance(key, str) else key
+                used.update((key,) if isinstance(key, str) else key)
                 break
-    for key in used:
-        texts.pop(key, None)
-    if found.defaults:
-        for field, text in found.defaults.items():
-            if field == "log.level":
-                level = level or text
-            else:
-                fields.setdefault(field, text)
-    labels = {key.removeprefix("labels."): text for key, text in texts.items()}
+    for field, text in found.defaults.items():
+        if field == "log.level":
+            level = level or text
+        else:
+            fields.setdefault(field, text)
+    labels: dict[str, str] = {}
+    if len(used) < len(texts):
+        labels = {key.removeprefix("labels."): text for key, text in texts.items() if key not in used}
     return KeyedEvent(found, timestamp, level, message, fields, labels)
 
 

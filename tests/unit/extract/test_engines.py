@@ -13,14 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logsluice.extract import INPUT_SCHEMA, Registry, documents, load_registry, make_extractor
-from logsluice.formats import load_formats
+from logsluice.extract import INPUT_SCHEMA, Registry, load_registry, make_extractor
+from logsluice.formats import load_formats, timestamps
 from logsluice.patterns import PatternRegistry
 from logsluice.patterns.model import Pattern
 
 SEEN_MS = 1_795_000_000_000
 EXAMPLES = [example.line for entry in load_formats() for example in entry.examples]
 REGISTRY = load_registry()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _columns_of_any_length() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timestamps, "FEW_ROWS", 0)
+        yield
 
 
 def batch(values: list[bytes | None], *, seen_ms: int = SEEN_MS, cut: frozenset[int] = frozenset()) -> pa.RecordBatch:
@@ -162,16 +169,6 @@ def test_colours_of_a_terminal_do_not_hide_a_format() -> None:
     line = "\x1b[2m2026-01-01T00:00:00.5Z\x1b[0m \x1b[33m WARN\x1b[0m \x1b[1mapp::store\x1b[0m: almost full"
     row = answers("rust", [line.encode()])[0]
     assert (row["log.level"], row["message"], row["event.original"]) == ("warn", "almost full", line)
-
-
-def test_documents_leave_out_what_is_not_there() -> None:
-    extracted = make_extractor(REGISTRY).extract(batch([b'{"@timestamp":"2026-01-02T03:04:05Z","message":"hi"}', b""]))
-    first, second = documents(extracted, {"kafka.partition": [3, 3]})
-    assert first == (
-        b'{"event":{"original":"{\\"@timestamp\\":\\"2026-01-02T03:04:05Z\\",\\"message\\":\\"hi\\"}",'
-        b'"dataset":"json"},"@timestamp":"2026-01-02T03:04:05.000Z","message":"hi","kafka":{"partition":3}}'
-    )
-    assert second is None
 
 
 @pytest.mark.slow

@@ -43,3 +43,13 @@ def test_an_example_that_is_not_kept_is_named(tmp_path: Path, change: tuple[str,
         load_registry(write(tmp_path, FORMATS.replace(*change)))
     assert told in str(error.value)
     assert str(tmp_path / "formats.yaml") in str(error.value)
+
+
+def test_a_field_within_a_field_that_holds_a_value_is_refused(tmp_path: Path) -> None:
+    tmp_path.joinpath("patterns.yaml").write_text(
+        "revision: 1\npatterns:\n- name: till\n  description: A till\n  regex: 'till (?P<till>[0-9]+)'\n"
+        "  fields: {till: {field: service, type: keyword}}\n"
+        "  examples: [{message: till 3}]\n  counterexamples: [till]\n"
+    )
+    with pytest.raises(LogsluiceError, match=r"service\.\w+ lies within service"):
+        load_registry(tmp_path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,12 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from logsluice.formats import parse_timestamp, parse_timestamps
+from logsluice.formats import parse_timestamp, parse_timestamps, timestamps
 from logsluice.formats import syntaxes as written
 from logsluice.formats.syntaxes import AMBIGUOUS_ZONES, SYNTAXES, ZONES
 
 SEEN = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 EVERY_ZONE = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _columns_of_any_length() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timestamps, "FEW_ROWS", 0)
+        yield
 
 
 def millis(instant: datetime) -> int:
