@@ -30,7 +30,10 @@ def main() -> None:
     del rows
     serializers = {_JSON: OrjsonSerializer(), "application/json": OrjsonSerializer()}
     hosts = load_settings().elasticsearch.hosts
-    with Elasticsearch(hosts, request_timeout=60, serializers=serializers, connections_per_node=8) as client:
+    options: dict[str, Any] = {"serializers": serializers, "connections_per_node": 8, "request_timeout": 60}
+    # A server on few cores of its own now and then has no memory left for the next request.
+    options |= {"retry_on_status": [429], "max_retries": 100}
+    with Elasticsearch(hosts, **options) as client:
         for request in requests():
             began = time.perf_counter()
             _write(client, actions, request)

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.lines import lines
 from bench.measuring import Cost, Samples, Spread, ratio
-from bench.processes import PeakMemory
+from bench.processes import PeakMemory, cpu_seconds_by_role
 from bench.report import Claim, Report
 from bench.servers import Child, Servers, child, command, servers
 
@@ -25,6 +25,7 @@ _BARE, _OPTIMIZED, _STREAM = "bare bulk indexing", "optimized", "stream"
 _BULK_SETTINGS = ((1, 2_500), (2, 1_000), (2, 2_500), (4, 1_000))
 _SEED = "7"
 _DEADLINE_SECONDS = 600.0
+_LEAST_MICROS = 0.5
 
 
 def run(events: int, repeat: int, say: Callable[[str], None]) -> tuple[Report, Report]:
@@ -78,16 +79,25 @@ def _side_by_side(
         bare(*_BULK_SETTINGS[0])
         best = min(_BULK_SETTINGS, key=lambda settings: bare(*settings))
         report.notes.append(f"Bare bulk indexing: {best[0]} threads, {best[1]:,} documents a request; the fastest.")
+        roots = {**_roots(here), "Spark": regex.pid, "bulk client": bulk.pid}
         ways: dict[str, Callable[[], float]] = {
             _BARE: lambda: bare(*best),
             _OPTIMIZED: lambda: pipeline(_OPTIMIZED),
             _STREAM: lambda: pipeline(_STREAM),
         }
         report.samples = {name: Samples(events) for name in ways}
+        used: dict[tuple[str, str], list[float]] = {}
         for number in range(1, repeat + 1):
             for name, way in ways.items():
                 say(f"{number} of {repeat}: {name}")
+                before = cpu_seconds_by_role(roots)
                 report.samples[name].costs.append(Cost(wall=way()))
+                for part, seconds in cpu_seconds_by_role(roots).items():
+                    used.setdefault((name, part), []).append((seconds - before.get(part, 0.0)) / events * 1e6)
+    for (name, part), micros in used.items():
+        spread = Spread.of(micros)
+        if spread.median >= _LEAST_MICROS:
+            report.claims.append(Claim(f"{name}: processor time in {part}", spread, unit="µs a document"))
 
 
 def _counted(here: Servers, events: int, seconds: float) -> float:

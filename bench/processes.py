@@ -38,6 +38,27 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return total
 
 
+def cpu_seconds_by_role(roots: Mapping[str, int]) -> dict[str, float]:
+    """Processor time used so far below each root, what Python workers took apart from what started them.
+
+    Args:
+        roots: Process ids by name.
+
+    Returns:
+        Seconds by name of the root, and as ``<name>'s workers``.
+    """
+    seconds = dict.fromkeys(roots, 0.0)
+    for name, pid in roots.items():
+        for process in tree(pid):
+            try:
+                times = process.cpu_times()
+                part = f"{name}'s workers" if _role(process, pid) == "worker" else name
+            except psutil.Error:
+                continue
+            seconds[part] = seconds.get(part, 0.0) + times.user + times.system
+    return seconds
+
+
 class PeakMemory:
     """The largest resident size, in bytes, of every process below some roots while a ``with`` block runs.
 

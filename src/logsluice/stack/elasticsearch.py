@@ -36,6 +36,9 @@ def node_settings(home: Path, port: int) -> dict[str, str]:
         "action.auto_create_index": "-*-index,+*",
         # Memory-mapped segments would count as the process's memory and grow with the data.
         "node.store.allow_mmap": "false",
+        # Serial collection clears garbage when the heap is full; a breaker that counts it refuses every request
+        # before, for minutes.
+        "indices.breaker.total.use_real_memory": "false",
         # The defaults are shares of the disk, which a nearly full laptop is always past.
         "cluster.routing.allocation.disk.watermark.low": "2gb",
         "cluster.routing.allocation.disk.watermark.high": "1gb",

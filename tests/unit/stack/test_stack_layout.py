@@ -62,6 +62,11 @@ def test_elasticsearch_never_makes_an_index_in_an_aliass_place(tmp_path: Path) -
     assert settings["http.port"] == "9200"
 
 
+def test_elasticsearch_does_not_take_garbage_for_memory_in_use(tmp_path: Path) -> None:
+    assert "-XX:+UseSerialGC" in elasticsearch.java_options(tmp_path, "512m")
+    assert elasticsearch.node_settings(tmp_path, 9200)["indices.breaker.total.use_real_memory"] == "false"
+
+
 def test_the_http_module_is_laid_out_as_the_server_looks_for_it(tmp_path: Path) -> None:
     cache, home = tmp_path / "cache", tmp_path / "home"
     cache.mkdir()
