@@ -40,7 +40,7 @@ def _names(manifests: Overlay) -> list[str]:
         ("dev", ()),
         ("prod", ()),
         pytest.param("prod", ("--server-side",), marks=pytest.mark.long),
-        ("local", ()),
+        pytest.param("local", (), marks=pytest.mark.long),
     ],
     ids=["dev", "prod", "prod, server-side", "local"],
 )

@@ -35,7 +35,7 @@ from logsluice.settings import Settings
 from logsluice.setup import set_up_elasticsearch, set_up_kafka
 from logsluice.stack import LocalStack
 
-EVENTS = int(os.environ.get("LOGSLUICE_FAULT_EVENTS", "40000"))
+EVENTS = int(os.environ.get("LOGSLUICE_FAULT_EVENTS", "25000"))
 EMPTY_EVERY = 1_000
 # Seven times a part is killed, and each time up to three steps flow before it is.
 STEP = EVENTS // 40

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event
 from typing import Any, Literal, TypeVar
@@ -172,7 +172,7 @@ def _made(
                 for failure in failures:
                     if isinstance(failure, _REFUSED):
                         raise failure from None
-                cause = failures[-1] if failures else None
+                cause = _telling(failures)
                 raise
 
     def why(error: BaseException) -> str:
@@ -205,6 +205,12 @@ def _made(
             why=why(error),
             hint="`logsluice status` says how the local one is",
         ) from None
+
+
+def _telling(failures: Sequence[BaseException]) -> BaseException | None:
+    """The last failure that says why; the last of all may be an attempt that ran out of the time for all of them."""
+    telling = [failure for failure in failures if not isinstance(failure, kafka_errors.RequestTimedOutError)]
+    return next(reversed(telling or failures), None)
 
 
 @contextmanager

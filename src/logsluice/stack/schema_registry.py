@@ -44,8 +44,8 @@ def command(home: Path, port: int, heap: str, *, host: str = HOST, log_to_file: 
         # Health and metrics have a port of their own, which would be 9000 on every address; any free one will do.
         "quarkus.management.host": HOST,
         "quarkus.management.port": "0",
-        # The schemas outlive the process.
-        "apicurio.datasource.url": f"jdbc:h2:file:{data / 'data' / 'registry'}",
+        # The schemas outlive the process, and what was acknowledged outlives a kill in the half second after it.
+        "apicurio.datasource.url": f"jdbc:h2:file:{data / 'data' / 'registry'};WRITE_DELAY=0",
         "quarkus.banner.enabled": "false",
         "quarkus.log.console.enabled": str(not log_to_file).lower(),
         "quarkus.log.file.enabled": str(log_to_file).lower(),

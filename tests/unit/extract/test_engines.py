@@ -80,7 +80,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=12), st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"]))
 def test_engines_agree_on_anything(values: list[bytes | None], zone: str) -> None:
     assert_alike(values, zone=zone)
