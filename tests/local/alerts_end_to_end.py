@@ -22,7 +22,8 @@ from logsluice.fields import FIELDS
 from logsluice.settings import Settings, load_settings
 from logsluice.setup import run_setup
 
-EVERY, LASTS = 240, 90
+EVERY, LASTS = 300, 90
+"""Between two bursts lie at least the two whole minutes without errors that resolve an alert."""
 RULE = "error-rate|payment|"
 
 
