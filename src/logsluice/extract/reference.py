@@ -12,15 +12,7 @@ from logsluice.extract.facts import find_facts
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema
 from logsluice.extract.values import read_value
-from logsluice.formats import (
-    Format,
-    KeyedEvent,
-    normalize_level,
-    parse_timestamp,
-    read_json,
-    read_logfmt,
-    split_priority,
-)
+from logsluice.formats import Format, KeyedEvent, normalize, read_json, read_logfmt
 from logsluice.regex import RegexTimeoutError, time_limit
 
 _Texts = dict[str, str]
@@ -137,23 +129,8 @@ class ReferenceExtractor:
     def _of_texts(
         self, found: Format, texts: _Texts, labels: _Texts, reference_ms: int
     ) -> tuple[Format, _Texts, _Texts]:
-        texts = {field: text for field, text in texts.items() if text or field == "message"}
-        if "@timestamp" in texts:
-            instant = parse_timestamp(texts.pop("@timestamp"), found.timestamp, reference_ms, self._zone)
-            if instant is not None:
-                texts["@timestamp"] = str(instant)
-        if "log.level" in texts:
-            word = texts.pop("log.level")
-            level = found.levels.get(word.strip(" \t").lower()) or normalize_level(word)
-            if level is not None:
-                texts["log.level"] = level
-        if "log.syslog.priority" in texts and texts["log.syslog.priority"].isdecimal():
-            facility, severity, level = split_priority(int(texts["log.syslog.priority"]))
-            texts.setdefault("log.level", level)
-            texts |= {"log.syslog.facility.code": str(facility), "log.syslog.severity.code": str(severity)}
-        for field, value in found.defaults.items():
-            texts.setdefault(field, value)
-        return found, texts, labels
+        there = {field: text for field, text in texts.items() if text or field == "message"}
+        return found, normalize(there, found, reference_ms, self._zone), labels
 
     def _put_header(self, texts: _Texts, labels: _Texts, row: dict[str, Any]) -> bool:
         """Give the header's texts their types; what does not fit becomes a label. Whether anything did not."""

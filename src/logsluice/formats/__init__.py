@@ -5,6 +5,7 @@ from logsluice.formats.keyed import KeyedEvent
 from logsluice.formats.levels import LEVEL_BY_SPELLING, SYSLOG_SEVERITIES, normalize_level, split_priority
 from logsluice.formats.logfmt import read_logfmt
 from logsluice.formats.model import Format
+from logsluice.formats.normalization import normalize
 from logsluice.formats.registry import load_formats
 from logsluice.formats.timestamps import parse_timestamp, parse_timestamps
 
@@ -14,6 +15,7 @@ __all__ = [
     "Format",
     "KeyedEvent",
     "load_formats",
+    "normalize",
     "normalize_level",
     "parse_timestamp",
     "parse_timestamps",

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from logsluice.formats.json_events import read_json
 from logsluice.formats.keyed import KeyedEvent
-from logsluice.formats.levels import normalize_level, split_priority
 from logsluice.formats.logfmt import read_logfmt
 from logsluice.formats.model import Example, Format
-from logsluice.formats.timestamps import parse_timestamp
+from logsluice.formats.normalization import normalize
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,36 +62,16 @@ def recognise(
                 return candidate, _of_keyed(event, text, reference_ms, zone)
         elif candidate.regex is not None and (match := candidate.regex.python.fullmatch(text)):
             texts = {candidate.fields[name]: part for name, part in match.groupdict().items() if part is not None}
-            return candidate, _of_texts(texts, candidate, text, reference_ms, zone)
+            return candidate, normalize({"message": text} | texts, candidate, reference_ms, zone)
     return None
 
 
 def _of_keyed(event: KeyedEvent, text: str, reference_ms: int, zone: str) -> dict[str, str]:
-    texts = {**event.fields, **{f"labels.{key}": label for key, label in event.labels.items()}}
+    texts = {"message": text, **event.fields, **{f"labels.{key}": label for key, label in event.labels.items()}}
     if event.timestamp is not None:
         texts["@timestamp"] = event.timestamp
     if event.level is not None:
         texts["log.level"] = event.level
     if event.message is not None:
         texts["message"] = event.message
-    return _of_texts(texts, event.format, text, reference_ms, zone)
-
-
-def _of_texts(texts: dict[str, str], found: Format, text: str, reference_ms: int, zone: str) -> dict[str, str]:
-    texts.setdefault("message", text)
-    if "@timestamp" in texts:
-        instant = parse_timestamp(texts.pop("@timestamp"), found.timestamp, reference_ms, zone)
-        if instant is not None:
-            texts["@timestamp"] = str(instant)
-    if "log.level" in texts:
-        word = texts.pop("log.level")
-        level = found.levels.get(word.strip(" \t").lower()) or normalize_level(word)
-        if level is not None:
-            texts["log.level"] = level
-    if "log.syslog.priority" in texts:
-        facility, severity, level = split_priority(int(texts["log.syslog.priority"]))
-        texts.setdefault("log.level", level)
-        texts |= {"log.syslog.facility.code": str(facility), "log.syslog.severity.code": str(severity)}
-    for field, value in found.defaults.items():
-        texts.setdefault(field, value)
-    return texts
+    return normalize(texts, event.format, reference_ms, zone)
