@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 import yaml
@@ -27,6 +27,7 @@ from logsluice.api.guard.keys import keys_text, make_key
 from logsluice.job import run_job
 from logsluice.settings import Settings, load_settings
 from logsluice.sinks.elasticsearch import connect, refusal
+from logsluice.sinks.users import role_name, roles
 from logsluice.stack.jars import jar_paths
 from logsluice.stack.tls import issue
 
@@ -49,7 +50,9 @@ READERS: Final = {
 
 AGENT: Final = "jmx_prometheus_javaagent.jar"
 _STORE: Final = "store"
-_PASSWORDS: Final = ("elastic", "kibana_system", "logstash", "exporter", "kafka", "grafana", "kafka-ui", "redis")
+_EXPORTER: Final = "elasticsearch-exporter"
+_OURS: Final = "logsluice"
+_PASSWORDS: Final = ("elastic", "kibana_system", "logstash", _EXPORTER, _OURS, "kafka", "grafana", "kafka-ui", "redis")
 _API_KEY: Final = "api-key"
 _API_KEYS: Final = "api_keys.yaml"
 _KIBANA_KEYS: Final = (
@@ -103,14 +106,14 @@ def _passwords(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
         "elasticsearch": {"elastic_password": of["elastic"]},
         "logstash": {"elasticsearch_password": of["logstash"], "kafka_password": of["kafka"]},
         "grafana": {"admin_password": of["grafana"]},
-        "elasticsearch-exporter": {"elasticsearch_password": of["exporter"]},
+        "elasticsearch-exporter": {"elasticsearch_password": of[_EXPORTER]},
         "logsluice": {
-            "elasticsearch_password": of["elastic"],
+            "elasticsearch_password": of[_OURS],
             "kafka_password": of["kafka"],
             "redis_url": f"redis://:{of['redis']}@redis:6379/0",
         },
         "redis": {"password": of["redis"]},
-        "users": {name: of[name] for name in ("elastic", "kibana_system", "logstash", "exporter")},
+        "users": {name: of[name] for name in ("elastic", "kibana_system", "logstash", _EXPORTER, _OURS)},
     }
 
 
@@ -168,34 +171,26 @@ def _write(path: Path, text: str, owner: int | None = None) -> None:
     Path(name).replace(path)
 
 
-def users_of(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The roles that our users of Elasticsearch have, by user: what each has to do, and no more."""
-    return {
-        # Adds events, each once; neither reads nor changes nor deletes any.
-        "logstash": {
-            "cluster": ["monitor"],
-            "indices": [
-                {
-                    "names": [f"{settings.logs_index}-*", f"{settings.metrics_index}-*"],
-                    "privileges": ["auto_configure", "create_doc"],
-                }
-            ],
-        },
-        "exporter": {
-            "cluster": ["monitor"],
-            "indices": [{"names": ["*"], "privileges": ["monitor", "view_index_metadata"]}],
-        },
-    }
+def users_of(settings: Settings) -> dict[str, list[str]]:
+    """The users and what part each is, by :func:`logsluice.sinks.users.roles`: our workloads share their secrets here,
+    and so a user.
+    """
+    apart = ("logstash", _EXPORTER)
+    return {name: [name] for name in apart} | {_OURS: [part for part in roles(settings) if part not in apart]}
 
 
 def set_up_users(client: Elasticsearch, settings: Settings, folder: Path) -> list[str]:
     """Give Kibana's user its password, and make ours; back with what was done, a line each."""
     client.security.change_password(username="kibana_system", password=(folder / "kibana_system").read_text())
     done = ["user kibana_system: has its password"]
-    for name, role in users_of(settings).items():
-        client.security.put_role(name=f"logsluice-{name}", cluster=role["cluster"], indices=role["indices"])
+    for name, role in roles(settings).items():
+        client.security.put_role(name=role_name(name), cluster=role["cluster"], indices=role["indices"])
+    for name, parts in users_of(settings).items():
         client.security.put_user(
-            username=name, password=(folder / name).read_text(), roles=[f"logsluice-{name}"], enabled=True
+            username=name,
+            password=(folder / name).read_text(),
+            roles=[role_name(part) for part in parts],
+            enabled=True,
         )
         done.append(f"user {name}: made")
     return done

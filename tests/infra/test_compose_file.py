@@ -196,6 +196,9 @@ def test_secrets_reach_their_readers_alone(env: str) -> None:
         reader = volume.removesuffix("-secrets")
         if reader == "logsluice":
             assert {services(env)[name]["image"] for name in names} == {OURS}
+        elif reader == "users":
+            # The administrator's password among them.
+            assert names == {"users", "setup", "kibana-setup"}
         else:
             assert names == {reader}
     made = {Path(v["target"]).name for v in services(env)["prepare"]["volumes"] if v["source"].endswith("-secrets")}
@@ -203,9 +206,16 @@ def test_secrets_reach_their_readers_alone(env: str) -> None:
 
 
 def test_prod_speaks_tls_and_knows_who_is_there() -> None:
-    environment = services("prod")["regex-job"]["environment"]
+    of_prod = services("prod")
+    environment = of_prod["regex-job"]["environment"]
     assert environment["LOGSLUICE_KAFKA__SECURITY_PROTOCOL"] == "SASL_SSL"
     assert environment["LOGSLUICE_ELASTICSEARCH__HOSTS"].startswith("https://")
+    users = {
+        name: service.get("environment", {}).get("LOGSLUICE_ELASTICSEARCH__USERNAME")
+        for name, service in of_prod.items()
+    }
+    assert {name for name, user in users.items() if user == "elastic"} == {"users", "setup", "kibana-setup"}
+    assert {user for user in users.values() if user} == {"elastic", "logsluice"}
     prod = "\n".join(path.read_text() for path in (ROOT / "config/prod").rglob("*") if path.suffix in (".env", ".yml"))
     assert "http://elasticsearch" not in prod
     kafka = (ROOT / "config/prod/kafka.properties").read_text()

@@ -13,10 +13,7 @@ import yaml
 from helm_charts import chart, defaults, release, rendered, unknown
 from helm_values import BY_STACK, HELM, RELEASES, leaves, own_values, values
 from k8s_cluster import Cluster
-from k8s_manifests import ROOT
 from k8s_tools import tool
-
-from logsluice.settings import load_settings
 
 WEBHOOKS: dict[str, Any] = yaml.safe_load((HELM / "webhooks-ignore.yaml").read_text())
 OUTSIDE = {"prometheus-node-exporter": "reads the host's own files and network"}
@@ -198,18 +195,6 @@ def test_grafanas_password_is_made_up_and_not_in_any_file() -> None:
     assert len(first) >= 40
     assert first != password()
     assert "adminPassword" not in own_values("kube-prometheus-stack")["grafana"]
-
-
-@pytest.mark.parametrize("stack", ["dev", "prod", "local"])
-def test_logstash_may_add_events_and_nothing_else(stack: str) -> None:
-    secret = kinds("eck-stack", stack)["Secret", "logsluice-elasticsearch-roles"]
-    role = yaml.safe_load(secret["stringData"]["roles.yml"])["eck_logstash_user_role"]
-    settings = load_settings(ROOT / "config" / ("prod" if stack == "prod" else "dev"))
-    written = (settings.logs_index, settings.metrics_index, settings.dead_letters_index)
-    assert role == {
-        "cluster": ["monitor"],
-        "indices": [{"names": [f"{alias}-*" for alias in written], "privileges": ["auto_configure", "create_doc"]}],
-    }
 
 
 CLUSTER_WIDE = {

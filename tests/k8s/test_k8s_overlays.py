@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import helm_values
 import pytest
 import yaml
 from k8s_manifests import OVERLAYS, ROOT, Object, Overlay, Template, identity, overlay
@@ -17,6 +18,7 @@ from logsluice import __version__
 from logsluice.app_service import GROUPS
 from logsluice.settings import Settings, load_settings
 from logsluice.setup import topic_plans
+from logsluice.sinks.users import roles
 
 NAMESPACE = "logsluice"
 NAMES = ("name", "component", "part-of", "managed-by")
@@ -142,6 +144,8 @@ def test_every_name_that_is_referred_to_is_there(manifests: Overlay) -> None:
     secrets["alerts-webhook"] = {"url", "secret"}  # made by hand, where a webhook is wanted
     secrets["api-keys"] = {"keys.yaml"}  # by hand too, as the files say
     secrets["redis"] = {"password", "url"}
+    for user in helm_values.values("eck-stack", manifests.environment)["eck-elasticsearch"]["auth"]["fileRealm"]:
+        secrets[user["secretName"]] = {"username", "password"}
     secrets[f"{cluster}-es-elastic-user"] = {"elastic"}
     secrets[f"{cluster}-es-http-certs-public"] = {"ca.crt"}
     secrets["logsluice-kibana-kb-http-certs-public"] = {"ca.crt"}
@@ -165,6 +169,25 @@ def test_every_name_that_is_referred_to_is_there(manifests: Overlay) -> None:
                 assert volume["persistentVolumeClaim"]["claimName"] in manifests.of("PersistentVolumeClaim")
     metrics = manifests.of("Kafka")["logsluice-kafka"]["spec"]["kafka"]["metricsConfig"]["valueFrom"]["configMapKeyRef"]
     assert metrics["key"] in maps[metrics["name"]]["data"]
+
+
+def test_every_workload_signs_in_to_elasticsearch_as_itself(manifests: Overlay) -> None:
+    """`elastic`, who may do everything, is the user of what sets up templates alone."""
+    users: dict[str, str] = {}
+    for pods in manifests.templates():
+        for container in pods.containers:
+            given = {entry["name"]: entry for entry in container.get("env", [])}
+            for prefix in ("LOGSLUICE_ELASTICSEARCH__", "ES_"):
+                if f"{prefix}USERNAME" in given:
+                    secret = given[f"{prefix}PASSWORD"]["valueFrom"]["secretKeyRef"]
+                    user = given[f"{prefix}USERNAME"]["value"]
+                    users[pods.owner] = user
+                    if user != "elastic":
+                        assert secret == {"name": f"{user}-elasticsearch", "key": "password"}, pods.owner
+    assert users.pop("Job/setup") == "elastic"
+    assert {owner.rpartition("/")[2].removesuffix(" driver"): user for owner, user in users.items()} == {
+        name: name for name in roles(load_settings(ROOT / "config" / "dev")) if name != "logstash"
+    }
 
 
 def test_the_folder_of_the_environment_is_what_is_mounted(manifests: Overlay) -> None:
@@ -616,12 +639,12 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
             "spec.config.retention.ms",
         },
         **{f"KafkaUser/{name}": {"spec.authorization.acls"} for name in overlay("prod").of("KafkaUser")},
-        "Deployment/app-service": {"spec.replicas", f"{pod}.containers", f"{pod}.volumes"},
-        "Deployment/alerts-job": {f"{pod}.containers", f"{pod}.volumes"},
-        "Deployment/api": {f"{pod}.containers", f"{pod}.volumes"},
+        "Deployment/app-service": {"spec.replicas", f"{pod}.volumes"},
+        "Deployment/alerts-job": {f"{pod}.volumes"},
+        "Deployment/api": {f"{pod}.volumes"},
         "HorizontalPodAutoscaler/api": {"spec.minReplicas", "spec.maxReplicas"},
-        "Deployment/dashboard": {f"{pod}.containers", f"{pod}.volumes"},
-        "Deployment/elasticsearch-exporter": {f"{pod}.containers", f"{pod}.volumes"},
+        "Deployment/dashboard": {f"{pod}.volumes"},
+        "Deployment/elasticsearch-exporter": {f"{pod}.volumes"},
         "Job/setup": {f"{pod}.containers", f"{pod}.volumes"},
         "SparkApplication/regex-job": {
             "spec.arguments",
@@ -631,7 +654,6 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
             "spec.driver.coreRequest",
             "spec.driver.memory",
             "spec.driver.memoryOverhead",
-            "spec.driver.template.spec.containers",
             "spec.driver.template.spec.volumes",
             "spec.executor.instances",
             "spec.executor.coreRequest",
@@ -646,7 +668,6 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
             "spec.driver.coreRequest",
             "spec.driver.memory",
             "spec.driver.memoryOverhead",
-            "spec.driver.template.spec.containers",
             "spec.driver.template.spec.volumes",
             "spec.executor.instances",
             "spec.executor.coreRequest",
@@ -655,7 +676,6 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
         },
         "ScheduledSparkApplication/regex-batch": {
             "spec.template.dynamicAllocation.maxExecutors",
-            "spec.template.driver.template.spec.containers",
             "spec.template.driver.template.spec.volumes",
             "spec.template.executor.coreRequest",
             "spec.template.executor.memory",

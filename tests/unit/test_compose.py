@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from logsluice.api.guard.keys import KeyRing
-from logsluice.compose import READERS, prepare, set_up_users, users_of
+from logsluice.compose import READERS, prepare, set_up_users
 from logsluice.settings import Settings
+from logsluice.sinks.users import roles
 
 OWNERS = dict.fromkeys(READERS, os.getuid())
 
@@ -58,9 +59,11 @@ def test_readers_know_the_same_password(made: Path) -> None:
         return (made / name).read_text()
 
     assert read("kafka/password") == read("logsluice/kafka_password") == read("logstash/kafka_password")
-    assert read("elasticsearch/elastic_password") == read("logsluice/elasticsearch_password") == read("users/elastic")
+    assert read("elasticsearch/elastic_password") == read("users/elastic")
+    assert read("users/logsluice") == read("logsluice/elasticsearch_password")
     assert read("users/logstash") == read("logstash/elasticsearch_password")
-    assert read("users/exporter") == read("elasticsearch-exporter/elasticsearch_password")
+    exporter = "elasticsearch-exporter"
+    assert read(f"users/{exporter}") == read(f"{exporter}/elasticsearch_password")
     assert read("logsluice/redis_url") == f"redis://:{read('redis/password')}@redis:6379/0"
     key = KeyRing(made / "logsluice" / "api_keys.yaml").find(read("store/api-key"))
     assert key is not None
@@ -115,20 +118,32 @@ class Recorder:
         return lambda **arguments: self.told.append((name, arguments))
 
 
-def test_users_may_do_what_they_have_to_do_and_no_more(made: Path) -> None:
+def test_every_part_has_a_role_and_a_user_that_has_no_other(made: Path) -> None:
     settings = Settings(env="prod")
     client = Recorder()
     done = set_up_users(client, settings, made / "users")  # type: ignore[arg-type]
-    assert len(done) == 3
+    assert len(done) == 4
     assert client.told[0] == (
         "change_password",
         {"username": "kibana_system", "password": (made / "users/kibana_system").read_text()},
     )
+    told = {arguments.pop("name"): arguments for name, arguments in client.told if name == "put_role"}
+    assert told == {f"logsluice-{part}": role for part, role in roles(settings).items()}
     users = {arguments["username"]: arguments for name, arguments in client.told if name == "put_user"}
-    assert set(users) == set(users_of(settings))
+    assert set(users) == {"logstash", "elasticsearch-exporter", "logsluice"}
     for name, user in users.items():
         assert user["password"] == (made / "users" / name).read_text()
-        assert user["roles"] == [f"logsluice-{name}"]
-    (indices,) = users_of(settings)["logstash"]["indices"]
-    assert indices["names"] == ["prod-logs-index-*", "prod-metrics-index-*"]
-    assert set(indices["privileges"]) == {"auto_configure", "create_doc"}
+    assert users["logstash"]["roles"] == ["logsluice-logstash"]
+    assert users["elasticsearch-exporter"]["roles"] == ["logsluice-elasticsearch-exporter"]
+    assert sorted(role for user in users.values() for role in user["roles"]) == sorted(told)
+
+
+@pytest.mark.parametrize("env", ["dev", "prod"])
+def test_no_role_reaches_beyond_the_indices_of_its_environment_or_deletes(env: str) -> None:
+    for part, role in roles(Settings(env=env)).items():
+        granted = {privilege for indices in role["indices"] for privilege in indices["privileges"]}
+        assert not granted & {"all", "manage", "delete", "delete_index", "write", "create_index"}, part
+        if part != "elasticsearch-exporter":
+            assert role["cluster"] == ["monitor"], part
+            assert all(name.startswith(f"{env}-") for indices in role["indices"] for name in indices["names"]), part
+    assert granted == {"monitor", "view_index_metadata"}
