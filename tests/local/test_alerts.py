@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 from elasticsearch import Elasticsearch
-from elasticsearch.helpers import bulk
+from judged_windows import WINDOWS, store
 from kafka import TopicPartition
 from running import ROOT, Runner
 from running import eventually as eventually_within
@@ -34,47 +34,9 @@ from logsluice.settings import ElasticsearchSettings, Settings, load_settings
 from logsluice.setup import run_setup
 from logsluice.stack.ports import free_port
 
-WINDOWS, ALERTS, RESULTS = "dev-windows-index", "dev-alerts-index", "dev-results-index"
+ALERTS, RESULTS = "dev-alerts-index", "dev-results-index"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 eventually = partial(eventually_within, seconds=300)
-
-
-def document(window: Window) -> dict[str, Any]:
-    """A window as the windows job writes it."""
-    start = moment_of(window.minute)
-    return {
-        "@timestamp": iso(start),
-        "service": {"name": window.service},
-        "window": {
-            "start": iso(start),
-            "end": iso(moment_of(window.minute + 1)),
-            "events": window.events,
-            "errors": window.errors,
-            "critical": window.critical,
-            "error_rate": window.errors / window.events,
-            "levels": {"info": window.events - window.errors, "error": window.errors},
-            "users": 3,
-            "durations": window.events,
-            "duration": {"p50": window.p50, "p95": window.p95, "p99": window.p95},
-            "payments": window.payments,
-            "refunds": window.refunds,
-            "payment_amounts": {"EUR": "10.00"},
-            "refund_amounts": {},
-            "late": 0,
-        },
-    }
-
-
-def store(client: Elasticsearch, windows: Iterable[Window]) -> None:
-    actions = (
-        {
-            "_index": f"{WINDOWS}-{moment_of(window.minute):%Y.%m.%d}",
-            "_id": f"{iso(moment_of(window.minute))}|{window.service}",
-            "_source": document(window),
-        }
-        for window in windows
-    )
-    bulk(client, actions, refresh=True)
 
 
 def fail(client: Elasticsearch, service: str, kind: str, minute: int) -> None:

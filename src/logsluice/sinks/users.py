@@ -12,7 +12,7 @@ from typing import Final, TypedDict
 from logsluice.settings import Settings
 
 _MONITOR: Final = ["monitor"]
-"""Whether the cluster is well, and which index templates there are: every part waits for these."""
+"""Whether the cluster is well, and which index templates there are: who writes waits for these."""
 
 _ADD: Final = ["auto_configure", "create_doc"]
 """Adds documents and the day's index, each once; neither reads nor changes any."""
@@ -55,13 +55,14 @@ def roles(settings: Settings) -> dict[str, Role]:
         "alerts-job": _role(
             _days(_WRITE, alerts), _aliases(["read"], results, windows), _aliases(["read", "maintenance"], alerts)
         ),
-        "app-service": _role(_aliases(["read"], *everything)),
+        "app-service": _reader(*everything),
         "api": _role(
             # External processors add facts to an event's document; the live tail asks how far an index is written.
             _days(_WRITE, results),
-            _aliases(["read", "monitor"], logs, metrics, results),
+            _aliases(["read", "monitor"], results),
+            _aliases(["read"], logs, metrics),
         ),
-        "dashboard": _role(_aliases(["read"], results, windows, alerts)),
+        "dashboard": _reader(results, windows, alerts),
         "elasticsearch-exporter": _role(
             {"names": ["*"], "privileges": ["monitor", "view_index_metadata"]},
             # How snapshots went; the action has no privilege of its own.
@@ -72,6 +73,10 @@ def roles(settings: Settings) -> dict[str, Role]:
 
 def _role(*indices: IndexPrivileges, cluster: Iterable[str] = ()) -> Role:
     return {"cluster": [*_MONITOR, *cluster], "indices": list(indices)}
+
+
+def _reader(*aliases: str) -> Role:
+    return {"cluster": [], "indices": [_aliases(["read"], *aliases)]}
 
 
 def _days(privileges: Iterable[str], *aliases: str) -> IndexPrivileges:
