@@ -60,9 +60,8 @@ def test_the_roles_are_those_that_docker_compose_makes(chart: Path, stack: str) 
     # Logstash's user is ECK's own, and so is the name of its role.
     wanted["eck_logstash_user_role"] = wanted.pop(role_name("logstash"))
     assert yaml.safe_load(secret["stringData"]["roles.yml"]) == wanted
-    assert {"secretName": secret["metadata"]["name"]} in values("eck-stack", stack)["eck-elasticsearch"]["auth"][
-        "roles"
-    ]
+    auth = values("eck-stack", stack)["eck-elasticsearch"]["auth"]
+    assert {"secretName": secret["metadata"]["name"]} in auth["roles"]
 
 
 @pytest.mark.parametrize("stack", STACKS)

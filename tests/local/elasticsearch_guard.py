@@ -38,9 +38,9 @@ INDEX_PRIVILEGES: Mapping[str, tuple[str, ...]] = {
     "view_index_metadata": ("indices:admin/get", "indices:admin/aliases/get"),
 }
 _OF_THE_CLUSTER = (
-    (r"GET /_cluster/health(/.*)?", "cluster:monitor/health"),
+    (r"GET /_cluster/health", "cluster:monitor/health"),
     (r"HEAD /_index_template/.+", "indices:admin/index_template/get"),
-    (r"GET /(\?.*)?", "cluster:monitor/main"),
+    (r"GET /", "cluster:monitor/main"),
     (r"GET /_nodes(/.*)?", "cluster:monitor/nodes/stats"),
     (r"GET /_cat/shards", "cluster:monitor/state"),
     (r"GET /_slm/status", "cluster:admin/slm/status"),
@@ -48,7 +48,6 @@ _OF_THE_CLUSTER = (
 )
 _OF_INDICES = (
     (r"POST /([^_/][^/]*)/_search", "indices:data/read/search"),
-    (r"POST /([^_/][^/]*)/_count", "indices:data/read/search"),
     (r"GET /([^_/][^/]*)/_doc/[^/]+", "indices:data/read/get"),
     (r"PUT /([^_/][^/]*)/_doc/[^/]+", "indices:data/write/index"),
     (r"POST /([^_/][^/]*)/_refresh", "indices:admin/refresh"),

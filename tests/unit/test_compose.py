@@ -138,6 +138,14 @@ def test_every_part_has_a_role_and_a_user_that_has_no_other(made: Path) -> None:
     assert sorted(role for user in users.values() for role in user["roles"]) == sorted(told)
 
 
+def test_logstash_may_add_events_and_nothing_else() -> None:
+    role = roles(Settings(env="prod"))["logstash"]
+    assert role["cluster"] == ["monitor"]
+    (indices,) = role["indices"]
+    assert indices["names"] == ["prod-logs-index-*", "prod-metrics-index-*", "prod-dead-letters-index-*"]
+    assert set(indices["privileges"]) == {"auto_configure", "create_doc"}
+
+
 @pytest.mark.parametrize("env", ["dev", "prod"])
 def test_no_role_reaches_beyond_the_indices_of_its_environment_or_deletes(env: str) -> None:
     for part, role in roles(Settings(env=env)).items():
