@@ -1,13 +1,14 @@
 """What Strimzi's cluster operator makes of our resources: Kafka's pods, the entity operator's pod, and their policies.
 
 A model, as the operator is on no registry. Its behaviour is that of strimzi/strimzi-kafka-operator 1.2.0, of
-``cluster-operator/src/main/java/io/strimzi/operator/cluster/model/``: ``KafkaPool.processTemplate`` (what a pool's template
-says replaces what the Kafka resource's says, whole), ``KafkaCluster.generatePodSets``, ``.createInitContainer``,
-``.getContainerPortList`` and ``.generateNetworkPolicy``, ``EntityOperator.generateDeployment`` and
-``.generateNetworkPolicy``, ``WorkloadUtils.createStatefulPod`` and ``.createPodTemplateSpec``, ``NetworkPolicyUtils``; of
-``operator-common``'s ``Labels``; of ``api``'s ``PodTemplate`` (its default of 30 s) and of the pod security provider that
-helm/strimzi-kafka-operator/values.yaml chooses, ``RestrictedPodSecurityProvider``, over ``BaselinePodSecurityProvider``.
-Left out is what no test asks for: images, environment, probes, volumes.
+``cluster-operator/src/main/java/io/strimzi/operator/cluster/model/``: ``KafkaPool.processTemplate`` (what a pool's
+template says replaces what the Kafka resource's says, whole), ``KafkaCluster.generatePodSets``,
+``.createInitContainer``, ``.getContainerPortList`` and ``.generateNetworkPolicy``,
+``EntityOperator.generateDeployment`` and ``.generateNetworkPolicy``, ``WorkloadUtils.createStatefulPod`` and
+``.createPodTemplateSpec``, ``NetworkPolicyUtils``; of ``operator-common``'s ``Labels``; of ``api``'s ``PodTemplate``
+(its default of 30 s) and of the pod security provider that helm/strimzi-kafka-operator/values.yaml chooses,
+``RestrictedPodSecurityProvider``, over ``BaselinePodSecurityProvider``. Left out is what no test asks for: images,
+environment, probes, volumes.
 """
 
 from __future__ import annotations
