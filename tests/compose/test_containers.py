@@ -77,6 +77,11 @@ def test_every_part_gets_healthy(project: Project) -> None:
     eventually(lambda: all_well(project, ONCE | WATCHED))
 
 
+def test_the_broker_logs_to_no_file(project: Project) -> None:
+    made = project.compose("exec", "-T", "kafka", "find", "/opt/kafka/logs", "-type", "f")
+    assert not made.split()
+
+
 def test_the_job_runs_on_both_workers(project: Project) -> None:
     eventually(lambda: [worker["coresused"] for worker in workers(project)] == [1, 1])
 
