@@ -1,7 +1,7 @@
 """The Docker engine of these tests, and the images that they need.
 
-The engine is the one that ``DOCKER_HOST`` names, or a private one that ``../shared/tools/docker-engine`` starts; one
-that merely runs on the machine is not touched, because images and volumes would stay there.
+The engine is the one that ``DOCKER_HOST`` names, or a private one that ``tools/docker-engine`` of the shared folder
+starts; one that merely runs on the machine is not touched, because images and volumes would stay there.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from shared_folder import ROOT, TOOLS
 
 from logsluice.stack import jar_paths
 
-ROOT = Path(__file__).parents[2]
 IMAGES = Path(__file__).parent / "images"
-TOOLS = ROOT.parent / "shared" / "tools"
 TAG = "test"
 OURS = f"logsluice:{TAG}"
 KEPT = "LOGSLUICE_TEST_ENGINE"
@@ -35,7 +34,7 @@ def engine(folder: Path) -> Iterator[dict[str, str]]:
         return
     starter = TOOLS / "docker-engine"
     if not starter.is_file():
-        pytest.skip("DOCKER_HOST names no engine, and ../shared/tools/docker-engine is not there to start one")
+        pytest.skip(f"DOCKER_HOST names no engine, and {starter} is not there to start one")
     kept = os.environ.get(KEPT)
     place = Path(kept or folder)
     said = subprocess.run([starter, "start", place], check=True, capture_output=True, text=True, timeout=600).stdout

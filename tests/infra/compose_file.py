@@ -9,35 +9,34 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from shared_folder import ROOT, found
 
-ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ("dev", "prod")
 TEXT = (ROOT / "docker-compose.yml").read_text()
 OURS = "logsluice:0.1.0"
 
 
 @cache
-def compose() -> str:
-    """The path of Compose v2; skips the test where it is not to be had."""
-    if found := shutil.which("docker-compose"):
-        return found
-    unpack = ROOT.parent / "shared" / "tools" / "unpack"
-    if not unpack.is_file():
-        pytest.skip("docker-compose is neither on PATH nor among ../shared/tools")
-    folder = subprocess.run([unpack], check=True, capture_output=True, text=True, timeout=300).stdout.strip()
-    return str(Path(folder) / "docker-compose")
+def compose() -> tuple[str, ...]:
+    """The command of Compose v2, alone or as Docker's plugin; skips the test where it is not to be had."""
+    if alone := found("docker-compose"):
+        return (alone,)
+    if docker := shutil.which("docker"):
+        plugin = (docker, "compose")
+        if subprocess.run([*plugin, "version"], capture_output=True, timeout=60).returncode == 0:
+            return plugin
+    pytest.skip("there is neither docker-compose nor `docker compose`")
 
 
 def run(env: str, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Let Compose do something with the file, with nothing set but the environment's name and what is given."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
-        [compose(), "--env-file", os.devnull, "--profile", "*", *arguments],
+        [*compose(), "--env-file", os.devnull, "--profile", "*", *arguments],
         cwd=ROOT,
         env={**kept, "LOGSLUICE_ENV": env, **(more or {})},
         capture_output=True,

@@ -21,7 +21,7 @@ import pytest
 import yaml
 from helm_values import HELM, OF_THE_STACK, RELEASES, merged
 from k8s_tools import _Loader as Loader
-from k8s_tools import tool
+from shared_folder import tool
 
 VARIABLE = "LOGSLUICE_CHARTS"
 KUBERNETES = "1.36.3"

@@ -13,7 +13,7 @@ import yaml
 from helm_values import HELM, STACKS, values
 from k8s_cluster import Cluster
 from k8s_manifests import ROOT
-from k8s_tools import tool
+from shared_folder import tool
 
 from logsluice.settings import Settings, load_settings
 from logsluice.sinks.users import role_name, roles

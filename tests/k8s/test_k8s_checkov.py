@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from k8s_manifests import OVERLAYS, ROOT, rendered
-from k8s_tools import tool
+from shared_folder import tool
 
 
 def _checkov(*arguments: str | Path) -> dict[str, int]:

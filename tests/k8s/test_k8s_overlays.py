@@ -12,7 +12,8 @@ import helm_values
 import pytest
 import yaml
 from k8s_manifests import OVERLAYS, ROOT, Object, Overlay, Template, identity, overlay
-from k8s_tools import definitions, tool
+from k8s_tools import definitions
+from shared_folder import tool
 
 from logsluice import __version__
 from logsluice.app_service import GROUPS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from k8s_manifests import ROOT
-from k8s_tools import tool
+from shared_folder import tool
 
 MONITORING = ROOT / "k8s" / "base" / "monitoring"
 RULES = sorted(path.name for path in (MONITORING / "rules").glob("*.yaml"))

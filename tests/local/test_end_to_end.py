@@ -9,11 +9,11 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 from pipeline import Pipeline, assert_no_stack_trace, ends_well
-from running import ROOT, Runner
+from running import Runner
+from shared_folder import LOGHUB
 
 from logsluice.settings import Settings
 
-LOGHUB = ROOT.parent / "shared" / "data" / "loghub"
 SETS = ("Apache", "BGL", "HDFS", "OpenSSH", "Spark", "Zookeeper")
 
 pytestmark = pytest.mark.timeout(1_200)

@@ -22,6 +22,7 @@ import typer
 from bad_rows import KINDS, with_good_rows
 from elasticsearch import Elasticsearch
 from running import ROOT, Runner
+from shared_folder import LOGHUB, with_loghub
 
 from logsluice.cli import report as command
 from logsluice.errors import LogsluiceError
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(1_200)
 
-LOGHUB = ROOT.parent / "shared" / "data" / "loghub"
 CONFIG = ROOT / "config" / "dev"
 FILES = {
     "csv/errors_by_type.csv": "error_type,count",
@@ -334,7 +334,7 @@ def check_alerts(alerts: list[dict[str, Any]], database: duckdb.DuckDBPyConnecti
     assert not any(over.values())
 
 
-@pytest.mark.skipif(not LOGHUB.is_dir(), reason=f"no Loghub data in {LOGHUB}")
+@with_loghub
 def test_open_logs_are_counted_as_people_labelled_them(report: Callable[..., dict[str, Any]], out: Path) -> None:
     wanted: Counter[str] = Counter()
     severe: Counter[str] = Counter()

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import zstandard
 from kafka_reading import count, stored, values
-from running import LOGSLUICE, ROOT, Runner, eventually
+from running import LOGSLUICE, Runner, eventually
+from shared_folder import LOGHUB, with_loghub
 
 from logsluice.settings import Settings
 from logsluice.setup import set_up_kafka
 from logsluice.stack import LocalStack
 
-LOGHUB = ROOT.parent / "shared" / "data" / "loghub"
 SETS = ["Apache", "BGL", "HDFS", "OpenSSH", "Spark", "Zookeeper"]
 TRACE = (
     "2026-11-22 10:14:13,123 ERROR a.b.C - no\n"
@@ -46,6 +46,7 @@ def lines(path: Path, how_many: int, first: int = 0) -> list[bytes]:
     return added
 
 
+@with_loghub
 def test_real_sets_arrive_line_for_line(settings: Settings, runner: Runner) -> None:
     files = [LOGHUB / f"{name}_2k.log" for name in SETS]
     done = runner.cli("ship", *files)

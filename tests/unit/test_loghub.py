@@ -6,21 +6,20 @@ import csv
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from shared_folder import LOGHUB, with_loghub
 
 from logsluice.extract import INPUT_SCHEMA, load_registry, make_extractor
 from logsluice.extract.engine import Engine
 
-LOGHUB = Path(__file__).parents[2].parent / "shared" / "data" / "loghub"
 SEEN = datetime(2026, 11, 22, 10, tzinfo=UTC)
 ENOUGH = 0.98
 
 Row = dict[str, str]
 
-pytestmark = pytest.mark.skipif(not LOGHUB.is_dir(), reason=f"no Loghub data in {LOGHUB}")
+pytestmark = with_loghub
 
 
 def written(pattern: str, *columns: str) -> Callable[[Row], datetime]:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from logstash_config import parse
+from shared_folder import LOGHUB, with_loghub
 
 from logsluice.dead_letter_indexing import GROUP as LETTERS_GROUP
 from logsluice.dead_letter_indexing import plan_letters
@@ -26,7 +27,6 @@ from logsluice.sinks.dead_letters import REPLAYED, DeadLetter, from_record, to_r
 from logsluice.stack.java import system_java
 
 ROOT = Path(__file__).parents[3]
-LOGHUB = ROOT.parent / "shared" / "data" / "loghub"
 AT = 1_763_800_000_123
 
 
@@ -295,7 +295,7 @@ def test_any_dead_letter_gives_the_document_of_the_index_job(run: Run, letters: 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not LOGHUB.is_dir(), reason="the loghub samples are not in ../shared/data")
+@with_loghub
 def test_loghub_gives_the_same(run: Run) -> None:
     files = sorted(path for path in LOGHUB.rglob("*.log") if path.is_file())
     assert files

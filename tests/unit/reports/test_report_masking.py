@@ -10,11 +10,10 @@ import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from shared_folder import LOGHUB, with_loghub
 
 from logsluice.reports.error_types import error_types
 from logsluice.reports.masking import endpoints, templates
-
-LOGHUB = Path(__file__).parents[3].parent / "shared" / "data" / "loghub"
 
 PIECES = st.one_of(
     st.sampled_from(
@@ -89,7 +88,7 @@ def test_endpoints_keep_their_path() -> None:
     assert endpoints(paths).to_list() == ["/users/{number}/orders", "/pay", None, "/o/{uuid}"]
 
 
-@pytest.mark.skipif(not LOGHUB.is_dir(), reason=f"no Loghub data in {LOGHUB}")
+@with_loghub
 @pytest.mark.parametrize(
     ("name", "least"), [("Apache", 0.99), ("BGL", 0.84), ("HDFS", 0.99), ("Spark", 0.92), ("Zookeeper", 0.99)]
 )

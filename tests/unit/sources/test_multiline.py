@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shared_folder import LOGHUB, with_loghub
 
 from logsluice.formats import load_formats
 from logsluice.sources.files import Line, read_lines, split_lines
 from logsluice.sources.multiline import Joined, Joiner, join
-
-LOGHUB = Path(__file__).parents[4] / "shared" / "data" / "loghub"
 
 JAVA = """\
 2026-11-22 10:14:13,123 ERROR [http-8080-exec-3] c.a.shop.Payment - charge failed
@@ -221,6 +218,7 @@ def test_lines_that_begin_events_stay_apart() -> None:
     assert [event.value.decode() for event in joined("\n".join(SEPARATE))] == SEPARATE
 
 
+@with_loghub
 @pytest.mark.parametrize("name", ["Apache", "BGL", "HDFS", "OpenSSH", "Spark", "Zookeeper"])
 def test_real_single_lines_stay_apart(name: str) -> None:
     events = list(join(read_lines(LOGHUB / f"{name}_2k.log")))

@@ -1,0 +1,45 @@
+"""Data and tools that lie beside the checkout on some machines: the one place that knows where.
+
+``LOGSLUICE_SHARED`` names the folder; else it is ``../shared``. A tool on PATH comes before one of the folder's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+VARIABLE = "LOGSLUICE_SHARED"
+# A relative name is one of the folder in which pytest was started; a test may change to another.
+SHARED = Path(os.environ.get(VARIABLE) or ROOT.parent / "shared").absolute()
+LOGHUB = SHARED / "data" / "loghub"
+DEFINITIONS = SHARED / "crds"
+TOOLS = SHARED / "tools"
+
+with_loghub = pytest.mark.skipif(not LOGHUB.is_dir(), reason=f"no Loghub data in {LOGHUB}; {VARIABLE} names its folder")
+
+
+@cache
+def _unpacked() -> Path | None:
+    unpack = TOOLS / "unpack"
+    if not unpack.is_file():
+        return None
+    return Path(subprocess.run([unpack], check=True, capture_output=True, text=True, timeout=300).stdout.strip())
+
+
+def found(name: str) -> str | None:
+    """The path of a tool, if there is one."""
+    if on_path := shutil.which(name):
+        return on_path
+    folder = _unpacked()
+    return str(folder / name) if folder and (folder / name).is_file() else None
+
+
+def tool(name: str) -> str:
+    """The path of a tool; skips the test where it is not to be had."""
+    return found(name) or pytest.skip(f"{name} is neither on PATH nor in {TOOLS}")
