@@ -1,7 +1,37 @@
 """What holds for every test."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
 from hypothesis import settings
 
 # A machine that is busy with something else is no fault of the code.
 settings.register_profile("logsluice", deadline=None)
 settings.load_profile("logsluice")
+
+REQUIRE_ALL = os.environ.get("LOGSLUICE_REQUIRE_ALL") == "1"
+"""A test that is skipped, because a tool or data is not here, has failed: for machines that have them all."""
+
+
+def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason}; LOGSLUICE_REQUIRE_ALL=1 allows no skip"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_if_skipped(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_if_skipped(report)
+    return report
