@@ -9,7 +9,7 @@ CHECKOV := .venv-checkov
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-compose test-long test-unit test-packages lint format bench views lock clean
+.PHONY: help setup demo test test-k8s test-compose test-long test-unit test-packages lint format bench views lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,15 +34,17 @@ demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasti
 test: setup test-packages $(CHECKOV)/.installed ## the tests, on real Kafka, Elasticsearch and Spark
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	  -m "not long" tests/local tests/k8s tests/infra tests/unit
+	  -m "not long and not tools" tests/local tests/k8s tests/infra tests/unit
+
+test-k8s: setup $(CHECKOV)/.installed ## what needs Kubernetes' tools: overlays, charts, Compose's file, a control plane
+	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  -m "tools and not long" tests/k8s tests/infra
 
 test-long: setup test-packages ## windows through a kill, every PromQL on a real Prometheus, the dashboard in a browser
 	@$(BIN)/python -m pytest -m long tests/local tests/k8s
 
-# What only tests need of the system. Elsewhere than as root on Debian their tests are skipped, saying so;
-# Debian's own kubectl is too old for the overlays.
+# What only tests need of the system. Elsewhere than as root on Debian their tests are skipped, saying so.
 test-packages:
-	@command -v kubectl >/dev/null || echo "kubectl 1.30 or newer is not here: the tests that need it are skipped"
 	@command -v promtool >/dev/null && command -v prometheus-elasticsearch-exporter >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "installing Debian's prometheus and its Elasticsearch exporter; their services are not started"; \

@@ -16,6 +16,8 @@ from logsluice.compose import READERS
 from logsluice.kubernetes.entrypoint import PATHS
 from logsluice.settings import MetricsSettings, load_settings
 
+pytestmark = pytest.mark.tools
+
 MEMORY = 8 * 1024**3
 # Parts that take another's place: both never run.
 INSTEAD = {"index-job": "logstash"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import textwrap
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pulumi
 import pytest
 import yaml
 from graph import ACCOUNT, DIGEST, RENDERED, ROOT, Graph, build, plain
+from shared_folder import tool
 
 from logsluice_infra import charts
 from logsluice_infra.entries import ReleaseEntry, load_entries, load_values, merge
@@ -324,10 +324,10 @@ def test_the_image_and_the_bucket_take_their_places() -> None:
     }
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the overlays")
+@pytest.mark.tools
 @pytest.mark.parametrize("stack", ["dev", "prod", "local"])
 def test_no_object_of_an_overlay_keeps_a_place_unfilled(stack: str) -> None:
-    command = ["kubectl", "kustomize", str(overlay(stack))]
+    command = [tool("kubectl"), "kustomize", str(overlay(stack))]
     rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     before = list(yaml.safe_load_all(rendered))
     after = yaml.safe_dump_all(fill(before, Facts(image=DIGEST, bucket="the-bucket")))

@@ -1,7 +1,7 @@
 """A real Kubernetes control plane for the tests of this folder: no container runs, everything else is real.
 
 It is the one that ``LOGSLUICE_TEST_KUBECONFIG`` names, which the tests fill and empty, or one that
-``../shared/tools/control-plane`` starts for them. A cluster of the developer's own is never touched.
+``tools/control-plane`` of the shared folder starts for them. A cluster of the developer's own is never touched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 import yaml
 from k8s_cluster import Cluster
 from k8s_manifests import ROOT
-from k8s_tools import SHARED
+from shared_folder import DEFINITIONS, TOOLS
 
 NAMED = "LOGSLUICE_TEST_KUBECONFIG"
 # Offsets of the ports that the control plane takes from its first one.
@@ -25,6 +25,16 @@ PORTS = (10, 11, 43, 58, 59, 61)
 POOLS = ("system", "data", "spark")
 # Nothing makes volumes here. One that was given up is not given to another: there are enough for all tests.
 VOLUMES = 24
+# Modules here that read files of the repository alone, or run what `make test` installs.
+WITHOUT_TOOLS = ("test_helm.py", "test_k8s_rules.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Whatever is added to this folder belongs to ``make test-k8s``, unless it is said to need no tool."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name not in WITHOUT_TOOLS:
+            item.add_marker(pytest.mark.tools)
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +45,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if named := os.environ.get(NAMED):
         yield _prepared(Cluster(Path(named)))
         return
-    starter = SHARED / "tools" / "control-plane"
+    starter = TOOLS / "control-plane"
     if not starter.is_file():
-        pytest.skip(f"no control plane: neither ../shared/tools/control-plane nor {NAMED}")
+        pytest.skip(f"no control plane: neither {starter} nor {NAMED}")
     folder = tmp_path_factory.mktemp("control-plane")
     environment = {**os.environ, "PORT_BASE": str(_port_base())}
     try:
@@ -60,9 +70,9 @@ def dev(cluster: Cluster) -> Iterator[Cluster]:
 
 
 def _prepared(cluster: Cluster) -> Cluster:
-    folders: Sequence[Path] = sorted(path for path in (SHARED / "crds").glob("*") if path.is_dir())
+    folders: Sequence[Path] = sorted(path for path in DEFINITIONS.glob("*") if path.is_dir())
     if not folders:
-        pytest.skip("the operators' definitions are not in ../shared/crds")
+        pytest.skip(f"the operators' definitions are not in {DEFINITIONS}")
     for folder in folders:
         cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", folder)
     cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_volume(number) for number in range(VOLUMES)))

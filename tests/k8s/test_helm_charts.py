@@ -13,7 +13,9 @@ import yaml
 from helm_charts import chart, defaults, release, rendered, unknown
 from helm_values import BY_STACK, HELM, RELEASES, leaves, own_values, values
 from k8s_cluster import Cluster
-from k8s_tools import tool
+from shared_folder import tool
+
+pytestmark = pytest.mark.charts
 
 WEBHOOKS: dict[str, Any] = yaml.safe_load((HELM / "webhooks-ignore.yaml").read_text())
 OUTSIDE = {"prometheus-node-exporter": "reads the host's own files and network"}
