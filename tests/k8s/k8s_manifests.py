@@ -26,11 +26,13 @@ class Template(NamedTuple):
         owner: ``Kind/name``, and the role for Spark's.
         template: Their metadata and spec.
         spark: Whether Spark adds the rest: image, resources, its own ports.
+        namespace: Where they run.
     """
 
     owner: str
     template: Object
     spark: bool
+    namespace: str
 
     @property
     def labels(self) -> dict[str, str]:
@@ -62,14 +64,16 @@ class Overlay:
 
     def templates(self) -> Iterator[Template]:
         for item in self.objects:
-            owner = f"{item['kind']}/{item['metadata']['name']}"
+            owner, namespace = f"{item['kind']}/{item['metadata']['name']}", item["metadata"].get("namespace", "")
             if item["kind"] in ("Deployment", "Job"):
-                yield Template(owner, item["spec"]["template"], spark=False)
+                yield Template(owner, item["spec"]["template"], spark=False, namespace=namespace)
             for role in ("driver", "executor"):
                 if item["kind"] == "SparkApplication":
-                    yield Template(f"{owner} {role}", item["spec"][role]["template"], spark=True)
+                    template = item["spec"][role]["template"]
+                    yield Template(f"{owner} {role}", template, spark=True, namespace=namespace)
                 if item["kind"] == "ScheduledSparkApplication":
-                    yield Template(f"{owner} {role}", item["spec"]["template"][role]["template"], spark=True)
+                    template = item["spec"]["template"][role]["template"]
+                    yield Template(f"{owner} {role}", template, spark=True, namespace=namespace)
 
     def spark(self) -> dict[str, Object]:
         """The specs of Spark's applications, scheduled or not, by name."""

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from k8s_manifests import OVERLAYS, ROOT, Object, Overlay, Template, identity, overlay
 from k8s_tools import definitions
+from network_policies import selects
+from running_pods import endpoints
 from shared_folder import tool
 
 from logsluice import __version__
@@ -448,31 +450,6 @@ def test_the_image_is_that_of_this_version(manifests: Overlay) -> None:
     assert {name: compose[name]["image"] for name in OTHERS_IMAGES} == OTHERS_IMAGES
 
 
-def _selects(selector: Object, labels: dict[str, str]) -> bool:
-    if any(labels.get(key) != value for key, value in selector.get("matchLabels", {}).items()):
-        return False
-    return all(_holds(rule, labels.get(rule["key"])) for rule in selector.get("matchExpressions", []))
-
-
-def _holds(rule: Object, value: str | None) -> bool:
-    match rule["operator"]:
-        case "In":
-            return value in rule["values"]
-        case "NotIn":
-            return value not in rule["values"]
-        case "Exists":
-            return value is not None
-        case unknown:
-            raise AssertionError(unknown)
-
-
-def _operators_pods() -> list[dict[str, str]]:
-    """The labels that operators give to pods of objects of ours."""
-    kafka = {"strimzi.io/cluster": "logsluice-kafka", "strimzi.io/kind": "Kafka", "strimzi.io/pool-name": "broker"}
-    kafka |= {"logsluice.io/kubernetes-api-client": "true"}
-    return [kafka, *({"common.k8s.elastic.co/type": kind} for kind in ("elasticsearch", "kibana", "logstash"))]
-
-
 def _ports(rules: list[Object]) -> set[int]:
     return {port["port"] for rule in rules for port in rule.get("ports", [])}
 
@@ -481,10 +458,10 @@ def test_nothing_talks_to_anything_but_by_a_named_edge(manifests: Overlay) -> No
     policies = manifests.of("NetworkPolicy")
     deny = policies.pop("default-deny")["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    pods = [template.labels for template in manifests.templates()] + _operators_pods()
+    pods = [pod.labels for pod in endpoints(manifests)]
     for name, policy in policies.items():
         spec = policy["spec"]
-        assert any(_selects(spec["podSelector"], labels) for labels in pods), f"{name} is about no pod"
+        assert any(selects(spec["podSelector"], labels) for labels in pods), f"{name} is about no pod"
         for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
             peers = rule.get("from") or rule.get("to")
             assert peers, f"{name}: an edge to anybody"
@@ -494,15 +471,13 @@ def test_nothing_talks_to_anything_but_by_a_named_edge(manifests: Overlay) -> No
                     assert block["cidr"] != "0.0.0.0/0" or "10.0.0.0/8" in block["except"], name
                 elif "namespaceSelector" not in peer:
                     wanted = peer["podSelector"]
-                    outside = ({f"logsluice.io/{name}-client": "true"} for name in ("api", "beats"))
-                    known = [*pods, *outside]
-                    assert any(_selects(wanted, labels) for labels in known), f"{name}: a peer that is not there"
+                    assert any(selects(wanted, labels) for labels in pods), f"{name}: a peer that is not there"
 
 
 def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> None:
     policies = manifests.of("NetworkPolicy").values()
     for pods in manifests.templates():
-        edges = [item["spec"] for item in policies if _selects(item["spec"]["podSelector"], pods.labels)]
+        edges = [item["spec"] for item in policies if selects(item["spec"]["podSelector"], pods.labels)]
         out = set().union(*(_ports(spec.get("egress", [])) for spec in edges))
         text = json.dumps(_environment(manifests, pods)) + str(pods.template["spec"]["volumes"])
         wanted = {53}
@@ -531,7 +506,7 @@ def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -
         if monitor["kind"] == "PodMonitor":
             assert spec["jobLabel"] == "app.kubernetes.io/name"
         for pods in manifests.templates():
-            if not _selects(spec["selector"], pods.labels):
+            if not selects(spec["selector"], pods.labels):
                 continue
             ports = {port["name"]: port["containerPort"] for port in pods.containers[0].get("ports", [])}
             ports |= SPARK_PORTS if pods.spark else {}
@@ -542,7 +517,7 @@ def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -
         rules = [
             rule
             for policy in policies
-            if _selects(policy["spec"]["podSelector"], pods.labels)
+            if selects(policy["spec"]["podSelector"], pods.labels)
             for rule in policy["spec"].get("ingress", [])
         ]
         allowed = _ports([rule for rule in rules if PROMETHEUS in [_namespace(peer) for peer in rule["from"]]])
@@ -564,15 +539,13 @@ def _namespace(peer: Object) -> Object:
 def test_services_lead_to_pods(manifests: Overlay) -> None:
     for name, service in manifests.of("Service").items():
         found = [
-            pods
-            for pods in manifests.templates()
-            if _selects({"matchLabels": service["spec"]["selector"]}, pods.labels)
+            pods for pods in manifests.templates() if selects({"matchLabels": service["spec"]["selector"]}, pods.labels)
         ]
         assert [pods.owner for pods in found] == [f"Deployment/{name}"]
         for port in service["spec"]["ports"]:
             assert port["targetPort"] in {entry["name"] for entry in found[0].containers[0]["ports"]}
     for name, monitor in manifests.of("ServiceMonitor").items():
-        assert _selects(monitor["spec"]["selector"], manifests.of("Service")[name]["metadata"]["labels"])
+        assert selects(monitor["spec"]["selector"], manifests.of("Service")[name]["metadata"]["labels"])
 
 
 def _differences(one: Any, other: Any, path: str = "") -> set[str]:
