@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import NamedTuple, Self
+from hashlib import sha256
+from typing import Final, NamedTuple, Self
 
 from logsluice.errors import LogsluiceError
 
+LONGEST_ID: Final = 512
+"""Bytes that Elasticsearch takes as a document's id."""
+
+_KEPT_OF_ID: Final = 400
 _EVENT_ID = re.compile(
-    r"(?P<topic>[A-Za-z0-9._-]{1,249})-(?P<partition>\d+)-(?P<offset>\d+)-(?P<timestamp>\d+)", re.ASCII
+    r"(?P<topic>[A-Za-z0-9._-]{1,249})-(?P<partition>\d{1,10})-(?P<offset>\d{1,19})-(?P<timestamp>\d{1,14})", re.ASCII
 )
 
 
@@ -57,3 +62,15 @@ def index_day(timestamp_ms: int) -> str:
 def dated_index(alias: str, timestamp_ms: int) -> str:
     """The concrete index behind ``alias`` that holds an event with this Kafka timestamp."""
     return f"{alias}-{index_day(timestamp_ms)}"
+
+
+def bounded_id(name: str) -> str:
+    """A name that holds outside text, as an id: where it has too many bytes for one, its end is a digest.
+
+    Args:
+        name: No two things of a kind share it.
+    """
+    content = name.encode(errors="surrogatepass")
+    if len(content) <= LONGEST_ID:
+        return name
+    return content[:_KEPT_OF_ID].decode(errors="ignore") + "|" + sha256(content).hexdigest()

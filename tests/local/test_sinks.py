@@ -76,6 +76,19 @@ def test_a_document_that_the_server_will_never_take_comes_back_with_its_words(wr
     assert "not an address" in refusal.reason
 
 
+def test_a_document_for_which_a_whole_request_is_refused_comes_back_alone(
+    writer: BulkWriter, elasticsearch_client: Elasticsearch
+) -> None:
+    bad = IndexAction(INDEX, "x" * 600, "create", None, orjson.dumps({"message": "its id is too long"}))
+    outcome = writer.write([*(action(number) for number in range(100)), bad, action(100)])
+    assert outcome.written == 101
+    (refusal,) = outcome.rejected
+    assert (refusal.position, refusal.action) == (100, bad)
+    assert "must be no longer than 512 bytes" in refusal.reason
+    elasticsearch_client.indices.refresh(index=INDEX)
+    assert elasticsearch_client.count(index=INDEX)["count"] == 101
+
+
 def test_many_documents_go_in_several_requests_and_keep_their_places(
     writer: BulkWriter, elasticsearch_client: Elasticsearch
 ) -> None:

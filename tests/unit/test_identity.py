@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
-from logsluice.identity import EventId, dated_index, index_day
+from logsluice.identity import LONGEST_ID, EventId, bounded_id, dated_index, index_day
 
 IDS = st.builds(
     EventId,
@@ -36,7 +36,15 @@ def test_the_day_is_utc() -> None:
     assert dated_index("dev-logs-index", last + 1) == "dev-logs-index-2026.11.23"
 
 
-@pytest.mark.parametrize("text", ["", "logs-topic", "logs-topic-0-1", "logs topic-0-1-2"])
+@pytest.mark.parametrize("text", ["", "logs-topic", "logs-topic-0-1", "logs topic-0-1-2", "t-0-0-" + "9" * 5_000])
 def test_what_is_no_id_is_said(text: str) -> None:
     with pytest.raises(LogsluiceError, match="not an event id"):
         EventId.parse(text)
+
+
+@given(st.text(max_size=2_000), st.text(max_size=2_000))
+def test_an_id_with_outside_text_is_bounded_unique_and_as_it_was_where_it_fits(one: str, other: str) -> None:
+    assert len(bounded_id(one).encode()) <= LONGEST_ID
+    assert (bounded_id(one) == bounded_id(other)) == (one == other)
+    if len(one.encode()) <= LONGEST_ID:
+        assert bounded_id(one) == one

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -15,9 +14,8 @@ from logsluice.alerts.judging import Recorded, Verdict
 from logsluice.alerts.rules import Rule, Severity
 from logsluice.alerts.states import Episode, Key, Sighting, Transition
 from logsluice.alerts.windows import WINDOW_SECONDS, iso, minute_of, moment_of
+from logsluice.identity import bounded_id
 
-_LONGEST_ID: Final = 512
-_KEPT_OF_ID: Final = 400
 _LINK_MARGIN_MINUTES: Final = 5
 _EMPTY_PARAMETER: Final = re.compile(r"(?<=[?&])[a-z]+=(?:&|$)")
 
@@ -77,11 +75,8 @@ class Notice(NamedTuple):
 
 
 def alert_id(key: Key, opened: int) -> str:
-    """An alert's identity; where it is too long for Elasticsearch, its end is a digest."""
-    name = "|".join(filter(None, (key.rule, key.service, iso(moment_of(opened)), key.error_type)))
-    if len(name.encode()) <= _LONGEST_ID:
-        return name
-    return name.encode()[:_KEPT_OF_ID].decode(errors="ignore") + "|" + sha256(name.encode()).hexdigest()
+    """An alert's identity."""
+    return bounded_id("|".join(filter(None, (key.rule, key.service, iso(moment_of(opened)), key.error_type))))
 
 
 def alert_of(verdict: Verdict, link: str, pending: frozenset[str] = frozenset()) -> Alert:

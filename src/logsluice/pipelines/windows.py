@@ -185,6 +185,7 @@ class WindowsJob(TopicQuery):
         actions += [late_action(row, alias) for key, row in changed.items() if not row["events"] and key[0] > oldest]
         outcome = self._writer.write(actions)
         for rejected in outcome.rejected:
+            metrics.DROPPED_DOCUMENTS.labels(JOB, DESTINATION).inc()
             log.error("elasticsearch refuses a window", window=rejected.action.id, reason=rejected.reason)
         _note_written(done)
 

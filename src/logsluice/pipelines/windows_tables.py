@@ -10,6 +10,7 @@ import orjson
 import polars as pl
 
 from logsluice.fields import LEVELS
+from logsluice.identity import bounded_id
 from logsluice.pipelines.windows_clock import CLOCK_ROW, HOUR
 from logsluice.records import index_name, iso_millis
 from logsluice.sinks.elasticsearch import IndexAction
@@ -175,7 +176,7 @@ def late_action(row: Mapping[str, Any], alias: str) -> IndexAction:
 
 def _place(row: Mapping[str, Any], alias: str) -> tuple[str, str]:
     milliseconds = row["start"] // 1000
-    return f"{iso_millis(milliseconds)}|{row['service']}", index_name(alias, milliseconds)
+    return bounded_id(f"{iso_millis(milliseconds)}|{row['service']}"), index_name(alias, milliseconds)
 
 
 def _json(values: Mapping[str, str]) -> str:

@@ -29,6 +29,11 @@ _REQUEST_SECONDS = 60.0
 _LONGEST_REASON = 1_000
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _JSON = "application/vnd.elasticsearch+json"
+# A request is checked as a whole before anything of it is written (400), or is too large for a proxy (413).
+_REFUSED_TOGETHER = (400, 413)
+# While the server is busy it cuts a request into parts, and tells of each item of a part that this happened to it
+# (org.elasticsearch.action.bulk.IncrementalBulkService.addItemLevelFailures, 9.x).
+_VALIDATION = "action_request_validation_exception"
 # Of every item only what is looked at: a tenth of the whole answer.
 _BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error"
 
@@ -252,27 +257,48 @@ class BulkWriter:
         """
         outcome = BulkOutcome(0, 0, [])
         for chunk in _chunks(actions):
-            done = self._write_chunk(chunk)
-            outcome = BulkOutcome(
-                outcome.written + done.written,
-                outcome.existing + done.existing,
-                outcome.rejected + done.rejected,
-            )
-        return outcome
+            outcome = _sum(outcome, self._write_chunk(chunk))
+        return outcome._replace(rejected=sorted(outcome.rejected, key=lambda refusal: refusal.position))
 
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
 
     def _write_chunk(self, chunk: list[_Pending]) -> BulkOutcome:
-        pending = chunk
+        """Write a chunk; one that is refused as a whole in halves, until the guilty document stands alone."""
+        outcome = BulkOutcome(0, 0, [])
+        parts = [chunk]
+        while parts:
+            done, suspects = self._write_part(parts.pop())
+            outcome = _sum(outcome, done)
+            middle = len(suspects) // 2
+            parts += [part for part in (suspects[middle:], suspects[:middle]) if part]
+        return outcome
+
+    def _write_part(self, part: list[_Pending]) -> tuple[BulkOutcome, list[_Pending]]:
+        """Write documents in one request.
+
+        Returns:
+            What became of them, and, where the server refused some only together, those.
+        """
+        pending = part
         body = b"".join(entry.lines for entry in pending)
         written = existing = 0
         rejected: list[Rejected] = []
+        suspects: list[_Pending] = []
 
         def attempt() -> None:
             nonlocal pending, body, written, existing
-            answer = self._send(body)
+            try:
+                answer = self._send(body)
+            except ApiError as refused:
+                if refused.meta.status not in _REFUSED_TOGETHER:
+                    raise
+                if len(part) == 1:
+                    rejected.append(Rejected(part[0].position, part[0].action, explain(refused)))
+                else:
+                    suspects.extend(pending)
+                return
             if not answer["errors"]:
                 written += len(pending)
                 return
@@ -290,6 +316,8 @@ class BulkWriter:
                     busy = _words(error)
                 elif status in (401, 403):
                     raise LogsluiceError("Elasticsearch refuses the write", where=entry.action.index, why=_words(error))
+                elif error["type"] == _VALIDATION and len(part) > 1:
+                    suspects.append(entry)
                 else:
                     rejected.append(Rejected(entry.position, entry.action, _words(error)))
             if again:
@@ -308,7 +336,7 @@ class BulkWriter:
             )
         except (ApiError, TlsError) as error:
             raise refusal(error, self._where) from None
-        return BulkOutcome(written, existing, rejected)
+        return BulkOutcome(written, existing, rejected), suspects
 
     def _send(self, body: bytes) -> Any:
         return self.client.perform_request(
@@ -317,6 +345,10 @@ class BulkWriter:
             headers={"accept": "application/json", "content-type": "application/x-ndjson"},
             body=body,
         ).body
+
+
+def _sum(one: BulkOutcome, other: BulkOutcome) -> BulkOutcome:
+    return BulkOutcome(one.written + other.written, one.existing + other.existing, one.rejected + other.rejected)
 
 
 class _Pending(NamedTuple):

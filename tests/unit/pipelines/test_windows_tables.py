@@ -47,6 +47,14 @@ def a_row(**values: Any) -> dict[str, Any]:
     return row | values
 
 
+def test_the_id_of_a_service_with_a_long_name_is_one_that_elasticsearch_takes() -> None:
+    names = ["ü" * 240, "ü" * 300, "ü" * 299 + "x"]
+    ids = [make(a_row(service=name), "w").id for name in names for make in (index_action, late_action)]
+    assert ids[0] == f"2026-09-21T14:00:00.000Z|{names[0]}", "as they always were"
+    assert max(len(name.encode()) for name in ids) <= 512
+    assert len(set(ids)) == len(names)
+
+
 def test_a_document_is_as_agreed() -> None:
     action = index_action(a_row(), "dev-windows-index")
     assert (action.op, action.index, action.id) == (

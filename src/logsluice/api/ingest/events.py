@@ -17,6 +17,7 @@ import orjson
 
 from logsluice.fields import FIELDS
 from logsluice.formats import normalize_level
+from logsluice.identity import bounded_id
 from logsluice.settings import ApiLimits
 from logsluice.sources.limits import cut
 
@@ -31,7 +32,8 @@ class Event(NamedTuple):
 
     Attributes:
         value: The record's value.
-        key: The record's key: the service, whose events stay in order; None where there is none.
+        key: The record's key: the service, whose events stay in order, or, of a long name, its bounded id; None where
+            there is none.
         headers: Length and hash of the original where it was cut.
     """
 
@@ -216,4 +218,4 @@ def _service_key(event: dict[str, Any]) -> bytes | None:
     name = event.get("service.name")
     if name is None and (service := event.get("service")).__class__ is dict:
         name = service.get("name")
-    return name.encode() if isinstance(name, str) and name else None
+    return bounded_id(name).encode() if isinstance(name, str) and name else None
