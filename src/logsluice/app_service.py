@@ -33,6 +33,7 @@ from logsluice.fields import LEVELS
 from logsluice.kafka import TopicNotReady, admin, describe_topic, lag
 from logsluice.kafka import is_away as is_kafka_away
 from logsluice.kafka.reader import ConsumerRecord, TopicReader
+from logsluice.metrics import OTHER, LabelNames
 from logsluice.settings import Settings
 from logsluice.sinks.elasticsearch import connect, explain, refusal
 from logsluice.sinks.elasticsearch import is_away as is_elasticsearch_away
@@ -43,14 +44,11 @@ JOB: Final = "app-service"
 GROUP: Final = "logsluice-app-service"
 GROUPS: Final = ("logsluice-regex", "logsluice-index", "logsluice-windows", GROUP)
 METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
-OTHER: Final = "other"
 UNKNOWN: Final = "unknown"
-MOST_SERVICES: Final = 100
 _LAG_SECONDS: Final = 5.0
 _REQUESTS_SECONDS: Final = 1.0
 _MANY_RECORDS: Final = 1_000
 _INDEX_SECONDS: Final = 5.0
-_LONGEST_SERVICE_NAME: Final = 100
 _STATUS: Final = range(100, 600)
 _SERVICE: Final = "service.name"
 _METHOD: Final = "http.request.method"
@@ -84,7 +82,7 @@ class EventCounter:
 
     def __init__(self, extractor: Extractor) -> None:
         self._extractor = extractor
-        self._services: set[str] = set()
+        self._services = LabelNames()
 
     def count(self, records: Sequence[ConsumerRecord]) -> Counts:
         """What records tell; those that can't be read are left out."""
@@ -102,14 +100,7 @@ class EventCounter:
         return counts
 
     def _service(self, name: str | None) -> str:
-        if not name:
-            return UNKNOWN
-        name = name[:_LONGEST_SERVICE_NAME]
-        if name not in self._services:
-            if len(self._services) >= MOST_SERVICES:
-                return OTHER
-            self._services.add(name)
-        return name
+        return self._services(name) if name else UNKNOWN
 
 
 def run_app_service(settings: Settings, directory: Path | None, stop: Event) -> None:

@@ -5,10 +5,19 @@ Naming: https://prometheus.io/docs/practices/naming/
 
 from __future__ import annotations
 
+from typing import Final
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from logsluice.errors import LogsluiceError
 
+MOST_NAMES: Final = 100
+"""Values of a label that events fill."""
+
+OTHER: Final = "other"
+"""The value that stands for all beyond."""
+
+_LONGEST_NAME: Final = 100
 _LATENCY_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60, 300, 900, 3600)
 _REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _BATCH_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120)
@@ -90,6 +99,24 @@ API_REFUSED = Counter("logsluice_api_refused_total", "Requests turned away by th
 API_CACHE = Counter("logsluice_api_cache_total", "Answers looked for in the cache.", ["outcome"])
 API_QUERIES = Counter("logsluice_api_queries_total", "Questions asked of Elasticsearch.", ["kind", "outcome"])
 API_TAILS = Gauge("logsluice_api_tails", "Clients that follow the live tail.")
+
+
+class LabelNames:
+    """Names out of events as values of a label, so that what events make up can't make endless series: the first
+    hundred as they are, cut to a hundred characters, all later ones as :data:`OTHER`.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def __call__(self, name: str) -> str:
+        """The value that stands for a name."""
+        name = name[:_LONGEST_NAME]
+        if name not in self._known:
+            if len(self._known) >= MOST_NAMES:
+                return OTHER
+            self._known.add(name)
+        return name
 
 
 def serve_metrics(host: str, port: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from threading import Condition
 
 from logsluice import metrics
+from logsluice.alerts.conditions import EVERY_SERVICE
 from logsluice.alerts.documents import Alert, Notice, alert_id, alert_of
 from logsluice.alerts.judging import Verdict
 from logsluice.alerts.states import Transition
@@ -33,6 +34,8 @@ class Book:
         self._alerts = {alert.id: alert for alert in alerts}
         self._changed: dict[str, None] = {}
         self._condition = Condition()
+        self._services = metrics.LabelNames()
+        self._services(EVERY_SERVICE)
         self._shown: set[tuple[str, str, str]] = set()
         self._show()
 
@@ -123,7 +126,7 @@ class Book:
     def _show(self) -> None:
         """Put the open alerts on ``/metrics``; what resolved is shown as zero, so that its end is seen at once."""
         counts: Counter[tuple[str, str, str]] = Counter(
-            (alert.key.rule, alert.key.service, alert.severity)
+            (alert.key.rule, self._services(alert.key.service), alert.severity)
             for alert in self._alerts.values()
             if alert.status == "open"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from logsluice.alerts.book import Book
@@ -20,6 +21,7 @@ from logsluice.alerts.outputs.webhook import WebhookOutput, key_of, sign, slack_
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule
 from logsluice.alerts.states import Episode, Key, Sighting
 from logsluice.errors import LogsluiceError
+from logsluice.metrics import MOST_NAMES
 from logsluice.settings import AlertSettings
 
 START = 29_000_160
@@ -89,6 +91,20 @@ def test_identities_are_told_apart_and_never_too_long() -> None:
     }
     assert len(ids) == 5
     assert all(len(name.encode()) <= 512 for name in ids)
+
+
+def test_services_that_events_make_up_do_not_make_endless_series() -> None:
+    rule = RULE.model_copy(update={"name": "flood"})
+    Book([], LINK).apply([verdict(service=f"made-up-{number}" + "x" * 1_000, rule=rule) for number in range(150)])
+    shown = [
+        sample
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == "logsluice_alerts_open" and sample.labels["rule"] == "flood"
+    ]
+    assert len(shown) <= MOST_NAMES + 1
+    assert sum(sample.value for sample in shown) == 150
+    assert max(len(sample.labels["service"]) for sample in shown) <= 100
 
 
 def test_a_link_leads_to_the_logs_around_the_alert() -> None:
