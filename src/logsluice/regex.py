@@ -15,19 +15,29 @@ import signal
 import sys
 import threading
 import warnings
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from re import _constants, _parser  # type: ignore[attr-defined]
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
 from logsluice.errors import LogsluiceError
 from logsluice.regex_conditions import SINGLE, beginnings, compile_single, literals, subpattern
 
+LONGEST_REGEX: Final = 20_000
+"""Characters of a regular expression, its fragments filled in."""
+
+MOST_GROUPS: Final = 200
+"""Capturing groups of one."""
+
+# Of Rust's form, in which a Unicode class is spelt out by its ranges: `\\w` alone has 13,000. Its parser takes some
+# 25 bytes a character, before it looks at the size of the program that becomes of it.
+_LONGEST_RUST: Final = 1_000_000
 _ASCII_CATEGORIES = {
     _constants.CATEGORY_DIGIT: r"0-9",
     _constants.CATEGORY_SPACE: r"\t\n\r\x0b\x0c ",
@@ -36,6 +46,8 @@ _ASCII_CATEGORIES = {
     _constants.CATEGORY_NOT_SPACE: r"\x00-\x08\x0e-\x1f!-\x{10FFFF}",
     _constants.CATEGORY_NOT_WORD: r"\x00-/:-@\[-^`\{-\x{10FFFF}",
 }
+_SHOWN: Final = 200
+_TOO_LARGE: Final = "too large for the linear-time engine"
 _UNSAYABLE = {
     _constants.ASSERT: "look-around",
     _constants.ASSERT_NOT: "look-around",
@@ -92,8 +104,13 @@ def compile_regex(source: str) -> Regex:
     """Compile for both engines.
 
     Raises:
-        LogsluiceError: Not a regular expression: what is wrong, and at which character.
+        LogsluiceError: Not a regular expression: what is wrong, and at which character; or one that is too large.
     """
+    if len(source) > LONGEST_REGEX:
+        raise LogsluiceError(
+            f"a regular expression may have {LONGEST_REGEX:,} characters, this one has {len(source):,}",
+            where=repr(source[:_SHOWN]),
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -105,6 +122,12 @@ def compile_regex(source: str) -> Regex:
         raise LogsluiceError(
             f"not a regular expression: {getattr(error, 'msg', error)}{at}", where=repr(source)
         ) from None
+    if python.groups > MOST_GROUPS:
+        raise LogsluiceError(
+            f"a regular expression may have {MOST_GROUPS} groups, this one has {python.groups}; write (?:...) for those"
+            " that are not needed",
+            where=repr(source[:_SHOWN]),
+        )
     groups = tuple(sorted(python.groupindex, key=python.groupindex.__getitem__))
     translation = _Translation({python.groupindex[name] for name in groups})
     flags = parsed.state.flags
@@ -114,7 +137,7 @@ def compile_regex(source: str) -> Regex:
     except _UnsayableError as error:
         return Regex(source, python, groups, None, str(error))
     except pl.exceptions.ComputeError as error:
-        return Regex(source, python, groups, None, "too large for the linear-time engine: " + str(error)[-60:])
+        return Regex(source, python, groups, None, f"{_TOO_LARGE}: {str(error)[-60:]}")
     return Regex(
         source,
         python,
@@ -158,13 +181,14 @@ class _Translation:
     needs_ascii: bool = False
     needs_no_final_newline: bool = False
     in_loop: bool = field(default=False)
+    length: int = 0
 
     def sequence(self, nodes: Any, flags: int) -> str:
         return "".join(self.node(operation, argument, flags) for operation, argument in nodes)
 
     def node(self, operation: Any, argument: Any, flags: int) -> str:
         if operation in SINGLE:
-            return _character_class(operation, argument, flags)
+            return self.single(operation, argument, flags)
         if operation is _constants.SUBPATTERN:
             return self.group(argument, flags)
         if operation is _constants.BRANCH:
@@ -174,6 +198,13 @@ class _Translation:
         if operation is _constants.AT:
             return self.position(argument, flags)
         raise _UnsayableError(_UNSAYABLE.get(operation, str(operation).lower()))
+
+    def single(self, operation: Any, argument: Any, flags: int) -> str:
+        text = _character_class(operation, argument, flags)
+        self.length += len(text)
+        if self.length > _LONGEST_RUST:
+            raise _UnsayableError(f"{_TOO_LARGE}: more than {_LONGEST_RUST:,} characters in its form")
+        return text
 
     def group(self, argument: Any, flags: int) -> str:
         number, added, removed, body = argument
@@ -259,7 +290,9 @@ def _ranges(low: int, high: int, *, fold: bool) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _every_character() -> str:
-    return "".join(map(chr, (*range(0xD800), *range(0xE000, sys.maxunicode + 1))))
+    codes = array("I", range(0xD800))
+    codes.extend(range(0xE000, sys.maxunicode + 1))
+    return codes.tobytes().decode(f"utf-32-{sys.byteorder[0]}e")
 
 
 @lru_cache(maxsize=1024)

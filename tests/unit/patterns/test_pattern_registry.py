@@ -69,6 +69,14 @@ def test_a_registry_travels_to_workers(tmp_path: Path) -> None:
     [
         (("(?P<order>ORD-[0-9]+)", "(?P<order>ORD-[0-9]+"), "pattern 'order': regex: not a regular expression"),
         (("labels.order_id}", "order.number}"), "order.number is not a known field: give its type"),
+        (
+            ("ORD-[0-9]+", "x" * 30_000),
+            "pattern 'order': regex: a regular expression may have 20,000 characters, this one",
+        ),
+        (
+            ("ORD-[0-9]+", "(x)" * 300),
+            "pattern 'order': regex: a regular expression may have 200 groups, this one has 301",
+        ),
         (("order: labels.order_id}", "order: {field: source.ip, type: long}}"), "source.ip is of type ip, not long"),
         (("{order: labels", "{other: labels"), "group 'order' fills no field"),
         (("order ORD-17 paid", "nothing of the kind"), "does not match its example"),
@@ -84,6 +92,7 @@ def test_a_wrong_entry_is_named(tmp_path: Path, change: tuple[str, str], told: s
         load_registry(tmp_path)
     assert told in str(error.value)
     assert str(tmp_path / "patterns.yaml") in str(error.value)
+    assert len(str(error.value)) < 1_000
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import jsonschema_rs
 import orjson
@@ -20,6 +20,8 @@ from logsluice.api.ingest.bodies import JSON, media_type_of
 from logsluice.api.problems import Problem
 from logsluice.api.resources import ResourcesOf
 
+# Of a question, not of events: what is parsed takes up to twenty times as much.
+_MOST_BYTES: Final = 2_097_152
 Model = TypeVar("Model", bound=BaseModel)
 
 BODY_STATUSES = (408, 413, 415)
@@ -31,7 +33,8 @@ def json_body(model: type[Model]) -> Callable[..., AsyncIterator[Model]]:
 
     async def read(request: Request, resources: ResourcesOf) -> AsyncIterator[Model]:
         media_type_of(request, JSON)
-        async with resources.intake.bodies.read(request, resources.settings.api.limits.body_bytes) as body:
+        most = min(_MOST_BYTES, resources.settings.api.limits.body_bytes)
+        async with resources.intake.bodies.read(request, most) as body:
             yield _read(model, body)
 
     return read

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from logsluice.api.problems import Problem
 from logsluice.api.query.bodies import MOST_PAGED
@@ -26,6 +26,8 @@ from logsluice.errors import LogsluiceError
 from logsluice.fields import FIELDS, LEVELS
 
 LARGEST_PAGE: Final = 1_000
+MOST_TRIED: Final = 1_000_000
+"""Characters of all lines of a trial."""
 _MOST_CONDITIONS: Final = 50
 _LONGEST_MOMENT: Final = 40
 _LONG: Final = 10**18
@@ -198,8 +200,20 @@ class PatternTrial(BaseModel):
     ] = {}
     lines: Annotated[
         list[Annotated[str, Field(max_length=65_536)]],
-        Field(min_length=1, max_length=200, examples=[["order ORD-17 paid"]]),
+        Field(
+            min_length=1,
+            max_length=200,
+            description=f"With {MOST_TRIED:,} characters in all.",
+            examples=[["order ORD-17 paid"]],
+        ),
     ]
+
+    @field_validator("lines")
+    @classmethod
+    def _are_not_too_many(cls, value: list[str]) -> list[str]:
+        if (size := sum(map(len, value))) > MOST_TRIED:
+            raise ValueError(f"the lines may have {MOST_TRIED:,} characters in all, these have {size:,}")
+        return value
 
 
 Cursor = Annotated[str, Query(max_length=LONGEST_CURSOR, description="`next` of the answer before.")]

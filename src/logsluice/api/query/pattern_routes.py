@@ -55,7 +55,8 @@ async def test(queries: QueriesOf, trial: Annotated[PatternTrial, Depends(json_b
     except TrialTimeout:
         raise Problem(
             HTTPStatus.BAD_REQUEST,
-            f"regex: took longer than {TRIAL_SECONDS:g} s or too much memory; write it without nested repetition",
+            f"regex: took longer than {TRIAL_SECONDS:g} s or too much memory; write it without nested repetition, "
+            "or try it on fewer lines",
         ) from None
 
 

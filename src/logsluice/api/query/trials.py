@@ -7,6 +7,7 @@ processes bounds their time and memory; a process that was ended is replaced.
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import polars as pl
+import psutil
 import pyarrow as pa
 from pebble import ProcessExpired, ProcessPool
 from pydantic import ValidationError
@@ -33,8 +35,9 @@ from logsluice.regex import RegexTimeoutError
 TRIAL_SECONDS: Final = 5.0
 """How long a trial may take, all its lines together."""
 
-# A worker has Polars and the formats in it; what a pattern needs beyond that has to fit as well.
-_MOST_BYTES: Final = 2 * 1024**3
+# What a trial may take beside what every one needs, which is there before the first. The container of the API holds
+# both, and what the API itself takes.
+_MOST_BYTES: Final = 128 * 1024**2
 _WORKERS: Final = 1
 _MOST_AT_ONCE: Final = 10
 
@@ -108,6 +111,8 @@ class TrialRoom:
 
     def _processes(self) -> ProcessPool:
         if self._pool is None:
+            # Arrow's own pool sets a gibibyte aside at its first use, within which nothing would be bounded.
+            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
             # A fork would take the threads' locks of Kafka's client along, held by nobody.
             context = get_context("spawn")
             arguments = (self._directory, self._time_zone)
@@ -116,9 +121,10 @@ class TrialRoom:
 
 
 def prepare(directory: Path | None, time_zone: str) -> None:
-    """Make a worker ready: its memory is bounded, its formats are loaded."""
-    _reader(directory, time_zone)
-    resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
+    """Make a worker ready: its formats are loaded, its memory is bounded."""
+    run_trial(directory, time_zone, Trial(r"\w", {}, ["nothing"]))
+    most = psutil.Process().memory_info().data + _MOST_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def run_trial(directory: Path | None, time_zone: str, trial: Trial) -> dict[str, Any]:
