@@ -20,7 +20,7 @@ from logsluice_infra.workloads import Workloads, WorkloadsArgs, overlay
 
 
 def listed(settings: Settings) -> tuple[ReleaseEntry, ...]:
-    """The stack's releases, each of whose charts can be had.
+    """The stack's releases, each of whose charts can be had, once it is seen that there are workloads for its image.
 
     Raises:
         pulumi.RunError: one line, before anything is planned.
@@ -29,6 +29,8 @@ def listed(settings: Settings) -> tuple[ReleaseEntry, ...]:
         entries = load_entries(settings.stack)
         for entry in entries:
             charts.find(entry, settings.charts)
+        if settings.image:
+            overlay(settings.stack)
     except ValueError as error:
         raise pulumi.RunError(str(error)) from None
     return entries

@@ -1,4 +1,4 @@
-"""The namespaces, made before anything that goes into them and gone after it."""
+"""The namespaces, made before anything that goes into them and gone after it. Nothing else in a stack makes one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import yaml
 
-from .identity import NAMESPACE
 from .settings import ROOT
 from .tags import labels
 
@@ -24,7 +23,7 @@ class NamespacesArgs:
 
     Attributes:
         names: those of the releases; `kube-system` among them is the cluster's own and is left alone.
-        protect: deny the deletion of the one that holds the data.
+        protect: deny the deletion of those of the workloads, which hold the data.
         before: what a pod in them may need, and so must go after them: nodes, drivers, the class of volumes, roles.
     """
 
@@ -38,24 +37,25 @@ class Namespaces(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NamespacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("logsluice:infra:Namespaces", name, None, opts)
-        for namespace in sorted({*args.names, NAMESPACE} - {"kube-system"}):
-            ours = namespace == NAMESPACE
+        ours = _workloads()
+        for namespace in sorted({*args.names, *ours} - {"kube-system"}):
             kubernetes.core.v1.Namespace(
                 namespace,
                 metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                    name=namespace, labels=_workloads_labels() if ours else _operators_labels(namespace)
+                    name=namespace, labels=ours.get(namespace) or _operators_labels(namespace)
                 ),
                 # A component's own dependencies are not its children's.
-                opts=pulumi.ResourceOptions(parent=self, protect=args.protect and ours, depends_on=list(args.before)),
+                opts=pulumi.ResourceOptions(
+                    parent=self, protect=args.protect and namespace in ours, depends_on=list(args.before)
+                ),
             )
         self.register_outputs({})
 
 
-def _workloads_labels() -> Mapping[str, str]:
-    """As the manifests say it: the overlay applies the very same object, and two owners must not disagree."""
-    document = yaml.safe_load(_WORKLOADS.read_text("utf-8"))
-    found: dict[str, str] = document["metadata"]["labels"]
-    return found
+def _workloads() -> Mapping[str, Mapping[str, str]]:
+    """The namespaces of the manifests with their labels."""
+    documents = yaml.safe_load_all(_WORKLOADS.read_text("utf-8"))
+    return {document["metadata"]["name"]: document["metadata"]["labels"] for document in documents}
 
 
 def _operators_labels(namespace: str) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The stack's kustomize overlay, after the operators that own its custom resources."""
+"""The stack's kustomize overlay without its namespaces, after the operators that own its custom resources."""
 
 from __future__ import annotations
 
@@ -20,9 +20,15 @@ _PATIENCE = pulumi.CustomTimeouts(create="20m", update="20m")
 
 
 def overlay(stack: str) -> Path:
-    """The overlay of a stack: its own, or dev's."""
-    own = ROOT / "k8s" / "overlays" / stack
-    return own if own.is_dir() else ROOT / "k8s" / "overlays" / "dev"
+    """What a stack applies: an overlay without the namespaces, which the stack has made already.
+
+    Raises:
+        ValueError: the stack has none.
+    """
+    directory = ROOT / "k8s" / "stacks" / stack
+    if not (directory / "kustomization.yaml").is_file():
+        raise ValueError(f"logsluice:image: there are no workloads for it, {directory.relative_to(ROOT)} is missing")
+    return directory
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,6 @@ def transform(
             return None
         kind = args.type_.rpartition(":")[2]
         more = pulumi.ResourceOptions(
-            # The stack's own Namespaces has it too, and deletes it after the releases in it.
-            retain_on_delete=kind == "Namespace" or None,
             protect=(protect and kind in _STATEFUL) or None,
             custom_timeouts=_PATIENCE if kind in _AWAITED else None,
         )

@@ -88,17 +88,18 @@ class Graph:
         return seen
 
 
-RENDERED = [
-    {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "operator"}},
-    {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "things.example.org", "creationTimestamp": None},
-        "spec": {"group": "example.org"},
-        "status": {"storedVersions": []},
-    },
-]
-"""What a chart renders to in the provider's answer."""
+def rendered(release: str) -> list[dict[str, Any]]:
+    """What a chart renders to in the provider's answer."""
+    return [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "operator"}},
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"things.{release}.example.org", "creationTimestamp": None},
+            "spec": {"group": f"{release}.example.org"},
+            "status": {"storedVersions": []},
+        },
+    ]
 
 
 class _Answers(mocks.Mocks):
@@ -131,8 +132,9 @@ class _Answers(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         if args.token == "kubernetes:helm:template":
             assert args.provider, "it is rendered by the stack's own provider"
-            self.templates.append(json.loads(args.args["jsonOpts"]))
-            return {"result": RENDERED}
+            options = json.loads(args.args["jsonOpts"])
+            self.templates.append(options)
+            return {"result": rendered(options["release_name"])}
         return {
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": self._zones, "zoneIds": []},
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "arn": "", "userId": ""},

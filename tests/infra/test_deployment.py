@@ -12,7 +12,7 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from graph import ACCOUNT, DIGEST, RENDERED, ROOT, Graph, build, plain
+from graph import ACCOUNT, DIGEST, ROOT, Graph, build, plain, rendered, run, stack_file
 from shared_folder import tool
 
 from logsluice_infra import charts
@@ -124,17 +124,17 @@ def test_definitions_of_crds_folders_are_the_stacks_own(any_stack: Graph) -> Non
         assert node.inputs["skipCrds"] is (node.name in with_folder)
         if node.name in with_folder:
             assert groups[f"{node.name}-crds"].urn in any_stack.before(node)
-    for group in groups.values():
-        assert group.inputs["objs"] == definitions({"result": RENDERED})
+    for name, group in groups.items():
+        assert group.inputs["objs"] == definitions({"result": rendered(name.removesuffix("-crds"))})
 
 
 def test_only_definitions_are_taken_and_only_what_was_written() -> None:
-    (found,) = definitions({"result": RENDERED})
+    (found,) = definitions({"result": rendered("release")})
     assert found == {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": "things.example.org"},
-        "spec": {"group": "example.org"},
+        "metadata": {"name": "things.release.example.org"},
+        "spec": {"group": "release.example.org"},
     }
     assert definitions({}) == definitions(None) == []
 
@@ -288,9 +288,11 @@ def test_without_an_image_there_are_no_workloads_and_the_output_says_what_to_do(
 
 def test_with_an_image_the_overlay_of_the_stack_is_deployed(any_stack: Graph) -> None:
     stack = _stack(any_stack)
-    own = (ROOT / "k8s" / "overlays" / stack).is_dir()
-    directory = any_stack.one("kustomize/v2:Directory").inputs["directory"]
-    assert directory == f"../k8s/overlays/{stack if own else 'dev'}"
+    assert any_stack.one("kustomize/v2:Directory").inputs["directory"] == f"../k8s/stacks/{stack}"
+    folder = yaml.safe_load((ROOT / "k8s" / "stacks" / stack / "kustomization.yaml").read_text("utf-8"))
+    (applied,) = folder["resources"]
+    assert Path(applied).parent.name == "overlays"
+    assert folder["components"] == ["../../components/without-namespaces"]
     assert "image" not in any_stack.outputs["next_step"] or "run" in any_stack.outputs["next_step"]
 
 
@@ -328,8 +330,8 @@ def test_the_image_and_the_bucket_take_their_places() -> None:
 @pytest.mark.parametrize("stack", ["dev", "prod", "local"])
 def test_no_object_of_an_overlay_keeps_a_place_unfilled(stack: str) -> None:
     command = [tool("kubectl"), "kustomize", str(overlay(stack))]
-    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    before = list(yaml.safe_load_all(rendered))
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    before = list(yaml.safe_load_all(text))
     after = yaml.safe_dump_all(fill(before, Facts(image=DIGEST, bucket="the-bucket")))
     images = set(re.findall(r"image: (\S+)", after))
     assert DIGEST in images
@@ -341,12 +343,6 @@ def test_no_object_of_an_overlay_keeps_a_place_unfilled(stack: str) -> None:
 def test_without_facts_nothing_changes() -> None:
     value = {"image": "logsluice:1", "at": "s3a://logsluice-bucket/x", "list": ["a", {"b": None}]}
     assert fill(value, Facts()) == value
-
-
-def test_the_namespace_is_left_to_the_stacks_own() -> None:
-    """The releases in it must go first, or their uninstalling finds nothing."""
-    assert _transformed("Namespace", {}).opts.retain_on_delete is True
-    assert not _transformed("ConfigMap", {}).opts.retain_on_delete
 
 
 def test_a_job_stays_until_it_is_replaced() -> None:
@@ -371,11 +367,18 @@ def test_what_holds_data_is_protected_where_the_stack_says_so(kind: str) -> None
     assert not _transformed("Deployment", {}, protect=True).opts.protect
 
 
-def test_the_namespaces_labels_are_those_of_the_manifests(any_stack: Graph) -> None:
-    """Both own the object on the server: different values would be a conflict."""
-    document = yaml.safe_load((ROOT / "k8s" / "base" / "network" / "namespace.yaml").read_text("utf-8"))
-    node = any_stack.one("core/v1:Namespace", "logsluice")
-    assert node.inputs["metadata"]["labels"] == document["metadata"]["labels"]
+def test_the_namespaces_of_the_manifests_are_made_as_they_are_written(any_stack: Graph) -> None:
+    documents = yaml.safe_load_all((ROOT / "k8s" / "base" / "network" / "namespace.yaml").read_text("utf-8"))
+    for document in documents:
+        node = any_stack.one("core/v1:Namespace", document["metadata"]["name"])
+        assert node.inputs["metadata"] == document["metadata"]
+
+
+def test_a_stack_without_workloads_is_told_in_a_line() -> None:
+    graph = Graph()
+    with pytest.raises(pulumi.RunError, match=r"^logsluice:image: .*, k8s/stacks/staging is missing$"):
+        run("staging", {**stack_file("dev"), "logsluice:image": DIGEST}, graph=graph)
+    assert graph.nodes == []
 
 
 def test_a_release_that_cannot_be_found_is_told_in_a_line(refused: Callable[..., str], tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 
+import pytest
 from graph import ACCOUNT, DIGEST, ROOT, Graph, build, run, stack_file
+from sent_objects import identity, sent, twice
 
 UNTAGGABLE = {
     # AWS keeps no tags of these.
@@ -28,6 +31,29 @@ UNTAGGABLE = {
 def test_no_two_resources_have_one_urn(any_stack: Graph) -> None:
     urns = [node.urn for node in any_stack.nodes]
     assert sorted(urns) == sorted(set(urns))
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the folder of the workloads")
+def test_every_object_of_the_cluster_has_one_owner(any_stack: Graph) -> None:
+    """The provider creates, and what is there already cannot be created: two resources of one object end `up`."""
+    objects = list(sent(any_stack))
+    assert {"Namespace", "CustomResourceDefinition", "Kafka", "Deployment"} <= {item["kind"] for item in objects}
+    assert twice(objects) == []
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the folder of the workloads")
+def test_names_of_objects_are_given_and_not_made_up(any_stack: Graph) -> None:
+    """A name that the provider or the server completes would be another one in another checkout of the state."""
+    for item in sent(any_stack):
+        assert item["metadata"].get("name"), identity(item)
+        assert "generateName" not in item["metadata"], identity(item)
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the folder of the workloads")
+def test_every_namespace_that_objects_are_in_is_the_stacks_own(any_stack: Graph) -> None:
+    objects = list(sent(any_stack))
+    made = {item["metadata"]["name"] for item in objects if item["kind"] == "Namespace"}
+    assert {item["metadata"].get("namespace", "logsluice") for item in objects} <= made | {"kube-system"}
 
 
 def test_everything_is_part_of_a_component_or_of_the_stack(any_stack: Graph) -> None:
