@@ -400,7 +400,9 @@ def test_the_api_grows_with_what_it_is_asked_and_prod_opens_it_by_tls(manifests:
     (port,) = manifests.of("Service")["api"]["spec"]["ports"]
     assert path["backend"]["service"] == {"name": "api", "port": {"name": port["name"]}}
     grafana = yaml.safe_load((ROOT / "helm/kube-prometheus-stack/values-prod.yaml").read_text())["grafana"]["ingress"]
-    assert ingress["metadata"]["annotations"] == grafana["annotations"]
+    name = "cert-manager.io/common-name"
+    assert ingress["metadata"]["annotations"] == grafana["annotations"] | {name: rule["host"]}
+    assert [grafana["annotations"][name]] == grafana["hosts"]
 
 
 def test_spark_runs_on_its_nodes_is_started_again_and_keeps_its_place(manifests: Overlay) -> None:
