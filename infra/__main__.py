@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -125,6 +127,11 @@ def platform(settings: Settings, aws: AwsSettings, entries: tuple[ReleaseEntry, 
         before=[cluster, volumes_class, identities, storage],
         values={"cluster-autoscaler": autoscaler},
     )
+    if (ends := settings.support_ends) and ends <= date.today():
+        pulumi.log.warn(
+            f"logsluice:cluster.version: EKS's standard support of {aws.cluster.version} ended on {ends}: AWS upgrades the "
+            "cluster by itself; choose a later one of eksVersions (docs/deploy.md, Upgrade)"
+        )
     if unreachable := aws.cluster.unreachable_cidrs:
         pulumi.log.warn(
             f"logsluice:cluster.publicAccessCidrs: nobody has an address in {', '.join(unreachable)} (RFC 5737): "

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
+from datetime import date
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pulumi
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +36,6 @@ same stack has the same state whoever's machine runs it."""
 
 _DOCUMENTATION = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))  # RFC 5737
 _PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))  # RFC 1918
-_EKS_VERSIONS = range(34, 37)  # minor versions of Kubernetes in EKS's standard support, which is 14 months each
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.(nano|micro|small|medium|large|(\d+)?xlarge|metal(-\d+xl)?)")
 _ADDON_VERSION = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")
@@ -161,10 +171,12 @@ class ClusterSettings(_Part):
 
     @field_validator("version")
     @classmethod
-    def _supported(cls, version: str) -> str:
-        known = [f"1.{minor}" for minor in _EKS_VERSIONS]
+    def _supported(cls, version: str, info: ValidationInfo) -> str:
+        known = info.context
         if version not in known:
-            raise ValueError(f"{version!r} is not a version of EKS in standard support ({', '.join(known)})")
+            raise ValueError(
+                f"{version!r} is not a version of EKS in standard support ({', '.join(known)}: eksVersions in Pulumi.yaml)"
+            )
         return version
 
     @field_validator("log_days")
@@ -191,6 +203,13 @@ class ClusterSettings(_Part):
             if any(network.subnet_of(private) for private in _PRIVATE):
                 raise ValueError(f"{cidr} is private: AWS takes public addresses here")
         return cidrs
+
+    @model_validator(mode="after")
+    def _once(self) -> ClusterSettings:
+        # EKS has one access entry a principal, and answers 409 to a second.
+        if twice := [who for who, times in Counter([*self.admins, *self.viewers]).items() if times > 1]:
+            raise ValueError(f"{', '.join(twice)} is named twice in admins and viewers")
+        return self
 
     @model_validator(mode="after")
     def _addons_fit(self) -> ClusterSettings:
@@ -255,6 +274,9 @@ class Settings(_Part):
     stack: str
     protect: bool
     retain_data: bool = False
+    eks_versions: dict[str, date] = Field(
+        default_factory=dict, description="and when the standard support of each ends"
+    )
     image: str | None = None
     charts: Path | None = None
     ignore_webhooks: bool = False
@@ -285,13 +307,20 @@ class Settings(_Part):
     @model_validator(mode="after")
     def _one_place(self) -> Settings:
         if (self.aws is None) == (self.existing is None):
-            raise ValueError("exactly one of network/cluster/storage (on AWS) and existing (a cluster) must be set")
+            raise ValueError(
+                "existing: exactly one of network/cluster/storage (on AWS) and existing (a cluster) must be set"
+            )
         if self.aws and self.image and not _ECR_DIGEST.fullmatch(self.image):
             raise ValueError(
                 f"image: {self.image!r} is not a digest in ECR, as "
                 "123456789012.dkr.ecr.eu-central-1.amazonaws.com/logsluice-dev@sha256:<64 digits>"
             )
         return self
+
+    @property
+    def support_ends(self) -> date | None:
+        """The last day of the standard support of the cluster's version; None where the stack makes no cluster."""
+        return self.eks_versions[self.aws.cluster.version] if self.aws else None
 
     @property
     def name(self) -> str:
@@ -326,8 +355,9 @@ def parse(stack: str, region: str | None, values: Mapping[str, str]) -> Settings
         tree[key] = _decoded(key, text)
     if parts := {part: tree.pop(part) for part in _AWS_PARTS if part in tree}:
         tree["aws"] = {"region": region or "", **parts}
+    versions = tree.get("eksVersions")
     try:
-        return Settings.model_validate(tree)
+        return Settings.model_validate(tree, context=list(versions) if isinstance(versions, dict) else [])
     except ValidationError as error:
         raise ValueError("; ".join(map(_sentence, error.errors()))) from None
 
@@ -352,6 +382,8 @@ def _sentence(error: Any) -> str:
             why = "is not a setting"
     if where == "region":
         return f"aws:region: {why}"
+    if not where:
+        return f"logsluice:{why}"
     return (
         f"logsluice:{where} {why}" if error["type"] in ("missing", "extra_forbidden") else f"logsluice:{where}: {why}"
     )

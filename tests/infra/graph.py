@@ -193,9 +193,15 @@ def plain(value: Any) -> Any:
 
 
 def stack_file(name: str) -> dict[str, Any]:
-    """What Pulumi.<stack>.yaml says, as it is written."""
+    """What Pulumi.<stack>.yaml says, as it is written, over what Pulumi.yaml says for each stack."""
     config: dict[str, Any] = yaml.safe_load((INFRA / f"Pulumi.{name}.yaml").read_text("utf-8"))["config"]
-    return config
+    return {**project_config(), **config}
+
+
+def project_config() -> dict[str, Any]:
+    """The settings that Pulumi.yaml declares, each with its default (SDK 3.272: sdk/go/common/workspace/project.json)."""
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text("utf-8"))["config"]
+    return {f"logsluice:{key}": each["default"] for key, each in declared.items()}
 
 
 def as_the_engine_gives_it(config: Mapping[str, Any]) -> dict[str, str]:

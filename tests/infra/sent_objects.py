@@ -1,5 +1,5 @@
-"""Every object that a stack sends to its cluster, as the providers would send it: its own, the definitions of charts, and
-those of its kustomize folder behind the program's transform. What Helm makes of a release is Helm's to send.
+"""Every object that a stack sends to its cluster, as the provider would send it: its own, the definitions of charts,
+and those of its kustomize folder behind the program's transform. What Helm makes of a release is Helm's to send.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from graph import DIGEST, INFRA, ROOT, Graph, build, run, stack_file
 
 from logsluice_infra.settings import log_retention, parse
 
+ROLE = "arn:aws:iam::123456789012:role/operators"
 SAID = [
     # where, its new value (... takes it away), what is said
     ("network.cidr", "10.20.0.0/33", "logsluice:network.cidr: not a network in CIDR notation: '33' is not a valid"),
@@ -29,13 +31,16 @@ SAID = [
     ("network.nats", 2, "logsluice:network.nats is not a setting"),
     ("cluster.version", "1.21", "logsluice:cluster.version: '1.21' is not a version of EKS in standard support"),
     ("cluster.version", "latest", "logsluice:cluster.version: 'latest' is not a version of EKS in standard support"),
+    ("eksVersions", ..., "logsluice:cluster.version: '1.36' is not a version of EKS in standard support"),
+    ("eksVersions", {"1.36": "soon"}, "logsluice:eksVersions.1.36: Input should be a valid date"),
     ("cluster.serviceCidr", "172.20.0.0/8", "logsluice:cluster.serviceCidr: not a network in CIDR notation"),
     ("cluster.serviceCidr", "10.96.0.0/30", "logsluice:cluster.serviceCidr: 10.96.0.0/30 does not do for services"),
-    ("cluster.serviceCidr", "10.20.128.0/20", "cluster.serviceCidr 10.20.128.0/20 overlaps network.cidr"),
+    ("cluster.serviceCidr", "10.20.128.0/20", "logsluice:cluster.serviceCidr 10.20.128.0/20 overlaps network.cidr"),
     ("cluster.publicAccessCidrs", ["0.0.0.0/0"], "logsluice:cluster.publicAccessCidrs: 0.0.0.0/0 is too wide"),
     ("cluster.publicAccessCidrs", ["10.1.0.0/24"], "logsluice:cluster.publicAccessCidrs: 10.1.0.0/24 is private"),
     ("cluster.publicAccessCidrs", ["my office"], "logsluice:cluster.publicAccessCidrs[0]: not a network in CIDR"),
     ("cluster.admins", ["me"], "logsluice:cluster.admins[0]: 'me' is not the ARN of an IAM role or user"),
+    ("cluster.admins", [ROLE, ROLE], f"logsluice:cluster: {ROLE} is named twice in admins and viewers"),
     ("cluster.addons.vpcCni", "1.22", "logsluice:cluster.addons.vpcCni: '1.22' is not a version of an EKS add-on"),
     ("cluster.addons.coredns", ..., "logsluice:cluster.addons.coredns is missing"),
     ("cluster.addons.kubeProxy", "v1.35.0-eksbuild.2", "addons.kubeProxy v1.35.0-eksbuild.2 is not for Kubernetes"),
@@ -51,7 +56,7 @@ SAID = [
     ("cluster.nodeGroups.data.diskGib", 1, "logsluice:cluster.nodeGroups.data.diskGib: Input should be greater"),
     ("storage.keyDeletionDays", 3, "logsluice:storage.keyDeletionDays: Input should be greater than or equal to 7"),
     ("storage.volumeReclaim", "Keep", "logsluice:storage.volumeReclaim: Input should be 'Delete' or 'Retain'"),
-    ("image", "logsluice:latest", "image: 'logsluice:latest' is not a digest in ECR"),
+    ("image", "logsluice:latest", "logsluice:image: 'logsluice:latest' is not a digest in ECR"),
     ("image", DIGEST.split("@")[0] + ":v1", "is not a digest in ECR"),
     ("charts", "/no/such/folder", "logsluice:charts: there is no directory /no/such/folder"),
     ("protect", ..., "logsluice:protect is missing"),
@@ -59,7 +64,11 @@ SAID = [
     ("releaseTimeoutSeconds", 5, "logsluice:releaseTimeoutSeconds: Input should be greater than or equal to 60"),
     ("retainDate", True, "logsluice:retainDate is not a setting"),
     ("network", ..., "logsluice:network is missing"),
-    ("existing", {}, "exactly one of network/cluster/storage (on AWS) and existing (a cluster) must be set"),
+    (
+        "existing",
+        {},
+        "logsluice:existing: exactly one of network/cluster/storage (on AWS) and existing (a cluster) must be set",
+    ),
 ]
 
 
@@ -83,6 +92,7 @@ def test_a_mistake_is_told_in_one_line(refused: Callable[..., str], where: str, 
     line = refused(**_changed(where, value))
     assert line.startswith("Pulumi.dev.yaml: ")
     assert said in line
+    assert "::" not in line.replace("arn:aws:iam::", "")
 
 
 def test_all_mistakes_are_told_at_once(refused: Callable[..., str]) -> None:
@@ -127,7 +137,22 @@ def test_who_has_not_replaced_the_examples_address_is_warned() -> None:
     graph = build("dev")
     assert [line for line in graph.warnings if "203.0.113.0/24" in line]
     cluster = {**stack_file("dev")["logsluice:cluster"], "publicAccessCidrs": ["93.184.215.14/32"]}
-    assert not build("dev", cluster=cluster).warnings
+    assert not [line for line in build("dev", cluster=cluster).warnings if "publicAccessCidrs" in line]
+
+
+def test_an_upgrade_of_kubernetes_is_a_change_of_settings() -> None:
+    cluster = stack_file("dev")["logsluice:cluster"]
+    cluster = {**cluster, "version": "1.99", "addons": {**cluster["addons"], "kubeProxy": "v1.99.0-eksbuild.1"}}
+    graph = build("dev", cluster=cluster, eksVersions={"1.99": "2999-01-01"})
+    assert graph.one("eks/cluster:Cluster").inputs["version"] == "1.99"
+    for path in INFRA.rglob("*.py"):
+        assert not re.search(r"\b1\.3\d\b", path.read_text("utf-8")), path
+
+
+def test_whose_version_aws_upgrades_by_itself_is_warned() -> None:
+    ended = {**stack_file("dev")["logsluice:eksVersions"], "1.36": "2020-01-01"}
+    (line,) = [line for line in build("dev", eksVersions=ended).warnings if "cluster.version" in line]
+    assert "standard support of 1.36 ended on 2020-01-01" in line
 
 
 @pytest.mark.parametrize("days", [1, 7, 30, 365])
