@@ -129,8 +129,8 @@ def platform(settings: Settings, aws: AwsSettings, entries: tuple[ReleaseEntry, 
     )
     if (ends := settings.support_ends) and ends <= date.today():
         pulumi.log.warn(
-            f"logsluice:cluster.version: EKS's standard support of {aws.cluster.version} ended on {ends}: AWS upgrades the "
-            "cluster by itself; choose a later one of eksVersions (docs/deploy.md, Upgrade)"
+            f"logsluice:cluster.version: EKS's standard support of {aws.cluster.version} ended on {ends}: AWS upgrades "
+            "the cluster by itself; choose a later one of eksVersions (docs/deploy.md, Upgrade)"
         )
     if unreachable := aws.cluster.unreachable_cidrs:
         pulumi.log.warn(

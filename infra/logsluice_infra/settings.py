@@ -172,11 +172,10 @@ class ClusterSettings(_Part):
     @field_validator("version")
     @classmethod
     def _supported(cls, version: str, info: ValidationInfo) -> str:
-        known = info.context
+        known: list[str] = info.context or []
         if version not in known:
-            raise ValueError(
-                f"{version!r} is not a version of EKS in standard support ({', '.join(known)}: eksVersions in Pulumi.yaml)"
-            )
+            listed = f"{', '.join(known)}: eksVersions in Pulumi.yaml"
+            raise ValueError(f"{version!r} is not a version of EKS in standard support ({listed})")
         return version
 
     @field_validator("log_days")

@@ -199,7 +199,7 @@ def stack_file(name: str) -> dict[str, Any]:
 
 
 def project_config() -> dict[str, Any]:
-    """The settings that Pulumi.yaml declares, each with its default (SDK 3.272: sdk/go/common/workspace/project.json)."""
+    """The settings that Pulumi.yaml declares, by their defaults (Pulumi 3.274: go/common/workspace/project.json)."""
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text("utf-8"))["config"]
     return {f"logsluice:{key}": each["default"] for key, each in declared.items()}
 
