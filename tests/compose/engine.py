@@ -20,6 +20,7 @@ from shared_folder import ROOT, TOOLS
 from logsluice.stack import jar_paths
 
 IMAGES = Path(__file__).parent / "images"
+OVERRIDE = Path(__file__).with_name("override.yml")
 TAG = "test"
 OURS = f"logsluice:{TAG}"
 KEPT = "LOGSLUICE_TEST_ENGINE"
@@ -71,7 +72,7 @@ def build_all(variables: Mapping[str, str], folder: Path) -> None:
             shutil.copy(path, base / "authorities")
         _build(variables, "logsluice-test/python:3.12-slim-bookworm", base)
         arguments = ["--build-arg", "PYTHON_REPOSITORY=logsluice-test/python"]
-    _build(variables, OURS, ROOT, "--file", str(ROOT / "spark" / "Dockerfile"), *arguments)
+    _build_ours(variables, *arguments)
     kafka = _context(folder, "kafka")
     (kafka / "jars").mkdir()
     for jar in jar_paths("kafka"):
@@ -94,6 +95,20 @@ def _images(variables: Mapping[str, str]) -> Sequence[str]:
 def _context(folder: Path, name: str) -> Path:
     shutil.copytree(IMAGES / name, folder / name)
     return folder / name
+
+
+def _build_ours(variables: Mapping[str, str], *arguments: str) -> None:
+    """Our image as a user builds it."""
+    files = ["-f", "docker-compose.yml", "-f", OVERRIDE]
+    done = subprocess.run(
+        ["docker", "compose", *files, "build", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **variables, "LOGSLUICE_VERSION": TAG},
+        capture_output=True,
+        text=True,
+        timeout=3_600,
+    )
+    assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-4_000:]
 
 
 def _build(variables: Mapping[str, str], tag: str, context: Path, *arguments: str) -> None:

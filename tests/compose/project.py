@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from engine import ROOT, TAG, docker
+from engine import OVERRIDE, ROOT, TAG, docker
 
 T = TypeVar("T")
-OVERRIDE = Path(__file__).with_name("override.yml")
 SECONDS = 600.0
 _PROFILES = ("--profile", "api", "--profile", "tools", "--profile", "light")
 

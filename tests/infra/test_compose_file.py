@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -157,12 +158,37 @@ def test_what_a_part_needs_is_healthy_before_it_starts(env: str) -> None:
             assert profiles <= set(service.get("profiles", ())), f"{name} could not start without {other}'s profile"
 
 
+def needs(env: str, name: str) -> set[str]:
+    """What a part waits for, and what that waits for."""
+    direct = set(services(env)[name].get("depends_on") or {})
+    return direct.union(*(needs(env, other) for other in direct))
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_one_part_builds_our_image_and_all_others_wait_for_it(env: str) -> None:
+    every = services(env)
+    (builder,) = [name for name, service in every.items() if "build" in service]
+    ours = {name for name, service in every.items() if service["image"] == OURS}
+    assert builder in ours
+    assert not every[builder].get("profiles"), "a part of another profile could not be started"
+    for name in ours:
+        # Compose makes the image before any container when its builder is among what is started. It is on no registry.
+        assert builder in {name, *needs(env, name)}, name
+        assert every[name]["pull_policy"] == "never", name
+
+
+def test_compose_builds_the_tag_once() -> None:
+    done = run("dev", "build", "--print")
+    assert done.returncode == 0, done.stderr
+    tags = [tag for target in json.loads(done.stdout)["target"].values() for tag in target["tags"]]
+    assert tags == [OURS]
+
+
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_images_are_pinned(env: str) -> None:
     for name, service in services(env).items():
         _, _, tag = service["image"].rpartition(":")
         assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), name
-        assert ("build" in service) == (service["image"] == OURS)
     elastic = {s["image"].rpartition(":")[2] for s in services(env).values() if s["image"].startswith("docker.elastic")}
     stack = yaml.safe_load((ROOT / "helm/eck-stack/values.yaml").read_text())
     assert elastic == {stack["eck-elasticsearch"]["version"]}
