@@ -32,11 +32,19 @@ def compose() -> tuple[str, ...]:
     pytest.skip("there is neither docker-compose nor `docker compose`")
 
 
-def run(env: str, *arguments: str, more: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    env: str, *arguments: str, more: Mapping[str, str] | None = None, small: bool = False
+) -> subprocess.CompletedProcess[str]:
     """Let Compose do something with the file, with nothing set but the environment's name and what is given."""
+    files = ("docker-compose.yml", "docker-compose.small.yml") if small else ("docker-compose.yml",)
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
-        [*compose(), "--env-file", os.devnull, "--profile", "*", *arguments],
+        [
+            *compose(),
+            *(word for file in files for word in ("-f", file)),
+            *("--env-file", os.devnull, "--profile", "*"),
+            *arguments,
+        ],
         cwd=ROOT,
         env={**kept, "LOGSLUICE_ENV": env, **(more or {})},
         capture_output=True,
@@ -46,17 +54,17 @@ def run(env: str, *arguments: str, more: Mapping[str, str] | None = None) -> sub
 
 
 @cache
-def rendered(env: str) -> dict[str, Any]:
-    """The whole file with every profile, as Compose understands it."""
-    done = run(env, "config", "--format", "json")
+def rendered(env: str, *, small: bool = False) -> dict[str, Any]:
+    """The whole file with every profile, as Compose understands it, or the small variant."""
+    done = run(env, "config", "--format", "json", small=small)
     assert done.returncode == 0, done.stderr
     parsed: dict[str, Any] = json.loads(done.stdout)
     return parsed
 
 
-def services(env: str) -> dict[str, dict[str, Any]]:
+def services(env: str, *, small: bool = False) -> dict[str, dict[str, Any]]:
     """Every service, by name."""
-    found: dict[str, dict[str, Any]] = rendered(env)["services"]
+    found: dict[str, dict[str, Any]] = rendered(env, small=small)["services"]
     return found
 
 

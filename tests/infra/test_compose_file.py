@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -19,7 +20,10 @@ from logsluice.settings import MetricsSettings, load_settings
 
 pytestmark = pytest.mark.tools
 
-MEMORY = 8 * 1024**3
+GB = 1024**3
+# In bytes, as said by who makes them: ECK 3.5's defaults (pkg/controller/elasticsearch/nodespec/defaults.go,
+# pkg/controller/kibana/pod.go), and Grafana 13.2's "Install Grafana", Hardware recommendations.
+UPSTREAM_NEEDS = {"elasticsearch": 2 * GB, "kibana": 2 * GB, "grafana": GB // 2}
 # Parts that take another's place: both never run.
 INSTEAD = {"index-job": "logstash"}
 BY_HAND = {"regex-batch"}
@@ -67,21 +71,64 @@ def test_everything_that_is_mounted_is_in_the_repository(env: str) -> None:
     assert sources >= set(rendered(env)["volumes"]), "a volume that nobody mounts"
 
 
-def test_memory_fits_eight_gigabytes() -> None:
-    limits = {name: int(service["mem_limit"]) for name, service in services("dev").items()}
-    always = {
-        name
-        for name, service in services("dev").items()
-        if not runs_once(service) and not service.get("profiles") and name not in INSTEAD
+def limits_of(*, small: bool = False) -> dict[str, int]:
+    """The memory of what a plain start leaves running, in bytes."""
+    return {
+        name: int(service["mem_limit"])
+        for name, service in services("dev", small=small).items()
+        if not runs_once(service) and not service.get("profiles")
     }
-    assert sum(limits[name] for name in always) <= MEMORY
+
+
+@pytest.mark.parametrize(("small", "most"), [(False, 12), (True, 6)])
+def test_the_documents_say_how_much_memory_is_needed(small: bool, most: int) -> None:
+    needed = math.ceil(sum(limits_of(small=small).values()) / GB)
+    assert needed <= most
+    for document in ("README.md", "docs/compose.md"):
+        assert f"{needed} GB of memory" in (ROOT / document).read_text(), document
+
+
+def test_what_runs_once_fits_where_others_will_be() -> None:
+    limits = {name: int(service["mem_limit"]) for name, service in services("dev").items()}
     for name, other in INSTEAD.items():
         assert limits[name] <= limits[other]
-    # What runs once is gone before what needs it starts: it must fit in that one's place.
+    # It is gone before what needs it starts.
     assert limits["prepare"] <= limits["kafka"]
     for once in ("setup", "users"):
-        waiting = [name for name in always if once in services("dev")[name].get("depends_on", {})]
+        waiting = [name for name in limits_of() if once in services("dev")[name].get("depends_on", {})]
         assert limits[once] <= sum(limits[name] for name in waiting)
+
+
+@pytest.mark.parametrize(("part", "least"), sorted(UPSTREAM_NEEDS.items()))
+def test_no_part_has_less_than_its_makers_say_it_needs(part: str, least: int) -> None:
+    assert limits_of()[part] >= least
+
+
+def test_heaps_leave_room_for_what_is_beside_them() -> None:
+    every = services("dev")
+
+    def heap(part: str, variable: str) -> int:
+        found = re.search(r"-Xmx(\d+)([mg])", every[part]["environment"][variable])
+        assert found
+        return int(found[1]) * {"m": 1024**2, "g": 1024**3}[found[2]]
+
+    # Elastic's rule for Elasticsearch: half for the heap at most.
+    assert 2 * heap("elasticsearch", "ES_JAVA_OPTS") <= int(every["elasticsearch"]["mem_limit"])
+    # What ECK's Logstash has beside its heap: 2 GiB, and the 1 GiB of the image's jvm.options.
+    assert heap("logstash", "LS_JAVA_OPTS") + GB <= int(every["logstash"]["mem_limit"])
+    assert 2 * heap("kafka", "KAFKA_HEAP_OPTS") <= int(every["kafka"]["mem_limit"])
+    # Kibana's own start script sizes its heap by the container, unless it is told a size.
+    assert "max-old-space-size" not in every["kibana"].get("environment", {}).get("NODE_OPTIONS", "")
+
+
+def test_the_small_variant_leaves_out_whole_parts() -> None:
+    full, small = limits_of(), limits_of(small=True)
+    assert full.keys() - small.keys() == {"kibana", "logstash", "windows-job", "alerts-job", "spark-worker"}
+    # Somebody still indexes the raw events.
+    assert small.keys() - full.keys() == {"index-job"}
+    for name in small:
+        waits = services("dev", small=True)[name].get("depends_on") or {}
+        assert not [other for other in waits if services("dev", small=True)[other].get("profiles")], name
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
