@@ -9,7 +9,7 @@ CHECKOV := .venv-checkov
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-k8s test-compose test-long test-unit test-packages lint format bench views lock clean
+.PHONY: help setup demo test test-k8s test-compose test-long test-unit test-packages releases lint format bench views lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,9 @@ lint: setup ## ruff and mypy
 
 format: setup ## put the code in its form
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+releases: setup ## operators, Elasticsearch, Kibana, Logstash on the cluster of kubectl, by Helm; then: kubectl apply -k k8s/overlays/dev
+	@cd infra && ../$(BIN)/python -m logsluice_infra.install $(RELEASES_ARGUMENTS)
 
 bench: setup ## speed, side by side; nothing else should run meanwhile
 	@$(BIN)/python -m bench

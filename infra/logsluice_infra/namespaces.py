@@ -12,7 +12,7 @@ import yaml
 from .settings import ROOT
 from .tags import labels
 
-_WORKLOADS = ROOT / "k8s" / "base" / "network" / "namespace.yaml"
+WORKLOADS = ROOT / "k8s" / "base" / "network" / "namespace.yaml"
 _PRIVILEGED = ("monitoring",)
 """node-exporter mounts the host's /proc and /sys; nothing else runs there that is not ours to choose."""
 
@@ -54,7 +54,7 @@ class Namespaces(pulumi.ComponentResource):
 
 def _workloads() -> Mapping[str, Mapping[str, str]]:
     """The namespaces of the manifests with their labels."""
-    documents = yaml.safe_load_all(_WORKLOADS.read_text("utf-8"))
+    documents = yaml.safe_load_all(WORKLOADS.read_text("utf-8"))
     return {document["metadata"]["name"]: document["metadata"]["labels"] for document in documents}
 
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-OVERLAYS = ("dev", "prod", "local")
+OVERLAYS = ("dev", "dev-aws", "prod")
 
 Object = dict[str, Any]
 
@@ -55,8 +55,13 @@ class Overlay:
     objects: tuple[Object, ...]
 
     @property
+    def on_aws(self) -> bool:
+        """Whether it counts on the stack's node groups and bucket; dev by itself runs on any cluster."""
+        return self.name != "dev"
+
+    @property
     def environment(self) -> str:
-        """The environment whose settings it uses; local is dev on another cluster."""
+        """The environment whose settings it uses."""
         return "prod" if self.name == "prod" else "dev"
 
     def of(self, kind: str) -> dict[str, Object]:

@@ -40,9 +40,9 @@ def _names(manifests: Overlay) -> list[str]:
         ("dev", ()),
         ("prod", ()),
         pytest.param("prod", ("--server-side",), marks=pytest.mark.long),
-        pytest.param("local", (), marks=pytest.mark.long),
+        pytest.param("dev-aws", (), marks=pytest.mark.long),
     ],
-    ids=["dev", "prod", "prod, server-side", "local"],
+    ids=["dev", "prod", "prod, server-side", "dev-aws"],
 )
 def test_an_overlay_applies_stays_runs_and_goes(cluster: Cluster, name: str, how: tuple[str, ...]) -> None:
     manifests = overlay(name)

@@ -38,7 +38,7 @@ def test_every_broker_may_write_to_its_volume_and_has_time_to_end(manifests: Ove
 def test_every_pod_is_placed_as_its_environment_wants(manifests: Overlay) -> None:
     for pod in _pods(manifests):
         assert [entry["value"] for entry in pod["spec"]["tolerations"]] == ["data"]
-        assert ("affinity" in pod["spec"]) is (manifests.name != "local")
+        assert ("affinity" in pod["spec"]) is manifests.on_aws
         assert ("topologySpreadConstraints" in pod["spec"]) is (manifests.name == "prod")
 
 

@@ -418,21 +418,43 @@ def test_spark_runs_on_its_nodes_is_started_again_and_keeps_its_place(manifests:
             pod = spec[role]["template"]["spec"]
             assert [entry["value"] for entry in pod["tolerations"]] == ["spark"], name
             selector = pod.get("nodeSelector")
-            assert selector == (None if manifests.name == "local" else {"logsluice.io/node-group": "spark"}), name
+            assert selector == ({"logsluice.io/node-group": "spark"} if manifests.on_aws else None), name
         if name != "producer-job":
             assert spec["dynamicAllocation"]["enabled"] is True
             assert spec["sparkConf"]["spark.driver.port"] == "7078"
             assert spec["sparkConf"]["spark.blockManager.port"] == "7079"
     location = manifests.of("ConfigMap")["logsluice-environment"]["data"]["LOGSLUICE_STREAM__CHECKPOINT_LOCATION"]
-    assert location.startswith("s3a://logsluice-bucket/") or manifests.name == "local"
+    assert location.startswith("s3a://logsluice-bucket/") is manifests.on_aws
     output = manifests.of("ConfigMap")["logsluice-environment"]["data"]["LOGSLUICE_WINDOWS__OUTPUT"]
-    assert output == "s3a://logsluice-bucket/windows" or manifests.name == "local"
+    assert (output == "s3a://logsluice-bucket/windows") is manifests.on_aws
     # State and files of the windows job are written by its executors.
     windows = applications["windows-job"]
     for role in ("driver", "executor"):
-        assert windows[role]["template"]["metadata"]["labels"]["logsluice.io/s3-client"] == "true"
+        assert ("logsluice.io/s3-client" in windows[role]["template"]["metadata"]["labels"]) is manifests.on_aws
         mounts = {mount["mountPath"] for mount in windows[role]["template"]["spec"]["containers"][0]["volumeMounts"]}
-        assert "/var/lib/logsluice-checkpoints" in mounts or manifests.name != "local"
+        assert "/var/lib/logsluice-checkpoints" in mounts or manifests.on_aws
+
+
+AWS = re.compile(r"s3a?://|s3a\.|s3-client|logsluice-bucket|node-group|eventLog|amazon|\bgp3\b|169\.254\.170\.23")
+
+
+def test_dev_asks_nothing_of_a_cluster_that_only_aws_has() -> None:
+    """What `kubectl apply -k` puts on kind and minikube: pods that can be scheduled, volumes that can be made."""
+    found = {
+        f"{identity(item)}: {text}"
+        for item in overlay("dev").objects
+        # Tells of all; a dashboard's texts are no part of what runs.
+        if not identity(item).startswith("ConfigMap/grafana-")
+        for text in AWS.findall(json.dumps(item))
+    }
+    assert not found
+    assert AWS.search(json.dumps(overlay("dev-aws").objects)), "so it would be found"
+    for pods in overlay("dev").templates():
+        assert "affinity" not in pods.template["spec"], pods.owner
+        for container in pods.containers if not pods.spark else []:
+            assert "/" not in container["image"] or container["name"] in OTHERS_IMAGES, pods.owner
+    for item in overlay("dev").of("PersistentVolumeClaim").values():
+        assert "storageClassName" not in item["spec"], "the cluster's default class"
 
 
 def test_a_job_runs_with_arguments_that_it_knows(manifests: Overlay) -> None:
@@ -567,7 +589,7 @@ def _comparable(name: str) -> dict[str, Object]:
 
 
 def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
-    dev, prod = _comparable("dev"), _comparable("prod")
+    dev, prod = _comparable("dev-aws"), _comparable("prod")
     assert dev.keys() - prod.keys() == {"KafkaNodePool/dual-role", "SparkApplication/producer-job"}
     assert prod.keys() - dev.keys() == {"KafkaNodePool/controller", "KafkaNodePool/broker", "Ingress/api"}
     found = {key: _differences(dev[key], prod[key]) for key in dev.keys() & prod.keys()}
