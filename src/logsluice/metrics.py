@@ -95,6 +95,13 @@ API_BREAKER_TRANSITIONS = Counter(
 )
 API_BUFFER_EVENTS = Gauge("logsluice_api_buffer_events", "Events on disk that Kafka does not have yet.")
 API_BUFFER_BYTES = Gauge("logsluice_api_buffer_bytes", "Bytes of those events.")
+REDIS_REFUSALS = Counter(
+    "logsluice_redis_refusals_total", "Commands that a Redis answered with an error, by why.", ["part", "reason"]
+)
+REDIS_BYTES = Gauge("logsluice_redis_bytes", "Bytes that a Redis holds.", ["part"])
+REDIS_MOST_BYTES = Gauge(
+    "logsluice_redis_most_bytes", "Bytes that a Redis may hold; 0 where nothing says so.", ["part"]
+)
 API_REFUSED = Counter("logsluice_api_refused_total", "Requests turned away by the guard, by why.", ["reason"])
 API_CACHE = Counter("logsluice_api_cache_total", "Answers looked for in the cache.", ["outcome"])
 API_QUERIES = Counter("logsluice_api_queries_total", "Questions asked of Elasticsearch.", ["kind", "outcome"])

@@ -190,17 +190,21 @@ class RedisSettings(_Section):
     """How to reach Redis; with no URL there is none.
 
     Attributes:
-        url: ``redis://``, ``rediss://`` (TLS) or ``unix://``; a password in it makes it a secret, so from the
+        url: Holds what must not be lost: it has to refuse writes rather than evict keys (``noeviction``).
+            ``redis://``, ``rediss://`` (TLS) or ``unix://``; a password in it makes it a secret, so from the
             environment only.
+        cache_url: Holds what may be lost at any time, answers and limits, and may evict it; likewise. Where left out,
+            instances keep answers to themselves.
         prefix: Begins every key, so that several environments may share a server.
         timeout_seconds: How long an answer is waited for.
     """
 
     url: SecretStr | None = None
+    cache_url: SecretStr | None = None
     prefix: str = "logsluice"
     timeout_seconds: Annotated[float, Field(gt=0)] = 1.0
 
-    @field_validator("url", mode="before")
+    @field_validator("url", "cache_url", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None

@@ -72,10 +72,13 @@ def _started(runner: Runner, environment: Mapping[str, str], client: httpx.Clien
 
 @dataclass
 class RedisServer:
-    """Debian's Redis on a port of its own, which keeps on disk what it acknowledges, where it is ``durable``."""
+    """Debian's Redis on a port of its own, which keeps on disk what it acknowledges where it is ``durable``;
+    ``options`` of its configuration come last.
+    """
 
     folder: Path
     durable: bool = False
+    options: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -89,7 +92,7 @@ class RedisServer:
         if self.durable:
             command += ["--appendonly", "yes", "--appendfsync", "always"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
+            [*command, *self.options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
         )
         with Redis.from_url(self.url) as client:
 

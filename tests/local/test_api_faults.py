@@ -18,6 +18,7 @@ import orjson
 import pytest
 from api_parts import Api, RedisServer, serving
 from kafka_reading import by_id, count
+from redis import Redis
 from running import Runner, eventually, free_port
 
 from logsluice.settings import Settings
@@ -37,6 +38,19 @@ def durable_redis(redis_server: RedisServer) -> RedisServer:
     redis_server.durable = True
     redis_server.start()
     return redis_server
+
+
+@pytest.fixture
+def forgetful_redis(tmp_path: Path, durable_redis: RedisServer) -> Iterator[RedisServer]:  # noqa: ARG001 - it may be had
+    """A small Redis that evicts."""
+    folder = tmp_path / "redis-cache"
+    folder.mkdir()
+    server = RedisServer(folder, options=("--maxmemory", "8mb", "--maxmemory-policy", "allkeys-lru"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture
@@ -282,3 +296,62 @@ def test_a_full_buffer_says_so(
         assert statuses[0] == 202
         assert statuses[-1] == 507
         stack.start_part("kafka")
+
+
+def test_a_full_redis_forgets_no_key_and_says_that_it_takes_no_new_one(
+    set_up: None,  # noqa: ARG001
+    runner: Runner,
+    durable_redis: RedisServer,
+    forgetful_redis: RedisServer,
+    settings: Settings,
+) -> None:
+    event = {"message": "hello"}
+    variables = {"LOGSLUICE_REDIS__URL": durable_redis.url, "LOGSLUICE_REDIS__CACHE_URL": forgetful_redis.url}
+    with serving(runner, **variables) as api, Redis.from_url(durable_redis.url) as store:
+        known = api.client.post("/logs", json=event, headers={"Idempotency-Key": "known"})
+        assert known.status_code == 201
+        store.config_set("maxmemory-policy", "noeviction")
+        store.set("filler", b"x" * 1_000_000)
+        store.config_set("maxmemory", store.info("memory")["used_memory"])
+
+        answer = api.client.post("/logs", json=event, headers={"Idempotency-Key": "new"})
+        assert answer.status_code == 503
+        assert "need Redis: Redis is full and takes no more writes" in answer.json()["detail"]
+        assert int(answer.headers["retry-after"]) == 30
+        # What needs no new key goes on, and what was acknowledged is not taken again.
+        assert api.client.post("/logs", json=event).status_code == 201
+        again = api.client.post("/logs", json=event, headers={"Idempotency-Key": "known"})
+        assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
+        assert again.json() == known.json()
+        assert api.client.get("/health").json()["parts"]["redis"]["status"] == "up"
+        told = api.client.get("/metrics").text
+        assert 'logsluice_redis_refusals_total{part="redis",reason="full"} 1.0' in told
+        assert 'logsluice_redis_bytes{part="redis"}' in told
+        (most,) = re.findall(r'^logsluice_redis_most_bytes{part="redis"} (.+)$', told, re.MULTILINE)
+        assert float(most) == int(store.config_get("maxmemory")["maxmemory"])
+
+        store.delete("filler")
+        assert api.client.post("/logs", json=event, headers={"Idempotency-Key": "new"}).status_code == 201
+        assert count(settings) == 3
+
+
+def test_what_may_be_forgotten_lies_apart_from_what_may_not(
+    set_up: None,  # noqa: ARG001
+    runner: Runner,
+    durable_redis: RedisServer,
+    forgetful_redis: RedisServer,
+) -> None:
+    variables = {"LOGSLUICE_REDIS__URL": durable_redis.url, "LOGSLUICE_REDIS__CACHE_URL": forgetful_redis.url}
+    with (
+        serving(runner, **variables) as api,
+        Redis.from_url(durable_redis.url) as kept,
+        Redis.from_url(forgetful_redis.url) as cache,
+    ):
+        posted = api.client.post("/logs", json={"message": "hello"}, headers={"Idempotency-Key": "k"})
+        api.client.get("/logs?endTime=2020-01-02&startTime=2020-01-01")
+        assert {key.split(b":")[1] for key in kept.scan_iter()} == {b"post"}
+        assert {key.split(b":")[1] for key in cache.scan_iter()} == {b"limit", b"cache"}
+        forgetful_redis.kill()
+        again = api.client.post("/logs", json={"message": "hello"}, headers={"Idempotency-Key": "k"})
+        assert again.json() == posted.json()
+        assert api.client.get("/health").json()["parts"]["redis-cache"]["status"] == "down"

@@ -387,7 +387,7 @@ def test_no_more_clients_follow_than_may(runner: Runner) -> None:
 
 @pytest.fixture
 def two_instances(set_up: None, runner: Runner, redis_server: RedisServer) -> Iterator[tuple[Api, Api]]:  # noqa: ARG001
-    shared = {"LOGSLUICE_REDIS__URL": redis_server.url}
+    shared = {"LOGSLUICE_REDIS__URL": redis_server.url, "LOGSLUICE_REDIS__CACHE_URL": redis_server.url}
     with serving(runner, **shared) as one, serving(runner, **shared) as two:
         yield one, two
 
@@ -415,7 +415,7 @@ def test_two_instances_share_what_does_not_change_and_a_dead_redis_is_only_a_mis
             assert instance.client.get(f"/logs/{ids[1]}").status_code == 200
             assert messages(instance.client.get(path)) == ["database gone"]
     redis_server.start()
-    eventually(lambda: one.client.get("/health").json()["parts"]["redis"]["status"] == "up")
+    eventually(lambda: one.client.get("/health").json()["parts"]["redis-cache"]["status"] == "up")
     one.client.get(f"/logs/{ids[2]}")
     hits = cached(two)["hit"]
     eventually(lambda: two.client.get(f"/logs/{ids[2]}").status_code == 200 and cached(two)["hit"] > hits)

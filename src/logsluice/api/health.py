@@ -83,20 +83,18 @@ async def prometheus() -> Response:
 
 
 async def _health(resources: Resources) -> Health:
-    async def redis() -> None:
-        await resources.shared.ask(lambda client: client.exists("nothing"))
-
     async def elasticsearch() -> None:
         await resources.elasticsearch.options(request_timeout=_SECONDS).cluster.health()
 
     asked: dict[str, Awaitable[Any]] = {"kafka": resources.intake.ping(_SECONDS), "elasticsearch": elasticsearch()}
-    if resources.shared.configured:
-        asked["redis"] = redis()
+    stores = (resources.shared, resources.cache)
+    asked |= {store.part: store.measure() for store in stores if store.configured}
     answers = await asyncio.gather(*(_part(question) for question in asked.values()))
     parts = dict(zip(asked, answers, strict=True))
-    parts.setdefault("redis", PartHealth(status="off"))
+    for store in stores:
+        parts.setdefault(store.part, PartHealth(status="off"))
     parts["buffer"] = PartHealth(status="up" if resources.intake.buffer is not None else "off")
-    for name in ("kafka", "elasticsearch", "redis"):
+    for name in ("kafka", "elasticsearch", *(store.part for store in stores)):
         if parts[name].status != "off":
             metrics.PART_UP.labels(name).set(parts[name].status == "up")
     degraded = any(part.status == "down" for part in parts.values())

@@ -28,7 +28,8 @@ class Resources:
     Attributes:
         settings: Of the environment.
         elasticsearch: Repeats nothing by itself.
-        shared: Redis, or nothing, behind one face.
+        shared: The Redis that forgets nothing, or nothing, behind one face.
+        cache: The Redis that may forget; likewise.
         guard: Who may do what, and how often.
         intake: The way of events into Kafka.
         queries: What questions are answered with.
@@ -37,6 +38,7 @@ class Resources:
     settings: Settings
     elasticsearch: AsyncElasticsearch
     shared: SharedStore
+    cache: SharedStore
     guard: Guard
     intake: Intake
     queries: Queries
@@ -56,11 +58,13 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(elasticsearch.close)
         shared = SharedStore(settings.redis)
         stack.push_async_callback(shared.close)
-        guard = await stack.enter_async_context(Guard.opened(settings, shared))
+        cache = SharedStore(settings.redis, "redis-cache")
+        stack.push_async_callback(cache.close)
+        guard = await stack.enter_async_context(Guard.opened(settings, cache if cache.configured else shared))
         intake = await stack.enter_async_context(Intake.opened(settings, shared))
         await stack.enter_async_context(draining(intake))
-        queries = await stack.enter_async_context(Queries.opened(settings, elasticsearch, shared))
-        yield Resources(settings, elasticsearch, shared, guard, intake, queries)
+        queries = await stack.enter_async_context(Queries.opened(settings, elasticsearch, shared, cache))
+        yield Resources(settings, elasticsearch, shared, cache, guard, intake, queries)
 
 
 async def resources_of(request: Request) -> Resources:

@@ -21,9 +21,10 @@ import orjson
 from logsluice import metrics
 from logsluice.api.ingest.positions import End
 from logsluice.api.problems import Problem
-from logsluice.api.shared import RedisAway, SharedStore, text
+from logsluice.api.shared import RedisAway, RedisRefuses, SharedStore, text
 
 HEADER: Final = "Idempotency-Key"
+_REFUSED_SECONDS: Final = 30
 _FORM: Final = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?', re.ASCII)
 
 # Replies: new | other | done <answer> | busy <ms> | taken <last> <topic> <starts>. Times are the server's own.
@@ -174,6 +175,13 @@ class IdempotencyKeys:
         key = self._shared.key("post", post)
         try:
             return await self._shared.run(script, [key], list(arguments))
+        except RedisRefuses as error:
+            # What it remembers is not lost: whoever comes later finds it, once there is room.
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"posts with an Idempotency-Key need Redis: {error}",
+                retry_after=_REFUSED_SECONDS,
+            ) from None
         except RedisAway as error:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -1,6 +1,7 @@
 """Answers that cannot change any more, kept so that they are not asked for again.
 
-They lie in Redis, where every instance finds them; without a Redis, or while it is away, in this process. A cache can
+They lie in the Redis for what may be lost, where every instance finds them; without it, or while it is away, in this
+process. A cache can
 be lost at any time: then Elasticsearch is asked.
 """
 

@@ -176,10 +176,10 @@ class Merger:
         try:
             async with asyncio.timeout(_LOCK_WAIT_SECONDS):
                 held = await self._shared.ask(lambda redis: _acquired(redis, self._shared.key("merge", event_id)))
-        except (RedisAway, TimeoutError):
+        except (RedisAway, TimeoutError) as error:
             raise Problem(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "Redis, which keeps writers of one result apart, does not answer",
+                f"Redis keeps writers of one result apart: {str(error) or 'it does not answer'}",
                 retry_after=AGAIN_SECONDS,
             ) from None
         return held

@@ -58,14 +58,20 @@ class Queries:
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, settings: Settings, client: AsyncElasticsearch, shared: SharedStore, directory: Path | None = None
+        cls,
+        settings: Settings,
+        client: AsyncElasticsearch,
+        shared: SharedStore,
+        cache: SharedStore,
+        directory: Path | None = None,
     ) -> AsyncIterator[Queries]:
         """Everything for questions.
 
         Args:
             settings: Of the environment.
             client: Of Elasticsearch.
-            shared: Redis, which may not be there.
+            shared: The Redis that forgets nothing, which may not be there.
+            cache: The Redis that may forget, likewise.
             directory: The environment's folder; :func:`~logsluice.settings.config_dir` where left out.
 
         Raises:
@@ -81,7 +87,7 @@ class Queries:
                 registry,
                 searchable_fields(registry.fields),
                 elastic,
-                AnswerCache(shared, largest=settings.api.cache_bytes),
+                AnswerCache(cache, largest=settings.api.cache_bytes),
                 Merger(elastic, shared),
                 trials,
                 Checkpoints(elastic),
