@@ -121,6 +121,7 @@ class Issuer:
 
     port: int = field(default_factory=free_port)
     asked: int = 0
+    hangs: bool = False
 
     def __post_init__(self) -> None:
         self.private = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
@@ -128,6 +129,8 @@ class Issuer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                while issuer.hangs:
+                    time.sleep(0.1)
                 if self.path == "/.well-known/openid-configuration":
                     body = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
                 else:
@@ -223,6 +226,26 @@ def test_an_issuer_that_does_not_answer_is_answered_for(set_up: None, runner: Ru
         problem(answer, 503)
         assert int(answer.headers["retry-after"]) > 0
         problem(api.client.post("/logs", json=EVENT, headers={"Authorization": "Bearer x.y.z"}), 401)
+
+
+def test_an_issuer_that_hangs_holds_up_nobody_whose_key_is_known(
+    set_up: None,  # noqa: ARG001
+    runner: Runner,
+    issuer: Issuer,
+) -> None:
+    settings = {"LOGSLUICE_API__OIDC__ISSUER": issuer.url, "LOGSLUICE_API__OIDC__JWKS_SECONDS": "1"}
+    with serving(runner, **settings) as api:
+        assert api.client.post("/logs", json=EVENT, headers=issuer.token()).status_code == 201
+        issuer.hangs = True
+        try:
+            end, slowest = time.monotonic() + 8, 0.0
+            while time.monotonic() < end:
+                began = time.monotonic()
+                assert api.client.post("/logs", json=EVENT, headers=issuer.token()).status_code == 201
+                slowest = max(slowest, time.monotonic() - began)
+            assert slowest < 3
+        finally:
+            issuer.hangs = False
 
 
 def test_a_client_that_asks_too_often_is_told_on_every_instance(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -18,9 +18,10 @@ from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers
 
 from logsluice import metrics
+from logsluice.api.guard.issuer import IssuerAway, IssuerKeys
 from logsluice.api.guard.keys import SCOPES, KeyRing, Scope, is_key
 from logsluice.api.guard.limiting import Limiter
-from logsluice.api.guard.tokens import IssuerAway, TokenRefused, TokenVerifier
+from logsluice.api.guard.tokens import TokenRefused, TokenVerifier
 from logsluice.api.problems import Problem
 from logsluice.api.shared import SharedStore
 from logsluice.settings import Settings
@@ -72,12 +73,14 @@ class Guard:
             LogsluiceError: The file of keys is not there, or wrong.
         """
         api = settings.api
-        async with httpx.AsyncClient() as client:
-            yield cls(
-                KeyRing(api.keys_file) if api.keys_file else None,
-                TokenVerifier(api.oidc, client) if api.oidc.issuer else None,
-                Limiter(api.limits, shared),
-            )
+        async with AsyncExitStack() as stack:
+            tokens = None
+            if api.oidc.issuer:
+                client = await stack.enter_async_context(httpx.AsyncClient())
+                keys = IssuerKeys(api.oidc, client)
+                await stack.enter_async_context(keys.kept())
+                tokens = TokenVerifier(api.oidc, keys)
+            yield cls(KeyRing(api.keys_file) if api.keys_file else None, tokens, Limiter(api.limits, shared))
 
     async def admit(self, request: Request, scope: Scope) -> Caller:
         """Let a request in.

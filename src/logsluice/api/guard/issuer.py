@@ -1,0 +1,117 @@
+"""The public keys of an OpenID Connect issuer: fetched aside, so that nobody whose key is known waits for the issuer.
+
+Source: OpenID Connect Discovery 1.0 (where the keys are).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import httpx
+import jwt
+import orjson
+import structlog
+
+from logsluice.settings import OidcSettings
+
+_FETCH_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 10.0
+_MOST_BYTES: Final = 1_048_576
+
+log = structlog.get_logger(__name__)
+
+
+class IssuerAway(Exception):  # noqa: N818 - a state
+    """The issuer's keys cannot be had."""
+
+
+class IssuerKeys:
+    """Keys by their id. What was fetched last holds while the issuer does not answer.
+
+    Args:
+        settings: Of the issuer.
+        client: Fetches the keys.
+    """
+
+    def __init__(self, settings: OidcSettings, client: httpx.AsyncClient) -> None:
+        self._settings = settings
+        self._client = client
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._attempt: asyncio.Task[bool] | None = None
+        self._tried_at = float("-inf")
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Fetch the keys now and then until the context is left."""
+        keeping = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            tasks = [task for task in (keeping, self._attempt) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def find(self, key_id: str) -> jwt.PyJWK | None:
+        """A key; None where the issuer has published no such one.
+
+        Only who names a key that is not known waits for the issuer, and that not longer than one attempt takes.
+
+        Raises:
+            IssuerAway: No keys are known at all.
+        """
+        # A token may name any key it likes: the issuer is not asked for each.
+        if key_id not in self._keys and (self._trying() or time.monotonic() - self._tried_at > _AGAIN_SECONDS):
+            await asyncio.shield(self._refreshed())
+        if not self._keys:
+            raise IssuerAway("the issuer's keys cannot be had")
+        return self._keys.get(key_id)
+
+    async def _keep(self) -> None:
+        while True:
+            fresh = await asyncio.shield(self._refreshed())
+            await asyncio.sleep(self._settings.jwks_seconds if fresh else _AGAIN_SECONDS)
+
+    def _trying(self) -> bool:
+        return self._attempt is not None and not self._attempt.done()
+
+    def _refreshed(self) -> asyncio.Task[bool]:
+        """An attempt to fetch the keys, one for all who wait for it."""
+        if self._attempt is None or self._attempt.done():
+            self._attempt = asyncio.create_task(self._refresh())
+        return self._attempt
+
+    async def _refresh(self) -> bool:
+        self._tried_at = time.monotonic()
+        try:
+            async with asyncio.timeout(_FETCH_SECONDS):
+                document = await self._published()
+            self._keys = {key.key_id or "": key for key in jwt.PyJWKSet.from_dict(document).keys}
+        except Exception as error:
+            # Whatever an issuer may say instead, those keys hold that are known.
+            reason = " ".join(str(error).split())[:500] or type(error).__name__
+            log.warning("the issuer's keys cannot be had", issuer=self._settings.issuer, reason=reason)
+            return False
+        return True
+
+    async def _published(self) -> dict[str, Any]:
+        url = self._settings.jwks_url
+        if url is None:
+            issuer = str(self._settings.issuer).rstrip("/")
+            configuration = await self._json(f"{issuer}/.well-known/openid-configuration")
+            url = str(configuration["jwks_uri"])
+        return await self._json(url)
+
+    async def _json(self, url: str) -> dict[str, Any]:
+        content = bytearray()
+        async with self._client.stream("GET", url, timeout=_FETCH_SECONDS, follow_redirects=False) as answer:
+            answer.raise_for_status()
+            async for piece in answer.aiter_bytes():
+                content += piece
+                if len(content) > _MOST_BYTES:
+                    raise ValueError(f"{url} answers with more than {_MOST_BYTES:,} bytes")
+        return dict(orjson.loads(content))
