@@ -12,7 +12,7 @@ import yaml
 from helm_values import RELEASES, values
 from k8s_cluster import Cluster
 from k8s_manifests import ROOT
-from k8s_tools import tool
+from shared_folder import tool
 
 LOCAL = [release for release in RELEASES if "local" in release["stacks"]]
 TOLD = """apiVersion: v1
