@@ -305,7 +305,7 @@ def dashboard(
         .tags(["logsluice"])
         .readonly()
         .refresh("30s")
-        .time("now-1h", "now")
+        .time("now-15m", "now")
         .timezone("browser")
         .tooltip(kinds.DashboardCursorSync.CROSSHAIR)
         .annotations([])

@@ -16,7 +16,8 @@ from compose_file import variables as variables_of_the_file
 
 from logsluice.compose import READERS
 from logsluice.kubernetes.entrypoint import PATHS
-from logsluice.settings import MetricsSettings, load_settings
+from logsluice.kibana import saved_objects
+from logsluice.settings import MetricsSettings, Settings, load_settings
 
 pytestmark = pytest.mark.tools
 
@@ -421,3 +422,62 @@ def test_spark_is_told_what_to_use() -> None:
 
 def test_the_file_names_no_version_of_the_format() -> None:
     assert "version" not in yaml.safe_load(TEXT)
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_kibana_opens_with_what_is_there(env: str) -> None:
+    overrides = yaml.safe_load((ROOT / "config" / env / "kibana.yml").read_text())["uiSettings.overrides"]
+    objects = {(entry["type"], entry["id"]): entry for entry in saved_objects(Settings(env=env))}
+    # Kibana's own settings (src/core/packages/ui-settings/server-internal, ui_settings_config.ts) take any key, and a
+    # route only from its root.
+    route = re.fullmatch(r"/app/dashboards#/view/([\w-]+)", overrides["defaultRoute"])
+    assert route
+    opened = objects[("dashboard", route[1])]["attributes"]
+    assert (opened["timeRestore"], opened["timeFrom"], opened["timeTo"]) == (True, "now-15m", "now")
+    assert ("index-pattern", overrides["defaultIndex"]) in objects
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_grafana_opens_with_what_is_there(env: str) -> None:
+    grafana = services(env)["grafana"]
+    home = Path(grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    mounted = {volume["target"]: Path(volume["source"]) for volume in grafana["volumes"]}
+    opened = json.loads((mounted[str(home.parent)] / home.name).read_text())
+    assert (opened["uid"], opened["time"]) == ("logsluice-overview", {"from": "now-15m", "to": "now"})
+
+
+@pytest.mark.parametrize("name", ["redis", "redis-cache"])
+def test_redis_hears_that_it_is_to_stop(name: str, tmp_path: Path) -> None:
+    if not shutil.which("redis-server"):
+        pytest.skip("redis-server is not on PATH")
+    service = services("dev")[name]
+    script = service["entrypoint"][-1].replace("$$", "$").replace("/run/secrets/redis/password", f"{tmp_path}/password")
+    script = re.sub(r"--dir \S+", f"--dir {tmp_path} --port 0 --unixsocket {tmp_path}/socket", script)
+    (tmp_path / "password").write_text("a-password")
+    shell = subprocess.Popen([*service["entrypoint"][:-1], script], stdout=subprocess.PIPE, text=True)
+    try:
+        assert shell.stdout is not None
+        assert any("eady to accept connections" in line for line in shell.stdout)
+        # What Docker signals is process 1, which is the shell that it starts.
+        assert Path(f"/proc/{shell.pid}/comm").read_text().strip() == "redis-server"
+        assert "a-password" not in Path(f"/proc/{shell.pid}/cmdline").read_text()
+        asked = ["redis-cli", "-s", f"{tmp_path}/socket", "config", "get", "maxmemory-policy"]
+        environment = {"PATH": os.environ["PATH"], "REDISCLI_AUTH": "a-password"}
+        policy = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
+        # Keys of posts must not be lost: what is full refuses them.
+        assert policy.split()[-1] == ("noeviction" if name == "redis" else "allkeys-lru")
+        shell.terminate()
+        assert shell.wait(10) == 0
+    finally:
+        shell.kill()
+        shell.wait()
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_no_shell_stays_before_a_server(env: str) -> None:
+    for name, service in services(env).items():
+        for words in (service.get("entrypoint"), service.get("command")):
+            if words and Path(words[0]).name in ("sh", "bash") and "-c" in words:
+                last = [line for line in words[-1].splitlines() if re.match(r"\S", line) and line != "END"]
+                assert any(line.startswith("exec ") for line in last), name
+                assert "| exec" not in words[-1], name
+
+

@@ -304,8 +304,8 @@ def _overview(settings: Settings) -> SavedObject:
     return dashboard(
         OVERVIEW,
         f"logsluice {settings.env}: overview",
-        "Events, errors, requests, alerts and dead letters of the last hour.",
+        "Events, errors, requests, alerts and dead letters of the last fifteen minutes.",
         panels,
         [Control("service.name", "Service", RESULTS)],
-        since="now-1h",
+        since="now-15m",
     )
