@@ -12,3 +12,9 @@ export SPARK_DAEMON_JAVA_OPTS="${SPARK_DAEMON_JAVA_OPTS:--XX:+UseSerialGC -XX:Ma
 # Work goes where it may: the root file system is read-only.
 export SPARK_WORKER_DIR="${SPARK_WORKER_DIR:-/tmp/spark-work}"
 export SPARK_LOCAL_DIRS="${SPARK_LOCAL_DIRS:-/tmp}"
+# What master, workers and drivers prove to each other; executors get it of their worker. In the environment, because
+# command lines can be read by others. Spark itself looks for it under this name (core's SecurityManager, ENV_AUTH_SECRET).
+if [ -n "${SPARK_AUTH_SECRET_FILE:-}" ]; then
+  _SPARK_AUTH_SECRET=$(cat "$SPARK_AUTH_SECRET_FILE") || exit 1
+  export _SPARK_AUTH_SECRET
+fi

@@ -44,6 +44,7 @@ READERS: Final = {
     "elasticsearch-exporter": 10001,
     "logsluice": 10001,
     "redis": 999,
+    "spark": 10001,
     "users": 10001,
 }
 """Who gets secrets, and the number of the user that it runs as."""
@@ -52,7 +53,18 @@ AGENT: Final = "jmx_prometheus_javaagent.jar"
 _STORE: Final = "store"
 _EXPORTER: Final = "elasticsearch-exporter"
 _OURS: Final = "logsluice"
-_PASSWORDS: Final = ("elastic", "kibana_system", "logstash", _EXPORTER, _OURS, "kafka", "grafana", "kafka-ui", "redis")
+_PASSWORDS: Final = (
+    "elastic",
+    "kibana_system",
+    "logstash",
+    _EXPORTER,
+    _OURS,
+    "kafka",
+    "grafana",
+    "kafka-ui",
+    "redis",
+    "spark",
+)
 _API_KEY: Final = "api-key"
 _API_KEYS: Final = "api_keys.yaml"
 _KIBANA_KEYS: Final = (
@@ -114,6 +126,7 @@ def _passwords(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
         },
         "redis": {"password": of["redis"]},
         "users": {name: of[name] for name in ("elastic", "kibana_system", "logstash", _EXPORTER, _OURS)},
+        "spark": {"secret": of["spark"]},
     }
 
 

@@ -273,6 +273,14 @@ def test_secrets_reach_their_readers_alone(env: str) -> None:
         if reader == "logsluice":
             assert {services(env)[name]["image"] for name in names} == {OURS}
         elif reader == "users":
+        elif reader == "spark":
+            told = {
+                name
+                for name, service in services(env).items()
+                if "SPARK_AUTH_SECRET_FILE" in service.get("environment", {})
+            }
+            workers = {"spark-master", "spark-worker", "spark-worker-1"}
+            assert names == told == workers | {"regex-job", "windows-job", "regex-batch"}
             # The administrator's password among them.
             assert names == {"users", "setup", "kibana-setup"}
         else:

@@ -65,6 +65,8 @@ def test_readers_know_the_same_password(made: Path) -> None:
     exporter = "elasticsearch-exporter"
     assert read(f"users/{exporter}") == read(f"{exporter}/elasticsearch_password")
     assert read("logsluice/redis_url") == f"redis://:{read('redis/password')}@redis:6379/0"
+    assert read("logsluice/redis_cache_url") == f"redis://:{read('redis/password')}@redis-cache:6379/0"
+    assert read("spark/secret") == read("store/spark")
     key = KeyRing(made / "logsluice" / "api_keys.yaml").find(read("store/api-key"))
     assert key is not None
     assert key.scopes == ("admin",)
