@@ -123,10 +123,11 @@ def _passwords(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
             "elasticsearch_password": of[_OURS],
             "kafka_password": of["kafka"],
             "redis_url": f"redis://:{of['redis']}@redis:6379/0",
+            "redis_cache_url": f"redis://:{of['redis']}@redis-cache:6379/0",
         },
         "redis": {"password": of["redis"]},
-        "users": {name: of[name] for name in ("elastic", "kibana_system", "logstash", _EXPORTER, _OURS)},
         "spark": {"secret": of["spark"]},
+        "users": {name: of[name] for name in ("elastic", "kibana_system", "logstash", _EXPORTER, _OURS)},
     }
 
 

@@ -53,6 +53,12 @@ def free_ports(path: Path) -> dict[str, int]:
     return ports
 
 
+def _bytes(text: str) -> int:
+    """Docker's way to say bytes: ``1.5GiB``."""
+    number, unit = re.fullmatch(r"([\d.]+)([KMG]?)i?B", text.strip()).groups()  # type: ignore[union-attr]
+    return int(float(number) * 1024 ** " KMG".index(unit or " "))
+
+
 class Project:
     """A project of Compose on the engine of these tests.
 
@@ -107,6 +113,17 @@ class Project:
         for line in self.compose("ps", "--all", "--format", "json").splitlines():
             state = json.loads(line)
             found.setdefault(state["Service"], []).append(state)
+        return found
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        """What each part uses, without the cache of files that can be given back, and may use: in bytes."""
+        found = {}
+        for name, states in self.states().items():
+            for state in states:
+                if state["State"] == "running":
+                    said = self.docker("stats", "--no-stream", "--format", "{{.MemUsage}}", state["ID"])
+                    use, limit = (_bytes(word) for word in said.split("/"))
+                    found[name] = max(found.get(name, (0, 0)), (use, limit))
         return found
 
     def get(self, port: str, path: str) -> httpx.Response:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
@@ -19,7 +21,7 @@ pytestmark = [pytest.mark.timeout(3_600), pytest.mark.usefixtures("said")]
 ONCE = {"prepare", "users", "setup", "schema-setup"}
 WATCHED = {"kafka", "elasticsearch", "prometheus", "elasticsearch-exporter", "spark-master", "spark-worker-1"}
 WATCHED |= {"spark-worker", "spark-history", "regex-job", "windows-job", "alerts-job", "index-job", "producer"}
-WATCHED |= {"app-service", "dashboard", "api", "redis", "schema-registry"}
+WATCHED |= {"app-service", "dashboard", "api", "redis", "redis-cache", "schema-registry"}
 TOPIC = "logs-topic"
 
 
@@ -139,6 +141,35 @@ def value_of(project: Project, query: str) -> bool:
     answer = project.get("PROMETHEUS_PORT", f"/api/v1/query?query={quote(query)}").json()
     assert answer["data"]["result"], query
     return True
+
+
+def test_a_link_of_the_master_leads_to_every_worker_and_driver(project: Project) -> None:
+    links = re.findall(r'href="([^"]+)"', project.get("SPARK_MASTER_UI_PORT", "/").text)
+    behind = [link for link in links if "/proxy/" in link]
+    assert len({link for link in behind if "worker-" in link}) == 2, links
+    assert [link for link in behind if "app-" in link], links
+    for link in behind:
+        # A driver's page sends a browser on to its jobs.
+        address = f"http://127.0.0.1:{project.ports['SPARK_MASTER_UI_PORT']}{urlsplit(link).path}"
+        assert httpx.get(address, timeout=30, follow_redirects=True).is_success, link
+
+
+def test_no_part_comes_near_its_limit(project: Project) -> None:
+    used = {name: use for name, use in project.memory().items() if name in WATCHED}
+    print("\n".join(f"{name}: {mine / 2**20:.0f} of {limit / 2**20:.0f} MiB" for name, (mine, limit) in used.items()))
+    assert used.keys() == WATCHED
+    assert not {name: use for name, use in used.items() if use[0] > 0.92 * use[1]}
+
+
+@pytest.mark.parametrize("name", ["redis", "redis-cache"])
+def test_redis_ends_when_it_is_told_to(project: Project, name: str) -> None:
+    (container,) = project.states()[name]
+    began = time.monotonic()
+    # Half a minute is what it would be given before it is killed.
+    project.docker("stop", "--time", "30", container["ID"])
+    assert time.monotonic() - began < 20
+    assert project.docker("inspect", "--format", "{{.State.ExitCode}}", container["ID"]).strip() == "0"
+    project.docker("start", container["ID"])
 
 
 def test_the_history_server_reads_the_event_log(project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -15,8 +16,8 @@ from compose_file import ENVIRONMENTS, OURS, ROOT, TEXT, rendered, run, runs_onc
 from compose_file import variables as variables_of_the_file
 
 from logsluice.compose import READERS
-from logsluice.kubernetes.entrypoint import PATHS
 from logsluice.kibana import saved_objects
+from logsluice.kubernetes.entrypoint import PATHS
 from logsluice.settings import MetricsSettings, Settings, load_settings
 
 pytestmark = pytest.mark.tools
@@ -272,7 +273,6 @@ def test_secrets_reach_their_readers_alone(env: str) -> None:
         reader = volume.removesuffix("-secrets")
         if reader == "logsluice":
             assert {services(env)[name]["image"] for name in names} == {OURS}
-        elif reader == "users":
         elif reader == "spark":
             told = {
                 name
@@ -281,8 +281,11 @@ def test_secrets_reach_their_readers_alone(env: str) -> None:
             }
             workers = {"spark-master", "spark-worker", "spark-worker-1"}
             assert names == told == workers | {"regex-job", "windows-job", "regex-batch"}
+        elif reader == "users":
             # The administrator's password among them.
             assert names == {"users", "setup", "kibana-setup"}
+        elif reader == "redis":
+            assert names == {"redis", "redis-cache"}
         else:
             assert names == {reader}
     made = {Path(v["target"]).name for v in services(env)["prepare"]["volumes"] if v["source"].endswith("-secrets")}
@@ -428,8 +431,6 @@ def test_spark_is_told_what_to_use() -> None:
             assert any(word.startswith("--conf=spark.cores.max=") for word in service["command"]), name
 
 
-def test_the_file_names_no_version_of_the_format() -> None:
-    assert "version" not in yaml.safe_load(TEXT)
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_kibana_opens_with_what_is_there(env: str) -> None:
     overrides = yaml.safe_load((ROOT / "config" / env / "kibana.yml").read_text())["uiSettings.overrides"]
@@ -489,3 +490,5 @@ def test_no_shell_stays_before_a_server(env: str) -> None:
                 assert "| exec" not in words[-1], name
 
 
+def test_the_file_names_no_version_of_the_format() -> None:
+    assert "version" not in yaml.safe_load(TEXT)
