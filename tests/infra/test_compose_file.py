@@ -90,6 +90,16 @@ def test_the_documents_say_how_much_memory_is_needed(small: bool, most: int) -> 
         assert f"{needed} GB of memory" in (ROOT / document).read_text(), document
 
 
+@pytest.mark.parametrize(("profile", "most"), [("api", "1.3"), ("tools", "1.1")])
+def test_the_documents_say_what_a_profile_needs_more(profile: str, most: str) -> None:
+    every = services("dev").values()
+    needed = sum(int(s["mem_limit"]) for s in every if profile in s.get("profiles", ()) and not runs_once(s))
+    assert float(most) - 0.1 < needed / GB <= float(most)
+    assert re.search(
+        rf"`--profile {profile}` (is )?{most} GB", " ".join((ROOT / "docs/compose.md").read_text().split())
+    )
+
+
 def test_what_runs_once_fits_where_others_will_be() -> None:
     limits = {name: int(service["mem_limit"]) for name, service in services("dev").items()}
     for name, other in INSTEAD.items():
@@ -169,7 +179,7 @@ def test_the_ports_are_the_documented_ones() -> None:
 def test_what_may_be_set_is_in_the_example() -> None:
     example = dict(re.findall(r"(?m)^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text()))
     known = variables_of_the_file()
-    assert set(example) - {"COMPOSE_PROFILES"} == set(known)
+    assert set(example) - {"COMPOSE_FILE", "COMPOSE_PROFILES"} == set(known)
     for name, defaults in known.items():
         assert defaults == {example[name]}, name
     every_port = {name: "31" + f"{number:03}" for number, name in enumerate(known) if name.endswith("_PORT")}

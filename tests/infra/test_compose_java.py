@@ -1,4 +1,4 @@
-"""compose's broker by the scripts of Kafka's own image: the command line that Java is given, and what it logs where."""
+"""Java's command lines in compose, by the scripts and options of the images: it takes them, and logs to no file."""
 
 from __future__ import annotations
 
@@ -62,3 +62,30 @@ def test_the_broker_logs_to_the_console_alone(env: str, tmp_path: Path) -> None:
     mounted = {volume["target"]: Path(volume["source"]) for volume in services(env)["kafka"]["volumes"]}
     kinds = re.findall(r"(?m)^appender\.\w+\.type=(\w+)$", mounted[configuration].read_text())
     assert kinds == ["Console"]
+
+
+# By whom Java is started, with which of its own options before ours: config/jvm.options of Elasticsearch 9
+# (distribution/src/config/jvm.options, read at 0098632) and of Logstash 9 (config/jvm.options), and the Dockerfile of
+# kafbat's Kafka UI 1.5, which gives none that matter here.
+OPTIONS = {
+    ("elasticsearch", "ES_JAVA_OPTS"): [
+        "-XX:+UseG1GC",
+        "-Xlog:gc*,gc+age=trace,safepoint:file={folder}/gc.log:utctime,pid,tags:filecount=32,filesize=64m",
+    ],
+    ("logstash", "LS_JAVA_OPTS"): ["-Xms1g", "-Xmx1g"],
+    ("kafka-ui", "JAVA_OPTS"): [],
+}
+
+
+@pytest.mark.parametrize(("part", "variable"), OPTIONS)
+@pytest.mark.parametrize("small", [False, True])
+def test_java_takes_our_options_after_the_images_and_logs_to_no_file(
+    part: str, variable: str, small: bool, tmp_path: Path
+) -> None:
+    if not (java := shutil.which("java")):
+        pytest.skip("there is no java on PATH")
+    theirs = [option.format(folder=tmp_path) for option in OPTIONS[part, variable]]
+    ours = services("dev", small=small)[part]["environment"][variable].split()
+    done = subprocess.run([java, *theirs, *ours, "-version"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not [path for path in tmp_path.iterdir() if path.stat().st_size]
