@@ -1,30 +1,22 @@
-"""Real logs all the way: files into Kafka, through both consumers, into Elasticsearch, and found there."""
+"""Logs of six systems all the way: files into Kafka, through both consumers, into Elasticsearch, and found there."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from pathlib import Path
 
 import orjson
 import pytest
 from elasticsearch import Elasticsearch
+from log_sets import LINES_OF_EACH, SYSTEMS, labels, log_file
 from pipeline import Pipeline, assert_no_stack_trace, ends_well
 from running import Runner
-from shared_folder import LOGHUB
 
 from logsluice.settings import Settings
 
-SETS = ("Apache", "BGL", "HDFS", "OpenSSH", "Spark", "Zookeeper")
-
 pytestmark = pytest.mark.timeout(1_200)
 
-
-@pytest.fixture
-def files() -> list[Path]:
-    files = [LOGHUB / f"{name}_2k.log" for name in SETS]
-    if missing := [file for file in files if not file.is_file()]:
-        pytest.skip(f"the loghub sets are not on this machine: {missing[0]}")
-    return files
+FAILED = re.compile(r"Failed password for invalid user (\S+) from (\S+) port (\d+) ssh2")
 
 
 @pytest.fixture
@@ -32,9 +24,10 @@ def pipeline(settings: Settings, elasticsearch_client: Elasticsearch, runner: Ru
     return Pipeline(settings, elasticsearch_client, runner)
 
 
-def test_every_line_of_real_logs_is_in_both_indices_and_can_be_found(pipeline: Pipeline, files: list[Path]) -> None:
+def test_every_line_is_in_both_indices_and_can_be_found(pipeline: Pipeline) -> None:
+    files = [log_file(name) for name in SYSTEMS]
     lines = [line.removesuffix("\r") for file in files for line in file.read_text().split("\n") if line.strip()]
-    assert len(lines) == 2_000 * len(SETS)
+    assert len(lines) == LINES_OF_EACH * len(SYSTEMS)
     jobs = [pipeline.index_job(), pipeline.regex_job()]
     done = pipeline.runner.cli("setup")
     assert done.returncode == 0, done.stderr
@@ -53,13 +46,17 @@ def test_every_line_of_real_logs_is_in_both_indices_and_can_be_found(pipeline: P
         assert Counter(document["event"]["original"] for document in documents.values()) == Counter(lines)
     assert pipeline.letters() == {}
 
-    known = "Failed password for invalid user webmaster from 173.234.31.186 port 38926 ssh2"
-    assert sum(known in line for line in lines) == 1
-    found = pipeline.runner.cli("search", "--json", "webmaster AND source.ip:173.234.31.186 AND process.pid:24200")
-    assert found.returncode == 0, found.stderr
-    hits = [orjson.loads(line) for line in found.stdout.splitlines()]
-    assert [hit["message"] for hit in hits if hit["message"] == known] == [known]
-    assert {hit["host"]["name"] for hit in hits} == {"LabSZ"}
-    table = pipeline.runner.cli("search", '"invalid user webmaster" AND "port 38926"', env={"COLUMNS": "200"})
-    assert "173.234.31.186" in table.stdout
+    known = next(row for row in labels("OpenSSH") if FAILED.fullmatch(row["Content"]))
+    found = FAILED.fullmatch(known["Content"])
+    assert found
+    user, address, port = found.groups()
+    assert sum(known["Content"] in line for line in lines) == 1
+    query = f"{user} AND source.ip:{address} AND process.pid:{known['Pid']}"
+    searched = pipeline.runner.cli("search", "--json", query)
+    assert searched.returncode == 0, searched.stderr
+    hits = [orjson.loads(line) for line in searched.stdout.splitlines()]
+    assert [hit["message"] for hit in hits if hit["message"] == known["Content"]] == [known["Content"]]
+    assert {hit["host"]["name"] for hit in hits} == {known["Component"]}
+    table = pipeline.runner.cli("search", f'"invalid user {user}" AND "port {port}"', env={"COLUMNS": "200"})
+    assert address in table.stdout
     assert table.stdout.splitlines()[-1].startswith("1 event")

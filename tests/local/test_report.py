@@ -21,8 +21,8 @@ import pytest
 import typer
 from bad_rows import KINDS, with_good_rows
 from elasticsearch import Elasticsearch
+from log_sets import LINES_OF_EACH, labels, log_file
 from running import ROOT, Runner
-from shared_folder import LOGHUB, with_loghub
 
 from logsluice.cli import report as command
 from logsluice.errors import LogsluiceError
@@ -334,8 +334,7 @@ def check_alerts(alerts: list[dict[str, Any]], database: duckdb.DuckDBPyConnecti
     assert not any(over.values())
 
 
-@with_loghub
-def test_open_logs_are_counted_as_people_labelled_them(report: Callable[..., dict[str, Any]], out: Path) -> None:
+def test_logs_are_counted_as_people_labelled_them(report: Callable[..., dict[str, Any]], out: Path) -> None:
     wanted: Counter[str] = Counter()
     severe: Counter[str] = Counter()
     for name, instant in (
@@ -343,13 +342,12 @@ def test_open_logs_are_counted_as_people_labelled_them(report: Callable[..., dic
         ("Zookeeper", lambda row: datetime.strptime(f"{row['Date']} {row['Time']}", "%Y-%m-%d %H:%M:%S,%f")),
         ("BGL", lambda row: datetime.fromtimestamp(int(row["Timestamp"]), UTC)),
     ):
-        with (LOGHUB / f"{name}_2k.log_structured.csv").open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                if row["Level"] in ("error", "ERROR", "SEVERE", "FAILURE", "FATAL"):
-                    wanted[instant(row).strftime("%Y-%m-%dT%H:00:00Z")] += 1
-                    severe["critical" if row["Level"] == "FATAL" else "error"] += 1
-    found = report(*(LOGHUB / f"{name}_2k.log" for name in ("Apache", "Zookeeper", "BGL")))
-    assert (found["code"], found["events"], found["rejected"]) == (0, 6_000, 0)
+        for row in labels(name):
+            if row["Level"] in ("error", "ERROR", "SEVERE", "FAILURE", "FATAL"):
+                wanted[instant(row).strftime("%Y-%m-%dT%H:00:00Z")] += 1
+                severe["critical" if row["Level"] == "FATAL" else "error"] += 1
+    found = report(*(log_file(name) for name in ("Apache", "Zookeeper", "BGL")))
+    assert (found["code"], found["events"], found["rejected"]) == (0, 3 * LINES_OF_EACH, 0)
     assert counts(out / "csv/errors_by_hour.csv") == wanted
     severities = orjson.loads((out / "json/errors_by_severity.json").read_bytes())
     assert {entry["severity"]: entry["count"] for entry in severities} == severe

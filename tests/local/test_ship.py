@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 import zstandard
 from kafka_reading import count, stored, values
+from log_sets import LINES_OF_EACH, SYSTEMS, log_file
 from running import LOGSLUICE, Runner, eventually
-from shared_folder import LOGHUB, with_loghub
 
 from logsluice.settings import Settings
 from logsluice.setup import set_up_kafka
 from logsluice.stack import LocalStack
 
-SETS = ["Apache", "BGL", "HDFS", "OpenSSH", "Spark", "Zookeeper"]
 TRACE = (
     "2026-11-22 10:14:13,123 ERROR a.b.C - no\n"
     "java.lang.IllegalStateException: no\n"
@@ -46,12 +45,11 @@ def lines(path: Path, how_many: int, first: int = 0) -> list[bytes]:
     return added
 
 
-@with_loghub
-def test_real_sets_arrive_line_for_line(settings: Settings, runner: Runner) -> None:
-    files = [LOGHUB / f"{name}_2k.log" for name in SETS]
+def test_logs_of_six_systems_arrive_line_for_line(settings: Settings, runner: Runner) -> None:
+    files = [log_file(name) for name in SYSTEMS]
     done = runner.cli("ship", *files)
     assert done.returncode == 0, done.stderr
-    assert "6 files, 12,000 lines (0 blank), 12,000 events" in done.stderr
+    assert f"6 files, {6 * LINES_OF_EACH:,} lines (0 blank), {6 * LINES_OF_EACH:,} events" in done.stderr
     expected = Counter(line.removesuffix(b"\r") for file in files for line in file.read_bytes().split(b"\n") if line)
     assert values(settings) == expected
 
@@ -59,10 +57,10 @@ def test_real_sets_arrive_line_for_line(settings: Settings, runner: Runner) -> N
     assert again.returncode == 0
     assert "0 files, 6 unchanged" in again.stderr
     assert "nothing new" in again.stderr
-    assert count(settings) == 12_000
+    assert count(settings) == 6 * LINES_OF_EACH
 
     assert runner.cli("ship", "--again", files[0]).returncode == 0
-    assert count(settings) == 14_000
+    assert count(settings) == 7 * LINES_OF_EACH
 
 
 def test_where_each_event_is_from(settings: Settings, runner: Runner, tmp_path: Path) -> None:

@@ -21,8 +21,6 @@ LOGHUB = SHARED / "data" / "loghub"
 DEFINITIONS = SHARED / "crds"
 TOOLS = SHARED / "tools"
 
-with_loghub = pytest.mark.skipif(not LOGHUB.is_dir(), reason=f"no Loghub data in {LOGHUB}; {VARIABLE} names its folder")
-
 
 @cache
 def _unpacked() -> Path | None:

@@ -1,15 +1,14 @@
-"""Real logs of six systems against the truth that was published with them (Loghub), through the public API."""
+"""Logs of six systems against what people say is in them, through the public API."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import pyarrow as pa
 import pytest
-from shared_folder import LOGHUB, with_loghub
+from log_sets import LINES_OF_EACH, labels, log_file
 
 from logsluice.extract import INPUT_SCHEMA, load_registry, make_extractor
 from logsluice.extract.engine import Engine
@@ -18,8 +17,6 @@ SEEN = datetime(2026, 11, 22, 10, tzinfo=UTC)
 ENOUGH = 0.98
 
 Row = dict[str, str]
-
-pytestmark = with_loghub
 
 
 def written(pattern: str, *columns: str) -> Callable[[Row], datetime]:
@@ -66,14 +63,8 @@ LEVELS = {
 
 
 @cache
-def truth_of(name: str) -> tuple[Row, ...]:
-    with (LOGHUB / f"{name}_2k.log_structured.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(csv.DictReader(file))
-
-
-@cache
 def found_in(name: str, engine: Engine) -> tuple[Row, ...]:
-    lines = (LOGHUB / f"{name}_2k.log").read_bytes().splitlines()
+    lines = log_file(name).read_bytes().splitlines()
     nothing = [None] * len(lines)
     seen_ms = [int(SEEN.timestamp() * 1000)] * len(lines)
     columns = [
@@ -86,14 +77,14 @@ def found_in(name: str, engine: Engine) -> tuple[Row, ...]:
 
 
 def misses(name: str, engine: Engine, field: str, expected: Callable[[Row], object]) -> list[tuple[object, object]]:
-    pairs = zip(truth_of(name), found_in(name, engine), strict=True)
+    pairs = zip(labels(name), found_in(name, engine), strict=True)
     wanted = [(expected(truth), found[field]) for truth, found in pairs]
     return [(want, got) for want, got in wanted if want != (got.strip() if isinstance(got, str) else got)]
 
 
 def at_least_98_percent(name: str, wrong: list[tuple[object, object]]) -> None:
-    total = len(truth_of(name))
-    assert total >= 2000
+    total = len(labels(name))
+    assert total == LINES_OF_EACH
     assert 1 - len(wrong) / total >= ENOUGH, f"{len(wrong)} of {total} wrong, such as {wrong[:3]}"
 
 

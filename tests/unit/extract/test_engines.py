@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shared_folder import LOGHUB
+from log_sets import SYSTEMS, log_file
 
 from logsluice.extract import INPUT_SCHEMA, Registry, load_registry, make_extractor
 from logsluice.formats import load_formats, timestamps
@@ -174,7 +174,7 @@ def test_colours_of_a_terminal_do_not_hide_a_format() -> None:
 
 @pytest.mark.slow
 def test_engines_agree_on_a_hundred_thousand_mixed_lines() -> None:
-    real = [line for path in sorted(LOGHUB.glob("*_2k.log")) for line in path.read_bytes().splitlines()]
+    real = [line for name in SYSTEMS for line in log_file(name).read_bytes().splitlines()]
     for path in (Path("/var/log/dpkg.log"), Path("/var/log/dpkg.log.1.gz")):
         if path.exists():
             opened = gzip.open if path.suffix == ".gz" else open

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shared_folder import LOGHUB, with_loghub
+from log_sets import LINES_OF_EACH, SYSTEMS, log_file
 
 from logsluice.formats import load_formats
 from logsluice.sources.files import Line, read_lines, split_lines
@@ -218,11 +218,10 @@ def test_lines_that_begin_events_stay_apart() -> None:
     assert [event.value.decode() for event in joined("\n".join(SEPARATE))] == SEPARATE
 
 
-@with_loghub
-@pytest.mark.parametrize("name", ["Apache", "BGL", "HDFS", "OpenSSH", "Spark", "Zookeeper"])
-def test_real_single_lines_stay_apart(name: str) -> None:
-    events = list(join(read_lines(LOGHUB / f"{name}_2k.log")))
-    assert len(events) == 2000
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_single_lines_stay_apart(name: str) -> None:
+    events = list(join(read_lines(log_file(name))))
+    assert len(events) == LINES_OF_EACH
     assert {event.lines for event in events} == {1}
 
 
