@@ -5,14 +5,15 @@ UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
+TOOLS := .tools
 # Processes that run tests side by side: much of their time is waiting for servers.
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-k8s test-compose test-long test-unit test-packages releases lint format bench views lock clean
+.PHONY: help setup demo test test-k8s test-alone charts test-compose test-long test-unit test-packages releases lint format bench views lock clean
 
 help: ## what can be typed here
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.installed ## make .venv with everything pinned in requirements-dev.lock
 
@@ -36,9 +37,22 @@ test: setup test-packages $(CHECKOV)/.installed ## the tests, on real Kafka, Ela
 	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  -m "not long and not tools" tests/local tests/k8s tests/infra tests/unit
 
+# What it lacks is said in a line each; with Go it builds what Go can build. The charts' tests want the charts.
+test-k8s: export PATH := $(PATH):$(CURDIR)/$(CHECKOV)/bin:$(CURDIR)/$(TOOLS)/bin
+test-k8s: export LOGSLUICE_CHARTS ?= $(wildcard $(CURDIR)/$(TOOLS)/charts)
 test-k8s: setup $(CHECKOV)/.installed ## what needs Kubernetes' tools: overlays, charts, Compose's file, a control plane
-	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	  -m "tools and not long" tests/k8s tests/infra
+	@$(BIN)/python tests/shared/prerequisites.py $(TOOLS)/bin
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  -m "tools and not long$(if $(LOGSLUICE_CHARTS),, and not charts)" tests/k8s tests/infra
+
+charts: setup ## fetch the pinned Helm charts, which make test-k8s then holds our values against
+	@PATH="$$PATH:$(CURDIR)/$(TOOLS)/bin" $(BIN)/python tests/k8s/pull_charts.py $(TOOLS)/charts
+
+# All users of the shared folder's data, as on a machine without it.
+test-alone: setup test-packages ## the tests that read the shared folder, without it
+	@LOGSLUICE_SHARED=$(CURDIR)/$(TOOLS)/nothing $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
+	  --no-loadscope-reorder -m "not long and not tools" \
+	  $$(grep -lE 'log_sets|shared_folder' -r tests/unit tests/local tests/infra tests/k8s --include='test_*.py')
 
 test-long: setup test-packages ## windows through a kill, every PromQL on a real Prometheus, the dashboard in a browser
 	@$(BIN)/python -m pytest -m long tests/local tests/k8s

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from shared_folder import ROOT, found
+from shared_folder import ROOT, compose_command
 
 ENVIRONMENTS = ("dev", "prod")
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -22,14 +21,8 @@ OURS = "logsluice:0.1.0"
 
 @cache
 def compose() -> tuple[str, ...]:
-    """The command of Compose v2, alone or as Docker's plugin; skips the test where it is not to be had."""
-    if alone := found("docker-compose"):
-        return (alone,)
-    if docker := shutil.which("docker"):
-        plugin = (docker, "compose")
-        if subprocess.run([*plugin, "version"], capture_output=True, timeout=60).returncode == 0:
-            return plugin
-    pytest.skip("there is neither docker-compose nor `docker compose`")
+    """The command of Compose v2; skips the test where it is not to be had."""
+    return compose_command() or pytest.skip("there is neither docker-compose nor `docker compose`")
 
 
 def run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from graph import ROOT
+from shared_folder import tool
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ON_AWS = ("preview.yml", "release.yml")
@@ -76,7 +76,7 @@ def test_the_engine_is_as_new_as_its_sdk() -> None:
         assert set(re.findall(r"pulumi-version: (\S+)", text)) == {locked[1]}
 
 
-@pytest.mark.skipif(not shutil.which("actionlint"), reason="actionlint is not on PATH")
+@pytest.mark.tools
 def test_actionlint_finds_nothing() -> None:
-    run = subprocess.run(["actionlint", *map(str, WORKFLOWS)], capture_output=True, text=True)
+    run = subprocess.run([tool("actionlint"), *map(str, WORKFLOWS)], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout

@@ -1,7 +1,8 @@
 """A real Kubernetes control plane for the tests of this folder: no container runs, everything else is real.
 
 It is the one that ``LOGSLUICE_TEST_KUBECONFIG`` names, which the tests fill and empty, or one that
-``tools/control-plane`` of the shared folder starts for them. A cluster of the developer's own is never touched.
+``tools/control-plane`` of the shared folder, or else kwokctl, starts for them. No other cluster of the developer's is
+touched.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import pytest
 import yaml
 from k8s_cluster import Cluster
 from k8s_manifests import ROOT
-from shared_folder import DEFINITIONS, TOOLS
+from kwok_cluster import kwok_cluster
+from operator_definitions import all_definitions
+from shared_folder import TOOLS, found
 
 NAMED = "LOGSLUICE_TEST_KUBECONFIG"
 # Offsets of the ports that the control plane takes from its first one.
@@ -46,9 +49,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield _prepared(Cluster(Path(named)))
         return
     starter = TOOLS / "control-plane"
-    if not starter.is_file():
-        pytest.skip(f"no control plane: neither {starter} nor {NAMED}")
     folder = tmp_path_factory.mktemp("control-plane")
+    if not starter.is_file():
+        kwokctl = found("kwokctl") or pytest.skip(f"no control plane: neither {starter} nor kwokctl nor {NAMED}")
+        with kwok_cluster(kwokctl, folder) as made:
+            yield _prepared(made)
+        return
     environment = {**os.environ, "PORT_BASE": str(_port_base())}
     try:
         done = subprocess.run([starter, "start", folder], env=environment, capture_output=True, text=True, timeout=300)
@@ -70,11 +76,7 @@ def dev(cluster: Cluster) -> Iterator[Cluster]:
 
 
 def _prepared(cluster: Cluster) -> Cluster:
-    folders: Sequence[Path] = sorted(path for path in DEFINITIONS.glob("*") if path.is_dir())
-    if not folders:
-        pytest.skip(f"the operators' definitions are not in {DEFINITIONS}")
-    for folder in folders:
-        cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", folder)
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=all_definitions())
     cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_volume(number) for number in range(VOLUMES)))
     nodes = sorted(item["metadata"]["name"] for item in cluster.get("nodes")["items"])
     for node, pool in zip(nodes, POOLS, strict=False):

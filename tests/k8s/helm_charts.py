@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from helm_values import HELM, OF_THE_STACK, RELEASES, merged
-from k8s_tools import _Loader as Loader
+from k8s_tools import Loader
 from shared_folder import tool
 
 VARIABLE = "LOGSLUICE_CHARTS"

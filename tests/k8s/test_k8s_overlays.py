@@ -12,8 +12,8 @@ import helm_values
 import pytest
 import yaml
 from k8s_manifests import OVERLAYS, ROOT, Object, Overlay, Template, identity, overlay
-from k8s_tools import definitions
 from network_policies import selects
+from operator_definitions import definitions
 from running_pods import endpoints
 from shared_folder import tool
 

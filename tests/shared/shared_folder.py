@@ -41,3 +41,14 @@ def found(name: str) -> str | None:
 def tool(name: str) -> str:
     """The path of a tool; skips the test where it is not to be had."""
     return found(name) or pytest.skip(f"{name} is neither on PATH nor in {TOOLS}")
+
+
+def compose_command() -> tuple[str, ...] | None:
+    """Compose v2, alone or as Docker's plugin, if there is one."""
+    if alone := found("docker-compose"):
+        return (alone,)
+    if docker := shutil.which("docker"):
+        plugin = (docker, "compose")
+        if subprocess.run([*plugin, "version"], capture_output=True, timeout=60).returncode == 0:
+            return plugin
+    return None
