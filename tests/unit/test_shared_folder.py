@@ -12,7 +12,9 @@ import pytest
 from shared_folder import ROOT, VARIABLE
 
 KNOWS = Path("tests/shared/shared_folder.py")
-LOOKS_ITSELF = re.compile(r"""\.\./shared|parents?(\[\d\])? / ["']shared["']|(environ(\.get\(|\[)|getenv\()["']LOGSLUICE_SHARED""")
+LOOKS_ITSELF = re.compile(
+    r"""\.\./shared|parents?(\[\d\])? / ["']shared["']|(environ(\.get\(|\[)|getenv\()["']LOGSLUICE_SHARED"""
+)
 HERE = Path(__file__).relative_to(ROOT)
 
 
