@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+import shared_folder
 from hypothesis import settings
 
 # A machine that is busy with something else is no fault of the code.
@@ -14,6 +15,11 @@ settings.load_profile("logsluice")
 
 REQUIRE_ALL = os.environ.get("LOGSLUICE_REQUIRE_ALL") == "1"
 """A test that is skipped, because a tool or data is not here, has failed: for machines that have them all."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    shared_folder.tools_are_for_this_test = item.get_closest_marker("tools") is not None
 
 
 def _fail_if_skipped(report: pytest.TestReport | pytest.CollectReport) -> None:

@@ -30,12 +30,28 @@ def _unpacked() -> Path | None:
     return Path(subprocess.run([unpack], check=True, capture_output=True, text=True, timeout=300).stdout.strip())
 
 
+class UnmarkedTestError(Exception):
+    """A test of ``make test`` asked for a tool that only ``make test-k8s`` has: elsewhere it would be skipped."""
+
+
+tools_are_for_this_test = True
+"""Whether the test that runs is marked ``tools``; ``tests/conftest.py`` sets it."""
+
+
 def found(name: str) -> str | None:
-    """The path of a tool, if there is one."""
+    """The path of a tool, if there is one.
+
+    Raises:
+        UnmarkedTestError: It is the folder's, and the test that runs is not marked ``tools``.
+    """
     if on_path := shutil.which(name):
         return on_path
     folder = _unpacked()
-    return str(folder / name) if folder and (folder / name).is_file() else None
+    if folder is None or not (folder / name).is_file():
+        return None
+    if not tools_are_for_this_test:
+        raise UnmarkedTestError(f"{name} is a tool of make test-k8s: mark the test with pytest.mark.tools")
+    return str(folder / name)
 
 
 def tool(name: str) -> str:

@@ -51,7 +51,7 @@ def test_a_skip_is_a_failure_where_everything_is_required(tmp_path: Path, kind: 
     )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", tmp_path],
-        env={**os.environ, "LOGSLUICE_REQUIRE_ALL": "1" if required else "0"},
+        env={**os.environ, "LOGSLUICE_REQUIRE_ALL": "1" if required else "0", "PYTHONPATH": str(ROOT / KNOWS.parent)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -61,3 +61,28 @@ def test_a_skip_is_a_failure_where_everything_is_required(tmp_path: Path, kind: 
     expected = (2 if kind == "module" else 1) if required else (5 if kind == "module" else 0)
     assert done.returncode == expected, done.stdout
     assert ("xfailed" in done.stdout) or kind == "module"
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_tool_of_the_folder_is_for_tests_that_are_marked_so(tmp_path: Path, marked: bool) -> None:
+    unpack = tmp_path / "tools" / "unpack"
+    unpack.parent.mkdir()
+    unpack.write_text(f"#!/bin/sh\necho {unpack.parent}\n")
+    unpack.chmod(0o755)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = tools: needs tools\n")
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\nfrom shared_folder import tool\n"
+        + ("@pytest.mark.tools\n" if marked else "")
+        + "def test_it(): assert tool('unpack')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        env={**os.environ, VARIABLE: str(tmp_path), "PYTHONPATH": str(ROOT / KNOWS.parent)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == (0 if marked else 1), done.stdout
+    assert ("mark the test with pytest.mark.tools" in done.stdout) is not marked
