@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from compose_file import ENVIRONMENTS, ROOT, services
 
+pytestmark = pytest.mark.tools
+
 SCRIPTS = ROOT / "tests/compose/images/kafka"
 
 
