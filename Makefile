@@ -10,7 +10,7 @@ TOOLS := .tools
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-k8s test-alone charts test-compose test-long test-unit test-packages releases lint format bench views lock clean
+.PHONY: help setup demo test test-k8s test-alone charts test-cluster test-compose test-long test-unit test-packages releases lint format bench views lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,7 +35,7 @@ demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasti
 test: setup test-packages $(CHECKOV)/.installed ## the tests, on real Kafka, Elasticsearch and Spark
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	  -m "not long and not tools" tests/local tests/k8s tests/infra tests/unit
+	  -m "not long and not tools and not whole_cluster" tests/local tests/k8s tests/infra tests/unit
 
 # What it lacks is said in a line each; with Go it builds what Go can build. The charts' tests want the charts.
 test-k8s: export PATH := $(PATH):$(CURDIR)/$(CHECKOV)/bin:$(CURDIR)/$(TOOLS)/bin
@@ -51,7 +51,7 @@ charts: setup ## fetch the pinned Helm charts, which make test-k8s then holds ou
 # All users of the shared folder's data, as on a machine without it.
 test-alone: setup test-packages ## the tests that read the shared folder, without it
 	@LOGSLUICE_SHARED=$(CURDIR)/$(TOOLS)/nothing $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
-	  --no-loadscope-reorder -m "not long and not tools" \
+	  --no-loadscope-reorder -m "not long and not tools and not whole_cluster" \
 	  $$(grep -lE 'log_sets|shared_folder' -r tests/unit tests/local tests/infra tests/k8s --include='test_*.py')
 
 test-long: setup test-packages ## windows through a kill, every PromQL on a real Prometheus, the dashboard in a browser
@@ -87,6 +87,9 @@ $(CHECKOV)/.installed: requirements-checkov.lock | setup
 	@test -x $(CHECKOV)/bin/python || $(PYTHON) -m venv --without-pip $(CHECKOV)
 	@$(BIN)/uv pip sync --quiet --python $(CHECKOV)/bin/python --compile-bytecode --require-hashes requirements-checkov.lock
 	@touch $@
+
+test-cluster: setup ## the releases and dev on the cluster of LOGSLUICE_TEST_CLUSTER, a kubeconfig; it is emptied
+	@$(BIN)/python -m pytest -m whole_cluster tests/k8s
 
 test-compose: setup ## docker-compose.yml on a real engine: DOCKER_HOST's, or a private one; takes half an hour
 	@$(BIN)/python -m pytest tests/compose

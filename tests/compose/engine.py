@@ -1,7 +1,9 @@
 """The Docker engine of these tests, and the images that they need.
 
-The engine is the one that ``DOCKER_HOST`` names, or a private one that ``tools/docker-engine`` of the shared folder
-starts; one that merely runs on the machine is not touched, because images and volumes would stay there.
+With ``LOGSLUICE_TEST_IMAGES=upstream`` the public images are pulled, and the engine is the one that Docker chooses: for
+machines that are thrown away. Else stand-ins are built for them, on the engine that ``DOCKER_HOST`` names or a private
+one that ``tools/docker-engine`` of the shared folder starts; one that merely runs on the machine is not touched,
+because images and volumes would stay there.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ IMAGES = Path(__file__).parent / "images"
 OVERRIDE = Path(__file__).with_name("override.yml")
 TAG = "test"
 OURS = f"logsluice:{TAG}"
+UPSTREAM = os.environ.get("LOGSLUICE_TEST_IMAGES") == "upstream"
 KEPT = "LOGSLUICE_TEST_ENGINE"
 """Names the folder of an engine to be kept between runs, with its images."""
 
@@ -30,7 +33,7 @@ KEPT = "LOGSLUICE_TEST_ENGINE"
 @contextmanager
 def engine(folder: Path) -> Iterator[dict[str, str]]:
     """An engine's variables; one that was started here is stopped at the end."""
-    if "DOCKER_HOST" in os.environ:
+    if UPSTREAM or "DOCKER_HOST" in os.environ:
         yield {}
         return
     starter = TOOLS / "docker-engine"
@@ -63,7 +66,7 @@ def docker(variables: Mapping[str, str], *arguments: str | Path, seconds: float 
 
 
 def build_all(variables: Mapping[str, str], folder: Path) -> None:
-    """Our image from its own Dockerfile, and stand-ins for the public ones."""
+    """Our image from its own Dockerfile, and stand-ins for the public ones where these are not pulled."""
     arguments = []
     if authorities := _authorities():
         base = _context(folder, "python")
@@ -73,6 +76,8 @@ def build_all(variables: Mapping[str, str], folder: Path) -> None:
         _build(variables, "logsluice-test/python:3.12-slim-bookworm", base)
         arguments = ["--build-arg", "PYTHON_REPOSITORY=logsluice-test/python"]
     _build_ours(variables, *arguments)
+    if UPSTREAM:
+        return
     kafka = _context(folder, "kafka")
     (kafka / "jars").mkdir()
     for jar in jar_paths("kafka"):

@@ -14,14 +14,11 @@ import pytest
 import yaml
 from engine import ROOT
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from parts import ONCE, WATCHED, all_well, killed_for_memory
 from project import Project, eventually, free_ports
 
 pytestmark = [pytest.mark.timeout(3_600), pytest.mark.usefixtures("said")]
 
-ONCE = {"prepare", "users", "setup", "schema-setup"}
-WATCHED = {"kafka", "elasticsearch", "prometheus", "elasticsearch-exporter", "spark-master", "spark-worker-1"}
-WATCHED |= {"spark-worker", "spark-history", "regex-job", "windows-job", "alerts-job", "index-job", "producer"}
-WATCHED |= {"app-service", "dashboard", "api", "redis", "redis-cache", "schema-registry"}
 TOPIC = "logs-topic"
 
 
@@ -46,18 +43,6 @@ def workers(project: Project) -> list[dict[str, Any]]:
     """The workers that the master takes for alive."""
     found = project.get("SPARK_MASTER_UI_PORT", "/json/").json()["workers"]
     return [worker for worker in found if worker["state"] == "ALIVE"]
-
-
-def all_well(project: Project, expected: set[str]) -> bool:
-    states = project.states()
-    assert expected <= set(states)
-    for name in expected:
-        for state in states[name]:
-            if name in ONCE:
-                assert (state["State"], state["ExitCode"]) == ("exited", 0), state
-            else:
-                assert state["Health"] == "healthy", (name, state["State"], state["Health"])
-    return True
 
 
 def everything_arrived(project: Project) -> int:
@@ -214,13 +199,7 @@ def test_nothing_fails_on_the_quiet(project: Project) -> None:
     said = project.compose("logs", "--no-color", *WATCHED, *ONCE)
     assert "Traceback (most recent call last)" not in said
     assert "OutOfMemoryError" not in said
-    killed = [
-        state["Name"]
-        for states in project.states().values()
-        for state in states
-        if project.docker("inspect", "--format", "{{.State.OOMKilled}}", state["ID"]).strip() == "true"
-    ]
-    assert not killed
+    assert not killed_for_memory(project)
 
 
 def test_down_v_removes_everything(project: Project) -> None:

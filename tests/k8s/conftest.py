@@ -28,8 +28,8 @@ PORTS = (10, 11, 43, 58, 59, 61)
 POOLS = ("system", "data", "spark")
 # Nothing makes volumes here. One that was given up is not given to another: there are enough for all tests.
 VOLUMES = 24
-# Modules here that read files of the repository alone, or run what `make test` installs.
-WITHOUT_TOOLS = ("test_helm.py", "test_k8s_rules.py")
+# Modules here that read files of the repository alone, run what `make test` installs, or want another cluster.
+WITHOUT_TOOLS = ("test_helm.py", "test_k8s_rules.py", "test_whole_cluster.py")
 
 
 @pytest.hookimpl(tryfirst=True)
