@@ -206,13 +206,13 @@ def test_a_webhook_that_does_not_answer_can_be_ignored(local: Graph, dev: Graph)
     """Its failure policy is a value: `local` ignores, the stacks on AWS do not."""
 
     def policy(graph: Graph) -> str | None:
-        values = graph.one("helm.sh/v3:Release", "eck-operator").inputs["values"]
+        values = graph.one("helm.sh/v3:Release", "spark-operator").inputs["values"]
         return values.get("webhook", {}).get("failurePolicy")
 
     assert policy(local) == "Ignore"
     assert policy(dev) != "Ignore"
     assert policy(build("dev", ignoreWebhooks=True)) == "Ignore"
-    over = {"eck-operator": {"webhook": {"failurePolicy": "Fail"}}}
+    over = {"spark-operator": {"webhook": {"failurePolicy": "Fail"}}}
     assert policy(build("local", releaseValues=over)) == "Fail"
 
 

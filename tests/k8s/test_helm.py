@@ -154,10 +154,11 @@ def test_no_server_makes_an_index_in_an_aliass_place(stack: str) -> None:
 def test_snapshots_use_the_identity_and_region_that_infra_gives(stack: str) -> None:
     elasticsearch = _stack(stack)[0]
     region = yaml.safe_load((ROOT / "infra" / f"Pulumi.{stack}.yaml").read_text())["config"]["aws:region"]
-    assert elasticsearch["serviceAccountName"] == "elasticsearch"
     for nodes in elasticsearch["nodeSets"]:
         assert nodes["config"]["s3.client.default.region"] == region
         spec = nodes["podTemplate"]["spec"]
+        # What the pods run as; test_k8s_eck.py asks the operator. The resource's own field is about other namespaces.
+        assert spec["serviceAccountName"] == "elasticsearch"
         [source] = spec["volumes"][0]["projected"]["sources"]
         mount = spec["containers"][0]["volumeMounts"][0]["mountPath"]
         environment = {entry["name"]: entry["value"] for entry in spec["containers"][0]["env"]}
@@ -241,6 +242,24 @@ def test_operators_watch_the_workloads_namespace_alone() -> None:
     assert values("strimzi-kafka-operator", "prod")["watchNamespaces"] == ["logsluice"]
     assert values("eck-operator", "prod")["managedNamespaces"] == ["logsluice"]
     assert values("spark-operator", "prod")["spark"]["jobNamespaces"] == ["logsluice"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        # The chart (3.5.0, templates/statefulset.yaml) has no readiness probe: ready says nothing of the webhook.
+        ("eck-operator", ("webhook",)),
+        # Its own rules are of a kind that Helm makes last, after the webhook's configuration (kind_sorter.go).
+        ("kube-prometheus-stack", ("prometheusOperator", "admissionWebhooks")),
+    ],
+)
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_webhook_refuses_what_is_made_before_it_can_answer(name: str, path: tuple[str, ...], stack: str) -> None:
+    """The releases are atomic: the first `up` would roll back. The charts' default is to ask where one answers."""
+    found = values(name, stack)
+    for key in path:
+        found = found[key]
+    assert found.get("failurePolicy", "Ignore") == "Ignore"
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])

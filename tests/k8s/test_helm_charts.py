@@ -167,6 +167,22 @@ def test_webhooks_refuse_by_default() -> None:
     assert refusing == set(WEBHOOKS)
 
 
+def test_the_first_eck_stack_is_not_refused_by_a_webhook_that_is_not_up_yet(request: pytest.FixtureRequest) -> None:
+    webhooks = [item for item in rendered("eck-operator", "prod") if item["kind"] == "ValidatingWebhookConfiguration"]
+    assert webhooks
+    items = [item for item in rendered("eck-stack", "prod") if "k8s.elastic.co" in item["apiVersion"]]
+    cluster: Cluster = request.getfixturevalue("cluster")
+    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "logsluice"}}
+    text = yaml.safe_dump_all([space, *webhooks])
+    cluster.kubectl("apply", "-f", "-", stdin=text)
+    try:
+        custom = yaml.safe_dump_all(_namespaced(item, "logsluice") for item in items)
+        done = cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=custom)
+        assert len(done.stdout.splitlines()) == len(items) == 3
+    finally:
+        cluster.kubectl("delete", "--wait", "-f", "-", stdin=text)
+
+
 def test_the_autoscaler_runs_as_who_may_scale() -> None:
     objects = kinds("cluster-autoscaler", "prod")
     assert ("ServiceAccount", "cluster-autoscaler") in objects
