@@ -30,6 +30,7 @@ from logsluice.sinks.elasticsearch import connect, refusal
 from logsluice.sinks.users import role_name, roles
 from logsluice.stack.jars import jar_paths
 from logsluice.stack.tls import issue
+from logsluice.terminal import Terminal
 
 KAFKA_USER: Final = "logsluice"
 """The one user of compose's broker."""
@@ -223,8 +224,9 @@ def main(
     agent: Annotated[Path | None, typer.Option(help="For prepare: where to put the broker's JMX exporter.")] = None,
 ) -> None:
     """Do a step; what was done before stays as it is."""
+    terminal = Terminal(soft_wrap=True)
     for line in _users(folder) if step is Step.USERS else prepare(folder):
-        typer.echo(line)
+        terminal.print(line)
     if agent:
         (jar,) = jar_paths("jmx-exporter")
         shutil.copyfile(jar, agent / AGENT)

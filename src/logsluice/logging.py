@@ -14,6 +14,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from logsluice.terminal import printable, printable_json, printable_lines
+
 
 def _as_ecs(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {
@@ -27,10 +29,18 @@ def _as_ecs(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 def _json(event: EventDict, **options: Any) -> str:
     try:
-        return orjson.dumps(event, **options).decode()
+        return printable_json(orjson.dumps(event, **options).decode())
     except TypeError:
         # What orjson refuses, such as half of a surrogate pair or a huge number.
         return json.dumps(event, **options)
+
+
+def _shown(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """The words of others are shown on a terminal, never obeyed; only a stack trace has lines."""
+    return {
+        key: (printable_lines if key == "exception" else printable)(value) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
 
 
 def configure_logging(level: int = logging.INFO) -> None:
@@ -42,7 +52,7 @@ def configure_logging(level: int = logging.INFO) -> None:
         structlog.processors.format_exc_info,
     ]
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [_shown, structlog.dev.ConsoleRenderer()]
         if sys.stderr.isatty()
         else [_as_ecs, structlog.processors.JSONRenderer(serializer=_json)]
     )

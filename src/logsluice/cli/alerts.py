@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,9 +17,9 @@ from logsluice.alerts.documents import Alert
 from logsluice.alerts.rules import load_rules
 from logsluice.alerts.trying import as_json, known_alerts, try_rules
 from logsluice.alerts.windows import moment_of
-from logsluice.cli.printing import printable
 from logsluice.moments import parse_moment
 from logsluice.settings import config_dir, load_settings
+from logsluice.terminal import Terminal, json_line, printable
 
 app = typer.Typer(help="Alerts: what is open, and rules tried on history.", no_args_is_help=True)
 
@@ -45,7 +43,7 @@ def list_alerts(
     _print(shown, as_lines)
     if not as_lines:
         number = sum(alert.status == "open" for alert in shown)
-        Console(highlight=False).print(f"{number} open" + (f", {len(shown) - number} resolved" if since else ""))
+        Terminal().print(f"{number} open" + (f", {len(shown) - number} resolved" if since else ""))
 
 
 @app.command("test")
@@ -65,11 +63,10 @@ def try_on_history(
     _print(trial.alerts, as_lines)
     if as_lines:
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     if not trial.windows:
         console.print(
             f"There are no windows since {since} in {settings.windows_index}: the windows job writes them.",
-            markup=False,
         )
         return
     counts = Counter(alert.key.rule for alert in trial.alerts)
@@ -77,16 +74,15 @@ def try_on_history(
     console.print(
         f"{len(trial.alerts)} alerts" + (f" ({told})" if told else "")
         + f" from {len(loaded)} rules, {trial.services} services, {trial.windows} windows since {since}",
-        markup=False,
     )  # fmt: skip
     for name, services in trial.unjudged.items():
-        console.print(f"{name}: too little history yet of {printable(', '.join(services))}", markup=False)
+        console.print(f"{name}: too little history yet of {printable(', '.join(services))}")
 
 
 def _print(alerts: Iterable[Alert], as_lines: bool) -> None:
     if as_lines:
         for alert in alerts:
-            sys.stdout.buffer.write(orjson.dumps(as_json(alert)) + b"\n")
+            sys.stdout.buffer.write(json_line(as_json(alert)))
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("opened (UTC)", no_wrap=True)
@@ -107,4 +103,4 @@ def _print(alerts: Iterable[Alert], as_lines: bool) -> None:
             Text(printable(episode.sighting.text)),
         )
     if table.row_count:
-        Console(highlight=False).print(table)
+        Terminal().print(table)

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from logsluice.api.guard.keys import SCOPES, Scope, make_key, read_keys, write_keys
-from logsluice.cli.printing import printable
 from logsluice.errors import LogsluiceError
 from logsluice.settings import load_settings
+from logsluice.terminal import Terminal, printable
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Keys of the HTTP API.")
 _FILE: Final = "api-keys.yaml"
@@ -37,12 +36,12 @@ def add(
     expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days) if days else None
     new = make_key(name, _scopes(scope or ["ingest"]), expires)
     write_keys(path, [*(read_keys(path) if path.is_file() else []), new.stored])
-    Console(stderr=True, highlight=False).print(
+    Terminal(stderr=True).print(
         f"{printable(name)} may {', '.join(new.stored.scopes)}; the key is not shown again. Its hash is in {path}:"
         f" the API reads it with LOGSLUICE_API__KEYS_FILE={path}",
         soft_wrap=True,
     )
-    typer.echo(new.text)
+    Terminal(soft_wrap=True).print(new.text)
 
 
 @app.command("list")
@@ -57,7 +56,7 @@ def list_keys(file: KeysFile = None, config: Config = None) -> None:
             f"{key.created:%Y-%m-%d}",
             f"{key.expires:%Y-%m-%d}" if key.expires else "never",
         )
-    Console(highlight=False).print(table)
+    Terminal().print(table)
 
 
 @app.command()

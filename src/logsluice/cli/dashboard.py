@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from logsluice.dashboard import server
 from logsluice.dashboard.reports import read_report
 from logsluice.settings import load_settings
 from logsluice.stack.ports import check_free
+from logsluice.terminal import Terminal
 
 
 def dashboard(
@@ -39,7 +39,7 @@ def dashboard(
     if settings.reports:
         read_report(settings.reports)
     check_free(settings.port, "the dashboard", "--port")
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(f"Dashboard at {server.url(settings)}; Ctrl-C ends it")
     command = server.command(settings)
     # In place of this process, so that signals and the exit code are the server's own.

@@ -13,7 +13,7 @@ from typing import Annotated
 import httpx
 import typer
 from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -28,6 +28,7 @@ from logsluice.setup import run_setup
 from logsluice.sinks.elasticsearch import connect
 from logsluice.stack import LocalStack
 from logsluice.stack.ports import check_free, local_port
+from logsluice.terminal import Terminal
 from logsluice.waiting import stop_on_signals
 
 _REFRESH_SECONDS = 1.0
@@ -48,7 +49,7 @@ def demo(
     On a terminal it goes on until Ctrl-C. Kafka and Elasticsearch keep running, so that the facts stay searchable.
     """
     stop = stop_on_signals()
-    console = Console(highlight=False)
+    console = Terminal()
     settings = load_settings()
     jobs = demo_jobs(settings, rate)
     for job in jobs:
@@ -76,7 +77,7 @@ def demo(
     console.print(_closer_look(settings, logs))
 
 
-def _start_stack(settings: Settings, console: Console) -> dict[str, str]:
+def _start_stack(settings: Settings, console: Terminal) -> dict[str, str]:
     ports = (
         local_port(settings.kafka.bootstrap_servers, 9092),
         local_port(settings.elasticsearch.hosts, 9200),
@@ -109,7 +110,7 @@ def _show_in_browser(settings: Settings, stop: Event) -> None:
 
 
 def _watch(
-    settings: Settings, jobs: tuple[Job, ...], started: list[RunningJob], stop: Event, console: Console
+    settings: Settings, jobs: tuple[Job, ...], started: list[RunningJob], stop: Event, console: Terminal
 ) -> tuple[Snapshot, Snapshot]:
     client = connect(settings.elasticsearch)
     earlier = now = take_snapshot(settings, jobs, client)

@@ -8,18 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.cli.printing import printable
 from logsluice.extract import load_registry
 from logsluice.replay import StoredLetter, read_letters
 from logsluice.replay import replay as try_again
 from logsluice.settings import config_dir, load_settings
 from logsluice.sinks.dead_letters import DeadLetter
+from logsluice.terminal import Terminal, json_line, printable
 
 app = typer.Typer(help="Dead letters: what could not be read or written.", no_args_is_help=True)
 
@@ -47,14 +45,14 @@ def list_letters(
     shown = letters[: -limit - 1 : -1]
     if as_json:
         for entry in shown:
-            sys.stdout.buffer.write(orjson.dumps(_as_json(entry)) + b"\n")
+            sys.stdout.buffer.write(json_line(_as_json(entry)))
         return
-    console = Console(highlight=False)
+    console = Terminal()
     if shown:
         console.print(_table(shown))
     counts = Counter(entry.letter.reason for entry in letters)
     summary = ", ".join(f"{name} {count}" for name, count in counts.most_common())
-    console.print(f"{len(letters)} dead letters" + (f": {summary}" if summary else ""), markup=False)
+    console.print(f"{len(letters)} dead letters" + (f": {summary}" if summary else ""))
 
 
 @app.command("replay")
@@ -71,14 +69,14 @@ def replay(
     directory = config or config_dir()
     settings = load_settings(directory)
     letters = [entry.letter for entry in read_letters(settings, _filter(reason, consumer, event_id))]
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     if not letters:
         console.print("No dead letters to replay.")
         return
     outcome = try_again(settings, load_registry(directory), letters)
     for failure in outcome.failed:
         letter = failure.letter
-        console.print(f"{letter.consumer}/{letter.event_id}: {printable(failure.reason)}", markup=False)
+        console.print(f"{letter.consumer}/{letter.event_id}: {printable(failure.reason)}")
     console.print(f"{len(outcome.replayed)} replayed, {len(outcome.failed)} failed again and stay")
 
 

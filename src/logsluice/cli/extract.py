@@ -12,10 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, cast
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -35,6 +34,7 @@ from logsluice.pipelines.recipes import Recipe
 from logsluice.pipelines.session import spark_context
 from logsluice.settings import config_dir, load_settings
 from logsluice.sources.files import STDIN, expand, spooled
+from logsluice.terminal import JsonOutput, Terminal
 
 _LEAST_PART_BYTES = 1 << 20
 _PARTS_A_CORE = 3
@@ -54,7 +54,7 @@ def extract(
     """Find the facts in files: one JSON object a line, in the order of the input, then a summary."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
-    console = Console(stderr=True, highlight=False)
+    console = Terminal(stderr=True)
     directory = config or config_dir()
     if config is not None and not config.is_dir():
         raise LogsluiceError("there is no such folder", where=str(config), why="--config")
@@ -63,7 +63,7 @@ def extract(
     with _scratch(out) as scratch:
         parts, wrong = _plan(files, scratch, join)
         for line in wrong:
-            console.print(line, soft_wrap=True, markup=False)
+            console.print(line, soft_wrap=True)
         with (
             spark_context("logsluice extract", log_file=scratch / "spark.log", conf=_CONF) as spark,
             _output(out) as stream,
@@ -79,7 +79,7 @@ def extract(
                 on_progress=lambda size: progress.advance(task, size),
             )
     for line in found.damaged:
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     console.print(_summary(found, time.monotonic() - began))
     if wrong or found.damaged:
         raise typer.Exit(1)
@@ -129,7 +129,8 @@ def _output(out: Path | None) -> Iterator[BinaryIO]:
     """Where the records go; a file appears under its name when it is complete."""
     if out is None:
         try:
-            yield sys.stdout.buffer
+            plain = sys.stdout.buffer
+            yield cast(BinaryIO, JsonOutput(plain)) if sys.stdout.isatty() else plain
             sys.stdout.flush()
         except BrokenPipeError:
             # Whoever read has seen enough (`| head`); Python must not complain again at its end.
@@ -150,7 +151,7 @@ def _output(out: Path | None) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _progress(console: Console, size: int) -> Iterator[tuple[Progress, TaskID]]:
+def _progress(console: Terminal, size: int) -> Iterator[tuple[Progress, TaskID]]:
     progress = Progress(
         TextColumn("extracting"),
         BarColumn(),

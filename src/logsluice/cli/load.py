@@ -6,14 +6,13 @@ from importlib.util import find_spec
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.cli.printing import printable
 from logsluice.errors import LogsluiceError
 from logsluice.load_plan import Load
 from logsluice.settings import load_settings
+from logsluice.terminal import Terminal, printable
 
 _REASONS_SHOWN = 5
 _REASON_LENGTH = 120
@@ -44,11 +43,10 @@ def load(
 
     settings = load_settings().api
     wanted = Load(url or f"http://127.0.0.1:{settings.port}", key, rate, seconds, size, batch, errors)
-    console = Console(highlight=False)
+    console = Terminal()
     console.print(
         f"posting {rate:g} events a second to {printable(wanted.url)} for {seconds:g} s, {batch} a post, from "
         f"{wanted.users} clients",
-        markup=False,
         soft_wrap=True,
     )
     outcome = put_load(wanted)

@@ -7,13 +7,13 @@ from importlib import import_module
 from typing import Any, Final
 
 import typer
-from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
 from logsluice import __version__
 from logsluice.errors import LogsluiceError
 from logsluice.logging import configure_logging
+from logsluice.terminal import Terminal
 
 _COMMANDS: Final = {
     "demo": "logsluice.cli.demo:demo",
@@ -74,7 +74,7 @@ def _logsluice() -> None:
 @app.command()
 def version() -> None:
     """Print the version."""
-    typer.echo(__version__)
+    Terminal().print(__version__)
 
 
 def main() -> None:
@@ -83,7 +83,7 @@ def main() -> None:
     try:
         app()
     except LogsluiceError as error:
-        Console(stderr=True, highlight=False).print(Text("logsluice: ", "red") + Text(str(error)), soft_wrap=True)
+        Terminal(stderr=True).print(Text("logsluice: ", "red") + Text(str(error)), soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

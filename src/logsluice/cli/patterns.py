@@ -9,15 +9,14 @@ from typing import Annotated
 import orjson
 import pyarrow as pa
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.cli.printing import printable
 from logsluice.errors import LogsluiceError
 from logsluice.extract import INPUT_SCHEMA, Registry, documents, load_registry, make_extractor
 from logsluice.formats.examples import check_examples
 from logsluice.settings import config_dir, load_settings
+from logsluice.terminal import Terminal, printable
 
 app = typer.Typer(help="What is looked for in every message.", no_args_is_help=True)
 
@@ -35,7 +34,7 @@ def check(
     """Hold formats and patterns to their own examples; with a line, show what is found in it."""
     directory = config or config_dir()
     registry = load_registry(directory)
-    console = Console()
+    console = Terminal()
     if line is not None:
         _show_line(line, registry, load_settings(directory).time_zone, console)
         return
@@ -62,7 +61,7 @@ def _pattern_table(registry: Registry) -> Table:
     return table
 
 
-def _show_line(line: str, registry: Registry, time_zone: str, console: Console) -> None:
+def _show_line(line: str, registry: Registry, time_zone: str, console: Terminal) -> None:
     now_ms = int(time.time() * 1000)
     columns = [pa.array([line.encode(errors="surrogateescape")], pa.binary()), pa.array([now_ms], pa.int64())]
     nothing = [pa.nulls(1, pa.int64()), pa.nulls(1, pa.string())]
@@ -71,7 +70,7 @@ def _show_line(line: str, registry: Registry, time_zone: str, console: Console) 
     reason = extracted["reason"][0].as_py()
     if reason is not None:
         raise LogsluiceError("would go to the dead letters", where="this line", why=reason)
-    console.print(f"format [bold]{extracted['event.dataset'][0].as_py()}[/]", highlight=False)
+    console.print(Text("format ") + Text(extracted["event.dataset"][0].as_py(), "bold"))
     table = Table("pattern", "finds")
     found = set(extracted["logsluice.patterns"][0].as_py() or ())
     fields = {name: extracted[name][0].as_py() for name in extracted.schema.names}

@@ -1,14 +1,10 @@
-"""What comes from logs is shown, never obeyed: control characters of a terminal are spelt out."""
+"""How the commands show levels, and what was searched for."""
 
 from __future__ import annotations
 
 from rich.text import Text
 
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
-    0x09: " ",
-    0x0A: "⏎",
-    0x0D: "",
-}
+from logsluice.terminal import printable
 
 LEVEL_STYLES = {
     "trace": "dim",
@@ -20,11 +16,6 @@ LEVEL_STYLES = {
     "critical": "bold red",
 }
 """Colours of the levels, wherever a table shows them."""
-
-
-def printable(text: str) -> str:
-    """A text on one line in which every control character can be seen."""
-    return text.translate(_CONTROLS)
 
 
 def highlighted(text: str, begin: str, end: str, style: str = "bold yellow") -> Text:

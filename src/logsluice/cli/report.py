@@ -11,16 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from logsluice.alerts.rules import load_rules
 from logsluice.alerts.windows import iso, moment_of
-from logsluice.cli.printing import printable
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.moments import parse_moment
@@ -32,6 +29,7 @@ from logsluice.reports.planning import plan
 from logsluice.reports.reading import Reading
 from logsluice.reports.writing import unfinished, write_report
 from logsluice.settings import config_dir, load_settings
+from logsluice.terminal import Terminal, json_line, printable
 
 _ALERT = 2
 _MOST_SHOWN = 5
@@ -69,7 +67,7 @@ def report(
     Exits with 1 where a source could not be read; the report is about the others then.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    console = Console(stderr=True, highlight=False)
+    console = Terminal(stderr=True)
     directory = config or config_dir()
     if config is not None and not config.is_dir():
         raise LogsluiceError("there is no such folder", where=str(config), why="--config")
@@ -80,7 +78,7 @@ def report(
     with unfinished(out) as folder:
         planned = plan(sources, settings, span, folder, joined=join)
         for line in planned.wrong:
-            console.print(printable(line), soft_wrap=True, markup=False)
+            console.print(line, soft_wrap=True)
         if not planned.sources:
             raise typer.Exit(1)
         reading = Reading(tuple(planned.tasks), recipe, span, settings)
@@ -91,11 +89,11 @@ def report(
         ):
             files = write_report(made, rejected, out, folder)
     for line in made.damage:
-        console.print(printable(line), soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     if as_json:
-        sys.stdout.buffer.write(orjson.dumps(_summary(made, files)) + b"\n")
+        sys.stdout.buffer.write(json_line(_summary(made, files)))
     else:
-        Console(highlight=False).print(*_tables(made, out), sep="\n")
+        Terminal().print(*_tables(made, out), sep="\n")
     if planned.wrong or made.damage:
         raise typer.Exit(1)
     if fail_on_alert and made.alerts:
@@ -110,7 +108,7 @@ def _span(since: str | None, until: str | None) -> Span:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Any]:
+def _progress(console: Terminal) -> Iterator[Any]:
     shown = Progress(
         TextColumn("reading"),
         BarColumn(),

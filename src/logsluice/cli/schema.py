@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from logsluice.schema_registry import SchemaRegistry, event_schema, subject_of
 from logsluice.settings import load_settings
 from logsluice.stack import schema_registry
 from logsluice.stack.ports import HOST
 from logsluice.stack.supervisor import SCHEMA_REGISTRY_PORT
+from logsluice.terminal import Terminal
 
 app = typer.Typer(help="The JSON Schema of the events in the topic.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def check(file: File = None, config: Config = None) -> None:
     with SchemaRegistry(settings.schema_registry) as registry:
         latest = registry.latest(subject)
         registry.check(subject, event_schema(file))
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     if latest is None:
         console.print(f"{subject}: nothing is registered yet, so any schema will do")
     else:
@@ -45,7 +45,7 @@ def register(file: File = None, config: Config = None) -> None:
         schema = event_schema(file)
         registry.check(subject, schema)
         registered = registry.register(subject, schema)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     console.print(f"{subject}: version {registered.version}, id {registered.id}")
 
 

@@ -6,16 +6,15 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.cli.printing import LEVEL_STYLES, highlighted, printable
+from logsluice.cli.printing import LEVEL_STYLES, highlighted
 from logsluice.searching import MARK_BEGIN, MARK_END, Found, Search, facts
 from logsluice.searching import search as find
 from logsluice.settings import load_settings
+from logsluice.terminal import Terminal, json_line, printable
 
 _FACTS_SHOWN = 12
 _FACT_LENGTH = 80
@@ -39,12 +38,12 @@ def search(
     found = find(load_settings(config), Search(query, since, level and level.lower(), size))
     if as_json:
         for hit in found.hits:
-            sys.stdout.buffer.write(orjson.dumps(hit.document) + b"\n")
+            sys.stdout.buffer.write(json_line(hit.document))
         return
-    console = Console(highlight=False)
+    console = Terminal()
     if found.hits:
         console.print(_table(found))
-    console.print(_summary(found, since), markup=False)
+    console.print(_summary(found, since))
 
 
 def _table(found: Found) -> Table:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from logsluice.extract import load_registry
 from logsluice.settings import config_dir, load_settings
 from logsluice.setup import run_setup
+from logsluice.terminal import Terminal
 from logsluice.waiting import Stopped, stop_on_signals
 
 
@@ -32,7 +32,7 @@ def setup(
         done = run_setup(settings, load_registry(directory).fields, topics=not skip_topics, stop=stop_on_signals())
     except Stopped:
         raise typer.Exit(130) from None
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     for line in done:
-        console.print(line, markup=False)
+        console.print(line)
     console.print("Everything is set up.")

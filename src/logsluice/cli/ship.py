@@ -8,7 +8,6 @@ from typing import Annotated
 
 import structlog
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -17,6 +16,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from logsluice.errors import LogsluiceError
 from logsluice.logging import configure_logging
@@ -25,6 +25,7 @@ from logsluice.settings import load_settings
 from logsluice.sources.files import STDIN, expand, is_there
 from logsluice.sources.shipping import ShipOptions, ShipSummary
 from logsluice.sources.shipping import ship as ship_files
+from logsluice.terminal import Terminal
 from logsluice.waiting import Stopped, stop_on_signals
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,7 @@ def ship(
     if follow:
         _serve(settings.metrics.host, settings.metrics.ship)
     options = ShipOptions(follow=follow, join=join, rate=rate, again=again)
-    console = Console(stderr=True, highlight=False)
+    console = Terminal(stderr=True)
     bar = Progress(
         TextColumn("{task.fields[events]:>11,} events"),
         BarColumn(),
@@ -110,7 +111,7 @@ def _speed(summary: ShipSummary) -> int:
     return round(summary.lines / summary.seconds) if summary.seconds else 0
 
 
-def _told(summary: ShipSummary) -> str:
+def _told(summary: ShipSummary) -> Text:
     notes = [
         f"{count:,} {word}"
         for count, word in (
@@ -131,6 +132,5 @@ def _told(summary: ShipSummary) -> str:
         parts.insert(1, f"{summary.unchanged:,} unchanged")
     if summary.unfinished:
         parts.append(f"{summary.unfinished:,} not to the end: run it again to go on")
-    if summary.failures:
-        parts.append(f"[red]{len(summary.failures):,} failed[/]")
-    return "shipped " + ", ".join(parts)
+    told = Text("shipped " + ", ".join(parts))
+    return told + Text(f", {len(summary.failures):,} failed", "red") if summary.failures else told

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack, PartStatus
 from logsluice.stack.ports import local_port
 from logsluice.stack.supervisor import SCHEMA_REGISTRY_PORT
+from logsluice.terminal import Terminal, printable
 
 _STYLES = {"ready": "green", "not answering": "yellow", "died": "red", "stopped": "dim"}
 _NOT_READY = 3
@@ -80,13 +80,12 @@ def up(
     console.print(_table(stack.status()))
     if not _leads_to(settings, stack):
         file = os.path.relpath(stack.environment_file)
-        console.print(
-            f"the settings lead elsewhere; in every shell that is to use this stack: [bold]. {file}[/]", soft_wrap=True
-        )
+        where = Text("the settings lead elsewhere; in every shell that is to use this stack: ")
+        console.print(where + Text(f". {file}", "bold"), soft_wrap=True)
     if foreground:
         _stay(stack, console)
     else:
-        console.print("they keep running; to stop them: [bold]logsluice down[/]")
+        console.print(Text("they keep running; to stop them: ") + Text("logsluice down", "bold"))
 
 
 def status(
@@ -139,15 +138,15 @@ def _show_cluster(namespace: str | None, context: str | None) -> None:
         )
     table = Table("kind", "name", "state")
     for part in found:
-        table.add_row(part.kind, part.name, f"[{'green' if part.ready else 'yellow'}]{escape(part.detail)}[/]")
+        table.add_row(part.kind, part.name, Text(printable(part.detail), "green" if part.ready else "yellow"))
     _console().print(table)
     if not all(part.ready for part in found):
         raise typer.Exit(_NOT_READY)
 
 
-def _console(*, stderr: bool = False) -> Console:
+def _console(*, stderr: bool = False) -> Terminal:
     """A console that does not fold what goes to a file or a pipe."""
-    console = Console(stderr=stderr, highlight=False)
+    console = Terminal(stderr=stderr)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     return console
@@ -188,7 +187,7 @@ def _registry_is(settings: Settings, port: int) -> bool:
     return url is not None and local_port(url, SCHEMA_REGISTRY_PORT) == port
 
 
-def _stay(stack: LocalStack, console: Console) -> None:
+def _stay(stack: LocalStack, console: Terminal) -> None:
     console.print("Ctrl-C stops them")
     try:
         while not (dead := next((part for part in stack.parts if stack.pid(part) is None), None)):
@@ -205,7 +204,7 @@ def _table(parts: list[PartStatus]) -> Table:
     for part in parts:
         table.add_row(
             part.part,
-            f"[{_STYLES[part.state]}]{part.state}[/]",
+            Text(part.state, _STYLES[part.state]),
             str(part.pid or ""),
             str(part.port),
             decimal(part.memory) if part.memory else "",

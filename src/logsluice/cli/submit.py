@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from logsluice.errors import LogsluiceError
 from logsluice.kubernetes.access import NAMESPACE, connected
 from logsluice.kubernetes.applications import Run, create, deployed_spec, follow, last_words, one_run, with_options
 from logsluice.moments import parse_moment
+from logsluice.terminal import Terminal
 from logsluice.waiting import stop_on_signals
 
 
@@ -33,7 +33,7 @@ def submit(
     ] = None,
 ) -> None:
     """Run a job once on the cluster, from the manifest that runs it there, and come back with its outcome."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     if since:
         # What the job would refuse only in its pod is refused here.
         parse_moment(since)
@@ -43,16 +43,16 @@ def submit(
         spec = deployed_spec(api, name, namespace=namespace)
         words = with_options(spec.get("arguments", []), options) + (arguments or [])
         run = create(api, one_run(name, spec, words, namespace=namespace, now=datetime.now(UTC)))
-        console.print(f"{namespace}/{run}: submitted, {' '.join(words)}", markup=False)
+        console.print(f"{namespace}/{run}: submitted, {' '.join(words)}")
         if not follow_it:
             return
         ended: Run | None = None
         for ended in follow(api, run, namespace=namespace, stop=stop_on_signals()):
-            console.print(f"{namespace}/{run}: {ended.state.lower().replace('_', ' ')}", markup=False)
+            console.print(f"{namespace}/{run}: {ended.state.lower().replace('_', ' ')}")
         if ended is None or not ended.ended:
-            console.print(f"it goes on; to end it: kubectl -n {namespace} delete sparkapplication {run}", markup=False)
+            console.print(f"it goes on; to end it: kubectl -n {namespace} delete sparkapplication {run}")
             raise typer.Exit(130)
         if not ended.succeeded:
             for line in last_words(api, ended, namespace=namespace):
-                console.print(line, markup=False)
+                console.print(line)
             raise LogsluiceError("failed", where=f"{namespace}/{run}", why=ended.message or None)

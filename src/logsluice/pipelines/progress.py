@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +15,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from logsluice.terminal import Terminal
 
 _SAY_EVERY_SECONDS = 10.0
 
@@ -27,7 +28,7 @@ def progress(total: int) -> Iterator[Callable[[int], None]]:
     """Show progress towards ``total`` events; gives a function that is told how many more are done."""
     began = said = time.monotonic()
     done = 0
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     bar = Progress(
         TextColumn("events"),
         BarColumn(),

@@ -20,6 +20,7 @@ from py4j.protocol import Py4JError
 from logsluice.stack.elasticsearch import in_module, java_options, node_settings
 from logsluice.stack.jars import jar_paths
 from logsluice.stack.java import bundled_java
+from logsluice.terminal import Terminal
 
 
 def start_node(jvm: Any, home: Path, port: int) -> Any:
@@ -70,7 +71,7 @@ def _serve(gateway: JavaGateway, process: subprocess.Popen[bytes], home: Path, p
     try:
         node = start_node(gateway.jvm, home, port)
     except Py4JError as error:
-        print(error, file=sys.stderr)
+        Terminal(stderr=True, soft_wrap=True).print(str(error))
         process.kill()
         return 1
     while not stop.wait(0.5):

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from logsluice.errors import LogsluiceError
 from logsluice.stack.java import system_java
+from logsluice.terminal import Terminal
 
 SETTINGS_VARIABLE = "LOGSLUICE_IVY_SETTINGS"
 """Environment variable that names an Ivy settings file, for who has to fetch from a mirror."""
@@ -139,7 +139,7 @@ def _fetch(name: str, jars: list[Jar], root: Path) -> None:
     """Fetch what is missing, in as many rounds as bring something: a network may stutter."""
     staging = root / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     progress = Progress(
         TextColumn("fetching the jars of {task.description}"),
         BarColumn(),
@@ -149,7 +149,7 @@ def _fetch(name: str, jars: list[Jar], root: Path) -> None:
         disable=not console.is_terminal,
     )
     if not console.is_terminal:
-        console.print(f"fetching {len(jars)} jars of {name}", highlight=False)
+        console.print(f"fetching {len(jars)} jars of {name}")
     with progress:
         task = progress.add_task(name, total=len(jars))
         missing = jars
