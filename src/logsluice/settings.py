@@ -260,6 +260,7 @@ class ApiLimits(_Section):
         header_seconds: From a connection's (or a request's) first byte to the end of its headers.
         body_seconds: A body that takes longer than this must come at ``body_bytes_per_second`` at least.
         body_bytes_per_second: See ``body_seconds``.
+        unread_seconds: How long an answer may wait for its reader to take more of it.
         concurrency: Connections at one time.
         query_seconds: Longest stretch of time that a question may span.
     """
@@ -276,6 +277,7 @@ class ApiLimits(_Section):
     header_seconds: Annotated[float, Field(gt=0)] = 10.0
     body_seconds: Annotated[float, Field(gt=0)] = 10.0
     body_bytes_per_second: Annotated[int, Field(ge=1)] = 65_536
+    unread_seconds: Annotated[float, Field(gt=0)] = 30.0
     concurrency: Annotated[int, Field(ge=1)] = 2_000
     query_seconds: Annotated[int, Field(ge=1)] = 400 * 86_400
 
@@ -322,6 +324,7 @@ class ApiSettings(_Section):
         cache_bytes: Of answers kept in process, where there is no Redis.
         search_seconds: How long Elasticsearch may take for a search.
         tails: Clients that may follow the live tail at one time.
+        tails_each: How many of them one caller may have.
         cors_origins: Origins whose pages may call the API from a browser.
         trusted_proxies: Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed.
         shutdown_seconds: How long requests at hand may take after SIGTERM.
@@ -343,6 +346,7 @@ class ApiSettings(_Section):
     cache_bytes: Annotated[int, Field(ge=0)] = 67_108_864
     search_seconds: Annotated[float, Field(gt=0)] = 10.0
     tails: Annotated[int, Field(ge=0)] = 50
+    tails_each: Annotated[int, Field(ge=1)] = 10
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     shutdown_seconds: Annotated[int, Field(ge=1)] = 20

@@ -758,3 +758,14 @@ def _root(schema: Any) -> Any:
     """The schema of a whole object, whose metadata is Kubernetes' own matter."""
     strict = _strict(schema)
     return strict | {"properties": strict.get("properties", {}) | {"metadata": {"type": "object"}}}
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_nobody_but_the_ingress_controllers_network_speaks_for_others(environment: str) -> None:
+    settings = yaml.safe_load((ROOT / "config" / environment / "settings.yaml").read_text())
+    trusted = settings.get("api", {}).get("trusted_proxies", [])
+    stack = yaml.safe_load((ROOT / "infra" / f"Pulumi.{environment}.yaml").read_text())["config"]
+    has_ingress = "api" in overlay(environment).of("Ingress")
+    # Pods have addresses of the VPC.
+    assert trusted == ([stack["logsluice:network"]["cidr"]] if has_ingress else [])
+    assert "TRUSTED_PROXIES" not in json.dumps(overlay(environment).objects)

@@ -1,10 +1,13 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what comes before a request reaches the application."""
+"""HTTP/1.1 as uvicorn speaks it, with bounds on what comes before a request reaches the application, and on how long
+its answer may lie unread.
+"""
 
 from __future__ import annotations
 
+import socket
 from asyncio import TimerHandle, Transport
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,9 +16,13 @@ from logsluice import metrics
 from logsluice.api.problems import MEDIA_TYPE, Problem
 from logsluice.settings import ApiLimits
 
+# What the kernel keeps of an answer beyond what its reader has room for; it would else be megabytes.
+_UNSENT_BYTES: Final = 131_072
+
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection whose requests begin soon and have headers of a bounded size; others are answered and closed.
+    """A connection whose requests begin soon and have headers of a bounded size; others are answered and closed. One
+    whose reader stopped reading is ended.
 
     httptools itself keeps what it is sent until a header ends, however long that takes.
     """
@@ -27,10 +34,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: TimerHandle | None = None
+        self._unread_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """A client has connected."""
         super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         self._await_head()
         if len(self.connections) > self.limits.concurrency:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections", "connections", retry_after=1)
@@ -38,7 +49,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """A client has gone."""
         self._head_is_here()
+        self._is_read()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The reader takes less than it is sent."""
+        super().pause_writing()
+        if self._unread_timer is None:
+            self._unread_timer = self.loop.call_later(self.limits.unread_seconds, self._is_unread)
+
+    def resume_writing(self) -> None:
+        """The reader has taken what was sent."""
+        self._is_read()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """A client has sent something."""
@@ -80,6 +103,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """What came is not HTTP."""
         self._refuse(HTTPStatus.BAD_REQUEST, msg, "http")
+
+    def _is_unread(self) -> None:
+        metrics.API_REFUSED.labels("unread").inc()
+        # To close would mean to wait until all is read.
+        self.transport.abort()
+
+    def _is_read(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.limits.header_seconds, self._head_is_late)

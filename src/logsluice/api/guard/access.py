@@ -95,7 +95,7 @@ class Guard:
             await self._count(request, _address(request))
             raise
         request.scope["caller"] = caller
-        await self._count(request, caller.id if caller is not _ANYBODY else _address(request))
+        await self._count(request, client_of(request))
         if not caller.may(scope):
             metrics.API_REFUSED.labels("scope").inc()
             raise Problem(
@@ -192,6 +192,12 @@ def _is_here(url: str) -> bool:
         return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def client_of(request: Request) -> str:
+    """Whom limits are counted for: the caller of a request that was admitted, or its address where anybody may ask."""
+    caller: Caller = request.scope["caller"]
+    return caller.id if caller is not _ANYBODY else _address(request)
 
 
 def _address(request: Request) -> str:

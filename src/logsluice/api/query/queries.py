@@ -35,7 +35,7 @@ class Queries:
         merger: Writes what external processors found.
         trials: Where patterns are tried.
         checkpoints: For all who follow the tail.
-        tails: Those who follow it.
+        tails: Who has a place among those who follow it, by their tails.
         stopping: Set when the process is asked to stop, so that the tails end.
     """
 
@@ -47,7 +47,7 @@ class Queries:
     merger: Merger
     trials: TrialRoom
     checkpoints: Checkpoints
-    tails: set[object] = field(default_factory=set)
+    tails: dict[object, str] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from logsluice import metrics
+from logsluice.api.guard.access import client_of
 from logsluice.api.problems import Problem, problem_responses
 from logsluice.api.query.answering import GUARDED, MAY_QUERY
 from logsluice.api.query.bodies import text_condition
@@ -51,6 +52,11 @@ async def _followed(
         positions = read_position(last_event_id) if last_event_id else None
     except LogsluiceError as error:
         raise refused(error) from None
+    caller, each = client_of(request), queries.settings.api.tails_each
+    if [*queries.tails.values()].count(caller) >= each:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS, f"you follow {each} times already; end one of them", retry_after=_FULL_SECONDS
+        )
     if len(queries.tails) >= queries.settings.api.tails:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
@@ -66,13 +72,13 @@ async def _followed(
         queries.stopping,
         lambda: resources.guard.still_admits(request, "query"),
     )
-    queries.tails.add(tail)
+    queries.tails[tail] = caller
     metrics.API_TAILS.set(len(queries.tails))
     try:
         await tail.start()
         yield tail
     finally:
-        queries.tails.discard(tail)
+        del queries.tails[tail]
         metrics.API_TAILS.set(len(queries.tails))
 
 
