@@ -16,6 +16,7 @@ from .policies import Statement, allow, document, trust_pods
 from .tags import tags
 
 NAMESPACE = "logsluice"
+SPARK_NAMESPACE = "logsluice-spark"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class WorkloadIdentities(pulumi.ComponentResource):
         super().__init__("logsluice:infra:WorkloadIdentities", name, None, opts)
         self._args = args
         spark = self._objects("checkpoints", "spark-events", "windows")
-        self._join("spark", NAMESPACE, ("spark-driver", "spark-executor"), spark)
+        self._join("spark", SPARK_NAMESPACE, ("spark-driver", "spark-executor"), spark)
         self._join("elasticsearch", NAMESPACE, ("elasticsearch",), self._objects("elasticsearch-snapshots"))
         self._join("cluster-autoscaler", "kube-system", ("cluster-autoscaler",), self._scaling())
         self.register_outputs({})

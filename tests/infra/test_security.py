@@ -32,7 +32,7 @@ MANAGED = {
 }
 PODS = {
     # role: namespace, service accounts
-    "spark": ("logsluice", ["spark-driver", "spark-executor"]),
+    "spark": ("logsluice-spark", ["spark-driver", "spark-executor"]),
     "elasticsearch": ("logsluice", ["elasticsearch"]),
     "cluster-autoscaler": ("kube-system", ["cluster-autoscaler"]),
     "vpc-cni": ("kube-system", ["aws-node"]),
@@ -265,5 +265,6 @@ def test_namespaces_have_a_pod_security_level(any_stack: Graph) -> None:
         for node in any_stack.of("core/v1:Namespace")
     }
     assert levels.pop("logsluice") == "restricted"
+    assert levels.pop("logsluice-spark") == "restricted"
     assert levels.pop("monitoring") == "privileged"
     assert set(levels.values()) == {"baseline"}

@@ -15,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 OVERLAYS = ("dev", "dev-aws", "prod")
+SPARK = "logsluice-spark"
 
 Object = dict[str, Any]
 
@@ -64,8 +65,14 @@ class Overlay:
         """The environment whose settings it uses."""
         return "prod" if self.name == "prod" else "dev"
 
-    def of(self, kind: str) -> dict[str, Object]:
-        return {item["metadata"]["name"]: item for item in self.objects if item["kind"] == kind}
+    def of(self, kind: str, namespace: str | None = None) -> dict[str, Object]:
+        """Objects of a kind by name: of one namespace, or of both where no two have the same name."""
+        found = [item for item in self.objects if item["kind"] == kind]
+        if namespace:
+            found = [item for item in found if item["metadata"]["namespace"] == namespace]
+        named = {item["metadata"]["name"]: item for item in found}
+        assert len(named) == len(found), f"{kind}: one name in two namespaces"
+        return named
 
     def templates(self) -> Iterator[Template]:
         for item in self.objects:
@@ -110,4 +117,6 @@ def overlay(name: str) -> Overlay:
 
 
 def identity(item: Object) -> str:
-    return f"{item['kind']}/{item['metadata']['name']}"
+    """``Kind/name``, and of what is Spark's ``Kind/logsluice-spark/name``."""
+    where = [SPARK] if item["metadata"].get("namespace") == SPARK else []
+    return "/".join([item["kind"], *where, item["metadata"]["name"]])

@@ -238,10 +238,10 @@ def test_prometheus_takes_monitors_and_rules_of_every_release_and_workload(stack
     assert spec["retention"]
 
 
-def test_operators_watch_the_workloads_namespace_alone() -> None:
+def test_operators_watch_the_workloads_namespaces_alone() -> None:
     assert values("strimzi-kafka-operator", "prod")["watchNamespaces"] == ["logsluice"]
     assert values("eck-operator", "prod")["managedNamespaces"] == ["logsluice"]
-    assert values("spark-operator", "prod")["spark"]["jobNamespaces"] == ["logsluice"]
+    assert values("spark-operator", "prod")["spark"]["jobNamespaces"] == ["logsluice-spark"]
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_webhooks_let_through_what_they_cannot_be_asked_about(name: str) -> None
                 assert hook["failurePolicy"] == "Ignore", hook["name"]
             elif item["kind"] == "ValidatingWebhookConfiguration":
                 [rule] = hook["namespaceSelector"]["matchExpressions"][-1:]
-                assert (rule["operator"], rule["values"]) == ("NotIn", ["logsluice", "monitoring"])
+                assert (rule["operator"], rule["values"]) == ("NotIn", ["logsluice", "logsluice-spark", "monitoring"])
 
 
 def test_webhooks_refuse_by_default() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from k8s_cluster import Cluster
-from k8s_manifests import ROOT, Overlay, identity, overlay
+from k8s_manifests import ROOT, SPARK, Overlay, identity, overlay
 
 NAMESPACE = "logsluice"
 SYSTEM = "logsluice.io/node-group=system"
@@ -17,7 +17,13 @@ PASSING = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "anno
 
 def _objects(cluster: Cluster, manifests: Overlay) -> dict[str, Any]:
     """What the cluster has of an overlay, without what it says of its state."""
-    found = json.loads(cluster.kubectl("get", "-n", NAMESPACE, "-o", "json", *_names(manifests)).stdout)["items"]
+    found = [
+        item
+        for namespace in (NAMESPACE, SPARK)
+        for item in json.loads(
+            cluster.kubectl("get", "-n", namespace, "-o", "json", *_names(manifests, namespace)).stdout
+        )["items"]
+    ]
     for item in found:
         item.pop("status", None)
         for key in PASSING:
@@ -25,10 +31,12 @@ def _objects(cluster: Cluster, manifests: Overlay) -> dict[str, Any]:
     return {identity(item): item for item in found}
 
 
-def _names(manifests: Overlay) -> list[str]:
-    """Every object by kind, version, group and name, as kubectl wants them."""
+def _names(manifests: Overlay, namespace: str) -> list[str]:
+    """Every object of a namespace, itself included, by kind, version, group and name, as kubectl wants them."""
     names = []
     for item in manifests.objects:
+        if item["metadata"].get("namespace", item["metadata"]["name"]) != namespace:
+            continue
         group, _, version = item["apiVersion"].rpartition("/")
         names.append(f"{item['kind']}.{version}.{group}/{item['metadata']['name']}")
     return names
@@ -74,4 +82,5 @@ def test_an_overlay_applies_stays_runs_and_goes(cluster: Cluster, name: str, how
         assert cluster.kubectl("diff", *how, "-k", folder, check=False).returncode == 0
     finally:
         cluster.kubectl("delete", "--ignore-not-found", "--wait", "-k", folder)
-    assert cluster.kubectl("get", "--ignore-not-found", "-n", NAMESPACE, *_names(manifests)).stdout == ""
+    for namespace in (NAMESPACE, SPARK):
+        assert cluster.kubectl("get", "--ignore-not-found", "-n", namespace, *_names(manifests, namespace)).stdout == ""

@@ -25,6 +25,7 @@ NEEDED = {
     "setup": "elasticsearch:9200 kibana:5601",
     "schema": "schema-registry:8088",
     "schema-registry": "",
+    "spark-secrets": API_SERVER,
     "redis": "",
     "regex-job driver": f"kafka elasticsearch:9200 {API_SERVER} {S3}",
     "regex-job executor": "kafka elasticsearch:9200",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import helm_values
 import pytest
 import yaml
-from k8s_manifests import OVERLAYS, ROOT, Object, Overlay, Template, identity, overlay
+from k8s_manifests import OVERLAYS, ROOT, SPARK, Object, Overlay, Template, identity, overlay
 from network_policies import selects
 from operator_definitions import definitions
 from running_pods import endpoints
@@ -19,6 +20,7 @@ from shared_folder import tool
 
 from logsluice import __version__
 from logsluice.app_service import GROUPS
+from logsluice.kubernetes.secrets import parse_copy
 from logsluice.settings import Settings, load_settings
 from logsluice.setup import topic_plans
 from logsluice.sinks.users import roles
@@ -49,18 +51,81 @@ def test_every_object_is_labelled_and_in_the_namespace(manifests: Overlay) -> No
         assert not missing, identity(item)
         assert labels["app.kubernetes.io/part-of"] == "logsluice", identity(item)
         if item["kind"] == "Namespace":
-            assert item["metadata"]["name"] == NAMESPACE
+            assert item["metadata"]["name"] in (NAMESPACE, SPARK)
         else:
-            assert item["metadata"].get("namespace") == NAMESPACE, identity(item)
+            assert item["metadata"].get("namespace") in (NAMESPACE, SPARK), identity(item)
 
 
-def test_the_namespace_takes_only_restricted_pods(manifests: Overlay) -> None:
-    labels = manifests.of("Namespace")[NAMESPACE]["metadata"]["labels"]
-    for what in ("enforce", "audit", "warn"):
-        assert labels[f"pod-security.kubernetes.io/{what}"] == "restricted"
-    # The stack makes the namespace before the overlay does, from the file as it stands.
-    raw = yaml.safe_load((ROOT / "k8s/base/network/namespace.yaml").read_text())
-    assert raw["metadata"]["labels"] == labels
+def test_the_namespaces_take_only_restricted_pods(manifests: Overlay) -> None:
+    # The stack makes the namespaces before the overlay does, from the file as it stands.
+    raw = yaml.safe_load_all((ROOT / "k8s/base/network/namespace.yaml").read_text())
+    stated = {item["metadata"]["name"]: item["metadata"]["labels"] for item in raw}
+    assert stated.keys() == manifests.of("Namespace").keys() == {NAMESPACE, SPARK}
+    for name, namespace in manifests.of("Namespace").items():
+        labels = namespace["metadata"]["labels"]
+        for what in ("enforce", "audit", "warn"):
+            assert labels[f"pod-security.kubernetes.io/{what}"] == "restricted"
+        assert stated[name] == labels
+
+
+def test_spark_has_a_namespace_with_nothing_in_it_but_its_own(manifests: Overlay) -> None:
+    """Who may make pods in a namespace has every secret, account and volume of it."""
+    there = {item["kind"] for item in manifests.objects if item["metadata"].get("namespace") == SPARK}
+    assert there <= {
+        "ConfigMap",
+        "LimitRange",
+        "NetworkPolicy",
+        "PersistentVolumeClaim",
+        "ResourceQuota",
+        "Role",
+        "RoleBinding",
+        "ScheduledSparkApplication",
+        "ServiceAccount",
+        "SparkApplication",
+    }
+    assert set(manifests.of("ServiceAccount", SPARK)) == {"spark-driver", "spark-executor"}
+    for kind in ("SparkApplication", "ScheduledSparkApplication"):
+        assert all(item["metadata"]["namespace"] == SPARK for item in manifests.of(kind).values())
+    limited = {kind: set(manifests.of(kind, SPARK)) for kind in ("LimitRange", "ResourceQuota")}
+    assert limited == {"LimitRange": {"containers"}, "ResourceQuota": {"namespace"}}
+
+
+def test_what_spark_needs_of_others_secrets_is_brought_and_nothing_else(manifests: Overlay) -> None:
+    (container,) = manifests.of("Deployment")["spark-secrets"]["spec"]["template"]["spec"]["containers"]
+    copies = [parse_copy(word) for word in container["args"] if ":" in word]
+    assert container["args"][:5] == [
+        "python", "-m", "logsluice.kubernetes.secrets", f"--source={NAMESPACE}", f"--target={SPARK}"
+    ]  # fmt: skip
+    named = {
+        (secret, key) for pods in manifests.templates() if pods.namespace == SPARK for secret, key in _secrets_of(pods)
+    }
+    # The producer is not in prod, where its user is.
+    assert {(copy.target, copy.key) for copy in copies} - {("producer", "password")} == named - {
+        ("producer", "password")
+    }
+    source, target = (manifests.of("Role", where)["spark-secrets"]["rules"] for where in (NAMESPACE, SPARK))
+    assert source == [_rule({copy.source for copy in copies}, source, ["get"])]
+    assert target == [_rule({copy.target for copy in copies}, target, ["get", "create", "patch"])]
+    for where in (NAMESPACE, SPARK):
+        binding = manifests.of("RoleBinding", where)["spark-secrets"]
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "spark-secrets", "namespace": NAMESPACE}]
+
+
+def _rule(names: set[str], written: list[Object], verbs: list[str]) -> Object:
+    ordered = [name for name in written[0]["resourceNames"] if name in names]
+    assert set(ordered) == names
+    return {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ordered, "verbs": verbs}
+
+
+def _secrets_of(pods: Template) -> Iterator[tuple[str, str]]:
+    """The secrets, and their keys, that pods name."""
+    for container in pods.containers:
+        for variable in container.get("env", []):
+            if secret := variable.get("valueFrom", {}).get("secretKeyRef"):
+                yield secret["name"], secret["key"]
+    for volume in pods.template["spec"]["volumes"]:
+        for entry in volume.get("secret", {}).get("items", []):
+            yield volume["secret"]["secretName"], entry["key"]
 
 
 def test_every_pod_has_the_least_it_needs(manifests: Overlay) -> None:
@@ -71,7 +136,8 @@ def test_every_pod_has_the_least_it_needs(manifests: Overlay) -> None:
         assert context["runAsUser"] == 10001, pods.owner
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}, pods.owner
         assert spec["enableServiceLinks"] is False, pods.owner
-        assert spec["automountServiceAccountToken"] is pods.owner.endswith(" driver"), pods.owner
+        asks = pods.owner.endswith(" driver") or pods.owner == "Deployment/spark-secrets"
+        assert spec["automountServiceAccountToken"] is asks, pods.owner
         for container in pods.containers:
             where = f"{pods.owner}: {container['name']}"
             assert container["securityContext"] == {
@@ -117,14 +183,23 @@ def test_every_server_is_probed(manifests: Overlay) -> None:
                 assert (probe.get("httpGet") or probe["tcpSocket"])["port"] in ports, pods.owner
 
 
-def test_only_drivers_may_ask_the_cluster_for_anything(manifests: Overlay) -> None:
-    (binding,) = manifests.of("RoleBinding").values()
-    assert [subject["name"] for subject in binding["subjects"]] == ["spark-driver"]
-    (role,) = manifests.of("Role").values()
-    allowed = {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
-    assert all(rule["apiGroups"] == [""] for rule in role["rules"])
-    assert {resource for resource, _ in allowed} == {"pods", "configmaps", "services", "persistentvolumeclaims"}
-    assert "*" not in {word for pair in allowed for word in pair}
+def test_a_driver_may_ask_the_cluster_for_pods_and_nothing_else(manifests: Overlay) -> None:
+    assert set(manifests.of("RoleBinding", SPARK)) == {"spark-driver", "spark-secrets"}
+    assert set(manifests.of("RoleBinding", NAMESPACE)) == {"spark-secrets"}
+    binding = manifests.of("RoleBinding", SPARK)["spark-driver"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "spark-driver", "namespace": SPARK}]
+    (rule,) = manifests.of("Role", SPARK)["spark-driver"]["rules"]
+    assert (rule["apiGroups"], rule["resources"]) == ([""], ["pods"])
+    assert set(rule["verbs"]) == {"get", "list", "watch", "create", "delete", "deletecollection"}
+    # By themselves drivers would delete what else carries their label.
+    for name, spec in manifests.spark().items():
+        for key, value in {
+            "driver.service.deleteOnTermination": "false",
+            "driver.ownPersistentVolumeClaim": "false",
+            "driver.reusePersistentVolumeClaim": "false",
+            "executor.disableConfigMap": "true",
+        }.items():
+            assert spec["sparkConf"][f"spark.kubernetes.{key}"] == value, name
     accounts = manifests.of("ServiceAccount")
     for account in accounts.values():
         assert account["automountServiceAccountToken"] is False
@@ -140,7 +215,6 @@ def test_only_drivers_may_ask_the_cluster_for_anything(manifests: Overlay) -> No
 
 def test_every_name_that_is_referred_to_is_there(manifests: Overlay) -> None:
     """ConfigMaps of ours, and secrets that the operators write for objects of ours."""
-    maps = manifests.of("ConfigMap")
     cluster = f"{manifests.environment}-elasticsearch-cluster"
     secrets: dict[str, set[str]] = {name: {"password"} for name in manifests.of("KafkaUser")}
     secrets[STRIMZI_CA] = {"ca.crt"}
@@ -152,24 +226,30 @@ def test_every_name_that_is_referred_to_is_there(manifests: Overlay) -> None:
     secrets[f"{cluster}-es-elastic-user"] = {"elastic"}
     secrets[f"{cluster}-es-http-certs-public"] = {"ca.crt"}
     secrets["logsluice-kibana-kb-http-certs-public"] = {"ca.crt"}
+    (syncing,) = manifests.of("Deployment")["spark-secrets"]["spec"]["template"]["spec"]["containers"]
+    copies = [parse_copy(word) for word in syncing["args"] if ":" in word]
+    for copy in copies:
+        assert copy.key in secrets[copy.source], copy
+    everywhere = {NAMESPACE: secrets, SPARK: {copy.target: {copy.key} for copy in copies}}
     for pods in manifests.templates():
+        maps = manifests.of("ConfigMap", pods.namespace)
+        for secret, key in _secrets_of(pods):
+            assert key in everywhere[pods.namespace][secret], pods.owner
         for container in pods.containers:
             for source in container.get("envFrom", []):
                 assert source["configMapRef"]["name"] in maps, pods.owner
             for variable in container.get("env", []):
                 reference = variable.get("valueFrom", {})
-                if secret := reference.get("secretKeyRef"):
-                    assert secret["key"] in secrets[secret["name"]], pods.owner
                 if values := reference.get("configMapKeyRef"):
                     assert values["key"] in maps[values["name"]]["data"], pods.owner
         for volume in pods.template["spec"]["volumes"]:
             if "configMap" in volume:
                 assert volume["configMap"]["name"] in maps, pods.owner
-            if "secret" in volume:
-                keys = {entry["key"] for entry in volume["secret"]["items"]}
-                assert keys <= secrets[volume["secret"]["secretName"]], pods.owner
+            assert "secret" not in volume or volume["secret"]["items"], pods.owner
             if "persistentVolumeClaim" in volume:
-                assert volume["persistentVolumeClaim"]["claimName"] in manifests.of("PersistentVolumeClaim")
+                claims = manifests.of("PersistentVolumeClaim", pods.namespace)
+                assert volume["persistentVolumeClaim"]["claimName"] in claims
+    maps = manifests.of("ConfigMap", NAMESPACE)
     metrics = manifests.of("Kafka")["logsluice-kafka"]["spec"]["kafka"]["metricsConfig"]["valueFrom"]["configMapKeyRef"]
     assert metrics["key"] in maps[metrics["name"]]["data"]
 
@@ -194,8 +274,12 @@ def test_every_workload_signs_in_to_elasticsearch_as_itself(manifests: Overlay) 
 
 
 def test_the_folder_of_the_environment_is_what_is_mounted(manifests: Overlay) -> None:
-    maps = manifests.of("ConfigMap")
+    maps = manifests.of("ConfigMap", NAMESPACE)
     (config,) = (item for name, item in maps.items() if name.startswith("logsluice-config-"))
+    theirs = manifests.of("ConfigMap", SPARK)
+    assert theirs[config["metadata"]["name"]]["data"] == config["data"]
+    assert theirs["logsluice-environment"]["data"] == maps["logsluice-environment"]["data"]
+    assert len(theirs) == 2
     pipeline = maps["logsluice-logstash-pipeline"]
     folder = ROOT / "config" / manifests.environment
     for name, text in [*config["data"].items(), *pipeline["data"].items()]:
@@ -207,7 +291,7 @@ def test_the_folder_of_the_environment_is_what_is_mounted(manifests: Overlay) ->
 def _environment(manifests: Overlay, pods: Template) -> dict[str, str]:
     """The variables of a pod's first container; secrets have the value ``secret``."""
     container = pods.template["spec"]["containers"][0]
-    maps = manifests.of("ConfigMap")
+    maps = manifests.of("ConfigMap", pods.namespace)
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
         variables |= maps[source["configMapRef"]["name"]]["data"]
@@ -246,7 +330,10 @@ def test_every_variable_is_a_setting_and_all_of_them_together_load(
         assert settings.env == manifests.environment, pods.owner
         mounts = {mount["mountPath"] for mount in pods.template["spec"]["containers"][0]["volumeMounts"]}
         if "elasticsearch-client" in str(pods.labels):
-            assert settings.elasticsearch.hosts == f"https://{settings.env}-elasticsearch-cluster-es-http:9200"
+            assert (
+                settings.elasticsearch.hosts
+                == f"https://{settings.env}-elasticsearch-cluster-es-http.logsluice.svc:9200"
+            )
             assert str(settings.elasticsearch.ca_certs) == "/etc/logsluice-tls/elasticsearch/ca.crt"
             assert "/etc/logsluice-tls/elasticsearch" in mounts, pods.owner
         if "kibana-client" in str(pods.labels):
@@ -380,7 +467,7 @@ def test_deployments_can_be_drained_and_are_spread(manifests: Overlay) -> None:
     assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
     assert spec["replicas"] == (2 if manifests.name == "prod" else 1)
     for name, deployment in manifests.of("Deployment").items():
-        if name not in ("dashboard", "elasticsearch-exporter"):
+        if name not in ("dashboard", "elasticsearch-exporter", "spark-secrets"):
             assert budgets[name]["spec"]["maxUnavailable"] == 1, name
             assert budgets[name]["spec"]["selector"] == deployment["spec"]["selector"], name
 
@@ -423,9 +510,11 @@ def test_spark_runs_on_its_nodes_is_started_again_and_keeps_its_place(manifests:
             assert spec["dynamicAllocation"]["enabled"] is True
             assert spec["sparkConf"]["spark.driver.port"] == "7078"
             assert spec["sparkConf"]["spark.blockManager.port"] == "7079"
-    location = manifests.of("ConfigMap")["logsluice-environment"]["data"]["LOGSLUICE_STREAM__CHECKPOINT_LOCATION"]
+    location = manifests.of("ConfigMap", SPARK)["logsluice-environment"]["data"][
+        "LOGSLUICE_STREAM__CHECKPOINT_LOCATION"
+    ]
     assert location.startswith("s3a://logsluice-bucket/") is manifests.on_aws
-    output = manifests.of("ConfigMap")["logsluice-environment"]["data"]["LOGSLUICE_WINDOWS__OUTPUT"]
+    output = manifests.of("ConfigMap", SPARK)["logsluice-environment"]["data"]["LOGSLUICE_WINDOWS__OUTPUT"]
     assert (output == "s3a://logsluice-bucket/windows") is manifests.on_aws
     # State and files of the windows job are written by its executors.
     windows = applications["windows-job"]
@@ -479,13 +568,17 @@ def _ports(rules: list[Object]) -> set[int]:
 
 
 def test_nothing_talks_to_anything_but_by_a_named_edge(manifests: Overlay) -> None:
-    policies = manifests.of("NetworkPolicy")
-    deny = policies.pop("default-deny")["spec"]
-    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    pods = [pod.labels for pod in endpoints(manifests)]
-    for name, policy in policies.items():
-        spec = policy["spec"]
+    for namespace in (NAMESPACE, SPARK):
+        deny = manifests.of("NetworkPolicy", namespace)["default-deny"]["spec"]
+        assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    everywhere = endpoints(manifests)
+    policies = [item for item in manifests.objects if item["kind"] == "NetworkPolicy"]
+    for policy in policies:
+        name, spec, namespace = policy["metadata"]["name"], policy["spec"], policy["metadata"]["namespace"]
+        pods = [pod.labels for pod in everywhere if pod.namespace == namespace]
         assert any(selects(spec["podSelector"], labels) for labels in pods), f"{name} is about no pod"
+        if name == "default-deny":
+            continue
         for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
             peers = rule.get("from") or rule.get("to")
             assert peers, f"{name}: an edge to anybody"
@@ -499,8 +592,8 @@ def test_nothing_talks_to_anything_but_by_a_named_edge(manifests: Overlay) -> No
 
 
 def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> None:
-    policies = manifests.of("NetworkPolicy").values()
     for pods in manifests.templates():
+        policies = manifests.of("NetworkPolicy", pods.namespace).values()
         edges = [item["spec"] for item in policies if selects(item["spec"]["podSelector"], pods.labels)]
         out = set().union(*(_ports(spec.get("egress", [])) for spec in edges))
         text = json.dumps(_environment(manifests, pods)) + str(pods.template["spec"]["volumes"])
@@ -512,7 +605,8 @@ def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> No
         wanted |= {8088} if "http://schema-registry:8088" in text else set()
         wanted |= {6379} if "LOGSLUICE_REDIS__URL" in text else set()
         wanted |= {6380} if "LOGSLUICE_REDIS__CACHE_URL" in text else set()
-        wanted |= {443, 6443} if pods.owner.endswith(" driver") else set()
+        asks = pods.owner.endswith(" driver") or pods.owner == "Deployment/spark-secrets"
+        wanted |= {443, 6443} if asks else set()
         wanted |= {80, 443} if pods.labels.get("logsluice.io/s3-client") else set()
         wanted |= {443} if "WEBHOOK_URL" in text else set()
         wanted |= {7078, 7079} if pods.spark else set()
@@ -520,7 +614,6 @@ def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> No
 
 
 def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -> None:
-    policies = manifests.of("NetworkPolicy").values()
     read: set[tuple[str, int]] = set()
     for monitor in [*manifests.of("PodMonitor").values(), *manifests.of("ServiceMonitor").values()]:
         spec = monitor["spec"]
@@ -531,7 +624,8 @@ def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -
         if monitor["kind"] == "PodMonitor":
             assert spec["jobLabel"] == "app.kubernetes.io/name"
         for pods in manifests.templates():
-            if not selects(spec["selector"], pods.labels):
+            where = spec.get("namespaceSelector", {}).get("matchNames", [monitor["metadata"]["namespace"]])
+            if pods.namespace not in where or not selects(spec["selector"], pods.labels):
                 continue
             ports = {port["name"]: port["containerPort"] for port in pods.containers[0].get("ports", [])}
             ports |= SPARK_PORTS if pods.spark else {}
@@ -541,7 +635,7 @@ def test_everything_that_serves_metrics_is_read_and_may_be(manifests: Overlay) -
         (pods,) = (template for template in manifests.templates() if template.owner == owner)
         rules = [
             rule
-            for policy in policies
+            for policy in manifests.of("NetworkPolicy", pods.namespace).values()
             if selects(policy["spec"]["podSelector"], pods.labels)
             for rule in policy["spec"].get("ingress", [])
         ]
@@ -592,20 +686,30 @@ def _comparable(name: str) -> dict[str, Object]:
 
 def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
     dev, prod = _comparable("dev-aws"), _comparable("prod")
-    assert dev.keys() - prod.keys() == {"KafkaNodePool/dual-role", "SparkApplication/producer-job"}
+    assert dev.keys() - prod.keys() == {"KafkaNodePool/dual-role", "SparkApplication/logsluice-spark/producer-job"}
     assert prod.keys() - dev.keys() == {"KafkaNodePool/controller", "KafkaNodePool/broker", "Ingress/api"}
     found = {key: _differences(dev[key], prod[key]) for key in dev.keys() & prod.keys()}
     pod = "spec.template.spec"
     assert {key: paths for key, paths in found.items() if paths} == {
         "ConfigMap/logsluice-config": found["ConfigMap/logsluice-config"],
+        "ConfigMap/logsluice-spark/logsluice-config": found["ConfigMap/logsluice-config"],
         "ConfigMap/logsluice-logstash-pipeline": {"data.logstash.conf"},
-        "ConfigMap/logsluice-environment": {"data.LOGSLUICE_ENV", "data.LOGSLUICE_ELASTICSEARCH__HOSTS"},
+        **{
+            f"ConfigMap/{where}logsluice-environment": {"data.LOGSLUICE_ENV", "data.LOGSLUICE_ELASTICSEARCH__HOSTS"}
+            for where in ("", "logsluice-spark/")
+        },
         # The label `environment` of every series.
         **{f"PodMonitor/{name}": {"spec.podMetricsEndpoints"} for name in overlay("prod").of("PodMonitor")},
         **{f"ServiceMonitor/{name}": {"spec.endpoints"} for name in overlay("prod").of("ServiceMonitor")},
         "ResourceQuota/namespace": {
             f"spec.hard.{what}" for what in ("pods", "requests.cpu", "requests.memory", "persistentvolumeclaims")
         },
+        "ResourceQuota/logsluice-spark/namespace": {
+            f"spec.hard.{what}" for what in ("pods", "requests.cpu", "requests.memory")
+        },
+        # The authority of ECK's certificates, which Spark has under one name everywhere.
+        "Deployment/spark-secrets": {f"{pod}.containers"},
+        "Role/spark-secrets": {"rules"},
         "Kafka/logsluice-kafka": {
             "spec.kafka.rack",
             *(
@@ -646,7 +750,7 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
         "Deployment/dashboard": {f"{pod}.volumes"},
         "Deployment/elasticsearch-exporter": {f"{pod}.volumes"},
         "Job/setup": {f"{pod}.containers", f"{pod}.volumes"},
-        "SparkApplication/regex-job": {
+        "SparkApplication/logsluice-spark/regex-job": {
             "spec.arguments",
             "spec.dynamicAllocation.initialExecutors",
             "spec.dynamicAllocation.minExecutors",
@@ -654,33 +758,28 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
             "spec.driver.coreRequest",
             "spec.driver.memory",
             "spec.driver.memoryOverhead",
-            "spec.driver.template.spec.volumes",
             "spec.executor.instances",
             "spec.executor.coreRequest",
             "spec.executor.memory",
             "spec.executor.memoryOverhead",
-            "spec.executor.template.spec.volumes",
         },
-        "SparkApplication/windows-job": {
+        "SparkApplication/logsluice-spark/windows-job": {
             "spec.dynamicAllocation.initialExecutors",
             "spec.dynamicAllocation.minExecutors",
             "spec.dynamicAllocation.maxExecutors",
             "spec.driver.coreRequest",
             "spec.driver.memory",
             "spec.driver.memoryOverhead",
-            "spec.driver.template.spec.volumes",
             "spec.executor.instances",
             "spec.executor.coreRequest",
             "spec.executor.memory",
             "spec.executor.memoryOverhead",
         },
-        "ScheduledSparkApplication/regex-batch": {
+        "ScheduledSparkApplication/logsluice-spark/regex-batch": {
             "spec.template.dynamicAllocation.maxExecutors",
-            "spec.template.driver.template.spec.volumes",
             "spec.template.executor.coreRequest",
             "spec.template.executor.memory",
             "spec.template.executor.memoryOverhead",
-            "spec.template.executor.template.spec.volumes",
         },
     }
     assert found["ConfigMap/logsluice-config"] <= {
@@ -695,8 +794,8 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
         "Deployment/app-service",
         "Deployment/dashboard",
         "Job/setup",
-        "SparkApplication/regex-job",
-        "SparkApplication/windows-job",
+        "SparkApplication/logsluice-spark/regex-job",
+        "SparkApplication/logsluice-spark/windows-job",
     ):
         templates = [
             json.dumps(template, sort_keys=True).replace("prod-elasticsearch-cluster", "dev-elasticsearch-cluster")

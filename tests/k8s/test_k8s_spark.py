@@ -15,11 +15,10 @@ from typing import Any
 import psutil
 import yaml
 from k8s_cluster import Cluster
-from k8s_manifests import overlay
+from k8s_manifests import SPARK, overlay
 
 from logsluice.kubernetes.entrypoint import spark_home
 
-NAMESPACE = "logsluice"
 JOB = """
 from pyspark import SparkContext
 with SparkContext() as context:
@@ -48,7 +47,7 @@ def _conf(cluster: Cluster, name: str, folder: Path) -> dict[str, str]:
     return conf | {
         "spark.master": f"k8s://{server}",
         "spark.app.name": name,
-        "spark.kubernetes.namespace": NAMESPACE,
+        "spark.kubernetes.namespace": SPARK,
         "spark.kubernetes.container.image": spec["image"],
         "spark.kubernetes.submission.waitAppCompletion": "false",
         "spark.executor.instances": "1",
@@ -70,7 +69,7 @@ def _pod(cluster: Cluster, role: str, seconds: float = 90) -> dict[str, Any]:
     """The one pod of a role, once it is ready."""
     end = time.monotonic() + seconds
     while True:
-        found = cluster.get("pods", "-n", NAMESPACE, "-l", f"spark-role={role}")["items"]
+        found = cluster.get("pods", "-n", SPARK, "-l", f"spark-role={role}")["items"]
         for pod in found:
             conditions = {entry["type"]: entry["status"] for entry in pod["status"].get("conditions", [])}
             if conditions.get("Ready") == "True":

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from k8s_cluster import Cluster
-from k8s_manifests import OVERLAYS, overlay
+from k8s_manifests import OVERLAYS, SPARK, overlay
 
 LOGSLUICE = Path(sys.executable).with_name("logsluice")
 NAMESPACE = "logsluice"
@@ -25,10 +25,11 @@ def test_a_pod_that_could_harm_the_node_is_refused(dev: Cluster) -> None:
         {"containers": [{"name": "a", "image": "a"}]},
         {"hostNetwork": True, "containers": [{"name": "a", "image": "a"}]},
     ):
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bad", "namespace": NAMESPACE}, "spec": spec}
-        refused = dev.kubectl("create", "-f", "-", stdin=yaml.safe_dump(pod), check=False)
-        assert refused.returncode != 0
-        assert 'violates PodSecurity "restricted:latest"' in refused.stderr
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bad"}, "spec": spec}
+        for namespace in (NAMESPACE, SPARK):
+            refused = dev.kubectl("create", "-n", namespace, "-f", "-", stdin=yaml.safe_dump(pod), check=False)
+            assert refused.returncode != 0
+            assert 'violates PodSecurity "restricted:latest"' in refused.stderr
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -43,7 +44,7 @@ def test_spark_s_pods_are_admitted_as_they_are_written(dev: Cluster, name: str) 
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": "spark", "namespace": NAMESPACE, "labels": template.labels},
+            "metadata": {"name": "spark", "namespace": SPARK, "labels": template.labels},
             "spec": spec,
         }
         dev.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump(pod))
@@ -53,7 +54,10 @@ def test_spark_s_pods_are_admitted_as_they_are_written(dev: Cluster, name: str) 
     ("account", "what", "may"),
     [
         ("spark-driver", ("create", "pods"), True),
-        ("spark-driver", ("deletecollection", "configmaps"), True),
+        ("spark-driver", ("deletecollection", "pods"), True),
+        ("spark-driver", ("deletecollection", "configmaps"), False),
+        ("spark-driver", ("deletecollection", "persistentvolumeclaims"), False),
+        ("spark-driver", ("delete", "services"), False),
         ("spark-driver", ("get", "secrets"), False),
         ("spark-driver", ("create", "pods", "--subresource=exec"), False),
         ("spark-driver", ("create", "sparkapplications.sparkoperator.k8s.io"), False),
@@ -66,8 +70,11 @@ def test_spark_s_pods_are_admitted_as_they_are_written(dev: Cluster, name: str) 
 def test_an_account_may_do_its_work_and_nothing_else(
     dev: Cluster, account: str, what: tuple[str, ...], may: bool
 ) -> None:
-    asked = ("auth", "can-i", *what, "-n", NAMESPACE, "--as", f"system:serviceaccount:{NAMESPACE}:{account}")
-    assert dev.kubectl(*asked, check=False).stdout.strip() == ("yes" if may else "no")
+    home = SPARK if account.startswith("spark-") else NAMESPACE
+    asked = ("auth", "can-i", *what, "--as", f"system:serviceaccount:{home}:{account}")
+    assert dev.kubectl(*asked, "-n", home, check=False).stdout.strip() == ("yes" if may else "no")
+    elsewhere = NAMESPACE if home == SPARK else SPARK
+    assert dev.kubectl(*asked, "-n", elsewhere, check=False).stdout.strip() == "no"
 
 
 def _logsluice(cluster: Cluster, *arguments: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -84,7 +91,7 @@ def _operator(cluster: Cluster, prefix: str, *states: tuple[str, str]) -> thread
     """Plays the operator for the next run of a job: its states, a moment apart."""
 
     def name_of_run() -> str:
-        names = [item["metadata"]["name"] for item in cluster.get("sparkapplications", "-n", NAMESPACE)["items"]]
+        names = [item["metadata"]["name"] for item in cluster.get("sparkapplications", "-n", SPARK)["items"]]
         return next((name for name in names if name.startswith(prefix)), "")
 
     def play() -> None:
@@ -92,7 +99,7 @@ def _operator(cluster: Cluster, prefix: str, *states: tuple[str, str]) -> thread
         for state, message in states:
             status = {"status": {"applicationState": {"state": state, "errorMessage": message}, "driverInfo": {}}}
             cluster.kubectl(
-                "patch", "-n", NAMESPACE, f"sparkapplication/{run}", "--subresource=status", "--type=merge",
+                "patch", "-n", SPARK, f"sparkapplication/{run}", "--subresource=status", "--type=merge",
                 "-p", json.dumps(status),
             )  # fmt: skip
             time.sleep(3)
@@ -118,7 +125,7 @@ def test_a_job_is_submitted_followed_and_its_outcome_returned(dev: Cluster) -> N
     said = [line.split(": ", 1)[1] for line in done.stdout.splitlines()]
     assert said[0] == "submitted, --mode batch --since 24h"
     assert said[-1] == "completed"
-    runs = dev.get("sparkapplications", "-n", NAMESPACE)["items"]
+    runs = dev.get("sparkapplications", "-n", SPARK)["items"]
     (run,) = (item for item in runs if item["metadata"]["name"].startswith("regex-job-2"))
     (standing,) = (item for item in runs if item["metadata"]["name"] == "regex-job")
     ours = {"arguments", "restartPolicy", "timeToLiveSeconds"}
@@ -132,7 +139,7 @@ def test_a_run_that_failed_is_told_in_one_line(dev: Cluster) -> None:
     done = _logsluice(dev, "submit", "regex-batch")
     operator.join(30)
     assert done.returncode == 1
-    assert "logsluice/regex-batch-2" in done.stderr
+    assert "logsluice-spark/regex-batch-2" in done.stderr
     assert done.stderr.endswith(": failed (driver container failed with ExitCode: 1)\n")
 
 

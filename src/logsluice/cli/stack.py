@@ -126,15 +126,17 @@ def down(
 
 def _show_cluster(namespace: str | None, context: str | None) -> None:
     # The client of Kubernetes takes a second to import; the local stack does not need it.
-    from logsluice.kubernetes.access import NAMESPACE, connected
+    from logsluice.kubernetes.access import NAMESPACE, SPARK_NAMESPACE, connected
     from logsluice.kubernetes.overview import parts
 
-    where = namespace or NAMESPACE
+    where = [namespace] if namespace else [NAMESPACE, SPARK_NAMESPACE]
     with connected(context) as api:
-        found = parts(api, namespace=where)
+        found = [part for each in where for part in parts(api, namespace=each)]
     if not found:
         raise LogsluiceError(
-            "nothing of logsluice runs there", where=where, hint="deploy it: kubectl apply -k k8s/overlays/dev"
+            "nothing of logsluice runs there",
+            where=" and ".join(where),
+            hint="deploy it: kubectl apply -k k8s/overlays/dev",
         )
     table = Table("kind", "name", "state")
     for part in found:

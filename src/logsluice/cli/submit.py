@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from logsluice.errors import LogsluiceError
-from logsluice.kubernetes.access import NAMESPACE, connected
+from logsluice.kubernetes.access import SPARK_NAMESPACE, connected
 from logsluice.kubernetes.applications import Run, create, deployed_spec, follow, last_words, one_run, with_options
 from logsluice.moments import parse_moment
 from logsluice.terminal import Terminal
@@ -27,7 +27,7 @@ def submit(
     follow_it: Annotated[
         bool, typer.Option("--follow/--no-follow", help="Stay until it has ended, and exit with 1 where it failed.")
     ] = True,
-    namespace: Annotated[str, typer.Option(help="Where logsluice lives.")] = NAMESPACE,
+    namespace: Annotated[str, typer.Option(help="Where logsluice's Spark jobs run.")] = SPARK_NAMESPACE,
     context: Annotated[
         str | None, typer.Option(help="Context of the kubeconfig.", show_default="the current one")
     ] = None,

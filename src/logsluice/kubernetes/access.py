@@ -17,6 +17,9 @@ from logsluice.errors import LogsluiceError
 NAMESPACE = "logsluice"
 """Where logsluice lives, with everything that it reads and writes."""
 
+SPARK_NAMESPACE = "logsluice-spark"
+"""Where its Spark jobs run, with nothing but what they need."""
+
 T = TypeVar("T")
 
 

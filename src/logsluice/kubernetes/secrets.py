@@ -1,0 +1,151 @@
+"""What Spark's namespace needs of the secrets that operators write elsewhere, brought there and kept as it is.
+
+Strimzi writes a user's password where it watches users, ECK its authority's certificate where Elasticsearch is. A pod
+may read every secret of its namespace that it names, so Spark's has copies of the few keys that its jobs use, and of
+no other. A renewed password or certificate is carried over by the next round.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+import structlog
+import typer
+from kubernetes.client import ApiClient, ApiException, CoreV1Api
+from urllib3.exceptions import HTTPError
+
+from logsluice.errors import LogsluiceError
+from logsluice.job import run_job
+from logsluice.kubernetes.access import connected, explain, found
+from logsluice.waiting import stop_on_signals
+
+_FIELD_MANAGER = "logsluice-secrets"
+_LABELS = {
+    "app.kubernetes.io/component": "spark",
+    "app.kubernetes.io/part-of": "logsluice",
+    "app.kubernetes.io/managed-by": _FIELD_MANAGER,
+}
+_APPLY = "application/apply-patch+yaml"
+_NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
+_COPY = re.compile(rf"(?P<source>{_NAME}):(?P<key>[-._a-zA-Z0-9]+)(:(?P<target>{_NAME}))?")
+_PASSING = (429, 500, 502, 503, 504)
+
+log = structlog.get_logger(__name__)
+
+
+class Copy(NamedTuple):
+    """One key of a secret, and the secret that holds it alone elsewhere.
+
+    Attributes:
+        source: The secret that has it.
+        key: The key, the same in both.
+        target: The secret that gets it.
+    """
+
+    source: str
+    key: str
+    target: str
+
+
+def parse_copy(text: str) -> Copy:
+    """A copy as the command line says it: ``SECRET:KEY`` or ``SECRET:KEY:TARGET``.
+
+    Raises:
+        LogsluiceError: It is neither.
+    """
+    said = _COPY.fullmatch(text)
+    if said is None:
+        raise LogsluiceError("no copy of a secret", where=text, hint="say SECRET:KEY, or SECRET:KEY:NAME-THERE")
+    return Copy(said["source"], said["key"], said["target"] or said["source"])
+
+
+def copy_secrets(api: ApiClient, copies: Sequence[Copy], *, source: str, target: str) -> tuple[list[Copy], list[Copy]]:
+    """Bring each key to where it is needed, where it is not there already as it is.
+
+    Args:
+        api: The cluster.
+        copies: What to bring.
+        source: The namespace that has the secrets.
+        target: The namespace that gets them.
+
+    Returns:
+        What was written, and what its operator has not written yet.
+
+    Raises:
+        ApiException: The cluster refuses.
+        HTTPError: It does not answer.
+    """
+    core = CoreV1Api(api)
+    written: list[Copy] = []
+    missing: list[Copy] = []
+    for copy in copies:
+        value = _value(core, copy.source, copy.key, source)
+        if value is None:
+            missing.append(copy)
+        elif value != _value(core, copy.target, copy.key, target):
+            _apply(core, copy, value, target)
+            written.append(copy)
+    return written, missing
+
+
+def _value(core: CoreV1Api, name: str, key: str, namespace: str) -> str | None:
+    """A key's value in base 64; ``None`` where the secret or the key is not there."""
+    secret = found(lambda: core.read_namespaced_secret(name, namespace))
+    return (secret.data or {}).get(key) if secret is not None else None
+
+
+def _apply(core: CoreV1Api, copy: Copy, value: str, namespace: str) -> None:
+    """Server-side, because its right to create can be given for names, as that of a POST cannot."""
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": copy.target,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/name": copy.target} | _LABELS,
+        },
+        "type": "Opaque",
+        "data": {copy.key: value},
+    }
+    core.patch_namespaced_secret(
+        copy.target,
+        namespace,
+        body,
+        field_manager=_FIELD_MANAGER,
+        force=True,
+        _content_type=_APPLY,
+    )
+
+
+def keep(
+    copies: Annotated[list[str], typer.Argument(metavar="SECRET:KEY[:NAME-THERE]...", help="What to bring.")],
+    source: Annotated[str, typer.Option(help="The namespace that has the secrets.")],
+    target: Annotated[str, typer.Option(help="The namespace that gets them.")],
+    every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Time between two looks.")] = 10.0,
+) -> None:
+    """Bring secrets from one namespace to another, and whatever becomes of them there too, until told to stop."""
+    wanted = [parse_copy(text) for text in copies]
+    stop = stop_on_signals()
+    waiting: list[Copy] = []
+    with connected() as api:
+        while not stop.is_set():
+            try:
+                written, missing = copy_secrets(api, wanted, source=source, target=target)
+            except (HTTPError, ApiException) as error:
+                if isinstance(error, ApiException) and error.status not in _PASSING:
+                    raise
+                why = explain(error) if isinstance(error, ApiException) else str(error)
+                log.warning("waiting for the cluster", reason=why)
+            else:
+                for copy in written:
+                    log.info("brought", secret=copy.source, key=copy.key, to=f"{target}/{copy.target}")
+                if missing and missing != waiting:
+                    log.info("waiting for secrets that are not written yet", secrets=[copy.source for copy in missing])
+                waiting = missing
+            stop.wait(every)
+
+
+if __name__ == "__main__":
+    run_job(keep)
