@@ -17,7 +17,7 @@ API_SERVER = "kubernetes:443 kubernetes-node:6443"
 S3 = "internet:443 pod-identity:80"
 DNS = "dns:53 dns:UDP 53"
 NEEDED = {
-    "api": "kafka elasticsearch:9200 redis:6379",
+    "api": "kafka elasticsearch:9200 redis:6379 redis:6380",
     "app-service": "kafka elasticsearch:9200",
     "alerts-job": "kafka elasticsearch:9200 internet:443",
     "dashboard": "elasticsearch:9200 app-service:8000",
@@ -78,6 +78,8 @@ def _needed(manifests: Overlay, there: list[Endpoint]) -> Iterator[tuple[str, st
         if source not in names:
             continue
         ours = next(pod.namespace.startswith("logsluice") for pod in there if pod.name == source)
+        if not manifests.on_aws:
+            text = text.replace(S3, "")
         for word in [*_words(text), *(_words(DNS) if ours else [])]:
             what, _, port = word.replace("kafka", "brokers:9093").rpartition(":")
             for target in groups.get(what, [what.replace("-driver", " driver")]):
