@@ -38,6 +38,16 @@ def test_nothing_is_made_twice(made: Path) -> None:
     assert everything(made) == before
 
 
+def test_what_a_newer_version_needs_is_added_to_what_is_there(made: Path) -> None:
+    for path in (made / "store/spark", made / "spark/secret", made / "logsluice/redis_cache_url"):
+        path.unlink()
+    before = everything(made)
+    assert prepare(made, OWNERS) == ["spark: made"]
+    after = everything(made)
+    assert {path: after[path] for path in before} == before
+    assert after[made / "spark/secret"] == after[made / "store/spark"]
+
+
 def test_each_secret_is_a_file_that_its_owner_alone_reads(made: Path) -> None:
     files = everything(made)
     assert {path.relative_to(made).parts[0] for path in files} == {*READERS, "store"}
