@@ -22,7 +22,7 @@ BEATS = "logsluice-logstash-beats"
 
 def _objects(stack: str) -> list[Object]:
     """Issuers, Certificates and ingresses of the overlay and of the releases."""
-    found = [item for item in overlay(stack).objects if item["kind"] == "Ingress"]
+    found = [item for item in overlay("prod" if stack == "prod" else "dev").objects if item["kind"] == "Ingress"]
     release = values("eck-stack", stack)
     for text in release["extraObjects"].values():
         if "cert-manager.io/v1" in text:
