@@ -64,8 +64,11 @@ def test_every_part_gets_healthy(project: Project) -> None:
     eventually(lambda: all_well(project, ONCE | WATCHED))
 
 
-def test_the_broker_logs_to_no_file(project: Project) -> None:
-    made = project.compose("exec", "-T", "kafka", "find", "/opt/kafka/logs", "-type", "f")
+@pytest.mark.parametrize(
+    ("name", "folder"), [("kafka", "/opt/kafka/logs"), ("elasticsearch", "/usr/share/elasticsearch/logs")]
+)
+def test_no_server_logs_to_files_of_its_own(project: Project, name: str, folder: str) -> None:
+    made = project.compose("exec", "-T", name, "find", folder, "-type", "f", "-size", "+0")
     assert not made.split()
 
 

@@ -1,16 +1,19 @@
-"""Runs Elasticsearch's core with the elasticsearch.yml that compose mounts; what the core does not know is left out."""
+"""Runs Elasticsearch's core with the elasticsearch.yml that compose mounts; what the core does not know is left out.
+
+Java's options are those of the image: distribution/src/config/jvm.options of Elasticsearch (read at 0098632: G1, and a
+log of collections in up to 32 files of 64 MB), and after them ES_JAVA_OPTS, split at spaces, as its launcher does.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from pathlib import Path
 
 import yaml
 
 from logsluice.stack import elasticsearch_node, jar_paths
-from logsluice.stack.elasticsearch import lay_out
+from logsluice.stack.elasticsearch import java_options, lay_out
 
 HOME = Path("/usr/share")
 
@@ -27,9 +30,16 @@ def settings(_home: Path, port: int) -> dict[str, str]:
     }
 
 
+def options(home: Path, heap: str) -> list[str]:
+    log = "-Xlog:gc*,gc+age=trace,safepoint"
+    ours = [option for option in java_options(home, heap) if not option.startswith(("-Xm", "-XX:+Use"))]
+    theirs = ["-XX:+UseG1GC", f"{log}:file={home}/elasticsearch/logs/gc.log:utctime,pid,tags:filecount=32,filesize=64m"]
+    return [*ours, *theirs, *os.environ["ES_JAVA_OPTS"].split()]
+
+
 if __name__ == "__main__":
-    found = re.search(r"-Xmx(\w+)", os.environ["ES_JAVA_OPTS"])
-    assert found
     elasticsearch_node.node_settings = settings
+    elasticsearch_node.java_options = options
     lay_out(HOME, jar_paths("elasticsearch"))
-    sys.exit(elasticsearch_node.run(HOME, 9200, found.group(1)))
+    (HOME / "elasticsearch/logs").mkdir(exist_ok=True)
+    sys.exit(elasticsearch_node.run(HOME, 9200, heap=""))
