@@ -14,7 +14,7 @@ from .facts import Facts, fill
 from .settings import PROGRAM, ROOT
 
 _STATEFUL = ("Kafka", "KafkaNodePool", "KafkaTopic")
-_AWAITED = ("Deployment", "Job", "StatefulSet")
+_AWAITED = ("Deployment", "StatefulSet")
 _PATIENCE = pulumi.CustomTimeouts(create="20m", update="20m")
 """On an empty cluster these wait for Kafka and Elasticsearch to be there first."""
 
@@ -76,10 +76,8 @@ def transform(
             protect=(protect and kind in _STATEFUL) or None,
             custom_timeouts=_PATIENCE if kind in _AWAITED else None,
         )
-        props = fill(args.props, facts)
-        if kind == "Job":
-            # It would be gone after a while, and each refresh would want it back. Changed, it is replaced.
-            props = {**props, "spec": {k: v for k, v in props["spec"].items() if k != "ttlSecondsAfterFinished"}}
-        return pulumi.ResourceTransformResult(props=props, opts=pulumi.ResourceOptions.merge(args.opts, more))
+        return pulumi.ResourceTransformResult(
+            props=fill(args.props, facts), opts=pulumi.ResourceOptions.merge(args.opts, more)
+        )
 
     return apply

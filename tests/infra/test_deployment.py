@@ -345,14 +345,7 @@ def test_without_facts_nothing_changes() -> None:
     assert fill(value, Facts()) == value
 
 
-def test_a_job_stays_until_it_is_replaced() -> None:
-    """Else a refresh a day later would find it gone, and a preview show a change."""
-    props = {"spec": {"backoffLimit": 6, "ttlSecondsAfterFinished": 86400}}
-    assert _transformed("Job", props).props == {"spec": {"backoffLimit": 6}}
-    assert _transformed("Other", props).props == props
-
-
-@pytest.mark.parametrize("kind", ["Deployment", "Job", "StatefulSet"])
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
 def test_what_waits_for_kafka_is_waited_for(kind: str) -> None:
     timeouts = _transformed(kind, {"spec": {}}).opts.custom_timeouts
     assert timeouts is not None

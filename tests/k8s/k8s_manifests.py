@@ -77,7 +77,7 @@ class Overlay:
     def templates(self) -> Iterator[Template]:
         for item in self.objects:
             owner, namespace = f"{item['kind']}/{item['metadata']['name']}", item["metadata"].get("namespace", "")
-            if item["kind"] in ("Deployment", "Job"):
+            if item["kind"] == "Deployment":
                 yield Template(owner, item["spec"]["template"], spark=False, namespace=namespace)
             for role in ("driver", "executor"):
                 if item["kind"] == "SparkApplication":

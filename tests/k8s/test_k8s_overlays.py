@@ -267,7 +267,7 @@ def test_every_workload_signs_in_to_elasticsearch_as_itself(manifests: Overlay) 
                     users[pods.owner] = user
                     if user != "elastic":
                         assert secret == {"name": f"{user}-elasticsearch", "key": "password"}, pods.owner
-    assert users.pop("Job/setup") == "elastic"
+    assert users.pop("Deployment/setup") == "elastic"
     assert {owner.rpartition("/")[2].removesuffix(" driver"): user for owner, user in users.items()} == {
         name: name for name in roles(load_settings(ROOT / "config" / "dev")) if name != "logstash"
     }
@@ -278,7 +278,8 @@ def test_the_folder_of_the_environment_is_what_is_mounted(manifests: Overlay) ->
     (config,) = (item for name, item in maps.items() if name.startswith("logsluice-config-"))
     theirs = manifests.of("ConfigMap", SPARK)
     assert theirs[config["metadata"]["name"]]["data"] == config["data"]
-    assert theirs["logsluice-environment"]["data"] == maps["logsluice-environment"]["data"]
+    (surroundings,) = (item for name, item in maps.items() if name.startswith("logsluice-environment-"))
+    assert theirs[surroundings["metadata"]["name"]]["data"] == surroundings["data"]
     assert len(theirs) == 2
     pipeline = maps["logsluice-logstash-pipeline"]
     folder = ROOT / "config" / manifests.environment
@@ -290,7 +291,7 @@ def test_the_folder_of_the_environment_is_what_is_mounted(manifests: Overlay) ->
 
 def _environment(manifests: Overlay, pods: Template) -> dict[str, str]:
     """The variables of a pod's first container; secrets have the value ``secret``."""
-    container = pods.template["spec"]["containers"][0]
+    container = pods.containers[0]
     maps = manifests.of("ConfigMap", pods.namespace)
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
@@ -328,7 +329,7 @@ def test_every_variable_is_a_setting_and_all_of_them_together_load(
             settings = load_settings(ROOT / "config" / manifests.environment)
         loaded += 1
         assert settings.env == manifests.environment, pods.owner
-        mounts = {mount["mountPath"] for mount in pods.template["spec"]["containers"][0]["volumeMounts"]}
+        mounts = {mount["mountPath"] for mount in pods.containers[0]["volumeMounts"]}
         if "elasticsearch-client" in str(pods.labels):
             assert (
                 settings.elasticsearch.hosts
@@ -459,17 +460,30 @@ def test_prod_loses_nothing_when_a_zone_is_gone() -> None:
     }
 
 
-def test_deployments_can_be_drained_and_are_spread(manifests: Overlay) -> None:
+def test_deployments_can_be_drained(manifests: Overlay) -> None:
     budgets = manifests.of("PodDisruptionBudget")
-    assert budgets["app-service"]["spec"]["maxUnavailable"] == 1
-    spec = manifests.of("Deployment")["app-service"]["spec"]
-    keys = [entry["topologyKey"] for entry in spec["template"]["spec"]["topologySpreadConstraints"]]
-    assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
-    assert spec["replicas"] == (2 if manifests.name == "prod" else 1)
     for name, deployment in manifests.of("Deployment").items():
-        if name not in ("dashboard", "elasticsearch-exporter", "spark-secrets"):
+        if name not in ("dashboard", "elasticsearch-exporter", "setup", "spark-secrets"):
             assert budgets[name]["spec"]["maxUnavailable"] == 1, name
             assert budgets[name]["spec"]["selector"] == deployment["spec"]["selector"], name
+
+
+SHARED_WORK = {
+    "api": "each answers its own callers, and counts those",
+    "dashboard": "it shows, and counts nothing",
+    "schema-registry": "its claim lets one at a time write",
+    "spark-secrets": "two would copy the same",
+}
+
+
+def test_there_is_one_of_whatever_reads_all_at_every_moment(manifests: Overlay) -> None:
+    """`TopicReader` takes every partition, an exporter tells of a whole cluster: two count all twice."""
+    for name, deployment in manifests.of("Deployment").items():
+        if name not in SHARED_WORK:
+            assert deployment["spec"]["replicas"] == 1, name
+            assert deployment["spec"]["strategy"] == {"type": "Recreate"}, name
+    scaled = {item["spec"]["scaleTargetRef"]["name"] for item in manifests.of("HorizontalPodAutoscaler").values()}
+    assert scaled <= SHARED_WORK.keys()
 
 
 def test_the_api_grows_with_what_it_is_asked_and_prod_opens_it_by_tls(manifests: Overlay) -> None:
@@ -510,11 +524,14 @@ def test_spark_runs_on_its_nodes_is_started_again_and_keeps_its_place(manifests:
             assert spec["dynamicAllocation"]["enabled"] is True
             assert spec["sparkConf"]["spark.driver.port"] == "7078"
             assert spec["sparkConf"]["spark.blockManager.port"] == "7079"
-    location = manifests.of("ConfigMap", SPARK)["logsluice-environment"]["data"][
-        "LOGSLUICE_STREAM__CHECKPOINT_LOCATION"
-    ]
+    (surroundings,) = (
+        item["data"]
+        for name, item in manifests.of("ConfigMap", SPARK).items()
+        if name.startswith("logsluice-environment-")
+    )
+    location = surroundings["LOGSLUICE_STREAM__CHECKPOINT_LOCATION"]
     assert location.startswith("s3a://logsluice-bucket/") is manifests.on_aws
-    output = manifests.of("ConfigMap", SPARK)["logsluice-environment"]["data"]["LOGSLUICE_WINDOWS__OUTPUT"]
+    output = surroundings["LOGSLUICE_WINDOWS__OUTPUT"]
     assert (output == "s3a://logsluice-bucket/windows") is manifests.on_aws
     # State and files of the windows job are written by its executors.
     windows = applications["windows-job"]
@@ -596,7 +613,8 @@ def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> No
         policies = manifests.of("NetworkPolicy", pods.namespace).values()
         edges = [item["spec"] for item in policies if selects(item["spec"]["podSelector"], pods.labels)]
         out = set().union(*(_ports(spec.get("egress", [])) for spec in edges))
-        text = json.dumps(_environment(manifests, pods)) + str(pods.template["spec"]["volumes"])
+        variables = [_environment(manifests, pods), *(container.get("env") for container in pods.containers)]
+        text = json.dumps(variables) + str(pods.template["spec"]["volumes"])
         wanted = {53}
         wanted |= {9093} if "kafka-ca" in text else set()
         wanted |= {9200} if "elasticsearch-ca" in text else set()
@@ -680,7 +698,7 @@ def _differences(one: Any, other: Any, path: str = "") -> set[str]:
 
 def _comparable(name: str) -> dict[str, Object]:
     """Objects by identity; the hash in a ConfigMap's name follows from its contents, which may differ."""
-    text = re.sub(r"logsluice-config-[a-z0-9]+", "logsluice-config", json.dumps(overlay(name).objects))
+    text = re.sub(r"(logsluice-(?:config|environment))-[a-z0-9]+", r"\1", json.dumps(overlay(name).objects))
     return {identity(item): item for item in json.loads(text)}
 
 
@@ -743,13 +761,13 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
             "spec.config.retention.ms",
         },
         **{f"KafkaUser/{name}": {"spec.authorization.acls"} for name in overlay("prod").of("KafkaUser")},
-        "Deployment/app-service": {"spec.replicas", f"{pod}.volumes"},
+        "Deployment/app-service": {f"{pod}.volumes"},
         "Deployment/alerts-job": {f"{pod}.volumes"},
         "Deployment/api": {f"{pod}.volumes"},
         "HorizontalPodAutoscaler/api": {"spec.minReplicas", "spec.maxReplicas"},
         "Deployment/dashboard": {f"{pod}.volumes"},
         "Deployment/elasticsearch-exporter": {f"{pod}.volumes"},
-        "Job/setup": {f"{pod}.containers", f"{pod}.volumes"},
+        "Deployment/setup": {f"{pod}.initContainers", f"{pod}.volumes"},
         "SparkApplication/logsluice-spark/regex-job": {
             "spec.arguments",
             "spec.dynamicAllocation.initialExecutors",
@@ -793,7 +811,7 @@ def test_dev_and_prod_differ_in_what_is_listed_and_nothing_else() -> None:
         "Deployment/api",
         "Deployment/app-service",
         "Deployment/dashboard",
-        "Job/setup",
+        "Deployment/setup",
         "SparkApplication/logsluice-spark/regex-job",
         "SparkApplication/logsluice-spark/windows-job",
     ):
