@@ -14,8 +14,7 @@ from project import Project, free_ports
 def variables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An engine that has all images."""
     with engine(tmp_path_factory.mktemp("engine")) as found:
-        build_all(found, tmp_path_factory.mktemp("images"))
-        yield found
+        yield found | build_all(found, tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")

@@ -65,19 +65,23 @@ def docker(variables: Mapping[str, str], *arguments: str | Path, seconds: float 
     return done.stdout
 
 
-def build_all(variables: Mapping[str, str], folder: Path) -> None:
-    """Our image from its own Dockerfile, and stand-ins for the public ones where these are not pulled."""
-    arguments = []
+def build_all(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Our image from its own Dockerfile, and stand-ins for the public ones where these are not pulled.
+
+    Returns:
+        Variables of the override, by which ours is built again.
+    """
+    base_image = {}
     if authorities := _authorities():
         base = _context(folder, "python")
         (base / "authorities").mkdir()
         for path in authorities:
             shutil.copy(path, base / "authorities")
         _build(variables, "logsluice-test/python:3.12-slim-bookworm", base)
-        arguments = ["--build-arg", "PYTHON_REPOSITORY=logsluice-test/python"]
-    _build_ours(variables, *arguments)
+        base_image = {"PYTHON_REPOSITORY": "logsluice-test/python"}
+    _build_ours({**variables, **base_image})
     if UPSTREAM:
-        return
+        return base_image
     kafka = _context(folder, "kafka")
     (kafka / "jars").mkdir()
     for jar in jar_paths("kafka"):
@@ -91,6 +95,7 @@ def build_all(variables: Mapping[str, str], folder: Path) -> None:
     _build(variables, "logsluice-test/elasticsearch:9.5.3", elasticsearch, "--build-arg", f"LOGSLUICE_IMAGE={OURS}")
     for name in ("monitoring", "redis"):
         _build(variables, f"logsluice-test/{name}:bookworm", _context(folder, name))
+    return base_image
 
 
 def _images(variables: Mapping[str, str]) -> Sequence[str]:
@@ -102,11 +107,11 @@ def _context(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def _build_ours(variables: Mapping[str, str], *arguments: str) -> None:
+def _build_ours(variables: Mapping[str, str]) -> None:
     """Our image as a user builds it."""
     files = ["-f", "docker-compose.yml", "-f", OVERRIDE]
     done = subprocess.run(
-        ["docker", "compose", *files, "build", *arguments],
+        ["docker", "compose", *files, "build"],
         cwd=ROOT,
         env={**os.environ, **variables, "LOGSLUICE_VERSION": TAG},
         capture_output=True,

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 import yaml
-from engine import ROOT
+from engine import OURS, ROOT
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from parts import ONCE, WATCHED, all_well, killed_for_memory
 from project import Project, eventually, free_ports
@@ -57,6 +57,13 @@ def everything_arrived(project: Project) -> int:
 @pytest.fixture(scope="module", autouse=True)
 def _two_executors(project: Project) -> None:
     project.set("REGEX_CORES", "2")
+
+
+def test_a_part_alone_on_a_fresh_machine_has_the_image_built_first(project: Project) -> None:
+    project.docker("image", "rm", OURS)
+    project.compose("up", "--detach", "spark-master", seconds=1_800)
+    assert project.docker("image", "ls", "--quiet", OURS).strip()
+    eventually(lambda: all_well(project, {"prepare", "spark-master"}))
 
 
 def test_every_part_gets_healthy(project: Project) -> None:
