@@ -172,6 +172,7 @@ def deploy(
             timeout_seconds=settings.release_timeout_seconds,
             facts=facts,
             protect=settings.protect,
+            retain=settings.retain_data,
             before=[namespaces],
             values=merge(values, settings.release_values),
         ),

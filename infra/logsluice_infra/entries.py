@@ -25,7 +25,9 @@ class ReleaseEntry(BaseModel):
         namespace: where it goes.
         stacks: the stacks that have it.
         after: releases that must be there before: operators before what they own, CRDs before what is of their kind.
-        crds: its chart has definitions in `crds/`, which Helm neither upgrades nor removes: the engine owns them.
+        crds: its chart has definitions that Helm leaves behind: the engine owns them.
+        crds_switch: the value, dots between its keys, with which the chart renders them among its templates; None: they
+            are in its folder `crds/`.
         stateful: it owns data; `protect` keeps it from being deleted or replaced.
     """
 
@@ -39,6 +41,7 @@ class ReleaseEntry(BaseModel):
     stacks: tuple[str, ...]
     after: tuple[str, ...] = ()
     crds: bool = False
+    crds_switch: str | None = None
     stateful: bool = False
 
 
@@ -81,6 +84,16 @@ def load_values(release: str, stack: str, directory: Path = HELM) -> dict[str, A
         if path.is_file():
             merged = merge(merged, yaml.safe_load(path.read_text("utf-8")) or {})
     return merged
+
+
+def switched(entry: ReleaseEntry, values: Mapping[str, Any], on: bool) -> dict[str, Any]:
+    """A release's values with the chart's definitions among its objects, or without them."""
+    if entry.crds_switch is None:
+        return dict(values)
+    over: Any = on
+    for key in reversed(entry.crds_switch.split(".")):
+        over = {key: over}
+    return merge(values, over)
 
 
 def load_ignored_webhooks(path: Path = HELM / "webhooks-ignore.yaml") -> dict[str, dict[str, Any]]:

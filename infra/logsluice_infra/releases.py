@@ -12,7 +12,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from . import charts
-from .entries import ReleaseEntry, load_values, merge
+from .definitions import definitions
+from .entries import ReleaseEntry, load_values, merge, switched
 from .facts import Facts, fill
 
 
@@ -27,7 +28,8 @@ class ReleasesArgs:
         timeout_seconds: how long one release may take.
         facts: what the values leave a place for.
         values: values over those of the files, by release.
-        protect: deny the deletion of stateful releases.
+        protect: deny the deletion of stateful releases, and of the definitions.
+        retain: the definitions outlive the stack, and with them all objects of their kinds, whoever made them.
         before: what must be there before the first.
     """
 
@@ -37,6 +39,7 @@ class ReleasesArgs:
     timeout_seconds: int
     facts: Facts
     protect: bool
+    retain: bool
     before: Sequence[pulumi.Resource]
     values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -56,8 +59,8 @@ class Releases(pulumi.ComponentResource):
             )
             before = [*args.before, *(made[need] for need in entry.after if need in made)]
             if entry.crds:
-                before.append(self._definitions(entry, chart, values, before))
-            made[entry.name] = self._release(entry, chart, values, before)
+                before.append(self._definitions(entry, chart, switched(entry, values, True), before))
+            made[entry.name] = self._release(entry, chart, switched(entry, values, False), before)
         self.register_outputs({})
 
     def _release(
@@ -102,22 +105,16 @@ class Releases(pulumi.ComponentResource):
         return kubernetes.yaml.v2.ConfigGroup(
             f"{entry.name}-crds",
             objs=rendered.apply(definitions),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(before), protect=self._args.protect),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(before),
+                protect=self._args.protect,
+                transforms=[kept] if self._args.retain else None,
+            ),
         )
 
 
-def definitions(rendered: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """The custom resource definitions among what a chart renders to, without what only a server writes.
-
-    Args:
-        rendered: the provider's answer; empty in a preview that cannot know the cluster yet.
-    """
-    objects = (rendered or {}).get("result") or []
-    return [
-        {
-            **{key: value for key, value in item.items() if key != "status"},
-            "metadata": {key: value for key, value in item["metadata"].items() if key != "creationTimestamp"},
-        }
-        for item in objects
-        if item and item.get("kind") == "CustomResourceDefinition"
-    ]
+def kept(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
+    """The resource, left where it is when the stack goes."""
+    opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(retain_on_delete=True))
+    return pulumi.ResourceTransformResult(props=args.props, opts=opts)

@@ -16,9 +16,10 @@ from graph import ACCOUNT, DIGEST, ROOT, Graph, build, plain, rendered, run, sta
 from shared_folder import tool
 
 from logsluice_infra import charts
+from logsluice_infra.definitions import definitions
 from logsluice_infra.entries import ReleaseEntry, load_entries, load_values, merge
 from logsluice_infra.facts import Facts, fill
-from logsluice_infra.releases import definitions
+from logsluice_infra.releases import kept
 from logsluice_infra.workloads import overlay, transform
 
 LISTED = yaml.safe_load((ROOT / "helm" / "releases.yaml").read_text("utf-8"))["releases"]
@@ -117,6 +118,7 @@ def test_definitions_of_crds_folders_are_the_stacks_own(any_stack: Graph) -> Non
     """Helm would neither upgrade nor remove them."""
     stack = _stack(any_stack)
     with_folder = {entry["name"] for entry in LISTED if entry.get("crds") and stack in entry["stacks"]}
+    assert "eck-operator" in with_folder, "Helm keeps what its chart annotates so, on a cluster that stays"
     groups = {node.name: node for node in any_stack.of("yaml/v2:ConfigGroup")}
     assert set(groups) == {f"{name}-crds" for name in with_folder}
     assert {options["release_name"] for options in any_stack.templates} == with_folder
@@ -137,6 +139,56 @@ def test_only_definitions_are_taken_and_only_what_was_written() -> None:
         "spec": {"group": "release.example.org"},
     }
     assert definitions({}) == definitions(None) == []
+
+
+def test_definitions_are_rendered_for_the_stack_and_not_by_the_release(any_stack: Graph) -> None:
+    """Where a chart has them among its templates, a value says whether."""
+    (options,) = [each for each in any_stack.templates if each["release_name"] == "eck-operator"]
+    assert options["values"]["installCRDs"] is True
+    assert any_stack.one("helm.sh/v3:Release", "eck-operator").inputs["values"]["installCRDs"] is False
+
+
+def test_definitions_are_sent_as_a_server_keeps_them() -> None:
+    """Strimzi's `kafkas` has an empty map of properties: sent, each preview would put it back."""
+    unknown = {"type": "object", "properties": {}, "x-kubernetes-preserve-unknown-fields": True}
+    schema = {
+        "type": "object",
+        "required": [],
+        "properties": {
+            "status": {"type": "object", "properties": {"clusterSecurity": unknown}},
+            "properties": {"type": "array", "items": {"anyOf": [], "type": "string", "default": ""}},
+            "enum": {"type": "object", "default": {}},
+        },
+    }
+    spec = {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}, "subresources": {"status": {}}}]}
+    metadata = {"name": "kafkas", "annotations": {"helm.sh/resource-policy": "keep", "of": "upstream"}}
+    (found,) = definitions({"result": [{"kind": "CustomResourceDefinition", "metadata": metadata, "spec": spec}]})
+    assert found["metadata"] == {"name": "kafkas", "annotations": {"of": "upstream"}}
+    (version,) = found["spec"]["versions"]
+    assert version["subresources"] == {"status": {}}
+    assert version["schema"]["openAPIV3Schema"] == {
+        "type": "object",
+        "properties": {
+            "status": {
+                "type": "object",
+                "properties": {"clusterSecurity": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+            },
+            "properties": {"type": "array", "items": {"type": "string", "default": ""}},
+            "enum": {"type": "object", "default": {}},
+        },
+    }
+
+
+def test_definitions_outlive_the_stack_only_where_it_says_so() -> None:
+    """With a definition go all objects of its kind, whoever made them."""
+    args = pulumi.ResourceTransformArgs(
+        custom=True, type_="kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", name="kafkas",
+        props={"spec": {}}, opts=pulumi.ResourceOptions(protect=True),
+    )  # fmt: skip
+    result = kept(args)
+    assert result.opts.retain_on_delete is True
+    assert result.opts.protect is True
+    assert result.props == args.props
 
 
 # The list

@@ -26,7 +26,7 @@ NAMESPACES = {
 def test_each_release_says_what_it_is_and_where_it_comes_from() -> None:
     required = {"name", "chart", "repository", "version", "namespace", "stacks"}
     for release in RELEASES:
-        assert required <= set(release) <= required | {"after", "crds", "stateful"}, release["name"]
+        assert required <= set(release) <= required | {"after", "crds", "crds_switch", "stateful"}, release["name"]
         assert release["stacks"]
         assert set(release["stacks"]) <= set(STACKS)
         assert re.match(r"(https|oci)://", release["repository"])
