@@ -114,7 +114,7 @@ def platform(settings: Settings, aws: AwsSettings, entries: tuple[ReleaseEntry, 
         ),
     )
     kubeconfig = provider.kubeconfig(name, aws.region, cluster.endpoint, cluster.certificate_authority)
-    kube = provider.from_kubeconfig(name, kubeconfig, [cluster])
+    kube = provider.from_kubeconfig(name, kubeconfig, adopt=settings.adopt, depends_on=[cluster])
     volumes_class = volumes.storage_class(
         aws.storage.volume_reclaim, pulumi.ResourceOptions(provider=kube, depends_on=[cluster])
     )
@@ -199,7 +199,7 @@ def main() -> None:
     if settings.aws:
         platform(settings, settings.aws, entries)
     elif settings.existing:
-        kube = provider.from_access(settings.existing)
+        kube = provider.from_access(settings.existing, adopt=settings.adopt)
         deploy(settings, entries, kube, Facts(image=settings.image), before=[], values={})
         pulumi.export("next_step", access.next_step(settings, None))
 

@@ -39,7 +39,7 @@ def kubeconfig(
 
 
 def from_kubeconfig(
-    name: str, config: pulumi.Input[str], depends_on: list[pulumi.Resource] | None = None
+    name: str, config: pulumi.Input[str], *, adopt: bool, depends_on: list[pulumi.Resource] | None = None
 ) -> kubernetes.Provider:
     """The provider of a cluster that this stack made. Only another cluster's name makes it another provider."""
     return kubernetes.Provider(
@@ -47,15 +47,22 @@ def from_kubeconfig(
         kubeconfig=config,
         cluster_identifier=name,
         enable_server_side_apply=True,
+        **_adoption(adopt),
         opts=pulumi.ResourceOptions(depends_on=depends_on),
     )
 
 
-def from_access(access: ClusterAccess) -> kubernetes.Provider:
+def from_access(access: ClusterAccess, *, adopt: bool) -> kubernetes.Provider:
     """The provider of a cluster that is already there; without settings, the one that kubectl would talk to."""
     return kubernetes.Provider(
         "cluster",
         kubeconfig=str(access.kubeconfig) if access.kubeconfig else None,
         context=access.context,
         enable_server_side_apply=True,
+        **_adoption(adopt),
     )
+
+
+def _adoption(adopt: bool) -> dict[str, bool]:
+    """Objects that are there, and fields that another manager wrote (Helm's definitions), become the stack's."""
+    return {"upsert_existing_objects": True, "enable_patch_force": True} if adopt else {}

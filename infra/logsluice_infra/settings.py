@@ -279,6 +279,7 @@ class Settings(_Part):
     image: str | None = None
     charts: Path | None = None
     ignore_webhooks: bool = False
+    adopt: bool = Field(default=False, description="take what is there already instead of refusing to create it")
     release_values: dict[str, dict[str, Any]] = Field(default_factory=dict)
     release_timeout_seconds: int = Field(default=900, ge=60, le=7200)
     aws: AwsSettings | None = None

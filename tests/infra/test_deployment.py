@@ -107,6 +107,14 @@ def test_a_given_kubeconfig_and_context_are_used(tmp_path: Path) -> None:
     assert inputs["context"] == "kind-logsluice"
 
 
+def test_what_is_there_is_taken_only_where_the_stack_says_so(local: Graph) -> None:
+    """As the definitions that a release of an older version left."""
+    options = {"upsertExistingObjects", "enablePatchForce"}
+    assert not options & set(local.one("pulumi:providers:kubernetes").inputs)
+    inputs = build("local", adopt=True).one("pulumi:providers:kubernetes").inputs
+    assert {inputs[option] for option in options} == {"true"}
+
+
 def test_volumes_are_encrypted_by_default_where_the_pod_is(aws_stack: Graph) -> None:
     inputs = aws_stack.one("StorageClass").inputs
     assert inputs["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
