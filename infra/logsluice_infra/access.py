@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from .identity import NAMESPACE
+from .namespaces import NAMESPACE
 from .settings import Settings
 
 

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
+from .namespaces import NAMESPACE, SPARK_NAMESPACE
 from .policies import Statement, allow, document, trust_pods
 from .tags import tags
-
-NAMESPACE = "logsluice"
-SPARK_NAMESPACE = "logsluice-spark"
 
 
 @dataclass(frozen=True)

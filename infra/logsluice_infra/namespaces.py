@@ -12,6 +12,8 @@ import yaml
 from .settings import ROOT
 from .tags import labels
 
+NAMESPACE = "logsluice"
+SPARK_NAMESPACE = "logsluice-spark"
 WORKLOADS = ROOT / "k8s" / "base" / "network" / "namespace.yaml"
 _PRIVILEGED = ("monitoring",)
 """node-exporter mounts the host's /proc and /sys; nothing else runs there that is not ours to choose."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from graph import ACCOUNT, DIGEST, ROOT, Graph, build, run, stack_file
@@ -154,6 +157,17 @@ def test_outputs(aws_stack: Graph) -> None:
     assert "port-forward" in outputs["kibana"]["forward"]
     assert "port-forward" in outputs["grafana"]["forward"]
     assert aws_stack.secret_outputs == {"kubeconfig"}
+
+
+def test_a_stack_with_no_aws_loads_nothing_of_it() -> None:
+    """It runs where the SDK of AWS, and with it the engine's plugin of 700 MB, is not installed."""
+    program = (
+        "import sys; sys.modules['pulumi_aws'] = None; from graph import build; "
+        "print(len(build('local', image='logsluice:0.1.0').nodes))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20
 
 
 def test_outputs_of_a_cluster_that_is_there(local: Graph) -> None:
