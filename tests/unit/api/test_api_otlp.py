@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from google.protobuf.json_format import MessageToJson
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -16,8 +17,7 @@ from logsluice.settings import ApiLimits
 
 
 def events(body: dict[str, Any], limits: ApiLimits | None = None) -> list[dict[str, Any] | Refused]:
-    request = otlp.read_export(orjson.dumps(body), otlp.JSON)
-    found = otlp.export_events(request, limits or ApiLimits())
+    found = otlp.export_events(orjson.dumps(body), otlp.JSON, limits or ApiLimits())
     return [orjson.loads(event.value) if isinstance(event, Event) else event for event in found]
 
 
@@ -117,18 +117,17 @@ def test_records_have_bounds() -> None:
 )
 def test_what_is_no_export_is_said_to_be_none(body: bytes) -> None:
     with pytest.raises(otlp.NotReadable):
-        otlp.read_export(body, otlp.JSON)
+        list(otlp.export_events(body, otlp.JSON, ApiLimits()))
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_an_export_or_not(body: bytes) -> None:
     for media_type in (otlp.PROTOBUF, otlp.JSON):
         try:
-            request = otlp.read_export(body, media_type)
+            for event in otlp.export_events(body, media_type, ApiLimits()):
+                assert isinstance(event, Event | Refused)
         except otlp.NotReadable:
             continue
-        for event in otlp.export_events(request, ApiLimits()):
-            assert isinstance(event, Event | Refused)
 
 
 @given(
@@ -142,6 +141,49 @@ def test_any_record_is_an_event(moment: int, severity: int, text: str, trace: by
     log = request.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=moment, trace_id=trace)
     log.severity_number = severity  # type: ignore[assignment]
     log.body.string_value = text
-    (event,) = otlp.export_events(otlp.read_export(request.SerializeToString(), otlp.PROTOBUF), ApiLimits())
+    (event,) = otlp.export_events(request.SerializeToString(), otlp.PROTOBUF, ApiLimits())
     assert isinstance(event, Event)
     assert orjson.loads(event.value)["message"]
+
+
+def wrapped(*records: bytes) -> bytes:
+    """Records, as bytes of protobuf, in an export."""
+    scope = b"".join(b"\x12" + _size(record) + record for record in records)
+    resource = b"\x12" + _size(scope) + scope
+    return b"\x0a" + _size(resource) + resource
+
+
+def _size(content: bytes) -> bytes:
+    size, written = len(content), bytearray()
+    while size >= 0x80:
+        written.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([*written, size])
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=5), st.lists(st.text(max_size=5), max_size=3)), max_size=3), st.text(max_size=5)
+)
+def test_protobuf_in_parts_is_read_as_json_is(groups: list[tuple[str, list[str]]], service: str) -> None:
+    request = ExportLogsServiceRequest()
+    for scope, texts in groups:
+        about = request.resource_logs.add()
+        about.resource.attributes.add(key="service.name").value.string_value = service
+        logs = about.scope_logs.add()
+        logs.scope.name = scope
+        for text in texts:
+            logs.log_records.add(time_unix_nano=7).body.string_value = text
+    json = MessageToJson(request).encode()
+    limits = ApiLimits()
+    parts = list(otlp.export_events(request.SerializeToString(), otlp.PROTOBUF, limits))
+    assert parts == list(otlp.export_events(json, otlp.JSON, limits))
+    assert len(parts) == sum(len(texts) for _, texts in groups)
+
+
+def test_a_record_of_many_bytes_is_refused_alone() -> None:
+    limits = ApiLimits(event_bytes=1_000)
+    first, second, third = otlp.export_events(wrapped(b"", b"\x32\x00" * 1_000, b""), otlp.PROTOBUF, limits)
+    assert isinstance(first, Event)
+    assert isinstance(second, Refused)
+    assert second.status == 413
+    assert isinstance(third, Event)

@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
@@ -20,10 +20,12 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from logsluice.api.ingest.events import Event, Refused, ecs_event
+from logsluice.api.ingest.events import MOST_WEIGHT, Event, Refused, ecs_event, json_weight
+from logsluice.api.ingest.wire import messages
 from logsluice.fields import FIELDS, LEVELS
 from logsluice.formats import normalize_level
 from logsluice.settings import ApiLimits
@@ -58,44 +60,90 @@ _NAMES: Final = {
 _OBJECTS: Final = frozenset(name.rpartition(".")[0] for name in FIELDS) | {"labels", "tags", "@timestamp"}
 
 
+# Numbers of fields in opentelemetry/proto/collector/logs/v1/logs_service.proto and logs/v1/logs.proto.
+_RESOURCE_LOGS: Final = 1
+_RESOURCE: Final = 1
+_SCOPE_LOGS: Final = 2
+_SCOPE: Final = 1
+_LOG_RECORDS: Final = 2
+
+T = TypeVar("T", bound=Message)
+
+
+class TooHeavy(Exception):  # noqa: N818 - told to the client
+    """A body has more values than may be parsed at once."""
+
+
 class NotReadable(Exception):  # noqa: N818 - told to the client
     """A body is no export of logs."""
 
 
-def read_export(body: bytes, media_type: str) -> ExportLogsServiceRequest:
-    """Read a body.
+def export_events(body: bytes, media_type: str, limits: ApiLimits) -> Iterator[Event | Refused]:
+    """The events of an export, in order.
+
+    Of protobuf one record is parsed at a time: an empty one has two bytes in a body and a hundred in memory.
 
     Args:
         body: Decompressed.
         media_type: ``application/x-protobuf`` or ``application/json``.
+        limits: Of one event.
 
     Raises:
-        NotReadable: Why it cannot be read.
+        NotReadable: It is no export of logs: why. What came before may have been given already.
+        TooHeavy: Its JSON has more values than may be parsed at once.
     """
-    request = ExportLogsServiceRequest()
     try:
-        if media_type == PROTOBUF:
-            request.ParseFromString(body)
-        else:
-            ParseDict(_with_binary_ids(orjson.loads(body)), request, ignore_unknown_fields=True)
+        yield from _protobuf_events(body, limits) if media_type == PROTOBUF else _json_events(body, limits)
     except (DecodeError, ParseError, orjson.JSONDecodeError, ValueError, TypeError, AttributeError) as error:
         raise NotReadable(" ".join(str(error).split())[:300]) from None
     except RecursionError:
         raise NotReadable("nested too deep") from None
-    return request
 
 
-def export_events(request: ExportLogsServiceRequest, limits: ApiLimits) -> Iterator[Event | Refused]:
-    """The events of an export, in order."""
-    for resource_logs in request.resource_logs:
-        about = dict(_fields(resource_logs.resource.attributes))
+def _json_events(body: bytes, limits: ApiLimits) -> Iterator[Event | Refused]:
+    if json_weight(body) > MOST_WEIGHT:
+        raise TooHeavy
+    export = ParseDict(_with_binary_ids(orjson.loads(body)), ExportLogsServiceRequest(), ignore_unknown_fields=True)
+    for resource_logs in export.resource_logs:
         for scope_logs in resource_logs.scope_logs:
-            logger = {"log.logger": scope_logs.scope.name} if scope_logs.scope.name else {}
+            about = _About(resource_logs.resource, scope_logs.scope)
             for record in scope_logs.log_records:
-                if len(record.attributes) + len(about) > limits.fields:
-                    yield Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"an event may have {limits.fields} fields")
+                yield about.event(record, limits)
+
+
+def _protobuf_events(body: bytes, limits: ApiLimits) -> Iterator[Event | Refused]:
+    for content in messages(body, _RESOURCE_LOGS):
+        resource = _merged(Resource(), messages(content, _RESOURCE), limits)
+        for inner in messages(content, _SCOPE_LOGS):
+            about = _About(resource, _merged(InstrumentationScope(), messages(inner, _SCOPE), limits))
+            for record in messages(inner, _LOG_RECORDS):
+                if len(record) > limits.event_bytes:
+                    yield Refused(
+                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an event may have {limits.event_bytes:,} bytes"
+                    )
                 else:
-                    yield ecs_event({**about, **logger, **_of_record(record)}, limits)
+                    yield about.event(LogRecord.FromString(record), limits)
+
+
+def _merged(message: T, parts: Iterable[bytes], limits: ApiLimits) -> T:
+    for part in parts:
+        if len(part) > limits.event_bytes:
+            raise DecodeError(f"a resource or a scope may have {limits.event_bytes:,} bytes")
+        message.MergeFromString(part)
+    return message
+
+
+class _About:
+    """What all records of a scope have in common."""
+
+    def __init__(self, resource: Resource, scope: InstrumentationScope) -> None:
+        self._fields = dict(_fields(resource.attributes))
+        self._logger = {"log.logger": scope.name} if scope.name else {}
+
+    def event(self, record: LogRecord, limits: ApiLimits) -> Event | Refused:
+        if len(record.attributes) + len(self._fields) > limits.fields:
+            return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"an event may have {limits.fields} fields")
+        return ecs_event({**self._fields, **self._logger, **_of_record(record)}, limits)
 
 
 def export_answer(refused: int, why: str, media_type: str) -> bytes:

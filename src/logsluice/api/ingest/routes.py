@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -23,6 +23,7 @@ from logsluice.api.ingest.events import (
     json_events,
     ndjson_lines,
     plain_event,
+    too_heavy,
     too_many,
 )
 from logsluice.api.ingest.idempotency import HEADER, fingerprint_of, post_id
@@ -35,6 +36,8 @@ from logsluice.sources.limits import MAX_VALUE_BYTES
 _NDJSON: Final = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 _PLAIN: Final = "text/plain"
 _AGAIN_SECONDS: Final = 5
+# An OTLP export says once what all its events say.
+_MOST_TIMES_LARGER: Final = 4
 _BINARY: Final = {"type": "string", "format": "binary"}
 
 
@@ -277,12 +280,13 @@ async def post_otlp(request: Request) -> Response:
     media_type = media_type_of(request, otlp.PROTOBUF, otlp.JSON)
     async with resources.intake.bodies.read(request, limits.body_bytes) as body:
         try:
-            export = otlp.read_export(body, media_type)
+            posted = _batch(otlp.export_events(body, media_type, limits), limits)
         except otlp.NotReadable as error:
             return _otlp_failure(HTTPStatus.BAD_REQUEST, str(error), media_type)
-        posted = list(otlp.export_events(export, limits))
-        if len(posted) > limits.batch_events:
-            return _otlp_failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_many(limits).detail, media_type)
+        except otlp.TooHeavy:
+            posted = too_heavy()
+        if isinstance(posted, Refused):
+            return _otlp_failure(posted.status, posted.detail, media_type)
         receipt = await resources.intake.post(posted, "otlp")
     failed = [result for result in receipt.results if result.status >= HTTPStatus.INTERNAL_SERVER_ERROR]
     if failed:
@@ -313,11 +317,24 @@ def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Event | Ref
     if media_type == JSON and body.lstrip()[:1] != b"{":
         return json_events(body, limits)
     # A client that says JSON and sends an object a line means NDJSON.
+    lines = ndjson_lines(body)
+    return _batch((plain_event(line) if media_type == _PLAIN else json_event(line, limits) for line in lines), limits)
+
+
+def _batch(events: Iterable[Event | Refused], limits: ApiLimits) -> list[Event | Refused] | Refused:
+    """Events as they come, no more than a post may have; what few bytes say of many events counts with each of them."""
     posted: list[Event | Refused] = []
-    for line in ndjson_lines(body):
+    size = 0
+    for event in events:
+        size += len(event.value) if isinstance(event, Event) else 0
         if len(posted) == limits.batch_events:
             return too_many(limits)
-        posted.append(plain_event(line) if media_type == _PLAIN else json_event(line, limits))
+        if size > _MOST_TIMES_LARGER * limits.body_bytes:
+            return Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the events of a post may have {_MOST_TIMES_LARGER * limits.body_bytes:,} bytes together",
+            )
+        posted.append(event)
     return posted
 
 
