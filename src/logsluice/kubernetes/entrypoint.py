@@ -21,6 +21,7 @@ from pathlib import Path
 
 _JAVA_OPTION = re.compile(r"SPARK_JAVA_OPT_(\d+)")
 _BACKEND = "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend"
+_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DAEMONS = {
     "master": "org.apache.spark.deploy.master.Master",
     "worker": "org.apache.spark.deploy.worker.Worker",
@@ -123,6 +124,28 @@ def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     return told
 
 
+def _clear_orphans() -> None:
+    """Before a driver starts: delete executors that no driver has any more. A driver starts without that, too."""
+    if not _NAMESPACE.is_file():
+        return
+    # The client takes a second to import, which no other container has to wait for.
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
+    from logsluice.errors import LogsluiceError
+    from logsluice.kubernetes.access import connected
+    from logsluice.kubernetes.orphans import delete_orphans
+
+    try:
+        with connected() as api:
+            names = delete_orphans(api, _NAMESPACE.read_text().strip())
+    except (LogsluiceError, ApiException, HTTPError, OSError) as error:
+        print(f"executors without a driver are left: {error}", file=sys.stderr)
+    else:
+        for name in names:
+            print(f"{name}: deleted, its driver is gone", file=sys.stderr)
+
+
 def main() -> None:
     """Become the command."""
     home = spark_home()
@@ -130,6 +153,8 @@ def main() -> None:
         environment = with_secrets(os.environ)
     except OSError as error:
         sys.exit(f"{error.filename}: {error.strerror}")
+    if sys.argv[1:2] == ["driver"]:
+        _clear_orphans()
     words = command(sys.argv[1:] or ["logsluice", "--help"], environment, home)
     try:
         os.execvpe(words[0], words, {**environment, "SPARK_HOME": str(home)})  # noqa: S606 - the container runs what it is told
