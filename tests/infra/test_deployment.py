@@ -263,17 +263,19 @@ def test_values_of_the_stack_are_over_those_of_the_files() -> None:
 
 
 def test_a_webhook_that_does_not_answer_can_be_ignored(local: Graph, dev: Graph) -> None:
-    """Its failure policy is a value: `local` ignores, the stacks on AWS do not."""
+    """Whom cert-manager's is asked about is a value: `local` leaves our namespaces out, the stacks on AWS do not."""
 
-    def policy(graph: Graph) -> str | None:
-        values = graph.one("helm.sh/v3:Release", "spark-operator").inputs["values"]
-        return values.get("webhook", {}).get("failurePolicy")
+    def asked_about(graph: Graph) -> str | None:
+        values = graph.one("helm.sh/v3:Release", "cert-manager").inputs["values"]
+        found = values.get("webhook", {}).get("validatingWebhookConfiguration")
+        return str(found) if found else None
 
-    assert policy(local) == "Ignore"
-    assert policy(dev) != "Ignore"
-    assert policy(build("dev", ignoreWebhooks=True)) == "Ignore"
-    over = {"spark-operator": {"webhook": {"failurePolicy": "Fail"}}}
-    assert policy(build("local", releaseValues=over)) == "Fail"
+    assert "logsluice-spark" in str(asked_about(local))
+    assert asked_about(dev) is None
+    assert asked_about(build("dev", ignoreWebhooks=True)) == asked_about(local)
+    selector = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["shop"]}]}
+    over = {"cert-manager": {"webhook": {"validatingWebhookConfiguration": {"namespaceSelector": selector}}}}
+    assert "logsluice-spark" not in str(asked_about(build("local", releaseValues=over)))
 
 
 def test_the_autoscaler_knows_its_cluster(aws_stack: Graph) -> None:

@@ -52,12 +52,7 @@ def _soon(cluster: Cluster, wanted: dict[str, dict[str, str]], process: subproce
 @pytest.fixture
 def account(dev: Cluster, tmp_path: Path) -> Cluster:
     """The cluster as the workload's own account sees it."""
-    token = dev.kubectl("create", "token", "spark-secrets", "-n", NAMESPACE).stdout.strip()
-    config = yaml.safe_load(dev.kubeconfig.read_text())
-    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(config))
-    return Cluster(path)
+    return dev.as_account(NAMESPACE, "spark-secrets", tmp_path)
 
 
 @pytest.fixture

@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "load": "logsluice.cli.load:load",
     "schema": "logsluice.cli.schema:app",
     "submit": "logsluice.cli.submit:submit",
+    "manifest": "logsluice.cli.manifest:manifest",
 }
 
 

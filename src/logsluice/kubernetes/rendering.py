@@ -1,0 +1,81 @@
+"""One Spark job of an overlay, with what it cannot start without, to be applied by itself.
+
+Taken from what kustomize renders, so names, hashes and images are those of the whole overlay: where that runs already,
+nothing changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from logsluice.errors import LogsluiceError
+
+Manifest = dict[str, Any]
+
+_APPLICATIONS = ("SparkApplication", "ScheduledSparkApplication")
+_IMAGE = "logsluice"
+_BUCKET = "logsluice-bucket"
+
+
+def one_application(objects: Sequence[Manifest], job: str) -> list[Manifest]:
+    """A job and what it names: its namespace, accounts and their rights, ConfigMaps and volumes.
+
+    The secrets that it names are written by operators, and brought by the deployment ``spark-secrets``.
+
+    Args:
+        objects: Everything that an overlay has.
+        job: The job's name.
+
+    Raises:
+        LogsluiceError: The overlay has no such job; which it has is said.
+    """
+    applications = {item["metadata"]["name"]: item for item in objects if item["kind"] in _APPLICATIONS}
+    if job not in applications:
+        raise LogsluiceError(
+            "no such job among the manifests",
+            where=job,
+            hint=f"there are {', '.join(sorted(applications))}" if applications else "render an overlay with kustomize",
+        )
+    application = applications[job]
+    namespace = application["metadata"]["namespace"]
+    wanted = set(_named(application)) | {("Namespace", namespace)}
+    there = [item for item in objects if item["metadata"].get("namespace", namespace) == namespace]
+    for item in there:
+        if item["kind"] == "RoleBinding" and any(
+            ("ServiceAccount", subject["name"]) in wanted and subject["namespace"] == namespace
+            for subject in item["subjects"]
+        ):
+            wanted |= {(item["kind"], item["metadata"]["name"]), ("Role", item["roleRef"]["name"])}
+    return [item for item in there if (item["kind"], item["metadata"]["name"]) in wanted] + [application]
+
+
+def _named(application: Manifest) -> Iterator[tuple[str, str]]:
+    spec = application["spec"].get("template", application["spec"])
+    for role in ("driver", "executor"):
+        yield "ServiceAccount", spec[role]["serviceAccount"]
+        pod = spec[role]["template"]["spec"]
+        for container in pod["containers"]:
+            for source in container.get("envFrom", []):
+                yield "ConfigMap", source["configMapRef"]["name"]
+        for volume in pod["volumes"]:
+            if "configMap" in volume:
+                yield "ConfigMap", volume["configMap"]["name"]
+            if "persistentVolumeClaim" in volume:
+                yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
+
+
+def filled(value: Any, *, image: str | None, bucket: str | None) -> Any:
+    """Manifests with an image and a bucket where they leave a place for them, as a stack of Pulumi's fills them in."""
+    if isinstance(value, str):
+        return value.replace(_BUCKET, bucket) if bucket else value
+    if isinstance(value, list):
+        return [filled(item, image=image, bucket=bucket) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: image
+        if image and key == "image" and str(item).partition(":")[0] == _IMAGE
+        else filled(item, image=image, bucket=bucket)
+        for key, item in value.items()
+    }
