@@ -102,7 +102,7 @@ def test_a_driver_is_admitted_as_spark_makes_it(dev: Cluster, tmp_path: Path) ->
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert pod["spec"]["serviceAccountName"] == "spark-driver"
     assert container["resources"]["limits"].keys() == {"cpu", "memory"}
-    assert pod["metadata"]["labels"]["logsluice.io/s3-client"] == "true"
+    assert pod["metadata"]["labels"]["logsluice.io/kafka-client"] == "true"
     node = dev.get("node", pod["spec"]["nodeName"])
     assert node["metadata"]["labels"]["logsluice.io/node-group"] == "spark"
     # Whatever Spark writes while it runs lies on a volume.
@@ -114,6 +114,7 @@ def test_a_driver_is_admitted_as_spark_makes_it(dev: Cluster, tmp_path: Path) ->
 
 
 def test_an_executor_is_admitted_and_our_entrypoint_runs_it(dev: Cluster, tmp_path: Path) -> None:
+    """The driver has the rights of its own account and no others; who does not know its secret is no executor."""
     job = tmp_path / "job.py"
     job.write_text(JOB)
     conf = _conf(dev, "regex-job", tmp_path)
@@ -125,8 +126,9 @@ def test_an_executor_is_admitted_and_our_entrypoint_runs_it(dev: Cluster, tmp_pa
         "spark.driver.blockManager.port": "0",
         "spark.blockManager.port": "0",
     }
-    application = _submit(dev, conf | here, "--deploy-mode", "client", job)
-    executor = None
+    driver = dev.as_account(SPARK, "spark-driver", tmp_path)
+    application = _submit(driver, conf | here, "--deploy-mode", "client", job)
+    running = [application]
     try:
         pod = _pod(dev, "executor")
         (container,) = pod["spec"]["containers"]
@@ -141,21 +143,36 @@ def test_an_executor_is_admitted_and_our_entrypoint_runs_it(dev: Cluster, tmp_pa
             "SPARK_LOCAL_DIRS": str(tmp_path),
             "SPARK_LOCAL_IP": "127.0.0.1",
         }
-        with (tmp_path / "executor.log").open("w") as log:
-            executor = subprocess.Popen(
-                [sys.executable, "-m", "logsluice.kubernetes.entrypoint", *container["args"]],
-                env={**os.environ, **variables},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=tmp_path,
-            )
+        stranger = _executor(
+            container["args"], variables | {"_SPARK_AUTH_SECRET": "another"}, tmp_path / "stranger.log"
+        )
+        running.append(stranger)
+        assert stranger.wait(120) != 0
+        assert application.poll() is None
+        executor = _executor(container["args"], variables, tmp_path / "executor.log")
+        running.append(executor)
         said = application.communicate(timeout=180)[0]
         assert f"SUM {sum(range(1000)) * 2}" in said, said + (tmp_path / "executor.log").read_text()
         assert application.returncode == 0, said
+        assert "forbidden" not in said.lower()
         executor.wait(60)
+        assert not dev.get("pods", "-n", SPARK, "-l", "spark-role=executor")["items"]
     finally:
-        for process in (application, executor):
-            if process and process.poll() is None:
+        for process in running:
+            if process.poll() is None:
                 for member in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
                     member.kill()
                 process.wait(10)
+
+
+def _executor(arguments: list[str], variables: dict[str, str], log: Path) -> subprocess.Popen[str]:
+    """What the container of an executor's pod runs, here."""
+    with log.open("w") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "logsluice.kubernetes.entrypoint", *arguments],
+            env={**os.environ, **variables},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            text=True,
+        )

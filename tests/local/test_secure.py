@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 from elasticsearch import Elasticsearch
 from pipeline import SECONDS, Pipeline, assert_no_stack_trace, ends_well, family
-from running import LOGSLUICE, Runner
+from running import LOGSLUICE, ROOT, Runner
 
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
@@ -93,3 +94,38 @@ def test_a_wrong_password_is_one_clear_line(pipeline: Pipeline, tmp_path: Path) 
             assert "the broker refuses the credentials" in last
             assert "kafka.password" in last
     assert all("refuses the credentials" in job.output for job in started[-3:])
+
+
+REMOTE = """
+import runpy, sys
+from pyspark.serializers import CloudPickleSerializer
+from logsluice.pipelines import regex, topic_query
+from logsluice.settings import load_settings
+
+secret = load_settings().kafka.password.get_secret_value().encode()
+pickled = CloudPickleSerializer.dumps
+
+def dumps(self, value):
+    shipped = pickled(self, value)
+    assert secret not in shipped
+    print("shipped", len(shipped), flush=True)
+    return shipped
+
+CloudPickleSerializer.dumps = dumps
+regex.leave_this_machine = topic_query.leave_this_machine = lambda context: True
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def test_workers_of_other_machines_are_sent_no_password(pipeline: Pipeline, tmp_path: Path) -> None:
+    """A regex job that takes its workers for others': they and Kafka's client in the JVM have their own password."""
+    settings = pipeline.settings
+    pipeline.set_up()
+    script = tmp_path / "remote.py"
+    script.write_text(REMOTE.replace("sys.argv[1]", repr(str(ROOT / "jobs" / "regex_job.py"))))
+    pipeline.send([f"INFO number {number}".encode() for number in range(50)])
+    job = pipeline.runner.start(sys.executable, script, "--until-caught-up")
+    assert job.wait(SECONDS) == 0, job.output
+    assert pipeline.count(settings.results_index) == 50
+    assert "shipped" in job.output
+    assert password(settings) not in job.output

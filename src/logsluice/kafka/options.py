@@ -9,6 +9,9 @@ from typing import Any
 from logsluice.errors import LogsluiceError
 from logsluice.settings import KafkaSettings, Settings
 
+_IN_ENVIRONMENT = "LOGSLUICE_KAFKA__PASSWORD"
+_PROVIDER = "environment"
+
 
 def client_options(settings: Settings) -> dict[str, Any]:
     """How any kafka-python client reaches the broker.
@@ -63,14 +66,19 @@ def librdkafka_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def spark_kafka_options(settings: Settings) -> dict[str, str]:
+def spark_kafka_options(settings: Settings, *, remote: bool = False) -> dict[str, str]:
     """The same for ``spark.read*.format("kafka").options(**...)`` and for writing.
 
     The truststore is the PEM file itself (``ssl.truststore.type=PEM``, Kafka 2.7 and later), so that Python
     and the JVM trust the same file.
 
+    Args:
+        settings: The settings.
+        remote: Whether executors are on other machines. They are sent every option, so the password is named as what
+            each of them has in its environment (Kafka's ``EnvVarConfigProvider``, KIP-887).
+
     Raises:
-        LogsluiceError: The file of trusted certificates is not there.
+        LogsluiceError: The file of trusted certificates is not there, or the password is one that cannot be named.
     """
     kafka = settings.kafka
     options = {
@@ -78,11 +86,27 @@ def spark_kafka_options(settings: Settings) -> dict[str, str]:
         "kafka.security.protocol": kafka.security_protocol,
     }
     if kafka.security_protocol.startswith("SASL"):
+        password = _quoted(_password(kafka))
+        if remote:
+            if password != f'"{_password(kafka)}"':
+                raise LogsluiceError(
+                    "a quote or a backslash is in the password",
+                    where=f"user {kafka.username} of Kafka",
+                    why="executors take it from their environment as it stands",
+                    hint="choose a password without",
+                )
+            password = f'"${{{_PROVIDER}:{_IN_ENVIRONMENT}}}"'
+            options |= {
+                "kafka.config.providers": _PROVIDER,
+                f"kafka.config.providers.{_PROVIDER}.class": (
+                    "org.apache.kafka.common.config.provider.EnvVarConfigProvider"
+                ),
+            }
         options |= {
             "kafka.sasl.mechanism": kafka.sasl_mechanism,
             "kafka.sasl.jaas.config": (
                 "org.apache.kafka.common.security.scram.ScramLoginModule required "
-                f"username={_quoted(kafka.username or '')} password={_quoted(_password(kafka))};"
+                f"username={_quoted(kafka.username or '')} password={password};"
             ),
         }
     if kafka.security_protocol.endswith("SSL") and kafka.ssl_cafile:

@@ -143,7 +143,7 @@ def _write_slice(
     end = {partition: max(offset, start[partition]) for partition, offset in part.end.items()}
     if lost := part.events - Slice(start, end).events:
         log.error("events were removed by the topic's retention before they were read", events=lost)
-    options = spark_kafka_options(work.settings) | {
+    options = spark_kafka_options(work.settings, remote=work.remote) | {
         "subscribe": topic.name,
         "startingOffsets": _spark_offsets(topic, start),
         "endingOffsets": _spark_offsets(topic, end),

@@ -11,6 +11,7 @@ from typing import Literal
 from logsluice.extract import load_registry
 from logsluice.metrics import serve_metrics
 from logsluice.pipelines.history import from_kafka, from_logs
+from logsluice.pipelines.passwords import leave_this_machine
 from logsluice.pipelines.recipes import Recipe
 from logsluice.pipelines.session import kafka_jars, spark_session
 from logsluice.pipelines.stats import JOB
@@ -64,12 +65,13 @@ def _run(
     metrics_port: int | None,
 ) -> None:
     registry = load_registry(directory)
-    work = Work(settings, Recipe.of(registry, settings.time_zone))
+    recipe = Recipe.of(registry, settings.time_zone)
     serve_metrics(settings.metrics.host, metrics_port or settings.metrics.regex)
     with closing(connect(settings.elasticsearch)) as client:
         wait_for_templates(client, settings.elasticsearch, [settings.results_index], job=JOB, stop=stop)
     log_file = settings.home.absolute() / "logs" / "spark-regex.log"
     with spark_session(f"logsluice regex, {mode}", log_file=log_file, jars=kafka_jars()) as spark:
+        work = Work(settings, recipe, remote=leave_this_machine(spark.sparkContext))
         if mode != "batch":
             StreamJob(spark, work, optimized=mode == "optimized", until_caught_up=until_caught_up, stop=stop).run()
         elif source == "kafka":

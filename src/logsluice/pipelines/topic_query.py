@@ -35,6 +35,7 @@ from logsluice.kafka.topics import Topic, TopicNotReady
 from logsluice.pipelines.checkpoints import checkpoint_of, lost_offsets, was_made_again
 from logsluice.pipelines.control import MEASURED_BATCHES, Measured
 from logsluice.pipelines.failures import is_data_loss, told
+from logsluice.pipelines.passwords import leave_this_machine
 from logsluice.settings import Settings
 from logsluice.waiting import wait_out
 
@@ -252,7 +253,7 @@ class TopicQuery(ABC):
             query.stop()
 
     def _start(self, client: KafkaAdminClient, run: Run) -> StreamingQuery:
-        options = spark_kafka_options(self._settings) | {
+        options = spark_kafka_options(self._settings, remote=leave_this_machine(self._spark.sparkContext)) | {
             "subscribe": run.topic.name,
             "startingOffsets": "earliest",
             "failOnDataLoss": str(not run.ignore_loss).lower(),

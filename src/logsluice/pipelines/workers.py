@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import psutil
@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 
 from logsluice.extract import summarize
 from logsluice.logging import configure_logging
+from logsluice.pipelines.passwords import with_own_passwords, without_passwords
 from logsluice.pipelines.recipes import Recipe, extractor
 from logsluice.pipelines.stats import JOB, BatchStats, sampled
 from logsluice.records import Records
@@ -39,10 +40,23 @@ class Work:
     Attributes:
         settings: Where to write to.
         recipe: How to extract.
+        remote: Whether the workers are on other machines: then it is shipped without passwords, and each worker has
+            its own.
     """
 
     settings: Settings
     recipe: Recipe
+    remote: bool = False
+
+    def __reduce__(self) -> tuple[Callable[..., Work], tuple[Settings, Recipe, bool]]:
+        """What is shipped."""
+        settings = without_passwords(self.settings) if self.remote else self.settings
+        return _unpacked, (settings, self.recipe, self.remote)
+
+
+def _unpacked(settings: Settings, recipe: Recipe, remote: bool) -> Work:
+    """What a worker makes of it."""
+    return Work(with_own_passwords(settings) if remote else settings, recipe, remote)
 
 
 class _Sinks:
