@@ -26,6 +26,11 @@ import sys
 from pyspark.sql import SparkSession
 
 context = SparkSession.builder.getOrCreate().sparkContext
+def own_passwords(_):
+    import os
+    return [os.environ.get(f"LOGSLUICE_{name}__PASSWORD") for name in ("KAFKA", "ELASTICSEARCH")]
+
+print("passwords", *context.parallelize([0], 1).map(own_passwords).first(), flush=True)
 print("counted", context.parallelize(range(10), 2).map(lambda number: number * 2).sum(), flush=True)
 sys.stdin.read()
 """
@@ -116,7 +121,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made = Cluster(tmp_path_factory.mktemp("spark"))
     with made.running("master"):
         eventually(lambda: made.page("/json/"))
-        with made.running("worker", made.master):
+        passwords = {}
+        for name in ("KAFKA", "ELASTICSEARCH"):
+            (made.folder / name).write_text(f"{name}-of-the-worker\n")
+            passwords[f"LOGSLUICE_{name}__PASSWORD_FILE"] = str(made.folder / name)
+        with made.running("worker", made.master, **passwords):
             eventually(lambda: '"ALIVE"' in made.page("/json/").partition('"workers"')[2])
             yield made
 
@@ -124,6 +133,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def test_who_knows_the_secret_runs_jobs_and_links_go_through_the_master(cluster: Cluster) -> None:
     with cluster.running(*cluster.driver()) as driver:
         assert driver.stdout is not None
+        # A driver sends executors no passwords: they have those of their worker.
+        assert any(
+            line.strip() == "passwords KAFKA-of-the-worker ELASTICSEARCH-of-the-worker" for line in driver.stdout
+        )
         assert any(line.strip() == "counted 90" for line in driver.stdout)
         # What a browser outside the containers could not follow.
         addresses = (str(cluster.worker_page), str(cluster.driver_page))
