@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_aws as aws
+
+from .tags import MANAGED_BY
 
 _WITHOUT_EKS = ("use1-az3", "usw1-az2", "cac1-az3")
 """Zones that EKS cannot put its network interfaces in (EKS user guide, network requirements)."""
@@ -20,15 +23,17 @@ class Lookups:
     zones: tuple[str, ...]
 
 
-def ask(region: str, zones: int) -> Lookups:
+def ask(region: str, zones: int, cluster: str, principals: Sequence[str]) -> Lookups:
     """Ask AWS.
 
     Args:
         region: the stack's region.
         zones: how many zones the stack uses; the first ones by name, so that the answer stays when AWS adds one.
+        cluster: the cluster's name.
+        principals: who is to come into it besides its creator.
 
     Raises:
-        pulumi.RunError: when the region has fewer zones.
+        pulumi.RunError: when the region has fewer zones, or the creator of the cluster is among the principals.
     """
     found = aws.get_availability_zones(
         state="available",
@@ -40,8 +45,44 @@ def ask(region: str, zones: int) -> Lookups:
         raise pulumi.RunError(
             f"logsluice:network.zones: {zones} zones are asked for, {region} has {len(names)} that EKS can use"
         )
+    caller = aws.get_caller_identity()
+    if creator := _creator(cluster, principals, caller.arn):
+        raise pulumi.RunError(
+            f"logsluice:cluster.admins: {creator} makes the cluster, or made it, and with that is its administrator "
+            "already; EKS refuses to name it again (409): take it out of admins and viewers"
+        )
     return Lookups(
-        account=aws.get_caller_identity().account_id,
+        account=caller.account_id,
         partition=aws.get_partition().partition,
         zones=tuple(names),
+    )
+
+
+def _creator(cluster: str, principals: Sequence[str], caller: str) -> str | None:
+    """Who of the principals has the entry that EKS itself made with the cluster, or will have it."""
+    if not principals:
+        return None
+    if cluster not in aws.eks.get_clusters().names:
+        return next((each for each in principals if same(each, caller)), None)
+    return next((each for each in principals if _made_by_eks(cluster, each)), None)
+
+
+def _made_by_eks(cluster: str, principal: str) -> bool:
+    """It has an access entry, and none of this program's: those have tags."""
+    try:
+        found = aws.eks.get_access_entry(cluster_name=cluster, principal_arn=principal)
+    except Exception:  # the SDK has one kind of error for all; without an entry, or the right to look, `up` goes on
+        return False
+    return MANAGED_BY not in (found.tags or {})
+
+
+def same(principal: str, caller: str) -> bool:
+    """Whether a role or user of IAM is who calls. A session names its role without the path (IAM user guide, ARNs)."""
+    account, who = principal.split(":", 5)[4:]
+    calling = caller.split(":", 5)
+    if calling[2] != "sts":
+        return principal == caller
+    kind, role, *_ = calling[5].split("/")
+    return (
+        kind == "assumed-role" and account == calling[4] and who.startswith("role/") and who.rsplit("/", 1)[1] == role
     )

@@ -39,8 +39,8 @@ class Platform:
 
 def platform(settings: Settings, aws: AwsSettings) -> Platform:
     """All of a stack that is in AWS, and its outputs."""
-    asked = lookups.ask(aws.region, aws.network.zones)
     name, stack = settings.name, settings.stack
+    asked = lookups.ask(aws.region, aws.network.zones, name, [*aws.cluster.admins, *aws.cluster.viewers])
 
     def key(what: str, purpose: str, log_groups: tuple[str, ...] = (), retain: bool = False) -> EncryptionKey:
         return EncryptionKey(

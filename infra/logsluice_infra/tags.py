@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+MANAGED_BY = "managed-by"
+
 
 def tags(stack: str, name: str, **more: str) -> dict[str, str]:
     """Tags of an AWS resource: `Name`, and what bills and searches are split by."""
-    return {"Name": name, "project": "logsluice", "stack": stack, "managed-by": "pulumi", **more}
+    return {"Name": name, "project": "logsluice", "stack": stack, MANAGED_BY: "pulumi", **more}
 
 
 def labels(component: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pulumi
 import yaml
 from pulumi.runtime import mocks, rpc, stack
@@ -20,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 INFRA = ROOT / "infra"
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
+CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/Maker/me"
+Entries = Mapping[str, Mapping[str, str]]
 DIGEST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/logsluice-dev@sha256:{'0' * 64}"
 
 if str(INFRA) not in sys.path:
@@ -102,11 +105,24 @@ def rendered(release: str) -> list[dict[str, Any]]:
     ]
 
 
-class _Answers(mocks.Mocks):
+class ProviderError(grpc.RpcError):  # type: ignore[misc]
+    """What a provider's error is to the SDK (pulumi 3.272, runtime/settings.py: grpc_error_to_exception)."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return str(self.args[0])
+
+
+class Answers(mocks.Mocks):
     """What AWS and the providers would answer."""
 
-    def __init__(self, zones: int = 4) -> None:
+    def __init__(self, zones: int = 4, caller: str = CALLER, entries: Entries | None = None) -> None:
+        """entries: the tags of the access entries of the stack's cluster, by principal; None: it is not there yet."""
         self.templates: list[dict[str, Any]] = []
+        self._caller, self._entries = caller, entries
+        self.unreachable = ""
         self._zones = [f"{REGION}{letter}" for letter in "dcba"[-zones:]]
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -132,12 +148,21 @@ class _Answers(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         if args.token == "kubernetes:helm:template":
             assert args.provider, "it is rendered by the stack's own provider"
+            if self.unreachable:
+                raise ProviderError(f"configured Kubernetes cluster is unreachable: {self.unreachable}")
             options = json.loads(args.args["jsonOpts"])
             self.templates.append(options)
             return {"result": rendered(options["release_name"])}
+        if args.token == "aws:eks/getAccessEntry:getAccessEntry":
+            principal = args.args["principalArn"]
+            if principal not in (self._entries or {}):
+                raise ProviderError("couldn't find resource")
+            return {"principalArn": principal, "tags": (self._entries or {})[principal]}
+        clusters = [] if self._entries is None else [f"logsluice-{pulumi.get_stack()}"]
         return {
+            "aws:eks/getClusters:getClusters": {"names": ["another", *clusters]},
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": self._zones, "zoneIds": []},
-            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "arn": "", "userId": ""},
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "arn": self._caller, "userId": ""},
             "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com"},
         }[args.token]
 
@@ -209,12 +234,14 @@ def as_the_engine_gives_it(config: Mapping[str, Any]) -> dict[str, str]:
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
 
 
-def build(name: str, zones: int = 4, **changes: Any) -> Graph:
+def build(name: str, zones: int = 4, caller: str = CALLER, entries: Entries | None = None, **changes: Any) -> Graph:
     """Run the program for a stack.
 
     Args:
         name: the stack's name; its file is read.
         zones: how many zones the region has.
+        caller: who runs it.
+        entries: who comes into the cluster that is there, with the tags of each entry; None: there is none yet.
         changes: keys of this project over those of the file; None takes one away.
     """
     config = stack_file(name)
@@ -222,13 +249,13 @@ def build(name: str, zones: int = 4, **changes: Any) -> Graph:
         config.pop(f"logsluice:{key}", None)
         if value is not None:
             config[f"logsluice:{key}"] = value
-    return run(name, config, zones)
+    return run(name, config, answers=Answers(zones, caller, entries))
 
 
-def run(name: str, config: Mapping[str, Any], zones: int = 4, graph: Graph | None = None) -> Graph:
+def run(name: str, config: Mapping[str, Any], graph: Graph | None = None, answers: Answers | None = None) -> Graph:
     """Run the program with this configuration; a graph that is given has what was registered before an error."""
     graph = Graph() if graph is None else graph
-    answers = _Answers(zones)
+    answers = Answers() if answers is None else answers
 
     async def program() -> None:
         root = pulumi.runtime.settings.ROOT

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from graph import DIGEST, Graph, build, stack_file
+from graph import ACCOUNT, DIGEST, Entries, Graph, build, project_config, stack_file
+
+from logsluice_infra.lookups import same
 
 BEFORE_NODES = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
 AFTER_NODES = ("coredns", "metrics-server", "aws-ebs-csi-driver")
@@ -14,7 +18,7 @@ AFTER_NODES = ("coredns", "metrics-server", "aws-ebs-csi-driver")
 
 def test_versions_are_stated_and_of_one_kind(aws_stack: Graph) -> None:
     version = aws_stack.one("eks/cluster:Cluster").inputs["version"]
-    assert re.fullmatch(r"1\.3[4-6]", version), "in EKS's standard support"
+    assert version in project_config()["logsluice:eksVersions"]
     addons = {node.inputs["addonName"]: node.inputs["addonVersion"] for node in aws_stack.of("eks/addon:Addon")}
     assert set(addons) == {*BEFORE_NODES, *AFTER_NODES}
     assert all(re.fullmatch(r"v\d+\.\d+\.\d+-eksbuild\.\d+", found) for found in addons.values())
@@ -144,3 +148,47 @@ def test_people_come_in_by_access_entries() -> None:
     entries = {node.inputs["principalArn"]: node for node in graph.of("accessEntry:AccessEntry")}
     for node in graph.of("accessPolicyAssociation:AccessPolicyAssociation"):
         assert entries[node.inputs["principalArn"]].urn in graph.before(node)
+
+
+# The creator, who is an administrator by EKS's own entry
+
+MAKER = f"arn:aws:iam::{ACCOUNT}:role/teams/Maker"
+OTHER = f"arn:aws:iam::{ACCOUNT}:role/Other"
+OURS = {"managed-by": "pulumi"}
+
+
+def _with(**people: list[str]) -> dict[str, Any]:
+    return {**stack_file("dev")["logsluice:cluster"], **people}
+
+
+@pytest.mark.parametrize("people", [{"admins": [MAKER]}, {"viewers": [OTHER, MAKER]}])
+@pytest.mark.parametrize("entries", [None, {MAKER: {}, OTHER: OURS}])
+def test_the_creator_among_those_who_come_in_is_told_before_aws_refuses(
+    refused: Callable[..., str], people: dict[str, list[str]], entries: Entries | None
+) -> None:
+    line = refused("dev", cluster=_with(**people), entries=entries)
+    assert line.startswith(f"logsluice:cluster.admins: {MAKER} makes the cluster, or made it")
+    assert line.endswith("take it out of admins and viewers")
+
+
+def test_who_made_it_is_not_who_runs_it_later() -> None:
+    """As a workflow's role, which is an administrator by an entry of the stack's own."""
+    people = _with(admins=[OTHER, f"arn:aws:iam::{ACCOUNT}:user/New"])
+    other = f"arn:aws:sts::{ACCOUNT}:assumed-role/Other/run"
+    graph = build("dev", cluster=people, caller=other, entries={MAKER: {}, OTHER: OURS})
+    assert {node.inputs["principalArn"] for node in graph.of("accessEntry:AccessEntry")} == set(people["admins"])
+
+
+@pytest.mark.parametrize(
+    ("principal", "caller", "is_same"),
+    [
+        (MAKER, f"arn:aws:sts::{ACCOUNT}:assumed-role/Maker/me", True),
+        (MAKER, "arn:aws:sts::999999999999:assumed-role/Maker/me", False),
+        (MAKER, f"arn:aws:sts::{ACCOUNT}:assumed-role/Mak/me", False),
+        (f"arn:aws:iam::{ACCOUNT}:user/Maker", f"arn:aws:sts::{ACCOUNT}:assumed-role/Maker/me", False),
+        (f"arn:aws:iam::{ACCOUNT}:user/me", f"arn:aws:iam::{ACCOUNT}:user/me", True),
+        (MAKER, f"arn:aws:iam::{ACCOUNT}:root", False),
+    ],
+)
+def test_a_session_is_its_role(principal: str, caller: str, is_same: bool) -> None:
+    assert same(principal, caller) is is_same
