@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ class Releases(pulumi.ComponentResource):
         )
         return kubernetes.yaml.v2.ConfigGroup(
             f"{entry.name}-crds",
-            objs=rendered.apply(definitions),
+            objs=_told(entry.name, rendered).apply(definitions),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(before),
@@ -118,3 +118,27 @@ def kept(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
     """The resource, left where it is when the stack goes."""
     opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(retain_on_delete=True))
     return pulumi.ResourceTransformResult(props=args.props, opts=opts)
+
+
+def _told(release: str, rendered: pulumi.Output[Any]) -> pulumi.Output[Any]:
+    """The same; that there is no answer is told in a line, without the stack trace of whoever waits for it."""
+
+    async def value() -> Any:
+        try:
+            return await rendered.future()
+        except Exception as error:  # the SDK has one kind of error for all
+            why = " ".join(str(error).split())
+            raise pulumi.RunError(
+                f"the definitions of {release} cannot be had from the cluster: {why}. A private API is reached as "
+                'docs/deploy.md says under "The API server, when it is private"; then run `pulumi up` again'
+            ) from None
+
+    async def of(awaited: Awaitable[Any], otherwise: Any) -> Any:
+        try:
+            return await awaited
+        except Exception:  # told by the value
+            return otherwise
+
+    return pulumi.Output(
+        of(rendered.resources(), set()), value(), of(rendered.is_known(), True), of(rendered.is_secret(), False)
+    )

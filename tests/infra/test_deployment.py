@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +186,24 @@ def test_definitions_are_sent_as_a_server_keeps_them() -> None:
             "enum": {"type": "object", "default": {}},
         },
     }
+
+
+def test_a_cluster_that_cannot_be_reached_is_told_in_a_line() -> None:
+    """As in the first `up` of prod from outside: the engine prints a RunError as a line, else a stack trace."""
+    # A process of its own: the SDK keeps what an interrupted program left.
+    program = (
+        "import pulumi; from graph import Answers, run, stack_file; answers = Answers(); "
+        "answers.unreachable = 'dial tcp 10.30.0.9:443:\\ni/o timeout'\n"
+        "try: run('prod', stack_file('prod'), answers=answers)\n"
+        "except pulumi.RunError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.rstrip("\n")
+    assert "\n" not in line
+    assert "unreachable: dial tcp 10.30.0.9:443: i/o timeout" in line
+    assert "The API server, when it is private" in line
+    assert "### The API server, when it is private" in (ROOT / "docs" / "deploy.md").read_text("utf-8")
 
 
 def test_definitions_outlive_the_stack_only_where_it_says_so() -> None:
