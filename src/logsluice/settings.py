@@ -71,6 +71,8 @@ class ElasticsearchSettings(_Section):
     ca_certs: Path | None = None
     replicas: Annotated[int, Field(ge=0)] = 0
     retention_days: Annotated[int, Field(ge=1)] = 7
+    snapshot_bucket: str | None = None
+    snapshot_days: Annotated[int, Field(ge=1)] = 14
 
 
 class KibanaSettings(_Section):

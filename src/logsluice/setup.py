@@ -1,12 +1,12 @@
 """Makes what the jobs and their users expect to find: topics, index templates, lifecycle policy, Kibana's saved
-objects. Safe to run again at any time.
+objects, the backup. Safe to run again at any time.
 
 Jobs check and wait for these things; nothing else makes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from logsluice.kafka import is_away as is_kafka_away
 from logsluice.kibana import import_objects, saved_objects
 from logsluice.settings import Settings
 from logsluice.sinks import elasticsearch as sink
+from logsluice.sinks import snapshots
 from logsluice.sinks.templates import (
     Abilities,
     Properties,
@@ -96,7 +97,9 @@ def run_setup(
         Stopped: ``stop`` was set while a server is away.
     """
     made = set_up_kafka(settings, stop=stop) if topics else []
-    return made + set_up_elasticsearch(settings, fields, stop=stop) + set_up_kibana(settings, stop=stop)
+    made += set_up_elasticsearch(settings, fields, stop=stop) + set_up_kibana(settings, stop=stop)
+    # Last: a backup that fails is told, and keeps nobody from working.
+    return made + set_up_snapshots(settings, stop=stop)
 
 
 def set_up_kafka(settings: Settings, *, stop: Event | None = None) -> list[str]:
@@ -126,11 +129,22 @@ def set_up_elasticsearch(
     settings: Settings, fields: Mapping[str, FieldType], *, stop: Event | None = None
 ) -> list[str]:
     """Make lifecycle policy and templates, and give existing indices new fields; see :func:`run_setup`."""
+    return _ask_elasticsearch(lambda client: _set_up_indices(client, settings, fields), settings, stop)
+
+
+def set_up_snapshots(settings: Settings, *, stop: Event | None = None) -> list[str]:
+    """Register the backup, where the settings name a bucket for it; see :func:`run_setup`."""
+    if settings.elasticsearch.snapshot_bucket is None:
+        return []
+    return _ask_elasticsearch(lambda client: snapshots.make(client, settings), settings, stop)
+
+
+def _ask_elasticsearch(work: Callable[[Elasticsearch], list[str]], settings: Settings, stop: Event | None) -> list[str]:
     server = settings.elasticsearch
     client = sink.connect(server)
     try:
         return wait_out(
-            lambda: _set_up_indices(client, settings, fields),
+            lambda: work(client),
             sink.is_away,
             part="elasticsearch",
             where=server.hosts,
