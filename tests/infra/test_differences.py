@@ -64,6 +64,7 @@ PROTECTED = {
     "aws:kms/key:Key data-key",
     "aws:s3/bucket:Bucket bucket",
     "kubernetes:core/v1:Namespace logsluice",
+    "kubernetes:core/v1:Namespace logsluice-spark",
     "kubernetes:helm.sh/v3:Release eck-stack",
 }
 INPUTS = {
