@@ -203,6 +203,7 @@ def run_ivy(
     staging: Path,
     *,
     transitive: bool = False,
+    without: Iterable[str] = (),
     on_fetched: Callable[[], None] = lambda: None,
 ) -> list[str]:
     """Let Ivy put jars below ``staging/files`` and give back what it said.
@@ -211,6 +212,7 @@ def run_ivy(
         jars: What to fetch; checksums are not looked at here.
         staging: A folder of Ivy's own; nothing is written anywhere else.
         transitive: Whether to fetch what they depend on too.
+        without: Groups, or ``group:artifact``, that are left out of what they depend on.
         on_fetched: Called after each file.
     """
     staging.mkdir(parents=True, exist_ok=True)
@@ -223,7 +225,7 @@ def run_ivy(
         )
     )
     wanted = staging / "ivy.xml"
-    wanted.write_text(_ivy_file(jars, transitive))
+    wanted.write_text(_ivy_file(jars, transitive, without))
     command: list[str | Path] = [
         system_java().path,
         "-XX:TieredStopAtLevel=1",
@@ -256,7 +258,7 @@ def run_ivy(
     return said
 
 
-def _ivy_file(jars: Iterable[Jar], transitive: bool) -> str:
+def _ivy_file(jars: Iterable[Jar], transitive: bool, without: Iterable[str]) -> str:
     dependencies = []
     for jar in jars:
         name, kind = quoteattr(jar.artifact), quoteattr(jar.type)
@@ -266,6 +268,8 @@ def _ivy_file(jars: Iterable[Jar], transitive: bool) -> str:
             f"<dependency org={quoteattr(jar.group)} name={name} rev={quoteattr(jar.version)}"
             f' conf="default->default" transitive="{str(transitive).lower()}">{artifact}</dependency>'
         )
+    for group, _, artifact in (entry.partition(":") for entry in without):
+        dependencies.append(f"<exclude org={quoteattr(group)} module={quoteattr(artifact or '*')}/>")
     return (
         '<ivy-module version="2.0" xmlns:m="http://ant.apache.org/ivy/maven">'
         '<info organisation="logsluice" module="jars"/>'

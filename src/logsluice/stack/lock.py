@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from logsluice.stack.jars import Jar, run_ivy, sha256
 LOCK_FILE = Path(__file__).with_name("jars.lock.json")
 
 
-def resolve(roots: list[str], *, transitive: bool) -> list[dict[str, str]]:
+def resolve(roots: list[str], *, transitive: bool, without: Sequence[str] = ()) -> list[dict[str, str]]:
     """The files that the roots need, as entries of the lock file.
 
     Args:
         roots: ``group:artifact:version``, or ``group:artifact:version:classifier@type`` for what is no plain jar.
         transitive: Whether what they depend on is needed too.
+        without: Groups, or ``group:artifact``, of what they depend on that are not needed: Spark has them.
 
     Raises:
         LogsluiceError: Ivy could not have one of them.
@@ -32,7 +34,7 @@ def resolve(roots: list[str], *, transitive: bool) -> list[dict[str, str]]:
         classifier, _, kind = (rest[0] if rest else "").partition("@")
         wanted.append(Jar(group, artifact, version, "", classifier or None, kind or "jar"))
     with tempfile.TemporaryDirectory() as folder:
-        said = run_ivy(wanted, Path(folder), transitive=transitive)
+        said = run_ivy(wanted, Path(folder), transitive=transitive, without=without)
         if faults := [line.strip() for line in said if "[FAILED" in line or "UNRESOLVED" in line]:
             raise LogsluiceError("not every jar can be had", why="; ".join(faults))
         special = [jar for jar in wanted if jar.type != "jar"]
@@ -60,7 +62,7 @@ def main() -> None:
     """Write the lock file anew."""
     sets: dict[str, Any] = json.loads(LOCK_FILE.read_bytes())
     for entry in sets.values():
-        entry["jars"] = resolve(entry["roots"], transitive=entry["transitive"])
+        entry["jars"] = resolve(entry["roots"], transitive=entry["transitive"], without=entry.get("without", ()))
     LOCK_FILE.write_text(json.dumps(sets, indent=2) + "\n")
 
 
