@@ -1,36 +1,48 @@
 # `make demo` and `make test` are all a newcomer types; each makes .venv first.
 SHELL := /bin/bash
 PYTHON ?= python3
-UV_VERSION := 0.13.9
 VENV := .venv
 BIN := $(VENV)/bin
 CHECKOV := .venv-checkov
 TOOLS := .tools
 # Processes that run tests side by side: much of their time is waiting for servers.
 WORKERS ?= 2
+# Of `make image`: its name, the platforms it is for (where left out, the engine's own), and whether it is pushed.
+IMAGE ?= logsluice:0.1.0
+PLATFORMS ?=
+PUSH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-k8s test-alone charts test-cluster test-compose test-long test-unit test-packages releases lint format bench views lock clean
+.PHONY: help setup demo image test test-k8s test-alone charts test-cluster test-compose test-long test-unit test-packages releases lint format bench views lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.installed ## make .venv with everything pinned in requirements-dev.lock
 
-$(VENV)/.installed: requirements-dev.lock pyproject.toml
+# Synchronised, the environment has only what its lock file has; uv itself is not in it.
+install-uv = sed -n '/^uv==/,/\# via/p' requirements-build.lock >$(VENV)/uv.lock \
+  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
+
+$(VENV)/.installed: requirements-dev.lock requirements-build.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "logsluice needs Python 3.11 or newer; $(PYTHON) is older. Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { echo "Python cannot make a virtual environment here; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes requirements-dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(install-uv)
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --compile-bytecode --require-hashes \
+	  --build-constraints requirements-build.lock requirements-dev.lock
+	@$(install-uv)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --build-constraints requirements-build.lock --editable .
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 demo: setup ## the whole pipeline on this machine: traffic, Kafka, Spark, Elasticsearch
 	@$(BIN)/logsluice demo $(DEMO_ARGUMENTS)
+
+image: ## the image of every Python workload, with all that it needs on AWS: IMAGE=, PLATFORMS=, PUSH=1
+	docker buildx build --file spark/Dockerfile --tag $(IMAGE) $(if $(PLATFORMS),--platform $(PLATFORMS)) \
+	  $(if $(PUSH),--push,--load) .
 
 test: setup test-packages $(CHECKOV)/.installed ## the tests, on real Kafka, Elasticsearch and Spark
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
@@ -85,7 +97,8 @@ test-packages:
 # checkov wants other versions of what Pulumi wants, so it has an environment of its own.
 $(CHECKOV)/.installed: requirements-checkov.lock | setup
 	@test -x $(CHECKOV)/bin/python || $(PYTHON) -m venv --without-pip $(CHECKOV)
-	@$(BIN)/uv pip sync --quiet --python $(CHECKOV)/bin/python --compile-bytecode --require-hashes requirements-checkov.lock
+	@$(BIN)/uv pip sync --quiet --python $(CHECKOV)/bin/python --compile-bytecode --require-hashes \
+	  --build-constraints requirements-build.lock requirements-checkov.lock
 	@touch $@
 
 test-cluster: setup ## the releases and dev on the cluster of LOGSLUICE_TEST_CLUSTER, a kubeconfig; it is emptied
@@ -113,6 +126,8 @@ views: setup ## write Grafana's dashboards and compose's alert rules anew from t
 	@$(BIN)/python -m grafana
 
 lock: setup ## pin anew what pyproject.toml asks for
+	@$(BIN)/uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	  -o requirements-build.lock
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --quiet -o requirements-dev.lock
 	@grep -o '^checkov==[0-9.]*' requirements-checkov.lock | $(BIN)/uv pip compile - --universal --python-version 3.11 \

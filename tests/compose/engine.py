@@ -71,14 +71,15 @@ def build_all(variables: Mapping[str, str], folder: Path) -> dict[str, str]:
     Returns:
         Variables of the override, by which ours is built again.
     """
-    base_image = {}
+    # The published base, by its digest, cannot be had from an engine with no way out.
+    base_image = {} if UPSTREAM else {"PYTHON_IMAGE": "python:3.12-slim-bookworm"}
     if authorities := _authorities():
         base = _context(folder, "python")
         (base / "authorities").mkdir()
         for path in authorities:
             shutil.copy(path, base / "authorities")
         _build(variables, "logsluice-test/python:3.12-slim-bookworm", base)
-        base_image = {"PYTHON_REPOSITORY": "logsluice-test/python"}
+        base_image = {"PYTHON_IMAGE": "logsluice-test/python:3.12-slim-bookworm"}
     _build_ours({**variables, **base_image})
     if UPSTREAM:
         return base_image

@@ -22,7 +22,7 @@ def _load(name: str) -> dict[str, Any]:
 
 
 def test_the_workflows_are_these() -> None:
-    assert [path.name for path in WORKFLOWS] == ["e2e.yml", "preview.yml", "release.yml", "tests.yml"]
+    assert [path.name for path in WORKFLOWS] == ["base-image.yml", "e2e.yml", "preview.yml", "release.yml", "tests.yml"]
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
