@@ -10,6 +10,8 @@ IMAGE = "logsluice"
 """Manifests name the workloads' image so, with any tag: the stack's `image` takes its place."""
 BUCKET = "logsluice-bucket"
 """Stands for the bucket's name in manifests and values, as in s3a://logsluice-bucket/checkpoints."""
+REGION = "logsluice-region"
+"""Stands for the bucket's region likewise."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,15 @@ class Facts:
 
     image: str | None = None
     bucket: str | None = None
+    region: str | None = None
 
 
 def fill(value: Any, facts: Facts) -> Any:
     """A copy of a manifest or of values with the facts in it. What is neither text, list nor map stays as it is."""
     if isinstance(value, str):
-        return value.replace(BUCKET, facts.bucket) if facts.bucket else value
+        for place, fact in ((BUCKET, facts.bucket), (REGION, facts.region)):
+            value = value.replace(place, fact) if fact else value
+        return value
     if isinstance(value, Mapping):
         return {key: _image(key, fill(item, facts), facts) for key, item in value.items()}
     if isinstance(value, list | tuple):

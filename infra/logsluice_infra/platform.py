@@ -136,7 +136,7 @@ def platform(settings: Settings, aws: AwsSettings) -> Platform:
     pulumi.export("image_repository", storage.repository_url)
     return Platform(
         kube=kube,
-        facts=Facts(image=settings.image, bucket=bucket),
+        facts=Facts(image=settings.image, bucket=bucket, region=aws.region),
         image_repository=storage.repository_url,
         before=[cluster, volumes_class, identities, storage],
         values={"cluster-autoscaler": autoscaler},

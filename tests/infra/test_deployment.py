@@ -413,12 +413,14 @@ def test_no_object_of_an_overlay_keeps_a_place_unfilled(stack: str) -> None:
     command = [tool("kubectl"), "kustomize", str(overlay(stack))]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     before = list(yaml.safe_load_all(text))
-    after = yaml.safe_dump_all(fill(before, Facts(image=DIGEST, bucket="the-bucket")))
+    after = yaml.safe_dump_all(fill(before, Facts(image=DIGEST, bucket="the-bucket", region="the-region")))
     images = set(re.findall(r"image: (\S+)", after))
     assert DIGEST in images
     assert not {image for image in images if re.match(r"logsluice(?![\w/.-])", image)}
     assert "logsluice-bucket" not in after
     assert ("the-bucket" in after) is (stack != "local")
+    assert "logsluice-region" not in after
+    assert ("the-region" in after) is (stack != "local")
 
 
 def test_without_facts_nothing_changes() -> None:

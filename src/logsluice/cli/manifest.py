@@ -18,6 +18,7 @@ def manifest(
         str | None, typer.Option(help="The workloads' image, where it is not the one that the overlay names.")
     ] = None,
     bucket: Annotated[str | None, typer.Option(help="The bucket that takes the place of logsluice-bucket.")] = None,
+    region: Annotated[str | None, typer.Option(help="Its region, in place of logsluice-region.")] = None,
 ) -> None:
     """Pick one Spark job, with what it cannot start without, out of the manifests on standard input.
 
@@ -28,4 +29,4 @@ def manifest(
     except yaml.YAMLError as error:
         raise LogsluiceError("is no YAML", where="standard input", why=str(error)) from None
     picked = one_application(objects, job.replace("_", "-"))
-    yaml.safe_dump_all(filled(picked, image=image, bucket=bucket), sys.stdout, sort_keys=False)
+    yaml.safe_dump_all(filled(picked, image=image, bucket=bucket, region=region), sys.stdout, sort_keys=False)

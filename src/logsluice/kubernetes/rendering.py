@@ -16,6 +16,7 @@ Manifest = dict[str, Any]
 _APPLICATIONS = ("SparkApplication", "ScheduledSparkApplication")
 _IMAGE = "logsluice"
 _BUCKET = "logsluice-bucket"
+_REGION = "logsluice-region"
 
 
 def one_application(objects: Sequence[Manifest], job: str) -> list[Manifest]:
@@ -65,17 +66,19 @@ def _named(application: Manifest) -> Iterator[tuple[str, str]]:
                 yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
 
 
-def filled(value: Any, *, image: str | None, bucket: str | None) -> Any:
-    """Manifests with an image and a bucket where they leave a place for them, as a stack of Pulumi's fills them in."""
+def filled(value: Any, *, image: str | None, bucket: str | None, region: str | None) -> Any:
+    """Manifests with image, bucket and region where they leave places for them, as a stack of Pulumi's fills them."""
     if isinstance(value, str):
-        return value.replace(_BUCKET, bucket) if bucket else value
+        for place, fact in ((_BUCKET, bucket), (_REGION, region)):
+            value = value.replace(place, fact) if fact else value
+        return value
     if isinstance(value, list):
-        return [filled(item, image=image, bucket=bucket) for item in value]
+        return [filled(item, image=image, bucket=bucket, region=region) for item in value]
     if not isinstance(value, dict):
         return value
     return {
         key: image
         if image and key == "image" and str(item).partition(":")[0] == _IMAGE
-        else filled(item, image=image, bucket=bucket)
+        else filled(item, image=image, bucket=bucket, region=region)
         for key, item in value.items()
     }

@@ -73,10 +73,11 @@ def test_a_job_that_is_not_there_is_told_with_those_that_are() -> None:
         one_application([], "x")
 
 
-def test_an_image_and_a_bucket_take_their_places() -> None:
+def test_image_bucket_and_region_take_their_places() -> None:
     given = {"spec": {"image": "logsluice:0.1.0", "dir": "s3a://logsluice-bucket/events", "other": ["redis", 1]}}
-    assert filled(given, image="r/l@sha256:0", bucket="mine") == {
-        "spec": {"image": "r/l@sha256:0", "dir": "s3a://mine/events", "other": ["redis", 1]}
+    given["spec"]["region"] = "logsluice-region"
+    assert filled(given, image="r/l@sha256:0", bucket="mine", region="here") == {
+        "spec": {"image": "r/l@sha256:0", "dir": "s3a://mine/events", "other": ["redis", 1], "region": "here"}
     }
-    assert filled(given, image=None, bucket=None) == given
-    assert filled({"image": "redis:7"}, image="r/l", bucket=None) == {"image": "redis:7"}
+    assert filled(given, image=None, bucket=None, region=None) == given
+    assert filled({"image": "redis:7"}, image="r/l", bucket=None, region=None) == {"image": "redis:7"}
