@@ -185,3 +185,18 @@ def test_only_what_is_copied_reaches_the_engine() -> None:
         for word in text.split()[:-1]
     }
     assert copied == sent
+
+
+def test_documents_and_workflow_build_it_in_one_way() -> None:
+    """`make image`, with no word that one of them could leave out; for every platform where it is published."""
+    workflows = ROOT / ".github" / "workflows"
+    release = (workflows / "release.yml").read_text()
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *workflows.glob("*.yml")]
+    places = [path.read_text() for path in pages]
+    building = [
+        line for text in places for line in text.splitlines() if re.search(r"make image|docker (buildx )?build ", line)
+    ]
+    assert len([line for line in building if "PUSH=1" in line]) == 2
+    assert not [line for line in building if "make image" not in line]
+    assert "PLATFORMS=linux/amd64,linux/arm64" in release
+    assert "ARG" not in {name for name, _ in INSTRUCTIONS[1:]}, "a word that the build could be without"
