@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 
@@ -40,6 +41,8 @@ class Platform:
 def platform(settings: Settings, aws: AwsSettings) -> Platform:
     """All of a stack that is in AWS, and its outputs."""
     name, stack = settings.name, settings.stack
+    if aws.permissions_boundary:
+        pulumi.runtime.register_stack_transformation(bounded(aws.permissions_boundary))
     asked = lookups.ask(aws.region, aws.network.zones, name, [*aws.cluster.admins, *aws.cluster.viewers])
 
     def key(what: str, purpose: str, log_groups: tuple[str, ...] = (), retain: bool = False) -> EncryptionKey:
@@ -141,3 +144,14 @@ def platform(settings: Settings, aws: AwsSettings) -> Platform:
         before=[cluster, volumes_class, identities, storage],
         values={"cluster-autoscaler": autoscaler},
     )
+
+
+def bounded(boundary: str) -> Callable[[pulumi.ResourceTransformationArgs], pulumi.ResourceTransformationResult | None]:
+    """What puts a permissions boundary on every role: whoever may make roles only with it makes no administrator."""
+
+    def apply(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        if args.type_ != "aws:iam/role:Role":
+            return None
+        return pulumi.ResourceTransformationResult({**args.props, "permissions_boundary": boundary}, args.opts)
+
+    return apply

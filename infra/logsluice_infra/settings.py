@@ -40,6 +40,7 @@ _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*\.(nano|micro|small|medium|large|(\d+)?xlarge|metal(-\d+xl)?)")
 _ADDON_VERSION = re.compile(r"v\d+\.\d+\.\d+-eksbuild\.\d+")
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:(role|user)/[\w+=,.@/-]+")
+_POLICY_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:policy/[\w+=,.@/-]+")
 _ECR_DIGEST = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9._/-]+@sha256:[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 
@@ -64,6 +65,7 @@ def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
 Cidr = Annotated[str, AfterValidator(_network)]
 InstanceType = Annotated[str, _matching(_INSTANCE_TYPE, "the name of an instance type, as m6i.large")]
 AddonVersion = Annotated[str, _matching(_ADDON_VERSION, "a version of an EKS add-on, as v1.2.3-eksbuild.1")]
+PolicyArn = Annotated[str, _matching(_POLICY_ARN, "the ARN of an IAM policy")]
 Principal = Annotated[str, _matching(_ROLE_ARN, "the ARN of an IAM role or user")]
 
 
@@ -238,6 +240,7 @@ class StorageSettings(_Part):
 class AwsSettings(_Part):
     """All of a stack that is on AWS."""
 
+    permissions_boundary: PolicyArn | None = None
     region: Annotated[str, _matching(_REGION, "the name of an AWS region")]
     network: NetworkSettings
     cluster: ClusterSettings
@@ -335,8 +338,8 @@ def log_retention(days: int) -> int:
     return days
 
 
-_AWS_PARTS = ("network", "cluster", "storage")
-_SCALARS = ("image", "charts")
+_AWS_PARTS = ("network", "cluster", "storage", "permissionsBoundary")
+_SCALARS = ("image", "charts", "permissionsBoundary")
 
 
 def parse(stack: str, region: str | None, values: Mapping[str, str]) -> Settings:
