@@ -136,6 +136,8 @@ def test_an_executor_is_admitted_and_our_entrypoint_runs_it(dev: Cluster, tmp_pa
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert pod["spec"]["serviceAccountName"] == "spark-executor"
         assert pod["spec"]["automountServiceAccountToken"] is False
+        # None of the driver's making: it may make no ConfigMap.
+        assert not [volume for volume in pod["spec"]["volumes"] if "configMap" in volume]
         variables = _variables(pod) | {
             "SPARK_EXECUTOR_POD_IP": "127.0.0.1",
             "SPARK_EXECUTOR_POD_NAME": pod["metadata"]["name"],
