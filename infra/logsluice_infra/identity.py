@@ -95,9 +95,9 @@ class WorkloadIdentities(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkloadIdentitiesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("logsluice:infra:WorkloadIdentities", name, None, opts)
         self._args = args
-        spark = self._objects("checkpoints", "spark-events", "windows")
+        spark = self._files("checkpoints", "spark-events", "windows")
         self._join("spark", SPARK_NAMESPACE, ("spark-driver", "spark-executor"), spark)
-        self._join("elasticsearch", NAMESPACE, ("elasticsearch",), self._objects("elasticsearch-snapshots"))
+        self._join("elasticsearch", NAMESPACE, ("elasticsearch",), self._snapshots("elasticsearch-snapshots"))
         self._join("cluster-autoscaler", "kube-system", ("cluster-autoscaler",), self._scaling())
         self.register_outputs({})
 
@@ -127,13 +127,26 @@ class WorkloadIdentities(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[args.agent, *role.ready]),
             )
 
-    def _objects(self, *prefixes: str) -> list[Statement]:
-        """Reading and writing what is under these prefixes of the bucket, and nothing else of it."""
-        bucket, key = self._args.bucket_arn, self._args.key_arn
-        patterns = [pattern for prefix in prefixes for pattern in (prefix, f"{prefix}/*")]
+    def _files(self, *prefixes: str) -> list[Statement]:
+        """Files below these prefixes of the bucket, as Hadoop's S3A and Arrow keep them, and nothing else of it.
+
+        Both look for a folder by HEAD on its bare name and by listing what begins with it, and take 404 alone for "not
+        there". S3 says that of a missing key to who may read it and list it by its name; to others it says 403
+        (Amazon S3 API Reference, HeadObject).
+        """
+        bucket = self._args.bucket_arn
         return [
-            allow(["s3:ListBucket"], [bucket], {"StringLike": {"s3:prefix": patterns}}),
-            allow(["s3:GetBucketLocation", "s3:ListBucketMultipartUploads"], [bucket]),
+            self._listing(prefixes),
+            allow(["s3:GetObject"], [pulumi.Output.concat(bucket, f"/{name}") for name in _names(prefixes)]),
+            allow(["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], self._below(prefixes)),
+            self._key(),
+        ]
+
+    def _snapshots(self, *prefixes: str) -> list[Statement]:
+        """Snapshots below these prefixes, as Elasticsearch keeps them (its reference, "S3 repository", permissions)."""
+        return [
+            self._listing(prefixes),
+            allow(["s3:GetBucketLocation", "s3:ListBucketMultipartUploads"], [self._args.bucket_arn]),
             allow(
                 [
                     "s3:GetObject",
@@ -142,10 +155,19 @@ class WorkloadIdentities(pulumi.ComponentResource):
                     "s3:AbortMultipartUpload",
                     "s3:ListMultipartUploadParts",
                 ],
-                [pulumi.Output.concat(bucket, f"/{prefix}/*") for prefix in prefixes],
+                self._below(prefixes),
             ),
-            allow(["kms:Decrypt", "kms:GenerateDataKey"], [key]),
+            self._key(),
         ]
+
+    def _listing(self, prefixes: Sequence[str]) -> Statement:
+        return allow(["s3:ListBucket"], [self._args.bucket_arn], {"StringLike": {"s3:prefix": _names(prefixes)}})
+
+    def _below(self, prefixes: Sequence[str]) -> list[pulumi.Output[str]]:
+        return [pulumi.Output.concat(self._args.bucket_arn, f"/{prefix}/*") for prefix in prefixes]
+
+    def _key(self) -> Statement:
+        return allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._args.key_arn])
 
     def _scaling(self) -> list[Statement]:
         # The describing actions know no resources (AWS service authorization reference: EC2, EC2 Auto Scaling).
@@ -171,3 +193,8 @@ class WorkloadIdentities(pulumi.ComponentResource):
             ),
             allow(["eks:DescribeNodegroup"], [self._args.node_groups_arn]),
         ]
+
+
+def _names(prefixes: Sequence[str]) -> list[str]:
+    """A prefix's bare name, and all that is below it."""
+    return [name for prefix in prefixes for name in (prefix, f"{prefix}/*")]

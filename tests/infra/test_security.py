@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from graph import ACCOUNT, REGION, Graph
+from iam import allows
 
 FORCED = {
     # (role, action): why its resource cannot be narrower than "*".
@@ -88,8 +89,12 @@ def test_a_workload_reaches_its_own_part_of_the_bucket_alone(aws_stack: Graph, r
         if name != role:
             continue
         actions = set(_list(statement["Action"]))
-        if actions & {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}:
-            assert set(statement["Resource"]) == {f"{bucket}/{prefix}/*" for prefix in prefixes}
+        below = {f"{bucket}/{prefix}/*" for prefix in prefixes}
+        if actions & {"s3:PutObject", "s3:DeleteObject"}:
+            assert set(statement["Resource"]) == below
+        elif "s3:GetObject" in actions:
+            # A folder is looked for by its bare name; there is no such object.
+            assert set(statement["Resource"]) == below | {f"{bucket}/{prefix}" for prefix in prefixes}
         elif "s3:ListBucket" in actions:
             patterns = statement["Condition"]["StringLike"]["s3:prefix"]
             assert set(patterns) == prefixes | {f"{prefix}/*" for prefix in prefixes}
@@ -97,6 +102,21 @@ def test_a_workload_reaches_its_own_part_of_the_bucket_alone(aws_stack: Graph, r
             assert statement["Resource"] == [f"arn:aws:kms:{REGION}:{ACCOUNT}:Key/data-key"]
         else:
             assert statement["Resource"] == [bucket]
+
+
+@pytest.mark.parametrize("folder", ["checkpoints", "spark-events", "windows"])
+def test_spark_is_told_of_a_missing_folder_that_it_is_missing(aws_stack: Graph, folder: str) -> None:
+    """S3 says 404 to who may read a key and list it by its name, else 403; hadoop-aws asks for the bare name too."""
+    bucket = f"arn:aws:s3:::{aws_stack.outputs['bucket']}"
+    spark = [statement for role, statement in _statements(aws_stack) if role == "spark"]
+    for key in (folder, f"{folder}/", f"{folder}/a/b"):
+        assert allows(spark, "s3:GetObject", f"{bucket}/{key}")
+        assert allows(spark, "s3:ListBucket", bucket, {"s3:prefix": key})
+    assert not allows(spark, "s3:PutObject", f"{bucket}/{folder}")
+    for beside in (f"{folder}-of-others", "elasticsearch-snapshots", ""):
+        assert not allows(spark, "s3:GetObject", f"{bucket}/{beside}")
+        assert not allows(spark, "s3:ListBucket", bucket, {"s3:prefix": beside})
+    assert not allows(spark, "s3:ListBucket", bucket)
 
 
 def test_only_its_service_accounts_take_a_pods_role(aws_stack: Graph) -> None:

@@ -22,7 +22,7 @@ from logsluice.stack.java import system_java
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaGateway
-    from pyspark import SparkContext
+    from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
 TASK_ATTEMPTS = 4
@@ -95,6 +95,7 @@ def spark_context(
         conf_given = SparkConf()
         for key, value in wanted.items():
             conf_given.setIfMissing(key, value)
+        _make_event_folder(conf_given)
         context = SparkContext(conf=conf_given)
         context.setLogLevel("WARN")
     else:
@@ -125,6 +126,31 @@ def spark_session(
 
     with spark_context(name, log_file=log_file, jars=jars, conf=conf) as context:
         yield SparkSession(context)
+
+
+def _make_event_folder(conf: SparkConf) -> None:
+    """Make the folder of the event log where there is to be one: without it Spark does not start.
+
+    Source: Spark 4.2.0, org.apache.spark.deploy.history.EventLogFileWriter.requireLogBaseDirAsDirectory.
+
+    Raises:
+        LogsluiceError: The file system refuses.
+    """
+    from py4j.protocol import Py4JJavaError
+    from pyspark import SparkContext
+
+    folder = conf.get("spark.eventLog.dir")
+    if conf.get("spark.eventLog.enabled", "false") != "true" or not folder:
+        return
+    jvm = SparkContext._jvm
+    assert jvm is not None
+    try:
+        path = jvm.org.apache.hadoop.fs.Path(folder)
+        path.getFileSystem(jvm.org.apache.spark.deploy.SparkHadoopUtil.get().newConfiguration(conf._jconf)).mkdirs(path)
+    except Py4JJavaError as error:
+        why = str(error.java_exception).splitlines()[0][:300]
+        hint = "let spark.eventLog.dir name a folder that this job may write to"
+        raise LogsluiceError("the folder of the event log cannot be made", where=folder, why=why, hint=hint) from None
 
 
 def kafka_jars() -> list[Path]:
