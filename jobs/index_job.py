@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from logsluice.certificates import end_on_renewal
 from logsluice.indexing import run_index_job
 from logsluice.job import run_job
 from logsluice.metrics import serve_metrics
@@ -21,6 +22,7 @@ def main(
     stop = stop_on_signals()
     settings = load_settings(config)
     serve_metrics(settings.metrics.host, settings.metrics.index)
+    end_on_renewal(settings)
     run_index_job(settings, stop)
 
 

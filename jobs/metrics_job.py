@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from logsluice.app_service import run_app_service
+from logsluice.certificates import end_on_renewal
 from logsluice.job import run_job
 from logsluice.metrics import serve_metrics
 from logsluice.settings import config_dir, load_settings
@@ -22,6 +23,7 @@ def main(
     directory = config or config_dir()
     settings = load_settings(directory)
     serve_metrics(settings.metrics.host, settings.metrics.app_service)
+    end_on_renewal(settings)
     run_app_service(settings, directory, stop)
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from logsluice.certificates import end_on_renewal
 from logsluice.job import run_job
 from logsluice.metrics import serve_metrics
 from logsluice.settings import Settings, load_settings
@@ -59,6 +60,7 @@ def main(
     )
     settings = load_settings(config)
     serve_metrics(settings.metrics.host, settings.metrics.producer)
+    end_on_renewal(settings)
     began = start.replace(tzinfo=UTC).timestamp() if start else time.time()
     events = traffic(seed if seed is not None else time.time_ns(), profile, began)
     with suppress(Stopped), closing(_destination(via, settings, stop)) as destination:

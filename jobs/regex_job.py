@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from logsluice.certificates import end_on_renewal
 from logsluice.job import run_job
 from logsluice.moments import parse_moment
 from logsluice.pipelines.regex import run_regex
@@ -41,8 +42,12 @@ def main(
     metrics_port: Annotated[int | None, typer.Option(help="Where /metrics is served.")] = None,
 ) -> None:
     """Find the facts in the topic's events and index them, until SIGTERM or Ctrl-C."""
+    settings = load_settings(config)
+    if (mode or settings.processing_mode) != Mode.BATCH:
+        # History that ends half-way would pass for done.
+        end_on_renewal(settings)
     run_regex(
-        load_settings(config),
+        settings,
         config or config_dir(),
         stop=stop_on_signals(),
         mode=mode.value if mode else None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from logsluice.certificates import end_on_renewal
 from logsluice.job import run_job
 from logsluice.pipelines.windows import run_windows
 from logsluice.settings import config_dir, load_settings
@@ -19,8 +20,10 @@ def main(
     metrics_port: Annotated[int | None, typer.Option(help="Where /metrics is served.")] = None,
 ) -> None:
     """Count the topic's events in windows, until SIGTERM or Ctrl-C."""
+    settings = load_settings(config)
+    end_on_renewal(settings)
     run_windows(
-        load_settings(config),
+        settings,
         config or config_dir(),
         stop=stop_on_signals(),
         until_caught_up=until_caught_up,

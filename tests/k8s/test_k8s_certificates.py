@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import ssl
 import subprocess
+import threading
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +123,39 @@ def test_logstash_reads_again_what_was_renewed() -> None:
         files = [line.split()[0] for line in lines if "/dev/null" in line and "=>" in line]
         assert set(files) >= {"ssl_certificate", "ssl_key", "ssl_truststore_location"}
         assert set(files) <= watched
+
+
+def test_the_exporter_is_started_again_when_its_authority_was_renewed(tmp_path: Path) -> None:
+    """elasticsearch_exporter 1.11, ``tls.go``: it loads the authority when it starts. Its image has busybox' tools."""
+    if not shutil.which("wget"):
+        pytest.skip("there is no wget here, which the exporter's image has")
+    (container,) = overlay("dev").of("Deployment")["elasticsearch-exporter"]["spec"]["template"]["spec"]["containers"]
+    mounted, copied = tmp_path / "mounted", tmp_path / "tmp"
+    mounted.mkdir()
+    copied.mkdir()
+    (mounted / "ca.crt").write_text("one")
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+        def ran(command: list[str]) -> int:
+            here = [
+                word.replace("/tmp/", f"{copied}/")
+                .replace("/etc/logsluice-tls/elasticsearch", str(mounted))
+                .replace("127.0.0.1:9114/healthz", f"127.0.0.1:{server.server_port}/")
+                for word in command
+            ]
+            return subprocess.run(here, timeout=30, check=False).returncode
+
+        started = container["lifecycle"]["postStart"]["exec"]["command"]
+        lives = container["livenessProbe"]["exec"]["command"]
+        assert ran(started) == 0
+        assert ran(lives) == 0
+        (mounted / "ca.crt").write_text("two")
+        assert ran(lives) != 0
+        assert ran(started) == 0
+        assert ran(lives) == 0
+        server.shutdown()
+    assert ran(lives) != 0, "the server is gone"
 
 
 def _handshake(server: Secret, trusted: str, name: str, folder: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import yaml
+from k8s_cluster import Cluster
 from k8s_manifests import OVERLAYS, Object, Overlay, overlay
 from strimzi_operator import entity_operator_pod, kafka_pods
 
@@ -47,3 +49,18 @@ def test_what_the_kafka_resource_says_of_pods_is_not_said_in_vain(manifests: Ove
     said = set(manifests.of("Kafka")["logsluice-kafka"]["spec"]["kafka"].get("template", {}))
     for pool in manifests.of("KafkaNodePool").values():
         assert not said & set(pool["spec"]["template"])
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_every_pod_is_admitted(dev: Cluster, name: str) -> None:
+    """By Pod Security `restricted`, which the namespace asks for."""
+    manifests = overlay(name)
+    kafka = manifests.of("Kafka")["logsluice-kafka"]
+    for number, pod in enumerate([*_pods(manifests), entity_operator_pod(kafka)]):
+        named = {**pod, "apiVersion": "v1", "kind": "Pod"}
+        named["metadata"] = pod["metadata"] | {"name": f"kafka-{number}"}
+        spec = {key: value for key, value in pod["spec"].items() if value is not None}
+        for part in ("initContainers", "containers"):
+            spec[part] = [{**container, "image": "kafka"} for container in spec.get(part, [])]
+        named["spec"] = spec
+        dev.kubectl("create", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump(named))

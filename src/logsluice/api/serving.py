@@ -15,6 +15,7 @@ import uvicorn
 from logsluice.api.application import create_app
 from logsluice.api.protocol import bounded
 from logsluice.api.resources import Resources
+from logsluice.certificates import end_on_renewal
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ApiSettings, Settings
 
@@ -81,6 +82,7 @@ def serve(settings: Settings) -> None:
     # What it logs of a request is answered to it, and of a start that fails told below.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     gc.set_threshold(*_GARBAGE)
+    end_on_renewal(settings)
     try:
         _Server(config, api).run()
     except SystemExit:
