@@ -390,6 +390,7 @@ def _rights(users: dict[str, Object]) -> dict[str, set[tuple[str, ...]]]:
 
 
 def test_each_user_has_its_rights_on_the_topics_of_its_environment(manifests: Overlay) -> None:
+    """Which rights each needs is asked of a real broker, in tests/local/test_kafka_users.py."""
     settings = load_settings(ROOT / "config" / manifests.environment).kafka
     base = {item["metadata"]["name"]: item for item in yaml.safe_load_all((ROOT / USERS).read_text())}
     topics = {
