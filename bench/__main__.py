@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench import dashboard, end_to_end, extract, ingest, query, windows
 from bench.report import Report, save, show
-from logsluice.pipelines.session import spark_session
+from logsluice.jobs.spark.session import spark_session
 
 _WIDTH = 120
 _INGEST_SECONDS = 20.0

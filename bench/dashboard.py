@@ -19,13 +19,13 @@ from bench.report import Claim, Report
 from bench.servers import ROOT, Servers, servers
 from logsluice.dashboard import queries, server
 from logsluice.dashboard.filters import Filters, iso
-from logsluice.dashboard.reading import Reader
+from logsluice.dashboard.loader import Reader
+from logsluice.demo.traffic import Profile, traffic
+from logsluice.documents.result import extraction_input, result_documents
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.event.records import Records, index_name
 from logsluice.extract import load_registry, make_extractor
-from logsluice.records import Records, index_name
-from logsluice.results import extraction_input, result_documents
 from logsluice.settings import DashboardSettings
-from logsluice.sinks.elasticsearch import BulkWriter, IndexAction
-from logsluice.sources.traffic import Profile, traffic
 from logsluice.stack.ports import free_port
 
 _DISTINCT = 20_000

@@ -15,8 +15,8 @@ from bench.measuring import ratio, side_by_side
 from bench.report import Claim, Report
 from logsluice.extract import INPUT_SCHEMA, Registry, documents, load_registry
 from logsluice.extract.matching import ColumnMatcher
+from logsluice.jobs.spark.extractor_spec import Recipe, extractor
 from logsluice.patterns import Fact, Pattern, PatternRegistry
-from logsluice.pipelines.recipes import Recipe, extractor
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import cycle, islice
 
-from logsluice.sources.traffic import Profile, traffic
+from logsluice.demo.traffic import Profile, traffic
 
 LENGTH = 200
 _SEED = 7

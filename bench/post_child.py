@@ -6,8 +6,8 @@ import json
 import sys
 from itertools import islice
 
-from logsluice.load_plan import Load, load_bodies
-from logsluice.loading import put_load
+from logsluice.demo.load import put_load
+from logsluice.demo.load_plan import Load, load_bodies
 
 _BODIES = 200
 

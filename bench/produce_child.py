@@ -11,8 +11,8 @@ from itertools import islice
 import orjson
 from confluent_kafka import KafkaError, Message, Producer
 
+from logsluice.demo.load_plan import QUANTILES, Load, events
 from logsluice.kafka.options import librdkafka_options
-from logsluice.load_plan import QUANTILES, Load, events
 from logsluice.settings import load_settings
 
 _MOST_IN_FLIGHT = 20_000

@@ -19,8 +19,8 @@ from bench.dashboard import fill
 from bench.measuring import Spread, ratio
 from bench.report import Claim, Report
 from bench.servers import Servers, servers
-from logsluice.api.query.bodies import page_body
 from logsluice.api.query.conditions import iso, level_condition
+from logsluice.api.query.search_bodies import page_body
 from logsluice.api.query.time_range import SETTLED, TimeRange
 
 SIZE = 50

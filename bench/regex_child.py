@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.servers import answer, requests, wait_until
-from logsluice import metrics
 from logsluice.extract import load_registry
-from logsluice.logging import configure_logging
-from logsluice.pipelines.recipes import Recipe
-from logsluice.pipelines.session import spark_session
-from logsluice.pipelines.stats import DESTINATION, JOB
-from logsluice.pipelines.stream import StreamJob
-from logsluice.pipelines.workers import Work
+from logsluice.jobs.regex.stats import DESTINATION, JOB
+from logsluice.jobs.regex.stream import StreamJob
+from logsluice.jobs.regex.workers import Work
+from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.session import spark_session
+from logsluice.runtime import metrics
+from logsluice.runtime.logging import configure_logging
 from logsluice.settings import config_dir, load_settings
 from logsluice.stack import jar_paths
 

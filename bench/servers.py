@@ -18,8 +18,8 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from logsluice.extract import load_registry
+from logsluice.provision.setup import run_setup
 from logsluice.settings import MetricsSettings, Settings, load_settings
-from logsluice.setup import run_setup
 from logsluice.stack import LocalStack
 from logsluice.stack.ports import free_port
 

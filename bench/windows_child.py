@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.servers import answer, requests, wait_until
-from logsluice import metrics
 from logsluice.extract import load_registry
-from logsluice.logging import configure_logging
-from logsluice.pipelines.recipes import Recipe
-from logsluice.pipelines.session import spark_session
-from logsluice.pipelines.windows import JOB, WindowsJob
-from logsluice.pipelines.windows_frames import STATE
+from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.session import spark_session
+from logsluice.jobs.windows.frames import STATE
+from logsluice.jobs.windows.job import JOB, WindowsJob
+from logsluice.runtime import metrics
+from logsluice.runtime.logging import configure_logging
 from logsluice.settings import Settings, config_dir, load_settings
 from logsluice.stack import jar_paths
 

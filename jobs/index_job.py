@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from logsluice.certificates import end_on_renewal
-from logsluice.indexing import run_index_job
-from logsluice.job import run_job
-from logsluice.metrics import serve_metrics
+from logsluice.jobs.index.job import run_index_job
+from logsluice.runtime.certificates import end_on_renewal
+from logsluice.runtime.entrypoint import run_job
+from logsluice.runtime.metrics import serve_metrics
+from logsluice.runtime.retry import stop_on_signals
 from logsluice.settings import load_settings
-from logsluice.waiting import stop_on_signals
 
 
 def main(

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from logsluice.app_service import run_app_service
-from logsluice.certificates import end_on_renewal
-from logsluice.job import run_job
-from logsluice.metrics import serve_metrics
+from logsluice.jobs.exporter import run_app_service
+from logsluice.runtime.certificates import end_on_renewal
+from logsluice.runtime.entrypoint import run_job
+from logsluice.runtime.metrics import serve_metrics
+from logsluice.runtime.retry import stop_on_signals
 from logsluice.settings import config_dir, load_settings
-from logsluice.waiting import stop_on_signals
 
 
 def main(

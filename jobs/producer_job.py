@@ -12,15 +12,15 @@ from typing import Annotated
 
 import typer
 
-from logsluice.certificates import end_on_renewal
-from logsluice.job import run_job
-from logsluice.metrics import serve_metrics
+from logsluice.demo.posting import ApiDestination
+from logsluice.demo.producing import Destination, KafkaDestination, produce
+from logsluice.demo.shop import SERVICES
+from logsluice.demo.traffic import Burst, Profile, traffic
+from logsluice.runtime.certificates import end_on_renewal
+from logsluice.runtime.entrypoint import run_job
+from logsluice.runtime.metrics import serve_metrics
+from logsluice.runtime.retry import Stopped, stop_on_signals
 from logsluice.settings import Settings, load_settings
-from logsluice.sources.posting import ApiDestination
-from logsluice.sources.producing import Destination, KafkaDestination, produce
-from logsluice.sources.shop import SERVICES
-from logsluice.sources.traffic import Burst, Profile, traffic
-from logsluice.waiting import Stopped, stop_on_signals
 
 
 class Via(StrEnum):

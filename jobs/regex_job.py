@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from logsluice.certificates import end_on_renewal
-from logsluice.job import run_job
-from logsluice.moments import parse_moment
-from logsluice.pipelines.regex import run_regex
+from logsluice.jobs.regex.job import run_regex
+from logsluice.runtime.certificates import end_on_renewal
+from logsluice.runtime.entrypoint import run_job
+from logsluice.runtime.retry import stop_on_signals
+from logsluice.runtime.time_expressions import parse_moment
 from logsluice.settings import config_dir, load_settings
-from logsluice.waiting import stop_on_signals
 
 
 class Mode(StrEnum):

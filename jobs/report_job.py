@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logsluice.cli.report import report
-from logsluice.job import run_job
+from logsluice.runtime.entrypoint import run_job
 
 if __name__ == "__main__":
     run_job(report)

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from logsluice.certificates import end_on_renewal
-from logsluice.job import run_job
-from logsluice.pipelines.windows import run_windows
+from logsluice.jobs.windows.job import run_windows
+from logsluice.runtime.certificates import end_on_renewal
+from logsluice.runtime.entrypoint import run_job
+from logsluice.runtime.retry import stop_on_signals
 from logsluice.settings import config_dir, load_settings
-from logsluice.waiting import stop_on_signals
 
 
 def main(

@@ -257,7 +257,7 @@ def test_kafka_of_prod_lets_in_who_knows_the_password_alone(prod: Project, tmp_p
         "setup",
         "python",
         "-c",
-        "from logsluice.settings import load_settings; from logsluice.setup import set_up_kafka;"
+        "from logsluice.settings import load_settings; from logsluice.provision.setup import set_up_kafka;"
         "print(set_up_kafka(load_settings()))",
     )
     assert "prod-logs-topic: made" in said

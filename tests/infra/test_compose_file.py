@@ -15,9 +15,9 @@ import yaml
 from compose_file import ENVIRONMENTS, OURS, ROOT, TEXT, rendered, run, runs_once, scrape_configs, services, targets
 from compose_file import variables as variables_of_the_file
 
-from logsluice.compose import READERS
-from logsluice.kibana import saved_objects
 from logsluice.kubernetes.entrypoint import PATHS
+from logsluice.provision.compose import READERS
+from logsluice.provision.kibana import saved_objects
 from logsluice.settings import MetricsSettings, Settings, load_settings
 
 pytestmark = pytest.mark.tools

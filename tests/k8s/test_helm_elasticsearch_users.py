@@ -15,8 +15,8 @@ from k8s_cluster import Cluster
 from k8s_manifests import ROOT
 from shared_folder import tool
 
+from logsluice.elasticsearch.roles import role_name, roles
 from logsluice.settings import Settings, load_settings
-from logsluice.sinks.users import role_name, roles
 
 NAMESPACE = "elasticsearch-users"
 

@@ -19,10 +19,10 @@ from running_pods import endpoints
 from shared_folder import tool
 
 from logsluice import __version__
+from logsluice.elasticsearch.roles import roles
 from logsluice.kubernetes.secrets import parse_copy
+from logsluice.provision.setup import topic_plans
 from logsluice.settings import Settings, load_settings
-from logsluice.setup import topic_plans
-from logsluice.sinks.users import roles
 
 NAMESPACE = "logsluice"
 NAMES = ("name", "component", "part-of", "managed-by")

@@ -18,9 +18,9 @@ from elasticsearch import Elasticsearch
 from kafka_reading import stored
 from running import Runner, eventually
 
-from logsluice.fields import FIELDS
+from logsluice.event.ecs import FIELDS
+from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings, load_settings
-from logsluice.setup import run_setup
 
 EVERY, LASTS = 300, 90
 """Between two bursts lie at least the two whole minutes without errors that resolve an alert."""

@@ -20,10 +20,10 @@ from elasticsearch import Elasticsearch
 from running import ROOT, Runner, forget_indices, free_port
 
 from logsluice.extract import load_registry
+from logsluice.jvm.jars import jar_paths
+from logsluice.provision.setup import run_setup
 from logsluice.settings import MetricsSettings, Settings, load_settings
-from logsluice.setup import run_setup
 from logsluice.stack import LocalStack
-from logsluice.stack.jars import jar_paths
 
 # Hundreds of Java machines live for some seconds here: their second compiler costs more than it gives.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")

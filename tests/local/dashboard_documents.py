@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from logsluice.records import index_name
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.event.records import index_name
 from logsluice.settings import Settings
-from logsluice.sinks.elasticsearch import BulkWriter, IndexAction
 
 SERVICES = ("payments", "cart", "search", "gateway", "inventory", "auth")
 LEVELS = ("debug", "info", "info", "info", "info", "info", "info", "warn", "error", "critical")

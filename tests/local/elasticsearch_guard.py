@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from logsluice.sinks.users import Role
+from logsluice.elasticsearch.roles import Role
 
 PASSWORD = "of every user"
 

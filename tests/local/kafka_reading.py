@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kafka import TopicPartition
 
 from logsluice import kafka
-from logsluice.identity import EventId
+from logsluice.event.identity import EventId
 from logsluice.settings import Settings
 
 

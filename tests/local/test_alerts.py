@@ -21,17 +21,17 @@ from kafka import TopicPartition
 from running import ROOT, Runner
 from running import eventually as eventually_within
 
+from logsluice.alerts.backtest import known_alerts, try_rules
 from logsluice.alerts.baseline import remember
 from logsluice.alerts.outputs.webhook import key_of, sign
-from logsluice.alerts.reading import read_classes, read_hours, read_windows
+from logsluice.alerts.queries import read_classes, read_hours, read_windows
 from logsluice.alerts.rules import load_rules
-from logsluice.alerts.trying import known_alerts, try_rules
 from logsluice.alerts.windows import Window, iso, moment_of
 from logsluice.errors import LogsluiceError
-from logsluice.fields import FIELDS
+from logsluice.event.ecs import FIELDS
 from logsluice.kafka import consumer
+from logsluice.provision.setup import run_setup
 from logsluice.settings import ElasticsearchSettings, Settings, load_settings
-from logsluice.setup import run_setup
 from logsluice.stack.ports import free_port
 
 ALERTS, RESULTS = "dev-alerts-index", "dev-results-index"

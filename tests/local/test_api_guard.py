@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from running import Runner, eventually, free_port
 
+from logsluice.documents.result import extraction_input
+from logsluice.event.records import Records
 from logsluice.extract import load_registry, make_extractor
-from logsluice.records import Records
-from logsluice.results import extraction_input
 
 MEBIBYTE = 1_048_576
 EVENT = {"message": "x"}

@@ -17,12 +17,12 @@ from elasticsearch import Elasticsearch
 from pipeline import Pipeline
 from running import Runner, eventually
 
+from logsluice.documents.log import log_document
+from logsluice.documents.result import extraction_input, result_documents
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.event.records import Records, index_name
 from logsluice.extract import load_registry, make_extractor
-from logsluice.log_documents import log_document
-from logsluice.records import Records, index_name
-from logsluice.results import extraction_input, result_documents
 from logsluice.settings import Settings
-from logsluice.sinks.elasticsearch import BulkWriter, IndexAction
 from logsluice.stack import LocalStack
 
 REGISTRY = load_registry()

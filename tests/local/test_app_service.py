@@ -12,8 +12,8 @@ from running import Runner, eventually
 
 from logsluice.extract import load_registry
 from logsluice.kafka import producer
+from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings, config_dir
-from logsluice.setup import run_setup
 from logsluice.stack import LocalStack
 
 Series = dict[tuple[str, ...], float]

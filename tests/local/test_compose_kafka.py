@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from logsluice.compose import AGENT, READERS, prepare
+from logsluice.provision.compose import AGENT, READERS, prepare
 from logsluice.stack import jar_paths
 
 pytestmark = pytest.mark.timeout(240)

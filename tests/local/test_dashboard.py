@@ -26,8 +26,8 @@ from running import LOGSLUICE, ROOT, Job, Runner, eventually, forget_indices
 
 from logsluice.dashboard.filters import iso
 from logsluice.extract import load_registry
+from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.settings import Settings, load_settings
-from logsluice.setup import set_up_elasticsearch
 from logsluice.stack import LocalStack
 from logsluice.stack.ports import free_port, is_open
 

@@ -25,9 +25,9 @@ from running import Runner, eventually, free_port
 
 from logsluice.alerts.windows import Window
 from logsluice.dashboard.filters import Filters
-from logsluice.dashboard.reading import Reader
+from logsluice.dashboard.loader import Reader
+from logsluice.elasticsearch.roles import Role, roles
 from logsluice.settings import Settings, load_settings
-from logsluice.sinks.users import Role, roles
 from logsluice.stack import LocalStack
 
 EXPORTER = "prometheus-elasticsearch-exporter"

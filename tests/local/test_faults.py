@@ -31,8 +31,8 @@ from running import Runner, eventually
 
 from logsluice.extract import load_registry
 from logsluice.kafka import TopicNotReady, admin, describe_topic, producer
+from logsluice.provision.setup import set_up_elasticsearch, set_up_kafka
 from logsluice.settings import Settings
-from logsluice.setup import set_up_elasticsearch, set_up_kafka
 from logsluice.stack import LocalStack
 
 EVENTS = int(os.environ.get("LOGSLUICE_FAULT_EVENTS", "25000"))

@@ -12,14 +12,14 @@ from kafka.errors import RetriableError
 from pipeline import SECONDS, metric
 from running import Job, Runner, eventually
 
-from logsluice.fields import FIELDS
-from logsluice.identity import EventId
-from logsluice.indexing import GROUP
+from logsluice.event.ecs import FIELDS
+from logsluice.event.identity import EventId
+from logsluice.jobs.dead_letter_replay import read_letters
+from logsluice.jobs.index.job import GROUP
 from logsluice.kafka import admin, describe_topic, lag, producer
-from logsluice.replay import read_letters
+from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
+from logsluice.provision.setup import run_setup, set_up_kafka
 from logsluice.settings import Settings
-from logsluice.setup import run_setup, set_up_kafka
-from logsluice.sinks.dead_letters import DeadLetter, DeadLetterWriter
 from logsluice.stack import LocalStack
 
 INDEX = "dev-logs-index"

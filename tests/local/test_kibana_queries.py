@@ -11,19 +11,19 @@ import pytest
 from elasticsearch import Elasticsearch
 from lens_queries import chart_body, rows, search_body
 
-from logsluice.dead_letter_indexing import dead_letter_document
+from logsluice.demo.traffic import Profile, traffic
+from logsluice.documents.log import log_document
+from logsluice.documents.result import extraction_input, result_documents
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.event.identity import EventId
+from logsluice.event.records import Records, index_name
 from logsluice.extract import load_registry, make_extractor
-from logsluice.identity import EventId
-from logsluice.kibana import saved_objects
-from logsluice.kibana.objects import SavedObject
-from logsluice.log_documents import log_document
-from logsluice.records import Records, index_name
-from logsluice.results import extraction_input, result_documents
+from logsluice.jobs.index.dead_letters import dead_letter_document
+from logsluice.kafka.dead_letters import DeadLetter
+from logsluice.provision.kibana import saved_objects
+from logsluice.provision.kibana.objects import SavedObject
+from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.settings import Settings
-from logsluice.setup import set_up_elasticsearch
-from logsluice.sinks.dead_letters import DeadLetter
-from logsluice.sinks.elasticsearch import BulkWriter, IndexAction
-from logsluice.sources.traffic import Profile, traffic
 
 pytestmark = pytest.mark.timeout(1_800)
 MEASURED = b'{"@timestamp":"%s","event":{"kind":"metric"},"service":{"name":"payment"},"system":{"load":0.5}}'

@@ -20,7 +20,7 @@ from pipeline import Pipeline, assert_no_stack_trace
 from running import ROOT, Runner, eventually
 
 from lines import HOSTILE, mixed
-from logsluice.identity import EventId
+from logsluice.event.identity import EventId
 from logsluice.kafka import admin
 from logsluice.settings import Settings
 

@@ -11,9 +11,9 @@ from api_parts import RedisServer, serving
 from kafka_reading import count, stored, values
 from running import Runner, eventually, free_port
 
+from logsluice.demo.traffic import Profile, traffic
+from logsluice.provision.setup import set_up_kafka
 from logsluice.settings import Settings
-from logsluice.setup import set_up_kafka
-from logsluice.sources.traffic import Profile, traffic
 from logsluice.stack import LocalStack
 
 

@@ -25,8 +25,8 @@ from pipeline import SECONDS, Pipeline, says
 from running import ROOT, Job, Runner, eventually
 from views import Asked, everything, exported, selectors
 
+from logsluice.jvm.jars import jar_paths
 from logsluice.settings import Settings
-from logsluice.stack.jars import jar_paths
 from logsluice.stack.ports import free_port
 
 INTERVAL_SECONDS = 5

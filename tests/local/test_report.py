@@ -25,13 +25,13 @@ from log_sets import LINES_OF_EACH, labels, log_file
 from running import ROOT, Runner
 
 from logsluice.cli import report as command
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.formats import normalize_level
-from logsluice.pipelines.session import spark_session
+from logsluice.jobs.spark.session import spark_session
+from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.settings import Settings
-from logsluice.setup import set_up_elasticsearch
-from logsluice.sinks.elasticsearch import BulkWriter, IndexAction
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -24,9 +24,9 @@ from s3_service import CREDENTIALS, TOKEN, S3Service, s3_service
 from windowing import shop
 
 from lines import mixed
+from logsluice.jvm.java import system_java
 from logsluice.settings import Settings
 from logsluice.stack import jar_paths
-from logsluice.stack.java import system_java
 
 SECONDS = 900
 SPARK = ROOT / "k8s" / "base" / "spark"

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from running import Runner, eventually, free_port
 
-from logsluice.schema_registry import event_schema
+from logsluice.kafka.schema_registry import event_schema
 from logsluice.stack import LocalStack
 from logsluice.stack.ports import is_open
 

@@ -10,12 +10,12 @@ import pytest
 from elasticsearch import Elasticsearch
 from running import Runner
 
+from logsluice.documents.result import extraction_input, result_documents
+from logsluice.elasticsearch.bulk import BulkWriter
+from logsluice.event.records import Records
 from logsluice.extract import load_registry, make_extractor
-from logsluice.records import Records
-from logsluice.results import extraction_input, result_documents
+from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.settings import Settings
-from logsluice.setup import set_up_elasticsearch
-from logsluice.sinks.elasticsearch import BulkWriter
 
 
 def line(minutes_ago: int, rest: str) -> bytes:

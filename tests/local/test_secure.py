@@ -99,7 +99,8 @@ def test_a_wrong_password_is_one_clear_line(pipeline: Pipeline, tmp_path: Path) 
 REMOTE = """
 import runpy, sys
 from pyspark.serializers import CloudPickleSerializer
-from logsluice.pipelines import regex, topic_query
+from logsluice.jobs.regex import job as regex
+from logsluice.jobs.spark import streaming_query
 from logsluice.settings import load_settings
 
 secret = load_settings().kafka.password.get_secret_value().encode()
@@ -112,7 +113,7 @@ def dumps(self, value):
     return shipped
 
 CloudPickleSerializer.dumps = dumps
-regex.leave_this_machine = topic_query.leave_this_machine = lambda context: True
+regex.leave_this_machine = streaming_query.leave_this_machine = lambda context: True
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 

@@ -16,8 +16,8 @@ from kafka_reading import count, stored, values
 from log_sets import LINES_OF_EACH, SYSTEMS, log_file
 from running import LOGSLUICE, Runner, eventually
 
+from logsluice.provision.setup import set_up_kafka
 from logsluice.settings import Settings
-from logsluice.setup import set_up_kafka
 from logsluice.stack import LocalStack
 
 TRACE = (

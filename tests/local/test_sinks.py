@@ -12,9 +12,11 @@ from elasticsearch import Elasticsearch
 from running import eventually
 from structlog.testing import capture_logs
 
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction, wait_for_templates, wait_until_up
 from logsluice.errors import LogsluiceError
-from logsluice.fields import FIELDS
-from logsluice.identity import EventId
+from logsluice.event.ecs import FIELDS
+from logsluice.event.identity import EventId
+from logsluice.jobs.dead_letter_replay import read_letters
 from logsluice.kafka import (
     admin,
     commit_offsets,
@@ -26,13 +28,11 @@ from logsluice.kafka import (
     wait_for_broker,
     wait_for_topic,
 )
-from logsluice.replay import read_letters
+from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
+from logsluice.provision.setup import run_setup, set_up_kafka
+from logsluice.runtime.retry import Stopped, wait_out
 from logsluice.settings import Settings
-from logsluice.setup import run_setup, set_up_kafka
-from logsluice.sinks.dead_letters import DeadLetter, DeadLetterWriter
-from logsluice.sinks.elasticsearch import BulkWriter, IndexAction, wait_for_templates, wait_until_up
 from logsluice.stack import LocalStack
-from logsluice.waiting import Stopped, wait_out
 
 INDEX = "dev-results-index-2026.11.22"
 

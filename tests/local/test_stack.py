@@ -21,9 +21,9 @@ from kafka.errors import KafkaError
 from running import LOGSLUICE, Runner, eventually, free_port
 
 from logsluice.errors import LogsluiceError
+from logsluice.jvm.jars import locked, sha256
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack, jar_paths
-from logsluice.stack.jars import locked, sha256
 from logsluice.stack.kafka import client_options
 from logsluice.stack.ports import is_free
 from logsluice.stack.supervisor import PARTS

@@ -7,11 +7,11 @@ from threading import Event
 from elasticsearch import Elasticsearch
 from running import Runner, eventually
 
-from logsluice.fields import FIELDS
+from logsluice.event.ecs import FIELDS
+from logsluice.jobs.regex.stored_logs import plan_ranges, read_range
 from logsluice.kafka import producer
-from logsluice.pipelines.stored_logs import plan_ranges, read_range
+from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings
-from logsluice.setup import run_setup
 
 
 def test_measurements_are_history_too(settings: Settings, runner: Runner, elasticsearch_client: Elasticsearch) -> None:

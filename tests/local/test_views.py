@@ -28,9 +28,9 @@ from views import (
     selectors,
 )
 
+from logsluice.elasticsearch.templates import Abilities, index_plans
 from logsluice.extract import load_registry
 from logsluice.settings import Settings
-from logsluice.sinks.templates import Abilities, index_plans
 
 KIBANA_OBJECTS = {
     "logsluice-overview": "",

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from logsluice.sources.traffic import Profile, traffic
+from logsluice.demo.traffic import Profile, traffic
 
 LEVELS = ("trace", "debug", "info", "notice", "warn", "error", "critical")
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}

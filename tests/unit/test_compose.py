@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from logsluice.api.guard.keys import KeyRing
-from logsluice.compose import READERS, prepare, set_up_users
+from logsluice.elasticsearch.roles import roles
+from logsluice.provision.compose import READERS, prepare, set_up_users
 from logsluice.settings import Settings
-from logsluice.sinks.users import roles
 
 OWNERS = dict.fromkeys(READERS, os.getuid())
 

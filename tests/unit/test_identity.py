@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
-from logsluice.identity import LONGEST_ID, EventId, bounded_id, dated_index, index_day
+from logsluice.event.identity import LONGEST_ID, EventId, bounded_id, dated_index, index_day
 
 IDS = st.builds(
     EventId,

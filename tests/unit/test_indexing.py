@@ -4,12 +4,12 @@ from collections import namedtuple
 
 import orjson
 
-from logsluice.dead_letter_indexing import plan_letters
-from logsluice.identity import EventId
-from logsluice.indexing import plan
-from logsluice.moments import parse_moment
+from logsluice.event.identity import EventId
+from logsluice.jobs.index.dead_letters import plan_letters
+from logsluice.jobs.index.job import plan
+from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, to_record
+from logsluice.runtime.time_expressions import parse_moment
 from logsluice.settings import Settings
-from logsluice.sinks.dead_letters import REPLAYED, DeadLetter, to_record
 
 Record = namedtuple("Record", "topic partition offset timestamp key value headers")
 DAY = 1_763_800_000_000

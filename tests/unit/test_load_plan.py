@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logsluice.load_plan import Load, events
+from logsluice.demo.load_plan import Load, events
 
 LOAD = Load("http://127.0.0.1:8090", None, 100, 1, 200, 1, 0.05)
 

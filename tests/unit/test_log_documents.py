@@ -5,11 +5,11 @@ from typing import Any
 import orjson
 import pytest
 
-from logsluice.extract import load_registry, make_extractor, reading
-from logsluice.identity import EventId
-from logsluice.log_documents import log_document, unreadable
-from logsluice.records import Records
-from logsluice.results import extraction_input, result_documents
+from logsluice.documents.log import log_document, unreadable
+from logsluice.documents.result import extraction_input, result_documents
+from logsluice.event.identity import EventId
+from logsluice.event.records import Records
+from logsluice.extract import decode, load_registry, make_extractor
 
 EVENT = EventId("logs-topic", 3, 42, 1_763_800_000_123)
 APPENDED = "2025-11-22T08:26:40.123Z"
@@ -149,5 +149,5 @@ def test_nothing_is_what_extraction_takes_for_nothing(value: bytes | None, reaso
 
 
 def test_blank_is_what_extraction_takes_for_blank() -> None:
-    assert unreadable(reading.BLANK.encode()) == "empty"
-    assert all(unreadable(bytes([byte])) is None for byte in range(256) if chr(byte) not in reading.BLANK)
+    assert unreadable(decode.BLANK.encode()) == "empty"
+    assert all(unreadable(bytes([byte])) is None for byte in range(256) if chr(byte) not in decode.BLANK)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from logsluice.errors import LogsluiceError
-from logsluice.moments import parse_moment
+from logsluice.runtime.time_expressions import parse_moment
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

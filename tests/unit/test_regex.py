@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
-from logsluice.regex import Regex, RegexTimeoutError, compile_regex, time_limit
-from logsluice.regex_conditions import BEYOND_ASCII
+from logsluice.regex.compile import Regex, RegexTimeoutError, compile_regex, time_limit
+from logsluice.regex.prefilter import BEYOND_ASCII
 
 ALPHABET = "abzAZ019_- .,\n\t\r\x0b\x1c\x85é߀ſKΣσς٣中\x00{}$"
 ATOMS = st.one_of(

@@ -3,9 +3,9 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from logsluice.documents.result import extraction_input, result_documents
+from logsluice.event.records import Records, iso_millis
 from logsluice.extract import load_registry, make_extractor
-from logsluice.records import Records, iso_millis
-from logsluice.results import extraction_input, result_documents
 
 DAY = 86_400_000
 NOON = 1_763_800_000_123

@@ -20,13 +20,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-import logsluice.logging
+import logsluice.runtime.logging
 from logsluice.api import edge
 from logsluice.cli.demo import _screen
-from logsluice.demo import Snapshot
-from logsluice.logging import configure_logging
+from logsluice.demo.pipeline import Snapshot
+from logsluice.runtime.logging import configure_logging
+from logsluice.runtime.terminal import JsonOutput, Terminal, json_line, printable, printable_lines
 from logsluice.settings import ApiSettings, load_settings
-from logsluice.terminal import JsonOutput, Terminal, json_line, printable, printable_lines
 
 ROOT = Path(__file__).parents[2]
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb]")
@@ -109,7 +109,7 @@ class Stream(io.StringIO):
 @pytest.fixture(params=[True, False], ids=["terminal", "file"])
 def stderr(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stream]:
     stream = Stream(request.param)
-    monkeypatch.setattr(logsluice.logging.sys, "stderr", stream)
+    monkeypatch.setattr(logsluice.runtime.logging.sys, "stderr", stream)
     configure_logging()
     yield stream
     structlog.reset_defaults()

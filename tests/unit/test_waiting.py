@@ -7,8 +7,8 @@ from threading import Event
 import pytest
 from structlog.testing import capture_logs
 
-from logsluice import metrics
-from logsluice.waiting import Stopped, stop_on_signals, wait_out
+from logsluice.runtime import metrics
+from logsluice.runtime.retry import Stopped, stop_on_signals, wait_out
 
 
 class AwayError(Exception):

@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from logsluice.alerts.baseline import History, Usual, cumulative, deviation, number_of
-from logsluice.alerts.board import Board
-from logsluice.alerts.classes import ErrorClasses
+from logsluice.alerts.error_classes import ErrorClasses
 from logsluice.alerts.rules import Metric, NewError, Pipeline, Refunds, Rule, Silence, Unusual
 from logsluice.alerts.states import Key, Sighting
 from logsluice.alerts.thresholds import breach_of
+from logsluice.alerts.window_table import Board
 from logsluice.alerts.windows import Window
 
 EVERY_SERVICE: Final = "*"

@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from logsluice.alerts.conditions import EVERY_SERVICE
-from logsluice.alerts.judging import Recorded, Verdict
+from logsluice.alerts.evaluator import Recorded, Verdict
 from logsluice.alerts.rules import Rule, Severity
 from logsluice.alerts.states import Episode, Key, Sighting, Transition
 from logsluice.alerts.windows import WINDOW_SECONDS, iso, minute_of, moment_of
-from logsluice.identity import bounded_id
+from logsluice.event.identity import bounded_id
 
 _LINK_MARGIN_MINUTES: Final = 5
 _EMPTY_PARAMETER: Final = re.compile(r"(?<=[?&])[a-z]+=(?:&|$)")

@@ -7,7 +7,7 @@ pipeline itself go on.
 
 from __future__ import annotations
 
-from logsluice.alerts.board import Board
+from logsluice.alerts.window_table import Board
 from logsluice.alerts.windows import WINDOW_SECONDS
 from logsluice.settings import AlertSettings
 

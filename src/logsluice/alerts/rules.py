@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from logsluice.errors import LogsluiceError
-from logsluice.yaml_files import read_entry, read_mapping
+from logsluice.runtime.yaml_files import read_entry, read_mapping
 
 Severity = Literal["warning", "critical"]
 Metric = Literal["events", "errors", "error_rate", "p50", "p95"]

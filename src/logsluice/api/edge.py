@@ -14,8 +14,8 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from logsluice import metrics
 from logsluice.api.problems import Problem, as_problem
+from logsluice.runtime import metrics
 from logsluice.settings import ApiSettings
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from logsluice import __version__, metrics
+from logsluice import __version__
 from logsluice.api.resources import Resources, ResourcesOf
+from logsluice.runtime import metrics
 
 router = APIRouter(tags=["health"])
 _SECONDS: Final = 3.0

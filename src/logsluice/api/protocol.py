@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from logsluice import metrics
 from logsluice.api.problems import MEDIA_TYPE, Problem
+from logsluice.runtime import metrics
 from logsluice.settings import ApiLimits
 
 # What the kernel keeps of an answer beyond what its reader has room for; it would else be megabytes.

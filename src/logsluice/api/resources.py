@@ -11,12 +11,12 @@ from elasticsearch import AsyncElasticsearch
 from fastapi import Depends, Request
 
 from logsluice.api.guard.access import Guard
-from logsluice.api.ingest.draining import draining
+from logsluice.api.ingest.buffer_drain import draining
 from logsluice.api.ingest.intake import Intake
 from logsluice.api.query.queries import Queries
-from logsluice.api.shared import SharedStore
+from logsluice.api.redis_store import SharedStore
+from logsluice.elasticsearch.bulk import client_options
 from logsluice.settings import Settings
-from logsluice.sinks.elasticsearch import client_options
 
 _ELASTICSEARCH_CONNECTIONS: Final = 20
 

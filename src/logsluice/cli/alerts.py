@@ -13,13 +13,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from logsluice.alerts.backtest import as_json, known_alerts, try_rules
 from logsluice.alerts.documents import Alert
 from logsluice.alerts.rules import load_rules
-from logsluice.alerts.trying import as_json, known_alerts, try_rules
 from logsluice.alerts.windows import moment_of
-from logsluice.moments import parse_moment
+from logsluice.runtime.terminal import Terminal, json_line, printable
+from logsluice.runtime.time_expressions import parse_moment
 from logsluice.settings import config_dir, load_settings
-from logsluice.terminal import Terminal, json_line, printable
 
 app = typer.Typer(help="Alerts: what is open, and rules tried on history.", no_args_is_help=True)
 

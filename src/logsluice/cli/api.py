@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from logsluice.api.serving import serve
-from logsluice.logging import configure_logging
+from logsluice.api.server import serve
+from logsluice.runtime.logging import configure_logging
 from logsluice.settings import load_settings
 from logsluice.stack.ports import check_free
 

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from logsluice.api.guard.keys import SCOPES, Scope, make_key, read_keys, write_keys
 from logsluice.errors import LogsluiceError
+from logsluice.runtime.terminal import Terminal, printable
 from logsluice.settings import load_settings
-from logsluice.terminal import Terminal, printable
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Keys of the HTTP API.")
 _FILE: Final = "api-keys.yaml"

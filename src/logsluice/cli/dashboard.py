@@ -10,9 +10,9 @@ import typer
 
 from logsluice.dashboard import server
 from logsluice.dashboard.reports import read_report
+from logsluice.runtime.terminal import Terminal
 from logsluice.settings import load_settings
 from logsluice.stack.ports import check_free
-from logsluice.terminal import Terminal
 
 
 def dashboard(

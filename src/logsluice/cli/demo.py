@@ -20,16 +20,16 @@ from rich.text import Text
 
 from logsluice.dashboard.server import HEALTH
 from logsluice.dashboard.server import url as dashboard_url
-from logsluice.demo import Job, RunningJob, Snapshot, count_searchable, demo_jobs, running, take_snapshot
+from logsluice.demo.pipeline import Job, RunningJob, Snapshot, count_searchable, demo_jobs, running, take_snapshot
+from logsluice.elasticsearch.bulk import connect
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
+from logsluice.provision.setup import run_setup
+from logsluice.runtime.retry import stop_on_signals
+from logsluice.runtime.terminal import Terminal
 from logsluice.settings import Settings, config_dir, load_settings
-from logsluice.setup import run_setup
-from logsluice.sinks.elasticsearch import connect
 from logsluice.stack import LocalStack
 from logsluice.stack.ports import check_free, local_port
-from logsluice.terminal import Terminal
-from logsluice.waiting import stop_on_signals
 
 _REFRESH_SECONDS = 1.0
 

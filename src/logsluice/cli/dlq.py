@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from logsluice.extract import load_registry
-from logsluice.replay import StoredLetter, read_letters
-from logsluice.replay import replay as try_again
+from logsluice.jobs.dead_letter_replay import StoredLetter, read_letters
+from logsluice.jobs.dead_letter_replay import replay as try_again
+from logsluice.kafka.dead_letters import DeadLetter
+from logsluice.runtime.terminal import Terminal, json_line, printable
 from logsluice.settings import config_dir, load_settings
-from logsluice.sinks.dead_letters import DeadLetter
-from logsluice.terminal import Terminal, json_line, printable
 
 app = typer.Typer(help="Dead letters: what could not be read or written.", no_args_is_help=True)
 

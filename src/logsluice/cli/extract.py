@@ -28,13 +28,13 @@ from rich.table import Table
 
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
-from logsluice.pipelines.extraction import Extracted, extract_files
-from logsluice.pipelines.files import PART_BYTES, FilePart, plan_parts
-from logsluice.pipelines.recipes import Recipe
-from logsluice.pipelines.session import spark_context
+from logsluice.inputs.files import STDIN, expand, spooled
+from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.file_extraction import Extracted, extract_files
+from logsluice.jobs.spark.files import PART_BYTES, FilePart, plan_parts
+from logsluice.jobs.spark.session import spark_context
+from logsluice.runtime.terminal import JsonOutput, Terminal
 from logsluice.settings import config_dir, load_settings
-from logsluice.sources.files import STDIN, expand, spooled
-from logsluice.terminal import JsonOutput, Terminal
 
 _LEAST_PART_BYTES = 1 << 20
 _PARTS_A_CORE = 3

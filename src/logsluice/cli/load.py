@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from logsluice.demo.load_plan import Load
 from logsluice.errors import LogsluiceError
-from logsluice.load_plan import Load
+from logsluice.runtime.terminal import Terminal, printable
 from logsluice.settings import load_settings
-from logsluice.terminal import Terminal, printable
 
 _REASONS_SHOWN = 5
 _REASON_LENGTH = 120
@@ -39,7 +39,7 @@ def load(
     if find_spec("locust") is None:
         raise LogsluiceError("locust is not installed", hint="install logsluice with its extra: logsluice[load]")
     # It takes gevent for Python's sockets, which nothing else should.
-    from logsluice.loading import put_load
+    from logsluice.demo.load import put_load
 
     settings = load_settings().api
     wanted = Load(url or f"http://127.0.0.1:{settings.port}", key, rate, seconds, size, batch, errors)

@@ -12,8 +12,8 @@ from typer.core import TyperGroup
 
 from logsluice import __version__
 from logsluice.errors import LogsluiceError
-from logsluice.logging import configure_logging
-from logsluice.terminal import Terminal
+from logsluice.runtime.logging import configure_logging
+from logsluice.runtime.terminal import Terminal
 
 _COMMANDS: Final = {
     "demo": "logsluice.cli.demo:demo",

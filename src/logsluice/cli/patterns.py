@@ -15,8 +15,8 @@ from rich.text import Text
 from logsluice.errors import LogsluiceError
 from logsluice.extract import INPUT_SCHEMA, Registry, documents, load_registry, make_extractor
 from logsluice.formats.examples import check_examples
+from logsluice.runtime.terminal import Terminal, printable
 from logsluice.settings import config_dir, load_settings
-from logsluice.terminal import Terminal, printable
 
 app = typer.Typer(help="What is looked for in every message.", no_args_is_help=True)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from logsluice.terminal import printable
+from logsluice.runtime.terminal import printable
 
 LEVEL_STYLES = {
     "trace": "dim",

@@ -20,16 +20,16 @@ from logsluice.alerts.rules import load_rules
 from logsluice.alerts.windows import iso, moment_of
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
-from logsluice.moments import parse_moment
-from logsluice.pipelines.recipes import Recipe
-from logsluice.pipelines.session import spark_session
-from logsluice.reports.building import Report, built
+from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.session import spark_session
 from logsluice.reports.events import Span
-from logsluice.reports.planning import plan
-from logsluice.reports.reading import Reading
-from logsluice.reports.writing import unfinished, write_report
+from logsluice.reports.plan import plan
+from logsluice.reports.readers import Reading
+from logsluice.reports.report import Report, built
+from logsluice.reports.writer import unfinished, write_report
+from logsluice.runtime.terminal import Terminal, json_line, printable
+from logsluice.runtime.time_expressions import parse_moment
 from logsluice.settings import config_dir, load_settings
-from logsluice.terminal import Terminal, json_line, printable
 
 _ALERT = 2
 _MOST_SHOWN = 5

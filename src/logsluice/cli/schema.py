@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from logsluice.schema_registry import SchemaRegistry, event_schema, subject_of
+from logsluice.kafka.schema_registry import SchemaRegistry, event_schema, subject_of
+from logsluice.runtime.terminal import Terminal
 from logsluice.settings import load_settings
 from logsluice.stack import schema_registry
 from logsluice.stack.ports import HOST
 from logsluice.stack.supervisor import SCHEMA_REGISTRY_PORT
-from logsluice.terminal import Terminal
 
 app = typer.Typer(help="The JSON Schema of the events in the topic.", no_args_is_help=True)
 

@@ -11,10 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from logsluice.cli.printing import LEVEL_STYLES, highlighted
-from logsluice.searching import MARK_BEGIN, MARK_END, Found, Search, facts
-from logsluice.searching import search as find
+from logsluice.elasticsearch.search import MARK_BEGIN, MARK_END, Found, Search, facts
+from logsluice.elasticsearch.search import search as find
+from logsluice.runtime.terminal import Terminal, json_line, printable
 from logsluice.settings import load_settings
-from logsluice.terminal import Terminal, json_line, printable
 
 _FACTS_SHOWN = 12
 _FACT_LENGTH = 80

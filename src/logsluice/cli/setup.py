@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from logsluice.extract import load_registry
+from logsluice.provision.setup import run_setup
+from logsluice.runtime.retry import Stopped, stop_on_signals
+from logsluice.runtime.terminal import Terminal
 from logsluice.settings import config_dir, load_settings
-from logsluice.setup import run_setup
-from logsluice.terminal import Terminal
-from logsluice.waiting import Stopped, stop_on_signals
 
 
 def setup(

@@ -19,14 +19,14 @@ from rich.progress import (
 from rich.text import Text
 
 from logsluice.errors import LogsluiceError
-from logsluice.logging import configure_logging
-from logsluice.metrics import serve_metrics
+from logsluice.inputs.files import STDIN, expand, is_there
+from logsluice.runtime.logging import configure_logging
+from logsluice.runtime.metrics import serve_metrics
+from logsluice.runtime.retry import Stopped, stop_on_signals
+from logsluice.runtime.terminal import Terminal
 from logsluice.settings import load_settings
-from logsluice.sources.files import STDIN, expand, is_there
-from logsluice.sources.shipping import ShipOptions, ShipSummary
-from logsluice.sources.shipping import ship as ship_files
-from logsluice.terminal import Terminal
-from logsluice.waiting import Stopped, stop_on_signals
+from logsluice.ship.run import ShipOptions, ShipSummary
+from logsluice.ship.run import ship as ship_files
 
 log = structlog.get_logger(__name__)
 

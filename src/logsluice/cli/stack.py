@@ -14,11 +14,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from logsluice.errors import LogsluiceError
+from logsluice.runtime.terminal import Terminal, printable
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack, PartStatus
 from logsluice.stack.ports import local_port
 from logsluice.stack.supervisor import SCHEMA_REGISTRY_PORT
-from logsluice.terminal import Terminal, printable
 
 _STYLES = {"ready": "green", "not answering": "yellow", "died": "red", "stopped": "dim"}
 _NOT_READY = 3

@@ -10,9 +10,9 @@ import typer
 from logsluice.errors import LogsluiceError
 from logsluice.kubernetes.access import SPARK_NAMESPACE, connected
 from logsluice.kubernetes.applications import Run, create, deployed_spec, follow, last_words, one_run, with_options
-from logsluice.moments import parse_moment
-from logsluice.terminal import Terminal
-from logsluice.waiting import stop_on_signals
+from logsluice.runtime.retry import stop_on_signals
+from logsluice.runtime.terminal import Terminal
+from logsluice.runtime.time_expressions import parse_moment
 
 
 def submit(

@@ -9,7 +9,7 @@ from pathlib import Path
 from streamlit.web import cli
 
 import logsluice.dashboard.page  # noqa: F401 - that is the waiting
-from logsluice.certificates import end_on_renewal
+from logsluice.runtime.certificates import end_on_renewal
 from logsluice.settings import load_settings
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import streamlit as st
 
 from logsluice.dashboard import markup
 from logsluice.dashboard.filters import REFRESH_SECONDS, Filters, Read, iso
-from logsluice.dashboard.picking import forget_pick
-from logsluice.dashboard.states import plain
-from logsluice.fields import LEVELS
+from logsluice.dashboard.placeholders import plain
+from logsluice.dashboard.selection import forget_pick
+from logsluice.event.ecs import LEVELS
 
 _RANGES: Final = {
     "now-5m": "last 5 min",

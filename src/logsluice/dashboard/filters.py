@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from logsluice.errors import LogsluiceError
-from logsluice.fields import LEVELS
-from logsluice.moments import parse_moment
+from logsluice.event.ecs import LEVELS
+from logsluice.runtime.time_expressions import parse_moment
 
 LONGEST_TEXT: Final = 1_000
 REFRESH_SECONDS: Final = (0, 5, 10, 30, 60)

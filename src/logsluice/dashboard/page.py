@@ -11,9 +11,10 @@ import polars as pl
 import streamlit as st
 
 from logsluice.dashboard import markup
+from logsluice.dashboard.consumer_lag import Lag, LagWatch
 from logsluice.dashboard.filter_bar import draw_filters
 from logsluice.dashboard.filters import Filters, from_url
-from logsluice.dashboard.lag import Lag, LagWatch
+from logsluice.dashboard.loader import Reader, ServerAway
 from logsluice.dashboard.panels import (
     draw_alerts,
     draw_errors_over_time,
@@ -23,11 +24,10 @@ from logsluice.dashboard.panels import (
     draw_tables,
     draw_windows,
 )
-from logsluice.dashboard.picking import current_pick
+from logsluice.dashboard.placeholders import draw_away, draw_empty, draw_no_index, plain
 from logsluice.dashboard.queries import Pick, PickKind
-from logsluice.dashboard.reading import Reader, ServerAway
 from logsluice.dashboard.report_page import draw_report
-from logsluice.dashboard.states import draw_away, draw_empty, draw_no_index, plain
+from logsluice.dashboard.selection import current_pick
 from logsluice.dashboard.tables import View, csv
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings, load_settings

@@ -12,14 +12,14 @@ import polars as pl
 import streamlit as st
 
 from logsluice.dashboard import charts, markup
+from logsluice.dashboard.consumer_lag import Lag
 from logsluice.dashboard.filter_bar import go_to
 from logsluice.dashboard.filters import Filters, Span, iso
-from logsluice.dashboard.lag import Lag
-from logsluice.dashboard.picking import FIELDS, draw_clickable, forget_pick
+from logsluice.dashboard.placeholders import plain
 from logsluice.dashboard.queries import LINES_DOWNLOADED, LIVE_MINUTES, NO_TYPE, Pick, PickKind, bar_span, lucene
-from logsluice.dashboard.states import plain
+from logsluice.dashboard.selection import FIELDS, draw_clickable, forget_pick
 from logsluice.dashboard.tables import View, csv
-from logsluice.fields import LEVELS
+from logsluice.event.ecs import LEVELS
 
 _KINDS: Final = {"type": "type", "ip": "IP address", "service": "service"}
 _TABLES: Final = ("error types", "IP addresses", "services", "over time", "windows", "alerts")

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from logsluice.dashboard.filters import Filters, Span
-from logsluice.fields import LEVELS
-from logsluice.searching import text_query
+from logsluice.elasticsearch.search import text_query
+from logsluice.event.ecs import LEVELS
 from logsluice.settings import Settings
 
 Body: TypeAlias = dict[str, Any]

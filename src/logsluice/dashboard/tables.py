@@ -11,7 +11,7 @@ import polars as pl
 
 from logsluice.dashboard.filters import Filters, Span
 from logsluice.dashboard.queries import ERROR_LEVELS, TIMEOUT_SECONDS, from_millis
-from logsluice.searching import innermost_reason
+from logsluice.elasticsearch.search import innermost_reason
 
 Answer: TypeAlias = Mapping[str, Any]
 

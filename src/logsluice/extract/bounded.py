@@ -6,7 +6,7 @@ import re
 import time
 from typing import Final, Protocol
 
-from logsluice.regex import RegexTimeoutError, time_limit
+from logsluice.regex.compile import RegexTimeoutError, time_limit
 
 SEARCH_SECONDS: Final = 0.25
 """How long one search may take; a million times what an ordinary one does."""

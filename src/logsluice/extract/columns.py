@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import polars as pl
 
+from logsluice.event.ecs import FieldType
 from logsluice.extract.values import (
     BOOLEANS,
     DOUBLE,
@@ -17,7 +18,6 @@ from logsluice.extract.values import (
     Value,
     read_value,
 )
-from logsluice.fields import FieldType
 
 
 def read_column(texts: pl.Series, kind: FieldType) -> pl.Series:

@@ -6,9 +6,9 @@ from typing import Literal, Protocol
 
 import pyarrow as pa
 
+from logsluice.extract.columnar import RustExtractor
 from logsluice.extract.reference import ReferenceExtractor
 from logsluice.extract.registry import Registry
-from logsluice.extract.rust import RustExtractor
 
 Engine = Literal["rust", "re"]
 

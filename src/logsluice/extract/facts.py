@@ -7,14 +7,14 @@ from datetime import datetime
 
 import polars as pl
 
+from logsluice.event.ecs import FieldType
 from logsluice.extract.bounded import BoundedSearch, Search
 from logsluice.extract.documents import format_instants
 from logsluice.extract.values import Value, read_value
-from logsluice.fields import FieldType
 from logsluice.formats import parse_timestamp
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
 from logsluice.patterns import Pattern
-from logsluice.regex import RegexTimeoutError
+from logsluice.regex.compile import RegexTimeoutError
 
 _EXAMPLES_SEEN_MS = int(datetime.fromisoformat("2026-12-31T23:59:59+00:00").timestamp() * 1000)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from logsluice.extract.bounded import BoundedSearch
-from logsluice.regex import Regex, RegexTimeoutError
+from logsluice.regex.compile import Regex, RegexTimeoutError
 
 
 class ColumnMatcher:

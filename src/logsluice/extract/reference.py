@@ -6,14 +6,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from logsluice.extract import reading
+from logsluice.extract import decode
 from logsluice.extract.bounded import LINE_SECONDS, unbounded_search
 from logsluice.extract.facts import find_facts
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema
 from logsluice.extract.values import read_value
 from logsluice.formats import Format, KeyedEvent, normalize, read_json, read_logfmt
-from logsluice.regex import RegexTimeoutError, time_limit
+from logsluice.regex.compile import RegexTimeoutError, time_limit
 
 _Texts = dict[str, str]
 
@@ -33,7 +33,7 @@ class ReferenceExtractor:
 
     def extract(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Extract from a batch of :data:`~logsluice.extract.schema.INPUT_SCHEMA`."""
-        decoded = reading.decode(batch["value"])
+        decoded = decode.decode(batch["value"])
         rows = []
         lines = zip(
             decoded.texts.to_pylist(),
@@ -43,16 +43,16 @@ class ReferenceExtractor:
         for number, (text, reference_ms, length, digest) in enumerate(lines):
             row: dict[str, Any] = {TAGS: [], "event.original": text}
             if number in decoded.undecodable:
-                row[TAGS].append(reading.INVALID_UTF8)
+                row[TAGS].append(decode.INVALID_UTF8)
                 row["logsluice.original_bytes"] = decoded.undecodable[number]
             if length is not None:
-                row[TAGS].append(reading.CUT)
+                row[TAGS].append(decode.CUT)
                 row |= {"logsluice.original_length": length, "event.hash": digest}
             try:
                 with time_limit(LINE_SECONDS):
                     self._read_line(text, reference_ms, length is not None, row)
             except RegexTimeoutError:
-                row = {REASON: reading.REGEX_TIMEOUT, TAGS: [], "event.original": text}
+                row = {REASON: decode.REGEX_TIMEOUT, TAGS: [], "event.original": text}
             except _RejectedError as rejected:
                 row = {REASON: rejected.args[0], TAGS: [], "event.original": text}
             rows.append({name: value for name, value in row.items() if value != []})
@@ -61,10 +61,10 @@ class ReferenceExtractor:
 
     def _read_line(self, original: str | None, reference_ms: int, cut: bool, row: dict[str, Any]) -> None:
         if original is None:
-            raise _RejectedError(reading.TOMBSTONE)
-        if not original.strip(reading.BLANK):
-            raise _RejectedError(reading.EMPTY)
-        text = reading.bare(original)
+            raise _RejectedError(decode.TOMBSTONE)
+        if not original.strip(decode.BLANK):
+            raise _RejectedError(decode.EMPTY)
+        text = decode.bare(original)
         found, texts, labels = self._recognise(text, reference_ms, cut)
         if found.wraps and texts.get("message"):
             found, texts, labels = self._unwrap(found, texts, labels, reference_ms)
@@ -72,21 +72,21 @@ class ReferenceExtractor:
         instant = texts.pop("@timestamp", None)
         row["@timestamp"] = None if instant is None else int(instant)
         if self._put_header(texts, labels, row):
-            row[TAGS].append(reading.WRONG_TYPE)
+            row[TAGS].append(decode.WRONG_TYPE)
         row["event.dataset"] = found.name
         if row["@timestamp"] is not None:
-            tag = reading.timestamp_tag(row["@timestamp"], reference_ms)
+            tag = decode.timestamp_tag(row["@timestamp"], reference_ms)
             row[TAGS] += [tag] if tag else []
         patterns = self._registry.patterns.patterns
         row[FOUND], facts = find_facts(patterns, row["message"], reference_ms, self._zone, unbounded_search)
         row |= {field: value for field, value in facts.items() if row.get(field) is None}
         if row["@timestamp"] is None:
             row["@timestamp"] = reference_ms * 1000
-        row[LABELS] = reading.labels_text(labels) if labels else None
+        row[LABELS] = decode.labels_text(labels) if labels else None
 
     def _unwrap(self, outer: Format, texts: _Texts, labels: _Texts, reference_ms: int) -> tuple[Format, _Texts, _Texts]:
         """Recognise the message as a line of its own; what it says wins over what is around it."""
-        message = reading.bare(texts["message"])
+        message = decode.bare(texts["message"])
         try:
             inner, inner_texts, inner_labels = self._recognise(message, reference_ms, True)
         except _RejectedError:
@@ -101,8 +101,8 @@ class ReferenceExtractor:
             event = read_json(text, (entry for entry in self._registry.formats if entry.kind == "json"))
             if event is not None:
                 return self._of_keyed(event, reference_ms)
-            if not cut and reading.claims_json(text):
-                raise _RejectedError(reading.INVALID_JSON)
+            if not cut and decode.claims_json(text):
+                raise _RejectedError(decode.INVALID_JSON)
         for entry in self._registry.formats:
             if entry.kind == "regex" and entry.regex is not None:
                 match = entry.regex.python.fullmatch(text)

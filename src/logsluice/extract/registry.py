@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from logsluice.errors import LogsluiceError
+from logsluice.event.ecs import FIELDS, FieldType
 from logsluice.extract.facts import check_pattern
-from logsluice.fields import FIELDS, FieldType
 from logsluice.formats import Format, load_formats
 from logsluice.formats.examples import check_examples
 from logsluice.patterns import PatternRegistry, load_patterns

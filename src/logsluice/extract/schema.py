@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 import pyarrow as pa
 
-from logsluice.fields import FieldType
+from logsluice.event.ecs import FieldType
 
 INPUT_SCHEMA: Final = pa.schema(
     [

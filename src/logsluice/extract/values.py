@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from logsluice.fields import FieldType
+from logsluice.event.ecs import FieldType
 from logsluice.formats import normalize_level
 
 Value = str | int | float | bool

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from logsluice.fields import FIELDS
+from logsluice.event.ecs import FIELDS
 from logsluice.formats.defaults import Key
 from logsluice.formats.levels import normalize_level
 from logsluice.formats.model import Format

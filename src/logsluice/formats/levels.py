@@ -1,4 +1,4 @@
-"""How severe an event is, in the words of :data:`logsluice.fields.LEVELS`, whatever its own word is."""
+"""How severe an event is, in the words of :data:`logsluice.event.ecs.LEVELS`, whatever its own word is."""
 
 from __future__ import annotations
 

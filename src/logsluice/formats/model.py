@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from logsluice.errors import LogsluiceError
-from logsluice.fields import FIELDS, LEVELS
+from logsluice.event.ecs import FIELDS, LEVELS
 from logsluice.formats.defaults import DEFAULT_KEYS, FIELD_BY_GROUP, KEYED_TIMESTAMPS, Key
 from logsluice.formats.fragments import FRAGMENTS, expand, syntaxes_in, without_fragments
 from logsluice.formats.syntaxes import SYNTAXES
-from logsluice.regex import Regex, compile_regex
+from logsluice.regex.compile import Regex, compile_regex
 
 Kind = Literal["regex", "json", "logfmt"]
 JsonType = Literal["any", "string", "number"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from logsluice.errors import LogsluiceError
 from logsluice.formats.model import Format, FormatEntry, build_format
-from logsluice.yaml_files import read_entry, read_mapping
+from logsluice.runtime.yaml_files import read_entry, read_mapping
 
 SHIPPED = Path(str(resources.files("logsluice.formats") / "shipped"))
 """Read in the order of the files' names and of the entries in each."""

@@ -14,8 +14,8 @@ from kafka.net.compat import KafkaNetClient
 
 from logsluice.errors import LogsluiceError
 from logsluice.kafka.options import client_options
+from logsluice.runtime.retry import wait_out
 from logsluice.settings import Settings
-from logsluice.waiting import wait_out
 
 Compression = Literal["gzip", "zstd"]
 C = TypeVar("C")

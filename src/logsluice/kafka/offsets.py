@@ -15,8 +15,8 @@ from kafka import errors as kafka_errors
 from kafka.admin import OffsetSpec
 from kafka.structs import OffsetAndMetadata
 
-from logsluice import metrics
 from logsluice.kafka.topics import Topic
+from logsluice.runtime import metrics
 
 Offsets: TypeAlias = dict[int, int]
 """Next offset to read, by partition."""

@@ -10,8 +10,8 @@ from kafka import errors as kafka_errors
 
 from logsluice.errors import LogsluiceError
 from logsluice.kafka.clients import admin, is_away
+from logsluice.runtime.retry import wait_out
 from logsluice.settings import Settings
-from logsluice.waiting import wait_out
 
 
 class Topic(NamedTuple):

@@ -17,9 +17,9 @@ from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from urllib3.exceptions import HTTPError
 
 from logsluice.errors import LogsluiceError
-from logsluice.job import run_job
 from logsluice.kubernetes.access import connected, explain, found
-from logsluice.waiting import stop_on_signals
+from logsluice.runtime.entrypoint import run_job
+from logsluice.runtime.retry import stop_on_signals
 
 _FIELD_MANAGER = "logsluice-secrets"
 _LABELS = {

@@ -8,8 +8,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from logsluice.errors import LogsluiceError
-from logsluice.fields import FIELDS, FieldType
-from logsluice.regex import Regex, compile_regex
+from logsluice.event.ecs import FIELDS, FieldType
+from logsluice.regex.compile import Regex, compile_regex
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^@?[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")]
 
@@ -23,7 +23,7 @@ class Fact(_Entry):
 
     Attributes:
         field: ECS field; ``labels.*`` for what neither ECS nor OpenTelemetry names.
-        type: How the text is read; known for the fields of :data:`logsluice.fields.FIELDS`.
+        type: How the text is read; known for the fields of :data:`logsluice.event.ecs.FIELDS`.
     """
 
     field: FieldName

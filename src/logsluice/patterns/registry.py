@@ -11,9 +11,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from logsluice.errors import LogsluiceError
-from logsluice.fields import FieldType
+from logsluice.event.ecs import FieldType
 from logsluice.patterns.model import Pattern
-from logsluice.yaml_files import read_entry, read_mapping
+from logsluice.runtime.yaml_files import read_entry, read_mapping
 
 SHIPPED = Path(str(resources.files("logsluice.patterns") / "shipped.yaml"))
 

@@ -19,9 +19,9 @@ import polars as pl
 import pyarrow as pa
 
 from logsluice.errors import LogsluiceError
-from logsluice.extract.reading import decode
-from logsluice.pipelines.files import FilePart, plan_parts, read_part
-from logsluice.sources.files import open_bytes, reading
+from logsluice.extract.decode import decode
+from logsluice.jobs.spark.files import FilePart, plan_parts, read_part
+from logsluice.inputs.files import open_bytes, reading
 
 REQUIRED: Final = ("timestamp", "log_level", "message")
 

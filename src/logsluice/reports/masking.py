@@ -18,7 +18,7 @@ from typing import Final
 
 import polars as pl
 
-from logsluice.extract.reading import COLOURS
+from logsluice.extract.decode import COLOURS
 
 _MOST_WORDS: Final = 40
 _LONGEST_WORD: Final = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from logsluice.pipelines.files import FilePart
+from logsluice.jobs.spark.files import FilePart
 from logsluice.reports.csv_logs import Layout
 
 

@@ -13,7 +13,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from logsluice.stack.jars import jar_paths
+from logsluice.jvm.jars import jar_paths
 from logsluice.stack.properties import log_to
 
 _MODULE = "transport-netty4"

@@ -17,10 +17,10 @@ from typing import Any
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 from py4j.protocol import Py4JError
 
+from logsluice.jvm.jars import jar_paths
+from logsluice.jvm.java import bundled_java
+from logsluice.runtime.terminal import Terminal
 from logsluice.stack.elasticsearch import in_module, java_options, node_settings
-from logsluice.stack.jars import jar_paths
-from logsluice.stack.java import bundled_java
-from logsluice.terminal import Terminal
 
 
 def start_node(jvm: Any, home: Path, port: int) -> Any:

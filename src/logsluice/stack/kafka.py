@@ -16,9 +16,9 @@ from kafka.errors import KafkaError
 from kafka.net.compat import KafkaNetClient
 
 from logsluice.errors import LogsluiceError
-from logsluice.private_files import write_private
-from logsluice.stack.jars import jar_paths
-from logsluice.stack.java import system_java
+from logsluice.jvm.jars import jar_paths
+from logsluice.jvm.java import system_java
+from logsluice.runtime.private_files import write_private
 from logsluice.stack.ports import HOST
 from logsluice.stack.properties import log_to, render
 from logsluice.stack.tls import make_certificates

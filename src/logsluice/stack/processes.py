@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from logsluice.private_files import write_private
+from logsluice.runtime.private_files import write_private
 
 _SAME_START_SECONDS = 2.0
 """How far the start time of a process may move: it is reckoned from a clock that gets corrected."""

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from logsluice.stack.jars import cache_dir, jar_paths, locked
-from logsluice.stack.java import bundled_java
+from logsluice.jvm.jars import cache_dir, jar_paths, locked
+from logsluice.jvm.java import bundled_java
 from logsluice.stack.ports import HOST
 
 API: Final = "/apis/ccompat/v7"

@@ -17,9 +17,9 @@ from typing import Literal
 import psutil
 
 from logsluice.errors import LogsluiceError
-from logsluice.private_files import write_private
+from logsluice.jvm.jars import jar_paths
+from logsluice.runtime.private_files import write_private
 from logsluice.stack import elasticsearch, kafka, schema_registry
-from logsluice.stack.jars import jar_paths
 from logsluice.stack.ports import HOST, check_free, free_port, is_open
 from logsluice.stack.processes import Record, kill, memory, own_processes, read_record, spawn, terminate
 

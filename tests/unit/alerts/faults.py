@@ -17,11 +17,11 @@ from statistics import median
 from typing import NamedTuple
 
 from logsluice.alerts.baseline import History, remember
-from logsluice.alerts.board import Board
-from logsluice.alerts.classes import ErrorClasses, Reported
 from logsluice.alerts.conditions import Facts
+from logsluice.alerts.error_classes import ErrorClasses, Reported
+from logsluice.alerts.window_table import Board
 from logsluice.alerts.windows import Window
-from logsluice.sources.traffic import Profile, happenings
+from logsluice.demo.traffic import Profile, happenings
 
 DAY = 1_440
 HISTORY_DAYS = 7

@@ -8,12 +8,12 @@ from random import Random
 import pytest
 
 from logsluice.alerts.baseline import History, Hour, Middle, cumulative, remember
-from logsluice.alerts.board import Board
-from logsluice.alerts.classes import ErrorClasses, Reported
 from logsluice.alerts.conditions import Facts, look
+from logsluice.alerts.error_classes import ErrorClasses, Reported
+from logsluice.alerts.evaluator import Judge
 from logsluice.alerts.horizon import Horizon
-from logsluice.alerts.judging import Judge
 from logsluice.alerts.rules import NewError, Pipeline, Refunds, Rule, Silence, Unusual
+from logsluice.alerts.window_table import Board
 from logsluice.alerts.windows import Window
 from logsluice.settings import AlertSettings
 

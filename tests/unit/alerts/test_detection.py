@@ -8,7 +8,7 @@ import pytest
 from faults import DAY, FAULTS, FIRST_MINUTE, Day, Placed, facts, inject, past, place, simulate
 
 from logsluice.alerts.baseline import History
-from logsluice.alerts.judging import Judge, Verdict
+from logsluice.alerts.evaluator import Judge, Verdict
 from logsluice.alerts.rules import load_rules
 
 RULES = load_rules(Path(__file__).parents[3] / "config" / "dev")

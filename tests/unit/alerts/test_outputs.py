@@ -12,16 +12,16 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from logsluice.alerts.book import Book
 from logsluice.alerts.documents import Alert, Notice, alert_from, document_of, link_of
-from logsluice.alerts.judging import Verdict
-from logsluice.alerts.outputs.courier import Courier, Later, Refused
+from logsluice.alerts.evaluator import Verdict
 from logsluice.alerts.outputs.file import FileOutput
+from logsluice.alerts.outputs.notification_worker import Courier, Later, Refused
 from logsluice.alerts.outputs.webhook import WebhookOutput, key_of, sign, slack_message
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule
 from logsluice.alerts.states import Episode, Key, Sighting
+from logsluice.alerts.store import Book
 from logsluice.errors import LogsluiceError
-from logsluice.metrics import MOST_NAMES
+from logsluice.runtime.metrics import MOST_NAMES
 from logsluice.settings import AlertSettings
 
 START = 29_000_160

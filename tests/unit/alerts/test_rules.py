@@ -7,8 +7,8 @@ from threading import Event
 
 import pytest
 
+from logsluice.alerts.job import run_alerts_job
 from logsluice.alerts.rules import load_rules
-from logsluice.alerts.running import run_alerts_job
 from logsluice.alerts.thresholds import episodes, exceeded
 from logsluice.alerts.windows import Window
 from logsluice.errors import LogsluiceError

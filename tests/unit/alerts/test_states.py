@@ -8,13 +8,13 @@ from itertools import groupby
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logsluice.alerts.board import Board
-from logsluice.alerts.book import Book
 from logsluice.alerts.conditions import Facts
 from logsluice.alerts.documents import Alert, alert_from, document_of, recorded
-from logsluice.alerts.judging import Judge
+from logsluice.alerts.evaluator import Judge
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule, Silence
 from logsluice.alerts.states import QUIET, Episode, Sighting, advance
+from logsluice.alerts.store import Book
+from logsluice.alerts.window_table import Board
 from logsluice.alerts.windows import Window
 
 LINK = "http://127.0.0.1:8501/?from={from}&to={to}&service={service}&level={level}"

@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from logsluice.api.ingest import draining as draining_module
+from logsluice.api.ingest import buffer_drain as draining_module
 from logsluice.api.ingest.buffer import EventBuffer
-from logsluice.api.ingest.draining import draining
+from logsluice.api.ingest.buffer_drain import draining
 from logsluice.api.ingest.events import Event, Refused
 from logsluice.api.ingest.intake import Intake
 from logsluice.api.ingest.positions import End, Positions
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
 from logsluice.api.problems import Problem
-from logsluice.api.shared import SharedStore
+from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiBufferSettings, RedisSettings, load_settings
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from logsluice.api.guard.keys import KeyRing, is_key, make_key, read_keys, write_keys
 from logsluice.api.ingest.idempotency import post_id
 from logsluice.api.problems import Problem
-from logsluice.api.serving import check_exposure, is_loopback
+from logsluice.api.server import check_exposure, is_loopback
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ApiSettings
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from logsluice.api.guard.limiting import Limiter
-from logsluice.api.shared import SharedStore
+from logsluice.api.guard.rate_limit import Limiter
+from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings
 
 T = TypeVar("T")

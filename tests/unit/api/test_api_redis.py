@@ -14,11 +14,11 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from redis import Redis, RedisError
 
-from logsluice.api.guard.limiting import Limiter
+from logsluice.api.guard.rate_limit import Limiter
 from logsluice.api.ingest.idempotency import Answered, Claim, IdempotencyKeys
 from logsluice.api.ingest.positions import End
 from logsluice.api.problems import Problem
-from logsluice.api.shared import SharedStore
+from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings
 
 END = End("topic", {0: 0})

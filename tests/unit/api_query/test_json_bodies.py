@@ -14,10 +14,10 @@ import pytest
 from logsluice.api.application import create_app
 from logsluice.api.guard import Guard
 from logsluice.api.guard.keys import KeyRing, make_key, write_keys
-from logsluice.api.guard.limiting import Limiter
+from logsluice.api.guard.rate_limit import Limiter
 from logsluice.api.ingest.bodies import BodyReader
-from logsluice.api.query.trials import TrialsBusy
-from logsluice.api.shared import SharedStore
+from logsluice.api.query.pattern_trials import TrialsBusy
+from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings, load_settings
 
 PATHS = ("/results", "/patterns/test")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from logsluice.api.query.conditions import searchable_fields
 from logsluice.api.query.lucene import check_query
 from logsluice.errors import LogsluiceError
-from logsluice.fields import FIELDS
+from logsluice.event.ecs import FIELDS
 
 KNOWN = searchable_fields(FIELDS)
 PIECES = (

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from logsluice.api.problems import Problem
-from logsluice.api.query import merging
-from logsluice.api.query.asking import Elastic
-from logsluice.api.query.merging import Merger
-from logsluice.api.shared import SharedStore
+from logsluice.api.query import merge
+from logsluice.api.query.elasticsearch import Elastic
+from logsluice.api.query.merge import Merger
+from logsluice.api.redis_store import SharedStore
 from logsluice.settings import RedisSettings
 
 FACTS = {"labels.country": "DE"}
@@ -71,8 +71,8 @@ def test_facts_are_merged_into_what_a_newer_revision_found_meanwhile() -> None:
 
 
 def test_a_merge_ends_before_its_lock_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert merging._WORK_SECONDS < merging._LOCK_SECONDS
-    monkeypatch.setattr(merging, "_WORK_SECONDS", 0.05)
+    assert merge._WORK_SECONDS < merge._LOCK_SECONDS
+    monkeypatch.setattr(merge, "_WORK_SECONDS", 0.05)
     result = OneResult(3, seconds=1.0)
     with pytest.raises(Problem) as told:
         asyncio.run(merger(result).merge("i", "e", "geo", FACTS))

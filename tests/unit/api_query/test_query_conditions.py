@@ -14,7 +14,7 @@ from logsluice.api.query.conditions import (
     severity_condition,
 )
 from logsluice.errors import LogsluiceError
-from logsluice.fields import FIELDS
+from logsluice.event.ecs import FIELDS
 
 KNOWN = searchable_fields(FIELDS)
 

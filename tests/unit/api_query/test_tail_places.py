@@ -16,7 +16,7 @@ from logsluice.api.problems import Problem
 from logsluice.api.query.conditions import searchable_fields
 from logsluice.api.query.tail_routes import _followed
 from logsluice.api.resources import Resources
-from logsluice.fields import FIELDS
+from logsluice.event.ecs import FIELDS
 from logsluice.settings import load_settings
 
 

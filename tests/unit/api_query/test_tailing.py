@@ -11,10 +11,10 @@ from fastapi import Request
 from logsluice.api.guard import Guard
 from logsluice.api.guard import keys as keys_module
 from logsluice.api.guard.keys import KeyRing, make_key, write_keys
-from logsluice.api.guard.limiting import Limiter
-from logsluice.api.query.asking import Elastic
-from logsluice.api.query.tailing import Checkpoints, Tail
-from logsluice.api.shared import SharedStore
+from logsluice.api.guard.rate_limit import Limiter
+from logsluice.api.query.elasticsearch import Elastic
+from logsluice.api.query.live_tail import Checkpoints, Tail
+from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings
 
 

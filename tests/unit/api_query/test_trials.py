@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from logsluice.api.query.parameters import MOST_TRIED, PatternTrial
-from logsluice.api.query.trials import Trial, TrialRoom, TrialTimeout
+from logsluice.api.query.pattern_trials import Trial, TrialRoom, TrialTimeout
 
 CONFIG = Path(__file__).parents[3] / "config" / "dev"
 MOST_BYTES = 400_000_000

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from logsluice.dashboard.filters import LONGEST_TEXT, REFRESH_SECONDS, Filters, Span, from_url, iso
 from logsluice.errors import LogsluiceError
-from logsluice.fields import LEVELS
+from logsluice.event.ecs import LEVELS
 
 NOW = datetime(2026, 11, 22, 10, 15, 30, tzinfo=UTC)
 RELATIVE = st.builds("now-{}{}".format, st.integers(1, 10_000), st.sampled_from("smhdw"))

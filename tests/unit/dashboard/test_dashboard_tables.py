@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 
 from logsluice.dashboard import markup, queries
+from logsluice.dashboard.consumer_lag import Lag, LagWatch, read_lag
 from logsluice.dashboard.filters import Filters, Span
-from logsluice.dashboard.lag import Lag, LagWatch, read_lag
+from logsluice.dashboard.loader import Reader, ServerAway
 from logsluice.dashboard.panels import narrowed
+from logsluice.dashboard.placeholders import plain
 from logsluice.dashboard.queries import NO_TYPE, UNKNOWN, Pick
-from logsluice.dashboard.reading import Reader, ServerAway
 from logsluice.dashboard.reports import is_report, read_report
-from logsluice.dashboard.states import plain
 from logsluice.dashboard.tables import ALERTS, alerts, csv, value_of, view
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ElasticsearchSettings, Settings

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from logsluice.fields import LEVELS
+from logsluice.event.ecs import LEVELS
 from logsluice.formats import Format, load_formats
 from logsluice.formats.examples import check_examples, recognise
 from logsluice.formats.fragments import FRAGMENTS, syntaxes_in

@@ -13,12 +13,12 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from logsluice.errors import LogsluiceError
-from logsluice.kibana import import_objects, saved_objects
+from logsluice.provision.kibana import import_objects, saved_objects
+from logsluice.provision.setup import set_up_kibana
+from logsluice.runtime.retry import Stopped
 from logsluice.settings import KibanaSettings, Settings
-from logsluice.setup import set_up_kibana
 from logsluice.stack.ports import free_port
 from logsluice.stack.tls import make_certificates
-from logsluice.waiting import Stopped
 
 OBJECTS = saved_objects(Settings(env="dev"))
 

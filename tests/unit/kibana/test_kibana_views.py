@@ -23,10 +23,10 @@ from kibana_schemas import (
 )
 from pydantic import TypeAdapter
 
+from logsluice.elasticsearch.templates import Abilities, Properties, index_plans
 from logsluice.extract import load_registry
-from logsluice.kibana import saved_objects
+from logsluice.provision.kibana import saved_objects
 from logsluice.settings import Settings
-from logsluice.sinks.templates import Abilities, Properties, index_plans
 
 ADAPTER: TypeAdapter[Any] = TypeAdapter(AnyObject)
 NAMED = {

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from logsluice.stack.jars import Jar, cache_dir, run_ivy
+from logsluice.jvm.jars import Jar, cache_dir, run_ivy
 
 JRUBY = Jar(
     "org.jruby",

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from log_sets import SYSTEMS, log_file
 from logstash_config import parse
 
-from logsluice.dead_letter_indexing import GROUP as LETTERS_GROUP
-from logsluice.dead_letter_indexing import plan_letters
-from logsluice.identity import EventId, dated_index
-from logsluice.indexing import GROUP
-from logsluice.log_documents import log_document, unreadable
+from logsluice.documents.log import log_document, unreadable
+from logsluice.event.identity import EventId, dated_index
+from logsluice.jobs.index.dead_letters import GROUP as LETTERS_GROUP
+from logsluice.jobs.index.dead_letters import plan_letters
+from logsluice.jobs.index.job import GROUP
+from logsluice.jvm.java import system_java
+from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, from_record, to_record
 from logsluice.settings import load_settings
-from logsluice.sinks.dead_letters import REPLAYED, DeadLetter, from_record, to_record
-from logsluice.stack.java import system_java
 
 ROOT = Path(__file__).parents[3]
 AT = 1_763_800_000_123

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logsluice.pipelines.control import Measured, next_batch_size
+from logsluice.jobs.spark.batch_size import Measured, next_batch_size
 
 
 def batches(size: int, events_per_second: float, count: int = 3) -> list[Measured]:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
-from logsluice.pipelines.files import Lines, plan_parts, read_events, read_part
-from logsluice.sources.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
+from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
+from logsluice.jobs.spark.files import Lines, plan_parts, read_events, read_part
 
 CONTENT = st.lists(
     st.sampled_from(

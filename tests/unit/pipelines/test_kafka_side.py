@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from logsluice.jobs.regex.batch import Slice, slices
+from logsluice.jobs.regex.stats import BatchStats, sampled
+from logsluice.jobs.regex.workers import to_records
+from logsluice.jobs.spark.checkpoints import checkpoint_of, lost_offsets, was_made_again
+from logsluice.jobs.spark.failures import is_data_loss, refusal, told
 from logsluice.kafka.offsets import Committed
 from logsluice.kafka.topics import Topic
-from logsluice.pipelines.checkpoints import checkpoint_of, lost_offsets, was_made_again
-from logsluice.pipelines.failures import is_data_loss, refusal, told
-from logsluice.pipelines.history import Slice, slices
-from logsluice.pipelines.stats import BatchStats, sampled
-from logsluice.pipelines.workers import to_records
 
 TOPIC = Topic("logs", "new-id", (0, 1))
 OFFSETS = st.dictionaries(st.integers(0, 5), st.integers(0, 1_000), min_size=1)

@@ -10,10 +10,10 @@ from pyspark.serializers import CloudPickleSerializer
 
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
+from logsluice.jobs.regex.workers import Work
+from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.passwords import with_own_passwords, without_passwords
 from logsluice.kafka import spark_kafka_options
-from logsluice.pipelines.passwords import with_own_passwords, without_passwords
-from logsluice.pipelines.recipes import Recipe
-from logsluice.pipelines.workers import Work
 from logsluice.settings import Settings
 
 SECRET = "never-to-be-seen"

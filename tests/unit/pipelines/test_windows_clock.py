@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
-from logsluice.pipelines.windows_clock import (
+from logsluice.jobs.windows.clock import (
     HISTORY,
     SECOND,
     Clock,

@@ -11,13 +11,13 @@ import polars as pl
 import pytest
 
 from logsluice.errors import LogsluiceError
-from logsluice.pipelines.windows_clock import CLOCK_ROW, HOUR, SECOND, Judged, PartitionClock, Rules
-from logsluice.pipelines.windows_events import read_amount, rows, with_money, with_verdict
-from logsluice.pipelines.windows_files import EventFiles, HourFiles, hour_folder
-from logsluice.pipelines.windows_tables import TABLE, empty, finished, index_action, late_action, of_table, table
+from logsluice.jobs.spark import object_store
+from logsluice.jobs.spark.object_store import LocalStore, store_at
+from logsluice.jobs.windows.clock import CLOCK_ROW, HOUR, SECOND, Judged, PartitionClock, Rules
+from logsluice.jobs.windows.events import read_amount, rows, with_money, with_verdict
+from logsluice.jobs.windows.files import EventFiles, HourFiles, hour_folder
+from logsluice.jobs.windows.tables import TABLE, empty, finished, index_action, late_action, of_table, table
 from logsluice.settings import WindowsSettings
-from logsluice.sinks import stores
-from logsluice.sinks.stores import LocalStore, store_at
 
 START = 1_790_000_000 * SECOND // HOUR * HOUR
 MINUTE = 60 * SECOND
@@ -261,13 +261,13 @@ def test_credentials_of_a_pod_are_asked_for(tmp_path: Path, monkeypatch: pytest.
         def log_message(self, *_: object) -> None:
             pass
 
-    assert stores.pod_identity() == {}
+    assert object_store.pod_identity() == {}
     token = tmp_path / "token"
     token.write_text("word\n")
     with http.server.HTTPServer(("127.0.0.1", 0), Agent) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/v1")
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(token))
-        found = stores.pod_identity()
+        found = object_store.pod_identity()
     assert asked == ["word"]
     assert found == {"access_key": "key", "secret_key": "secret", "session_token": "session"}

@@ -15,8 +15,8 @@ import pytest
 from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 from elasticsearch import ApiError, Elasticsearch
 
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.settings import ElasticsearchSettings
-from logsluice.sinks.elasticsearch import BulkWriter, IndexAction
 
 VALIDATION = {"type": "action_request_validation_exception", "reason": "id is too long"}
 TOO_LARGE = {"type": "content_too_long_exception", "reason": "too large"}

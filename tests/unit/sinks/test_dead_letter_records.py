@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from logsluice.identity import EventId
-from logsluice.sinks.dead_letters import DeadLetter, from_record, to_record
+from logsluice.event.identity import EventId
+from logsluice.kafka.dead_letters import DeadLetter, from_record, to_record
 
 NOW = datetime(2026, 11, 22, 10, 30, 5, 123_456, tzinfo=UTC)
 LETTER = DeadLetter(

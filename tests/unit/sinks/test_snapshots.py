@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 import yaml
 
+from logsluice.elasticsearch.snapshots import BASE_PATH
 from logsluice.errors import LogsluiceError
+from logsluice.provision.setup import set_up_snapshots
 from logsluice.settings import Settings, load_settings
-from logsluice.setup import set_up_snapshots
-from logsluice.sinks.snapshots import BASE_PATH
 
 ROOT = Path(__file__).parents[3]
 BOTH = ("repository-s3", "x-pack-slm")
@@ -141,7 +141,7 @@ def test_prods_backup_is_where_its_role_may_write_and_outlives_its_indices() -> 
     prod = load_settings(ROOT / "config" / "prod").elasticsearch
     assert prod.snapshot_days >= prod.retention_days
     identity = (ROOT / "infra" / "logsluice_infra" / "identity.py").read_text()
-    assert f'self._objects("{BASE_PATH}")' in identity
+    assert f'self._snapshots("{BASE_PATH}")' in identity
     text = (ROOT / "k8s" / "base" / "services" / "setup.yaml").read_text()
     (setup,) = (item for item in yaml.safe_load_all(text) if item["kind"] == "Deployment")
     given = {

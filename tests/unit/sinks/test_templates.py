@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from logsluice.fields import FIELDS
-from logsluice.settings import Settings
-from logsluice.sinks.templates import (
+from logsluice.elasticsearch.templates import (
     Abilities,
     field_mapping,
     index_plans,
@@ -12,6 +10,8 @@ from logsluice.sinks.templates import (
     new_and_changed,
     results_properties,
 )
+from logsluice.event.ecs import FIELDS
+from logsluice.settings import Settings
 
 CORE, FULL = Abilities(), Abilities(match_only_text=True, lifecycle=True)
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
-from logsluice.sources.files import expand, read_lines, split_lines
-from logsluice.sources.limits import MAX_VALUE_BYTES, GrowingValue, cut
+from logsluice.event.limits import MAX_VALUE_BYTES, GrowingValue, cut
+from logsluice.inputs.files import expand, read_lines, split_lines
 
 BYTES = st.binary(max_size=300) | st.lists(
     st.sampled_from([b"\n", b"\r", b"\r\n", b"\x0c", b"\x85", b"\xe2\x80\xa8", b"a", b"\x00"]), max_size=40

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from log_sets import LINES_OF_EACH, SYSTEMS, log_file
 
 from logsluice.formats import load_formats
-from logsluice.sources.files import Line, read_lines, split_lines
-from logsluice.sources.multiline import Joined, Joiner, join
+from logsluice.inputs.files import Line, read_lines, split_lines
+from logsluice.inputs.multiline import Joined, Joiner, join
 
 JAVA = """\
 2026-11-22 10:14:13,123 ERROR [http-8080-exec-3] c.a.shop.Payment - charge failed

@@ -9,10 +9,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logsluice.sources.files import Line, split_lines
-from logsluice.sources.multiline import Joined, Joiner, join
-from logsluice.sources.resuming import Progress, Remaining
-from logsluice.sources.ship_state import FileState
+from logsluice.inputs.files import Line, split_lines
+from logsluice.inputs.multiline import Joined, Joiner, join
+from logsluice.ship.resume import Progress, Remaining
+from logsluice.ship.state import FileState
 
 TEXTS = st.lists(
     st.sampled_from(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from logsluice.errors import LogsluiceError
-from logsluice.sources.files import FileError
-from logsluice.sources.ship_state import ClaimedState, ShipStates
+from logsluice.inputs.files import FileError
+from logsluice.ship.state import ClaimedState, ShipStates
 
 
 @contextmanager

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from logsluice.demo.shop import SERVICES
+from logsluice.demo.traffic import Burst, Profile, TrafficEvent, traffic
 from logsluice.errors import LogsluiceError
-from logsluice.sources.shop import SERVICES
-from logsluice.sources.traffic import Burst, Profile, TrafficEvent, traffic
 
 START = datetime(2026, 11, 22, 10, 14, tzinfo=UTC).timestamp()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from logsluice.errors import LogsluiceError
-from logsluice.stack import jars
-from logsluice.stack.jars import Jar, _refused, cache_dir, jar_paths, locked
+from logsluice.jvm import jars
+from logsluice.jvm.jars import Jar, _refused, cache_dir, jar_paths, locked
 
 
 def test_every_pinned_file_has_a_checksum_and_a_place_of_its_own() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from logsluice.errors import LogsluiceError
-from logsluice.stack.java import bundled_java, parse_version, system_java
+from logsluice.jvm.java import bundled_java, parse_version, system_java
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from logsluice.private_files import write_private
+from logsluice.runtime.private_files import write_private
 from logsluice.stack import elasticsearch
 from logsluice.stack.kafka import Files, server_properties
 from logsluice.stack.properties import log_to, render

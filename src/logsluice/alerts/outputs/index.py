@@ -9,14 +9,14 @@ from typing import Final
 import orjson
 import structlog
 
-from logsluice import metrics
-from logsluice.alerts.book import Book
 from logsluice.alerts.documents import Alert, document_of
+from logsluice.alerts.store import Book
 from logsluice.alerts.windows import moment_of
-from logsluice.records import index_name
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.event.records import index_name
+from logsluice.runtime import metrics
+from logsluice.runtime.retry import Stopped
 from logsluice.settings import Settings
-from logsluice.sinks.elasticsearch import BulkWriter, IndexAction
-from logsluice.waiting import Stopped
 
 NAME: Final = "index"
 _GLANCE_SECONDS: Final = 0.2

@@ -21,7 +21,7 @@ import orjson
 
 from logsluice import __version__
 from logsluice.alerts.documents import Notice, headline
-from logsluice.alerts.outputs.courier import Later, Refused
+from logsluice.alerts.outputs.notification_worker import Later, Refused
 from logsluice.errors import LogsluiceError
 from logsluice.settings import AlertSettings
 

@@ -17,13 +17,13 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers
 
-from logsluice import metrics
 from logsluice.api.guard.issuer import IssuerAway, IssuerKeys
 from logsluice.api.guard.keys import SCOPES, KeyRing, Scope, is_key
-from logsluice.api.guard.limiting import Limiter
+from logsluice.api.guard.rate_limit import Limiter
 from logsluice.api.guard.tokens import TokenRefused, TokenVerifier
 from logsluice.api.problems import Problem
-from logsluice.api.shared import SharedStore
+from logsluice.api.redis_store import SharedStore
+from logsluice.runtime import metrics
 from logsluice.settings import Settings
 
 _REALM: Final = 'Bearer realm="logsluice"'

@@ -21,8 +21,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from logsluice.errors import LogsluiceError
-from logsluice.private_files import write_private
-from logsluice.yaml_files import read_entry, read_mapping
+from logsluice.runtime.private_files import write_private
+from logsluice.runtime.yaml_files import read_entry, read_mapping
 
 Scope = Literal["ingest", "query", "admin"]
 SCOPES: Final[tuple[Scope, ...]] = ("ingest", "query", "admin")

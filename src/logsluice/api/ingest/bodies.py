@@ -13,8 +13,8 @@ import zstandard
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from logsluice import metrics
 from logsluice.api.problems import Problem
+from logsluice.runtime import metrics
 from logsluice.settings import ApiLimits
 
 JSON: Final = "application/json"

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import structlog
 from purgatory.domain.model import Context, OpenedState
 
-from logsluice import metrics
+from logsluice.runtime import metrics
 
 State = Literal["closed", "open", "half-open"]
 STATES: Final[tuple[State, ...]] = ("closed", "open", "half-open")

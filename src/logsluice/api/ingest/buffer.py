@@ -17,10 +17,10 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import orjson
 
-from logsluice import metrics
 from logsluice.api.ingest.positions import Attempt, End
 from logsluice.api.ingest.producer import Record
 from logsluice.errors import LogsluiceError
+from logsluice.runtime import metrics
 from logsluice.settings import ApiBufferSettings
 
 T = TypeVar("T")

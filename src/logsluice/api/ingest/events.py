@@ -15,11 +15,11 @@ from typing import Any, Final, NamedTuple
 import jsonschema_rs
 import orjson
 
-from logsluice.fields import FIELDS
+from logsluice.event.ecs import FIELDS
+from logsluice.event.identity import bounded_id
+from logsluice.event.limits import cut
 from logsluice.formats import normalize_level
-from logsluice.identity import bounded_id
 from logsluice.settings import ApiLimits
-from logsluice.sources.limits import cut
 
 SCHEMA_FILE: Final = "event.schema.json"
 _LONGEST_REASON: Final = 300
@@ -62,7 +62,7 @@ class Refused(NamedTuple):
 
 def event_schema() -> dict[str, Any]:
     """The JSON Schema of an event, as it is registered for the topic."""
-    text = resources.files("logsluice.api.schemas").joinpath(SCHEMA_FILE).read_bytes()
+    text = resources.files("logsluice.event.schemas").joinpath(SCHEMA_FILE).read_bytes()
     return dict(orjson.loads(text))
 
 

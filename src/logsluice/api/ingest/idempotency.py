@@ -18,10 +18,10 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from logsluice import metrics
 from logsluice.api.ingest.positions import End
 from logsluice.api.problems import Problem
-from logsluice.api.shared import RedisAway, RedisRefuses, SharedStore, text
+from logsluice.api.redis_store import RedisAway, RedisRefuses, SharedStore, text
+from logsluice.runtime import metrics
 
 HEADER: Final = "Idempotency-Key"
 _REFUSED_SECONDS: Final = 30

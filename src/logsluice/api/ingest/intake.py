@@ -13,19 +13,19 @@ from typing import Any, Final, NamedTuple
 import structlog
 from confluent_kafka import KafkaException
 
-from logsluice import metrics
 from logsluice.api.ingest.bodies import BodyReader
 from logsluice.api.ingest.breaker import Breaker, CircuitOpen, PartAway
 from logsluice.api.ingest.buffer import BufferFull, EventBuffer, PostState, PostWaits, TicketEvent
 from logsluice.api.ingest.events import Event, Refused
-from logsluice.api.ingest.finding import Finder
 from logsluice.api.ingest.idempotency import Answered, Claim, IdempotencyKeys
 from logsluice.api.ingest.lookup import LookupFailed, mark
 from logsluice.api.ingest.positions import Attempt, End, Positions
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
+from logsluice.api.ingest.stored_events import Finder
 from logsluice.api.problems import Problem
-from logsluice.api.shared import SharedStore
-from logsluice.identity import EventId
+from logsluice.api.redis_store import SharedStore
+from logsluice.event.identity import EventId
+from logsluice.runtime import metrics
 from logsluice.settings import Settings
 
 _LEASE_MARGIN_SECONDS: Final = 5.0

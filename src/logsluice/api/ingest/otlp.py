@@ -26,7 +26,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from logsluice.api.ingest.events import MOST_WEIGHT, Event, Refused, ecs_event, json_weight
 from logsluice.api.ingest.wire import messages
-from logsluice.fields import FIELDS, LEVELS
+from logsluice.event.ecs import FIELDS, LEVELS
 from logsluice.formats import normalize_level
 from logsluice.settings import ApiLimits
 

@@ -30,8 +30,8 @@ from logsluice.api.ingest.idempotency import HEADER, fingerprint_of, post_id
 from logsluice.api.ingest.intake import Keyed, Receipt, Result, ticket_results
 from logsluice.api.problems import MEDIA_TYPE, Problem, problem_responses
 from logsluice.api.resources import ResourcesOf, resources_of
+from logsluice.event.limits import MAX_VALUE_BYTES
 from logsluice.settings import ApiLimits
-from logsluice.sources.limits import MAX_VALUE_BYTES
 
 _NDJSON: Final = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 _PLAIN: Final = "text/plain"

@@ -8,14 +8,14 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from logsluice.api.problems import Problem
-from logsluice.api.query.answering import MAY_CHANGE, MAY_QUERY, QueriesOf, answer, answered
-from logsluice.api.query.answers import Document
 from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
-from logsluice.api.query.merging import checked_facts
+from logsluice.api.query.merge import checked_facts
+from logsluice.api.query.models import Document
 from logsluice.api.query.parameters import ExternalFacts, refused
 from logsluice.api.query.queries import Queries
+from logsluice.api.query.responses import MAY_CHANGE, MAY_QUERY, QueriesOf, answer, answered
 from logsluice.errors import LogsluiceError
-from logsluice.identity import EventId, dated_index
+from logsluice.event.identity import EventId, dated_index
 
 router = APIRouter()
 

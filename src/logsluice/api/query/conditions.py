@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from logsluice.elasticsearch.templates import Abilities, results_properties
 from logsluice.errors import LogsluiceError
+from logsluice.event.ecs import LEVELS, FieldType
 from logsluice.extract.values import read_value
-from logsluice.fields import LEVELS, FieldType
 from logsluice.formats import normalize_level
-from logsluice.moments import parse_moment
-from logsluice.sinks.templates import Abilities, results_properties
+from logsluice.runtime.time_expressions import parse_moment
 
 Condition = dict[str, Any]
 Searchable = Mapping[str, str]

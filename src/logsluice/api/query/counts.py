@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from logsluice.api.query.answering import MAY_QUERY, QueriesOf, answer, answered
-from logsluice.api.query.answers import Stats, stats_of
-from logsluice.api.query.bodies import stats_body
 from logsluice.api.query.conditions import iso
+from logsluice.api.query.models import Stats, stats_of
 from logsluice.api.query.parameters import refuse_others, refused
+from logsluice.api.query.responses import MAY_QUERY, QueriesOf, answer, answered
+from logsluice.api.query.search_bodies import stats_body
 from logsluice.errors import LogsluiceError
 
 router = APIRouter()

@@ -8,12 +8,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from logsluice.api.query.answering import MAY_QUERY, SETTLED_SECONDS, QueriesOf, answer, answered
-from logsluice.api.query.answers import Events, Hits, Ids, highlighted_hit, last_position, total_of
-from logsluice.api.query.bodies import page_body
 from logsluice.api.query.conditions import Condition, iso
 from logsluice.api.query.cursors import write_cursor
 from logsluice.api.query.lucene import LONGEST_QUERY, check_query
+from logsluice.api.query.models import Events, Hits, Ids, highlighted_hit, last_position, total_of
 from logsluice.api.query.parameters import (
     FIELD_PARAMETERS,
     Cursor,
@@ -30,6 +28,8 @@ from logsluice.api.query.parameters import (
     refused,
 )
 from logsluice.api.query.queries import Queries
+from logsluice.api.query.responses import MAY_QUERY, SETTLED_SECONDS, QueriesOf, answer, answered
+from logsluice.api.query.search_bodies import page_body
 from logsluice.api.query.time_range import TimeRange, read_time_range
 from logsluice.errors import LogsluiceError
 

@@ -11,7 +11,6 @@ from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from logsluice.api.problems import Problem
-from logsluice.api.query.bodies import MOST_PAGED
 from logsluice.api.query.conditions import (
     LONGEST_VALUE,
     Condition,
@@ -22,8 +21,9 @@ from logsluice.api.query.conditions import (
     severity_condition,
 )
 from logsluice.api.query.cursors import LONGEST_CURSOR, Position, read_cursor
+from logsluice.api.query.search_bodies import MOST_PAGED
 from logsluice.errors import LogsluiceError
-from logsluice.fields import FIELDS, LEVELS
+from logsluice.event.ecs import FIELDS, LEVELS
 
 LARGEST_PAGE: Final = 1_000
 MOST_TRIED: Final = 1_000_000

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from logsluice.api.problems import Problem
-from logsluice.api.query.answering import MAY_QUERY, QueriesOf, answer, answered
-from logsluice.api.query.answers import Patterns, TrialResult
 from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
+from logsluice.api.query.models import Patterns, TrialResult
 from logsluice.api.query.parameters import PatternTrial, refused
-from logsluice.api.query.trials import TRIAL_SECONDS, Trial, TrialsBusy, TrialTimeout
+from logsluice.api.query.pattern_trials import TRIAL_SECONDS, Trial, TrialsBusy, TrialTimeout
+from logsluice.api.query.responses import MAY_QUERY, QueriesOf, answer, answered
 from logsluice.errors import LogsluiceError
 from logsluice.patterns import PatternRegistry
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from elasticsearch import AsyncElasticsearch
 
-from logsluice.api.query.asking import Elastic
-from logsluice.api.query.caching import AnswerCache
+from logsluice.api.query.cache import AnswerCache
 from logsluice.api.query.conditions import Searchable, searchable_fields
-from logsluice.api.query.merging import Merger
-from logsluice.api.query.tailing import Checkpoints
-from logsluice.api.query.trials import TrialRoom
-from logsluice.api.shared import SharedStore
+from logsluice.api.query.elasticsearch import Elastic
+from logsluice.api.query.live_tail import Checkpoints
+from logsluice.api.query.merge import Merger
+from logsluice.api.query.pattern_trials import TrialRoom
+from logsluice.api.redis_store import SharedStore
 from logsluice.extract.registry import Registry, load_registry
 from logsluice.settings import Settings, config_dir
 

@@ -12,17 +12,17 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from logsluice import metrics
 from logsluice.api.guard.access import client_of
 from logsluice.api.problems import Problem, problem_responses
-from logsluice.api.query.answering import GUARDED, MAY_QUERY
-from logsluice.api.query.bodies import text_condition
 from logsluice.api.query.lists import Text
+from logsluice.api.query.live_tail import Tail, read_position
 from logsluice.api.query.lucene import check_query
 from logsluice.api.query.parameters import FIELD_PARAMETERS, LeastLevel, Levels, Sources, filters, refused
-from logsluice.api.query.tailing import Tail, read_position
+from logsluice.api.query.responses import GUARDED, MAY_QUERY
+from logsluice.api.query.search_bodies import text_condition
 from logsluice.api.resources import ResourcesOf
 from logsluice.errors import LogsluiceError
+from logsluice.runtime import metrics
 
 router = APIRouter()
 

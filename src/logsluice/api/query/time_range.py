@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from logsluice.api.query.conditions import Condition, to_millis
 from logsluice.errors import LogsluiceError
-from logsluice.moments import parse_moment
+from logsluice.runtime.time_expressions import parse_moment
 
 _DAY: Final = timedelta(days=1)
 SETTLED: Final = timedelta(minutes=10)

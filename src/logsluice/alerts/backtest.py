@@ -1,0 +1,105 @@
+"""Rules on history: what would have opened and resolved, with nobody told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+
+from elastic_transport import TlsError, TransportError
+from elasticsearch import ApiError
+
+from logsluice.alerts.documents import Alert, alert_of, document_of
+from logsluice.alerts.evaluator import Judge
+from logsluice.alerts.horizon import Horizon
+from logsluice.alerts.queries import read_alerts
+from logsluice.alerts.rules import Rule, Unusual
+from logsluice.alerts.snapshot_loader import Lookout
+from logsluice.alerts.windows import WINDOW_SECONDS, minute_of
+from logsluice.elasticsearch.bulk import connect, no_answer, refusal
+from logsluice.errors import LogsluiceError
+from logsluice.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What rules would have done.
+
+    Attributes:
+        alerts: In the order in which they opened.
+        windows: How many windows were judged.
+        services: How many services have windows in that time.
+        unjudged: By rule about the usual, the services of which too little history is known.
+    """
+
+    alerts: list[Alert]
+    windows: int
+    services: int
+    unjudged: dict[str, list[str]]
+
+
+def try_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -> Trial:
+    """Judge the windows since a moment as the alerts job would have.
+
+    Raises:
+        LogsluiceError: The server does not answer, or refuses.
+    """
+    now = time.time()
+    first = minute_of(since)
+    with closing(connect(settings.elasticsearch)) as client:
+        try:
+            facts = Lookout(client, settings, rules).look(int(now // WINDOW_SECONDS), first - 1)
+        except (ApiError, TransportError) as error:
+            raise _told(error, settings) from None
+    horizon = Horizon(settings.alerts)
+    last = min(horizon.closed(now), facts.board.newest or 0)
+    found: dict[str, Alert] = {}
+    for verdict in Judge(rules, [], first - 1).judge(facts, last, horizon.closed(now)):
+        alert = alert_of(verdict, settings.alerts.link)
+        found[alert.id] = alert
+    spoke = {name: len(facts.board.spoken(name, first - 1, last)) for name in facts.board.services}
+    present = sorted(name for name, windows in spoke.items() if windows)
+    unjudged = {
+        rule.name: names
+        for rule in rules
+        if isinstance(rule, Unusual)
+        and (
+            names := [
+                name
+                for name in present
+                if name in rule.services and facts.history.usual(name, rule.metric, last, rule.history) is None
+            ]
+        )
+    }
+    return Trial(list(found.values()), sum(spoke.values()), len(present), unjudged)
+
+
+def known_alerts(settings: Settings, resolved_since: datetime) -> list[Alert]:
+    """The alerts that are open, and those that resolved since a moment, in the order in which they opened.
+
+    Raises:
+        LogsluiceError: The server does not answer, or refuses.
+    """
+    with closing(connect(settings.elasticsearch)) as client:
+        try:
+            alerts = read_alerts(client, settings.alerts_index, resolved_since)
+        except (ApiError, TransportError) as error:
+            raise _told(error, settings) from None
+    since = minute_of(resolved_since)
+    return [alert for alert in alerts if alert.episode.resolved is None or alert.episode.resolved >= since]
+
+
+def as_json(alert: Alert) -> dict[str, object]:
+    """An alert's document, without what only the job needs."""
+    document = document_of(alert)
+    del document["alert"]["pending"]
+    return document
+
+
+def _told(error: ApiError | TransportError, settings: Settings) -> LogsluiceError:
+    where = settings.elasticsearch.hosts
+    if isinstance(error, ApiError | TlsError):
+        return refusal(error, where)
+    return no_answer(error, where)

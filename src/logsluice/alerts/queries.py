@@ -1,0 +1,255 @@
+"""Asks Elasticsearch what the rules look at; only what its core knows: searches, and aggregations without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from elasticsearch import Elasticsearch
+
+from logsluice.alerts.baseline import Hour, Middle
+from logsluice.alerts.documents import Alert, alert_from
+from logsluice.alerts.error_classes import ErrorClasses, Reported
+from logsluice.alerts.rules import Metric
+from logsluice.alerts.windows import WINDOW_SECONDS, Window
+
+UNKNOWN: Final = "unknown"
+
+_PAGE: Final = 5_000
+_GROUPS: Final = 1_000
+_MOST_BUCKETS: Final = 50_000
+"""Of an answer; the server refuses those with more than 65,536."""
+_MINUTE_MS: Final = WINDOW_SECONDS * 1_000
+_HOUR_MINUTES: Final = 60
+_DAY_MINUTES: Final = 1_440
+_COUNTS: Final = ("events", "errors", "critical", "payments", "refunds")
+_P50: Final = "window.duration.p50"
+_P95: Final = "window.duration.p95"
+_FIELDS: Final[dict[Metric, str]] = {
+    "events": "window.events",
+    "errors": "window.errors",
+    "error_rate": "window.error_rate",
+    "p50": _P50,
+    "p95": _P95,
+}
+_THERE_OR_NOT: Final[dict[str, Any]] = {"ignore_unavailable": True, "allow_no_indices": True}
+
+
+def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> Iterator[Window]:
+    """The windows from a minute up to and with another, in the order of time.
+
+    Raises:
+        elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
+    """
+    for hit in _scan(
+        client,
+        alias,
+        query=_between(first, until + 1),
+        sort=["@timestamp", "service.name"],
+        source=False,
+        docvalue_fields=[
+            {"field": "@timestamp", "format": "epoch_millis"},
+            "service.name",
+            *(f"window.{name}" for name in _COUNTS),
+            _P50,
+            _P95,
+        ],
+    ):
+        yield _window(hit["fields"])
+
+
+def read_hours(client: Elasticsearch, alias: str, first: int, until: int, metrics: Iterable[Metric]) -> Iterator[Hour]:
+    """Hours, from one up to and with another (hours since the epoch), a day at a time.
+
+    Raises:
+        elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
+    """
+    wanted = tuple(metrics)
+    numbers: dict[str, Any] = {name: {"sum": {"field": f"window.{name}"}} for name in ("payments", "refunds")}
+    for metric in wanted:
+        field = _FIELDS[metric]
+        numbers[f"{metric}_median"] = {"percentiles": {"field": field, "percents": [50], "keyed": False}}
+        numbers[f"{metric}_mad"] = {"median_absolute_deviation": {"field": field}}
+    whole = _between(first * _HOUR_MINUTES, (until + 1) * _HOUR_MINUTES)
+    oldest = {"oldest": {"min": {"field": "@timestamp"}}}
+    answer = client.search(index=alias, size=0, query=whole, aggs=oldest, **_THERE_OR_NOT)
+    beginning = (answer.get("aggregations") or {}).get("oldest", {}).get("value")
+    if beginning is None:
+        return
+    for begin in range(int(beginning) // (_HOUR_MINUTES * _MINUTE_MS), until + 1, _DAY_MINUTES // _HOUR_MINUTES):
+        end = min(begin + _DAY_MINUTES // _HOUR_MINUTES, until + 1)
+        answer = client.search(
+            index=alias,
+            size=0,
+            query=_between(begin * _HOUR_MINUTES, end * _HOUR_MINUTES),
+            aggs={
+                "services": {
+                    "terms": {"field": "service.name", "size": _GROUPS},
+                    "aggs": {
+                        "hours": {
+                            "date_histogram": {"field": "@timestamp", "fixed_interval": "1h", "min_doc_count": 1},
+                            "aggs": numbers,
+                        }
+                    },
+                }
+            },
+            **_THERE_OR_NOT,
+        )
+        for service in _buckets(answer, "services"):
+            for hour in service["hours"]["buckets"]:
+                yield _hour(service["key"], hour, wanted)
+
+
+def read_classes(client: Elasticsearch, alias: str, first: int, until: int, reported_from: int) -> ErrorClasses:
+    """Classes of errors, from the results index.
+
+    Args:
+        client: Of the server.
+        alias: Of the results.
+        first: The minute from which on anything is remembered.
+        until: The last minute.
+        reported_from: The minute from which on events are counted.
+
+    Raises:
+        elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
+    """
+    kinds: dict[tuple[str, str], int] = {}
+    query = {"bool": {"filter": [_between(first, until + 1), {"exists": {"field": "error.type"}}]}}
+    earliest = {"first": {"min": {"field": "@timestamp"}}}
+    for bucket in _composite(client, alias, query, ["service.name", "error.type"], earliest):
+        key = bucket["key"]
+        kinds[key["service.name"] or UNKNOWN, key["error.type"]] = int(bucket["first"]["value"]) // _MINUTE_MS
+    return ErrorClasses(kinds, read_reported(client, alias, reported_from, until))
+
+
+def read_reported(client: Elasticsearch, alias: str, first: int, until: int) -> Iterator[Reported]:
+    """Events by class of error and minute, from a minute up to and with another."""
+    query = {"bool": {"filter": [_between(first, until + 1), {"exists": {"field": "error.type"}}]}}
+    minutes = {
+        "minutes": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1m", "min_doc_count": 1}},
+    }
+    size = max(1, min(_GROUPS, _MOST_BUCKETS // (until - first + 1)))
+    for bucket in _composite(client, alias, query, ["service.name", "error.type"], minutes, size):
+        for minute in bucket["minutes"]["buckets"]:
+            yield Reported(
+                bucket["key"]["service.name"] or UNKNOWN,
+                bucket["key"]["error.type"],
+                int(minute["key"]) // _MINUTE_MS,
+                minute["doc_count"],
+            )
+
+
+def read_alerts(client: Elasticsearch, alias: str, resolved_since: datetime) -> list[Alert]:
+    """The alerts that are open, that somebody is still to be told of, or whose cause ended since a moment.
+
+    Raises:
+        elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
+    """
+    client.indices.refresh(index=alias, **_THERE_OR_NOT)
+    query = {
+        "bool": {
+            "should": [
+                {"term": {"alert.status": "open"}},
+                {"exists": {"field": "alert.pending"}},
+                {"range": {"event.end": {"gte": resolved_since.isoformat()}}},
+            ],
+            "minimum_should_match": 1,
+        }
+    }
+    return [
+        alert_from(hit["_source"])
+        for hit in _scan(client, alias, query=query, sort=["@timestamp", "alert.id"], source=True)
+    ]
+
+
+def _between(first: int, end: int) -> dict[str, Any]:
+    return {
+        "range": {"@timestamp": {"gte": first * _MINUTE_MS, "lt": end * _MINUTE_MS, "format": "epoch_millis"}},
+    }
+
+
+def _scan(
+    client: Elasticsearch, alias: str, *, query: Mapping[str, Any], sort: Sequence[str], **options: Any
+) -> Iterator[dict[str, Any]]:
+    """Every hit, page after page."""
+    after: dict[str, Any] = {}
+    while True:
+        answer = client.search(
+            index=alias,
+            size=_PAGE,
+            query=query,
+            sort=[{field: {"order": "asc", "unmapped_type": "keyword"}} for field in sort],
+            track_total_hits=False,
+            **after,
+            **options,
+            **_THERE_OR_NOT,
+        )
+        hits = answer["hits"]["hits"]
+        yield from hits
+        if len(hits) < _PAGE:
+            return
+        after = {"search_after": hits[-1]["sort"]}
+
+
+def _composite(
+    client: Elasticsearch,
+    alias: str,
+    query: Mapping[str, Any],
+    fields: Sequence[str],
+    aggs: Mapping[str, Any],
+    size: int = _GROUPS,
+) -> Iterator[dict[str, Any]]:
+    """Every group of a composite aggregation, page after page; a group without a value has ``None`` there."""
+    after: dict[str, Any] = {}
+    while True:
+        groups = {
+            "size": size,
+            "sources": [{field: {"terms": {"field": field, "missing_bucket": True}}} for field in fields],
+            **after,
+        }
+        answer = client.search(
+            index=alias,
+            size=0,
+            query=query,
+            aggs={"groups": {"composite": groups, "aggs": aggs}},
+            **_THERE_OR_NOT,
+        )
+        buckets = _buckets(answer, "groups")
+        yield from buckets
+        if len(buckets) < size:
+            return
+        after = {"after": answer["aggregations"]["groups"]["after_key"]}
+
+
+def _buckets(answer: Any, name: str) -> list[dict[str, Any]]:
+    buckets: list[dict[str, Any]] = (answer.get("aggregations") or {}).get(name, {}).get("buckets", [])
+    return buckets
+
+
+def _window(fields: Mapping[str, list[Any]]) -> Window:
+    counts = {name: int(fields.get(f"window.{name}", [0])[0]) for name in _COUNTS}
+    return Window(
+        int(fields["@timestamp"][0]) // _MINUTE_MS,
+        fields.get("service.name", [UNKNOWN])[0],
+        p50=float(fields[_P50][0]) if _P50 in fields else None,
+        p95=float(fields[_P95][0]) if _P95 in fields else None,
+        **counts,
+    )
+
+
+def _hour(service: str, bucket: Mapping[str, Any], metrics: Sequence[Metric]) -> Hour:
+    middles: dict[Metric, Middle] = {}
+    for metric in metrics:
+        center = bucket[f"{metric}_median"]["values"][0]["value"]
+        mad = bucket[f"{metric}_mad"]["value"]
+        if center is not None and mad is not None:
+            middles[metric] = Middle(center, mad)
+    return Hour(
+        service,
+        int(bucket["key"]) // (_HOUR_MINUTES * _MINUTE_MS),
+        bucket["doc_count"],
+        middles,
+        int(bucket["payments"]["value"]),
+        int(bucket["refunds"]["value"]),
+    )

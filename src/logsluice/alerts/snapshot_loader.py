@@ -1,0 +1,87 @@
+"""Keeps what the rules look at up to date, from Elasticsearch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from elasticsearch import Elasticsearch
+
+from logsluice.alerts.baseline import History
+from logsluice.alerts.conditions import CONTEXT_MINUTES, DAY_MINUTES, LATE_MINUTES, Facts
+from logsluice.alerts.error_classes import ErrorClasses
+from logsluice.alerts.queries import read_classes, read_hours, read_reported, read_windows
+from logsluice.alerts.rules import Metric, NewError, Refunds, Rule, Unusual
+from logsluice.alerts.window_table import Board
+from logsluice.settings import Settings
+
+_HOUR: Final = 60
+_CORRECTED_MINUTES: Final = 10
+"""Windows may be corrected for so long by events that come late."""
+
+
+class Lookout:
+    """Reads what rules look at, at first all of it and then what is new.
+
+    Args:
+        client: Of the server.
+        settings: Of the environment.
+        rules: What they look at is read, and no more.
+    """
+
+    def __init__(self, client: Elasticsearch, settings: Settings, rules: Sequence[Rule]) -> None:
+        self._client = client
+        self._settings = settings
+        self._metrics: set[Metric] = {rule.metric for rule in rules if isinstance(rule, Unusual)}
+        self._history = max([28 * DAY_MINUTES, *(r.history for r in rules if isinstance(r, Unusual | Refunds))])
+        self._new = [rule for rule in rules if isinstance(rule, NewError)]
+        self._windows_until: int | None = None
+        self._hours_until: int | None = None
+        self.facts = Facts(Board(), History(), ErrorClasses())
+
+    def look(self, until: int, judged: int) -> Facts:
+        """Read what is new.
+
+        Args:
+            until: The minute that it is now.
+            judged: Everything up to this minute is judged.
+
+        Raises:
+            elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
+        """
+        self._read_windows(until, judged)
+        over = until // _HOUR - 1
+        if self._hours_until is None or over > self._hours_until:
+            self._read_hours(over, judged)
+            self._read_classes(until, judged)
+        elif self._new:
+            self.facts.classes.add(
+                read_reported(self._client, self._settings.results_index, judged - _CORRECTED_MINUTES, until)
+            )
+        return self.facts
+
+    def _read_windows(self, until: int, judged: int) -> None:
+        first = judged + 1 - (CONTEXT_MINUTES if self._windows_until is None else _CORRECTED_MINUTES)
+        if self._windows_until is not None:
+            first = min(first, self._windows_until - _CORRECTED_MINUTES)
+        self.facts.board.add([*read_windows(self._client, self._settings.windows_index, first, until)])
+        self.facts.board.forget(judged - CONTEXT_MINUTES - _HOUR)
+        self._windows_until = until
+
+    def _read_hours(self, over: int, judged: int) -> None:
+        """What is usual: of hours that are over, and again of the last one, in case its windows were corrected."""
+        oldest = (judged - self._history) // _HOUR
+        first = oldest if self._hours_until is None else self._hours_until
+        self.facts.history.add([*read_hours(self._client, self._settings.windows_index, first, over, self._metrics)])
+        self.facts.history.forget(oldest)
+        self._hours_until = over
+
+    def _read_classes(self, until: int, judged: int) -> None:
+        if self._new:
+            self.facts.classes = read_classes(
+                self._client,
+                self._settings.results_index,
+                judged - max(rule.lookback for rule in self._new),
+                until,
+                judged - max(rule.fresh for rule in self._new) - LATE_MINUTES,
+            )

@@ -1,0 +1,135 @@
+"""The alerts that are open or that somebody is still to be told of; safe for several threads.
+
+An alert is stored together with the names of those who are still to be told of it, and a name is struck off when it is
+told (the pattern of a transactional outbox). So whatever is killed, a process that starts anew reads who is to be told,
+and the worst that can happen is that somebody is told twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from threading import Condition
+
+from logsluice.alerts.conditions import EVERY_SERVICE
+from logsluice.alerts.documents import Alert, Notice, alert_id, alert_of
+from logsluice.alerts.evaluator import Verdict
+from logsluice.alerts.states import Transition
+from logsluice.runtime import metrics
+
+
+class Book:
+    """Alerts by their identity.
+
+    Args:
+        outputs: The names of those who are told.
+        link: Template of the alerts' links.
+        alerts: As they were recorded before.
+    """
+
+    def __init__(self, outputs: Iterable[str], link: str, alerts: Iterable[Alert] = ()) -> None:
+        self._outputs = tuple(outputs)
+        self._link = link
+        self._alerts = {alert.id: alert for alert in alerts}
+        self._changed: dict[str, None] = {}
+        self._condition = Condition()
+        self._services = metrics.LabelNames()
+        self._services(EVERY_SERVICE)
+        self._shown: set[tuple[str, str, str]] = set()
+        self._show()
+
+    def apply(self, verdicts: Sequence[Verdict]) -> list[Notice]:
+        """Take verdicts in; gives what is to be told."""
+        notices = []
+        with self._condition:
+            for verdict in verdicts:
+                known = self._alerts.get(alert_id(verdict.key, verdict.episode.opened))
+                pending = known.pending if known else frozenset()
+                if verdict.transition:
+                    pending |= {f"{output}:{verdict.transition}" for output in self._outputs}
+                alert = alert_of(verdict, self._link, pending)
+                self._alerts[alert.id] = alert
+                self._changed[alert.id] = None
+                if verdict.transition:
+                    metrics.ALERTS.labels(alert.key.rule, alert.severity, verdict.transition).inc()
+                    notices.append(Notice(alert, verdict.transition))
+            self._show()
+            self._condition.notify_all()
+        return notices
+
+    def retire(self, rules: Iterable[str]) -> list[Notice]:
+        """Resolve what is open of rules that there are no more; gives what is to be told."""
+        known = set(rules)
+        notices = []
+        with self._condition:
+            for alert in [*self._alerts.values()]:
+                if alert.status == "open" and alert.key.rule not in known:
+                    over = replace(
+                        alert,
+                        episode=replace(alert.episode, resolved=alert.episode.last + 1),
+                        pending=alert.pending | {f"{output}:resolved" for output in self._outputs},
+                    )
+                    self._alerts[alert.id] = over
+                    self._changed[alert.id] = None
+                    metrics.ALERTS.labels(over.key.rule, over.severity, "resolved").inc()
+                    notices.append(Notice(over, "resolved"))
+            self._show()
+        return notices
+
+    def pending(self) -> list[tuple[str, Notice]]:
+        """Who is to be told what, by output; of an output that there is no more, nobody."""
+        with self._condition:
+            waiting: list[tuple[str, Notice]] = []
+            for alert in sorted(self._alerts.values(), key=lambda each: each.episode.opened):
+                kept = frozenset(name for name in alert.pending if name.partition(":")[0] in self._outputs)
+                if kept != alert.pending:
+                    self._alerts[alert.id] = replace(alert, pending=kept)
+                    self._changed[alert.id] = None
+                transitions: tuple[Transition, ...] = ("opened", "resolved")
+                for transition in transitions:
+                    for output in self._outputs:
+                        if f"{output}:{transition}" in kept:
+                            waiting.append((output, Notice(alert, transition)))
+            return waiting
+
+    def told(self, output: str, notice: Notice) -> None:
+        """Note that somebody was told."""
+        with self._condition:
+            alert = self._alerts.get(notice.alert.id)
+            if alert:
+                self._alerts[alert.id] = replace(alert, pending=alert.pending - {f"{output}:{notice.transition}"})
+                self._changed[alert.id] = None
+                self._condition.notify_all()
+
+    def changed(self, seconds: float) -> list[Alert]:
+        """The alerts that changed since they were asked for last; waits so long at most for one to change."""
+        with self._condition:
+            if not self._changed:
+                self._condition.wait(seconds)
+            changed = [self._alerts[name] for name in self._changed]
+            self._changed.clear()
+            return changed
+
+    def stored(self, alerts: Iterable[Alert]) -> None:
+        """Note that alerts are stored as they are here; what is over is forgotten."""
+        with self._condition:
+            for alert in alerts:
+                if alert.status == "resolved" and not alert.pending and self._alerts.get(alert.id) == alert:
+                    del self._alerts[alert.id]
+
+    def not_stored(self, alerts: Iterable[Alert]) -> None:
+        """Note that alerts could not be stored."""
+        with self._condition:
+            self._changed.update(dict.fromkeys(alert.id for alert in alerts if alert.id in self._alerts))
+
+    def _show(self) -> None:
+        """Put the open alerts on ``/metrics``; what resolved is shown as zero, so that its end is seen at once."""
+        counts: Counter[tuple[str, str, str]] = Counter(
+            (alert.key.rule, self._services(alert.key.service), alert.severity)
+            for alert in self._alerts.values()
+            if alert.status == "open"
+        )
+        self._shown |= set(counts)
+        for labels in self._shown:
+            metrics.ALERTS_OPEN.labels(*labels).set(counts[labels])

@@ -1,0 +1,118 @@
+"""Empties the buffer into Kafka, in order, once Kafka answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import structlog
+from confluent_kafka import KafkaException
+
+from logsluice.api.ingest.breaker import CircuitOpen
+from logsluice.api.ingest.buffer import EventBuffer, PostState, Waiting
+from logsluice.api.ingest.idempotency import Claim
+from logsluice.api.ingest.intake import Intake
+from logsluice.api.ingest.lookup import LookupFailed, Place, mark
+from logsluice.api.ingest.positions import Attempt
+from logsluice.api.ingest.producer import Record, Stored
+from logsluice.api.problems import Problem
+from logsluice.runtime import metrics
+
+_EVENTS: Final = 2_000
+_BYTES: Final = 8_388_608
+_AGAIN_SECONDS: Final = 0.5
+_EXPIRE_SECONDS: Final = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def draining(intake: Intake) -> AsyncIterator[None]:
+    """Empty an intake's buffer for as long as the context lasts."""
+    if intake.buffer is None:
+        yield
+        return
+    task = asyncio.create_task(_drain(intake, intake.buffer))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _drain(intake: Intake, buffer: EventBuffer) -> None:
+    expired_at = time.monotonic()
+    while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_EXPIRE_SECONDS):
+                await buffer.filled.wait()
+        try:
+            if time.monotonic() - expired_at > _EXPIRE_SECONDS:
+                expired_at = time.monotonic()
+                await buffer.expire()
+            if not buffer.events:
+                continue
+            moved = intake.breaker.lets_through and await _step(intake, buffer)
+        except Exception as error:
+            log.exception("the buffer cannot be emptied now", reason=str(error))
+            moved = False
+        if not moved:
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _step(intake: Intake, buffer: EventBuffer) -> bool:
+    """Take the events that wait longest to Kafka; whether any need not wait any longer."""
+    waiting = await buffer.oldest(_EVENTS, _BYTES)
+    states = await buffer.states({event.post for event in waiting})
+    try:
+        if not await _confirmed(intake, buffer, states):
+            return True
+        found = await _found(intake, states)
+        attempt = Attempt(time.time_ns() // 1_000_000, await intake.end())
+        await buffer.begin(set(states), attempt)
+        missing = [event for event in waiting if Place(event.post, event.number) not in found]
+        outcomes = await intake.deliver([_marked(event) for event in missing]) if missing else []
+    except (CircuitOpen, LookupFailed, KafkaException, Problem) as error:
+        log.warning("the buffer waits", reason=str(error), events=buffer.events)
+        return False
+    stored = [
+        (event, intake.event_id(found[place]))
+        for event in waiting
+        if (place := Place(event.post, event.number)) in found
+    ]
+    refused: list[tuple[Waiting, str]] = []
+    for event, outcome in zip(missing, outcomes, strict=True):
+        if isinstance(outcome, Stored):
+            stored.append((event, intake.event_id(outcome)))
+        elif not outcome.away:
+            refused.append((event, outcome.reason))
+    await buffer.settle(stored, refused)
+    metrics.API_EVENTS.labels("buffer", "stored").inc(len(stored))
+    return bool(stored or refused)
+
+
+async def _confirmed(intake: Intake, buffer: EventBuffer, states: dict[str, PostState]) -> bool:
+    """Whether every post is this instance's to store; one whose key went to another attempt is dropped."""
+    ours = True
+    for post, state in states.items():
+        if state.confirmed or state.owner is None:
+            continue
+        if await intake.keys.finish(Claim(post, state.owner), {"ticket": post}):
+            await buffer.confirm(post)
+        else:
+            await buffer.drop(post, state.owner)
+            ours = False
+    return ours
+
+
+async def _found(intake: Intake, states: dict[str, PostState]) -> dict[Place, Stored]:
+    attempts = {post: state.attempt for post, state in states.items() if state.attempt is not None}
+    return await intake.finder.find(attempts) if attempts else {}
+
+
+def _marked(event: Waiting) -> Record:
+    return event.record._replace(headers=(*event.record.headers, mark(event.post, event.number)))

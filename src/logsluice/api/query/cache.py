@@ -1,0 +1,101 @@
+"""Answers that cannot change any more, kept so that they are not asked for again.
+
+They lie in the Redis for what may be lost, where every instance finds them; without it, or while it is away, in this
+process. A cache can
+be lost at any time: then Elasticsearch is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+import zstandard
+from cachetools import TLRUCache
+
+from logsluice.api.redis_store import RedisAway, SharedStore
+from logsluice.runtime import metrics
+
+_LARGEST: Final = 4_194_304
+_TAG_LENGTH: Final = 32
+
+
+class Answer(NamedTuple):
+    """An answer as it goes out.
+
+    Attributes:
+        body: JSON.
+        tag: Its entity tag (RFC 9110, section 8.8.3): the same for the same bytes on every instance.
+    """
+
+    body: bytes
+    tag: str
+
+    @classmethod
+    def of(cls, content: Any) -> Answer:
+        """The answer with this content."""
+        return cls.of_bytes(orjson.dumps(content))
+
+    @classmethod
+    def of_bytes(cls, body: bytes) -> Answer:
+        """The answer with this body."""
+        return cls(body, f'"{hashlib.sha256(body).hexdigest()[:_TAG_LENGTH]}"')
+
+
+class _Kept(NamedTuple):
+    packed: bytes
+    seconds: int
+
+
+class AnswerCache:
+    """Keeps answers for a while.
+
+    Args:
+        store: Redis, which may be away or not be there at all.
+        largest: Bytes of all answers that are kept in this process.
+    """
+
+    def __init__(self, store: SharedStore, *, largest: int) -> None:
+        self._store = store
+        self._own: TLRUCache[str, _Kept] = TLRUCache(
+            maxsize=largest, ttu=lambda _key, kept, now: now + kept.seconds, getsizeof=lambda kept: len(kept.packed)
+        )
+
+    async def find(self, question: Mapping[str, Any]) -> Answer | None:
+        """The answer that was kept for a question; None where there is none any more."""
+        key = _key(question)
+        found = await self._find(key)
+        metrics.API_CACHE.labels("miss" if found is None else "hit").inc()
+        if found is None:
+            return None
+        try:
+            return Answer.of_bytes(zstandard.decompress(found))
+        except zstandard.ZstdError:
+            # Whatever lies there was not put there by this: it is asked for anew, and replaced.
+            return None
+
+    async def keep(self, question: Mapping[str, Any], answer: Answer, seconds: int) -> None:
+        """Keep an answer for so long; one that is too large is not kept."""
+        packed = zstandard.compress(answer.body)
+        if len(packed) > _LARGEST:
+            return
+        key = _key(question)
+        try:
+            await self._store.ask(lambda redis: redis.set(self._store.key("cache", key), packed, ex=seconds))
+        except RedisAway:
+            if len(packed) <= self._own.maxsize:
+                self._own[key] = _Kept(packed, seconds)
+
+    async def _find(self, key: str) -> bytes | None:
+        try:
+            return await self._store.ask(lambda redis: redis.get(self._store.key("cache", key)))
+        except RedisAway:
+            kept = self._own.get(key)
+            return kept.packed if kept else None
+
+
+def _key(question: Mapping[str, Any]) -> str:
+    """A key that no two questions share."""
+    return hashlib.sha256(orjson.dumps(question, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -1,0 +1,148 @@
+"""Puts questions to Elasticsearch; what it answers instead of an answer is told as a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final, Literal, NoReturn
+
+import structlog
+from elastic_transport import TransportError
+from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
+
+from logsluice.api.problems import Problem
+from logsluice.elasticsearch.bulk import explain, is_away
+from logsluice.elasticsearch.search import innermost_reason
+from logsluice.runtime import metrics
+
+Kind = Literal["list", "get", "search", "stats", "tail", "merge"]
+"""What is asked, as the metrics name it."""
+
+AGAIN_SECONDS: Final = 5
+_GRACE_SECONDS: Final = 2.0
+_GET_SECONDS: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Elastic:
+    """The questions that the routes ask.
+
+    Args:
+        client: Repeats nothing by itself.
+        seconds: How long a search may take.
+    """
+
+    def __init__(self, client: AsyncElasticsearch, seconds: float) -> None:
+        self.seconds = seconds
+        self._client = client
+        self._searching = client.options(request_timeout=seconds + _GRACE_SECONDS)
+        self._getting = client.options(request_timeout=_GET_SECONDS)
+
+    async def search(self, index: str, body: dict[str, Any], kind: Kind) -> dict[str, Any]:
+        """What a search finds; an alias that is not there yet is one with nothing behind it.
+
+        Raises:
+            Problem: 400 for a query that cannot be read, 503 while the server is away, 504 where it takes too long.
+        """
+        try:
+            answer = await self._searching.search(
+                index=index, body=body, ignore_unavailable=True, allow_no_indices=True
+            )
+        except (ApiError, TransportError) as error:
+            _tell(error, kind)
+        found: dict[str, Any] = answer.body
+        if found["timed_out"]:
+            metrics.API_QUERIES.labels(kind, "timeout").inc()
+            raise Problem(
+                HTTPStatus.GATEWAY_TIMEOUT,
+                f"the search took longer than {self.seconds:g} s; ask for a shorter time, or for fewer wildcards",
+            )
+        if found["_shards"]["failed"]:
+            reason = innermost_reason({"error": {"failed_shards": found["_shards"]["failures"]}})
+            log.warning("a search failed in part", reason=reason)
+            metrics.API_QUERIES.labels(kind, "away").inc()
+            raise _away(f"a part of the index cannot be read: {reason}")
+        metrics.API_QUERIES.labels(kind, "answered").inc()
+        return found
+
+    async def document(self, index: str, event_id: str) -> dict[str, Any] | None:
+        """A document and what the server knows of it (``_version``, ``_seq_no``); None where there is none.
+
+        Raises:
+            Problem: 503 while the server is away.
+        """
+        try:
+            answer = await self._getting.get(index=index, id=event_id)
+        except NotFoundError:
+            metrics.API_QUERIES.labels("get", "answered").inc()
+            return None
+        except (ApiError, TransportError) as error:
+            _tell(error, "get")
+        metrics.API_QUERIES.labels("get", "answered").inc()
+        found: dict[str, Any] = answer.body
+        return found
+
+    async def write(self, index: str, event_id: str, document: dict[str, Any], **condition: Any) -> bool:
+        """Write a document on a condition; whether it held.
+
+        Args:
+            index: The dated index.
+            event_id: The document's id.
+            document: The document.
+            condition: ``if_seq_no`` and ``if_primary_term``, or ``version`` and ``version_type``.
+
+        Raises:
+            Problem: 400 for a document that the server will never take, 503 while it is away.
+        """
+        try:
+            await self._getting.index(index=index, id=event_id, document=document, **condition)
+        except ApiError as error:
+            if error.meta.status == HTTPStatus.CONFLICT:
+                return False
+            _tell(error, "merge")
+        except TransportError as error:
+            _tell(error, "merge")
+        metrics.API_QUERIES.labels("merge", "answered").inc()
+        return True
+
+    async def checkpoints(self, indices: Sequence[str]) -> dict[str, int]:
+        """By index, the number up to which every write is in place; indices that are not there are left out.
+
+        Raises:
+            Problem: 503 while the server is away.
+        """
+        try:
+            answer = await self._getting.indices.stats(
+                # A name with a wildcard may stand for nothing; a plain one that is not there would be an error.
+                index=[f"{index}*" for index in indices],
+                level="shards",
+                metric="docs",
+                filter_path="indices.*.shards.*.seq_no,indices.*.shards.*.routing.primary",
+            )
+        except (ApiError, TransportError) as error:
+            _tell(error, "tail")
+        found: dict[str, Any] = answer.body.get("indices", {})
+        return {
+            name: max(copy["seq_no"]["global_checkpoint"] for copies in entry["shards"].values() for copy in copies)
+            for name, entry in found.items()
+        }
+
+
+def _tell(error: ApiError | TransportError, kind: Kind) -> NoReturn:
+    """Raise what the one who asked is told."""
+    if is_away(error):
+        metrics.API_QUERIES.labels(kind, "away").inc()
+        raise _away("Elasticsearch does not answer; ask again in a moment") from None
+    if isinstance(error, ApiError) and error.meta.status == HTTPStatus.BAD_REQUEST:
+        metrics.API_QUERIES.labels(kind, "refused").inc()
+        reason = innermost_reason(error.body) or explain(error)
+        raise Problem(HTTPStatus.BAD_REQUEST, f"Elasticsearch cannot read this: {reason}") from None
+    # A wrong password or certificate is nobody's business who asks, but that of who runs this.
+    log.error("Elasticsearch refuses", reason=explain(error))
+    metrics.API_QUERIES.labels(kind, "away").inc()
+    raise _away("Elasticsearch refuses this API; its log says why") from None
+
+
+def _away(detail: str) -> Problem:
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=AGAIN_SECONDS)

@@ -1,0 +1,82 @@
+"""Asks Elasticsearch for what the page shows: one multi-search a redraw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from elastic_transport import TlsError, TransportError
+from elasticsearch import ApiError, Elasticsearch
+
+from logsluice.dashboard import queries
+from logsluice.dashboard.filters import Filters
+from logsluice.dashboard.queries import Pick
+from logsluice.dashboard.tables import LINES, View, lines, view
+from logsluice.elasticsearch.bulk import connect, explain, is_away, refusal
+from logsluice.errors import LogsluiceError
+from logsluice.settings import Settings
+
+_REQUEST_SECONDS: Final = 15
+
+
+class ServerAway(Exception):  # noqa: N818 - a state of the page, told as such
+    """Elasticsearch does not answer; the text says why."""
+
+
+class Reader:
+    """Reads for one session; not for several threads at once.
+
+    Args:
+        settings: Where the server is, and what the indices are called.
+
+    Raises:
+        LogsluiceError: The settings cannot be right.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client = connect(settings.elasticsearch)
+
+    def read(self, filters: Filters, now: datetime, pick: Pick | None = None) -> View:
+        """Everything that the page shows.
+
+        Raises:
+            ServerAway: It is down, starting or busy.
+            LogsluiceError: It refuses, or its certificate is not trusted.
+        """
+        span = filters.span(now)
+        searches = queries.requests(self._settings, filters, span, pick)
+        return view(self._ask(searches), filters, span)
+
+    def read_lines(self, filters: Filters, now: datetime, pick: Pick | None = None) -> Any:
+        """The newest log lines as a table, many more than the page shows.
+
+        Raises:
+            ServerAway: It is down, starting or busy.
+            LogsluiceError: It refuses, or its certificate is not trusted.
+        """
+        body = queries.lines_body(filters, filters.span(now), pick, queries.LINES_DOWNLOADED)
+        answer = self._ask({"lines": (self._settings.results_index, body)})["lines"]
+        return LINES.to_frame() if "error" in answer else lines(answer)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _ask(self, searches: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+        pairs: list[Mapping[str, Any]] = []
+        for alias, body in searches.values():
+            # An alias that is not there yet is like one with nothing behind it.
+            pairs += [{"index": alias, "ignore_unavailable": True, "allow_no_indices": True}, body]
+        where = self._settings.elasticsearch.hosts
+        client: Elasticsearch = self._client.options(request_timeout=_REQUEST_SECONDS)
+        try:
+            answers = client.msearch(searches=pairs)["responses"]
+        except (ApiError, TransportError) as error:
+            if is_away(error):
+                raise ServerAway(explain(error)) from None
+            if isinstance(error, ApiError | TlsError):
+                raise refusal(error, where) from None
+            raise LogsluiceError("Elasticsearch does not answer", where=where, why=explain(error)) from None
+        return dict(zip(searches, answers, strict=True))

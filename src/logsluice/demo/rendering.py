@@ -1,0 +1,283 @@
+"""How the services of the shop write their lines: JSON of several makes, and the plain formats of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from logsluice.demo.shop import Failure, Happening
+
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_PIDS: Final = {"gateway": 7, "auth": 812, "shipping": 4411, "inventory": 23}
+_SYSLOG_SEVERITY: Final = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
+_LOCAL0: Final = 16
+_JAVA: Final = frozenset({"checkout", "payment"})
+_MESSAGE_FIELDS: Final = ("trace.id", "session.id", "user.id")
+
+Renderer = Callable[[Happening, float], str]
+
+
+def render(happening: Happening, at: float, *, json: bool) -> str:
+    """The line a service writes.
+
+    Args:
+        happening: What it says.
+        at: When, in seconds since the epoch.
+        json: As JSON, or plain.
+
+    Returns:
+        One line, without its end. The stack trace of a plain Java, Python or Go line follows on lines of its
+        own, the trace of a JSON line is a field of it.
+    """
+    style = _JSON if json else _PLAIN
+    if happening.is_access and not json:
+        return _combined(happening, at)
+    return style[happening.service](happening, at)
+
+
+# JSON.
+
+
+def _ecs_nested(happening: Happening, at: float) -> str:
+    """Elastic Common Schema with nested objects."""
+    document: dict[str, Any] = {
+        "@timestamp": _iso(at),
+        "log": {"level": happening.level, "logger": happening.logger},
+        "message": happening.message,
+        "ecs": {"version": "9.2.0"},
+        "service": {"name": happening.service},
+    }
+    for name, value in _all_fields(happening).items():
+        *parents, leaf = name.split(".")
+        place = document
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = value
+    return orjson.dumps(document).decode()
+
+
+def _ecs_dotted(happening: Happening, at: float) -> str:
+    """Elastic Common Schema with dotted names, as ecs-logging for Java writes it."""
+    document: dict[str, Any] = {
+        "@timestamp": _iso(at),
+        "log.level": happening.level.upper(),
+        "message": happening.message,
+        "ecs.version": "1.2.0",
+        "service.name": happening.service,
+        "log.logger": _java_logger(happening),
+        "process.thread.name": _thread(happening),
+    }
+    return orjson.dumps(document | _all_fields(happening)).decode()
+
+
+def _zap(happening: Happening, at: float) -> str:
+    """Go's zap with its production settings: seconds since the epoch and a caller."""
+    document: dict[str, Any] = {
+        "level": {"critical": "fatal"}.get(happening.level, happening.level),
+        "ts": round(at, 6),
+        "logger": happening.logger,
+        "caller": f"{happening.service}/{happening.logger.rpartition('.')[2]}.go:{40 + len(happening.message)}",
+        "msg": happening.message,
+        "service.name": happening.service,
+    }
+    return orjson.dumps(document | _all_fields(happening)).decode()
+
+
+def _all_fields(happening: Happening) -> dict[str, Any]:
+    if happening.failure is None:
+        return happening.fields
+    return happening.fields | {
+        "error.message": happening.failure.message,
+        "error.stack_trace": _trace(happening, happening.failure),
+    }
+
+
+# Plain lines.
+
+
+def _logback(happening: Happening, at: float) -> str:
+    """Logback's usual pattern, with the way through the system in brackets."""
+    level = {"critical": "error"}.get(happening.level, happening.level).upper()
+    line = (
+        f"{_stamp(at, ' ', ',')} {level:<5} [{_thread(happening)}] {_java_logger(happening)} - "
+        f"{happening.message}{_context(happening)}"
+    )
+    return line if happening.failure is None else f"{line}\n{_trace(happening, happening.failure)}"
+
+
+def _python(happening: Happening, at: float) -> str:
+    """Python's logging, with the format that most copy."""
+    level = {"warn": "WARNING"}.get(happening.level, happening.level.upper())
+    line = (
+        f"{_stamp(at, ' ', ',')} - {happening.service}.{happening.logger.rpartition('.')[2]} - {level} - "
+        f"{happening.message}{_context(happening)}"
+    )
+    return line if happening.failure is None else f"{line}\n{_trace(happening, happening.failure)}"
+
+
+def _logfmt(happening: Happening, at: float) -> str:
+    """Go's slog text handler and its like."""
+    pairs = [
+        f"time={_stamp(at, 'T', '.')}Z",
+        f"level={happening.level}",
+        f"service={happening.service}",
+        f"msg={_quoted(happening.message)}",
+    ]
+    pairs += [f"{name}={_quoted(str(value))}" for name, value in happening.fields.items()]
+    if happening.failure:
+        pairs.append(f"error={_quoted(happening.failure.message)}")
+    return " ".join(pairs)
+
+
+def _syslog(happening: Happening, at: float) -> str:
+    """Syslog as in RFC 5424."""
+    priority = _LOCAL0 * 8 + _SYSLOG_SEVERITY[happening.level]
+    pid = _PIDS[happening.service]
+    return (
+        f"<{priority}>1 {_iso(at)} shop-1.example {happening.service} {pid} {happening.logger} - "
+        f"{happening.message}{_context(happening)}"
+    )
+
+
+def _bsd_syslog(happening: Happening, at: float) -> str:
+    """Syslog as files in /var/log have it."""
+    second = int(at)
+    month, day, clock = _parts(second)[1:4]
+    return (
+        f"{_MONTHS[month - 1]} {day:>2} {clock} shop-2 {happening.service}[{_PIDS[happening.service]}]: "
+        f"{happening.level.upper()} {happening.message}{_context(happening)}"
+    )
+
+
+def _nginx_error(happening: Happening, at: float) -> str:
+    """Nginx's error log."""
+    year, month, day, clock = _parts(int(at))
+    level = {"critical": "crit"}.get(happening.level, happening.level)
+    client = happening.fields.get("source.ip", "-")
+    return (
+        f"{year}/{month:02d}/{day:02d} {clock} [{level}] 7#7: *{int(at * 1000) % 100_000} "
+        f"{happening.message}, client: {client}, server: shop.example"
+    )
+
+
+def _combined(happening: Happening, at: float) -> str:
+    """The combined format of Apache and nginx."""
+    facts = happening.fields
+    year, month, day, clock = _parts(int(at))
+    target = str(facts["url.path"]) + (f"?{facts['url.query']}" if "url.query" in facts else "")
+    return (
+        f"{facts['source.ip']} - {facts.get('user.id', '-')} "
+        f"[{day:02d}/{_MONTHS[month - 1]}/{year}:{clock} +0000] "
+        f'"{facts["http.request.method"]} {target} HTTP/1.1" {facts["http.response.status_code"]} '
+        f'{facts["http.response.body.bytes"]} "-" "{facts["user_agent.original"]}"'
+    )
+
+
+_JSON: Final[dict[str, Renderer]] = {
+    "gateway": _ecs_nested,
+    "auth": _ecs_nested,
+    "catalog": _zap,
+    "checkout": _ecs_dotted,
+    "payment": _ecs_nested,
+    "shipping": _ecs_nested,
+    "inventory": _zap,
+}
+_PLAIN: Final[dict[str, Renderer]] = {
+    "gateway": _nginx_error,
+    "auth": _python,
+    "catalog": _logfmt,
+    "checkout": _logback,
+    "payment": _logback,
+    "shipping": _syslog,
+    "inventory": _bsd_syslog,
+}
+
+
+# Parts of lines.
+
+
+def _trace(happening: Happening, failure: Failure) -> str:
+    """The stack trace in the manner of the service's language."""
+    part = happening.logger.rpartition(".")[2]
+    if happening.service in _JAVA:
+        package = f"com.acme.shop.{happening.service}"
+        lines = [
+            f"{failure.kind}: {failure.message}",
+            f"\tat {package}.{part.capitalize()}Service.handle({part.capitalize()}Service.java:{40 + len(part)})",
+            f"\tat {package}.web.{part.capitalize()}Controller.post({part.capitalize()}Controller.java:31)",
+            "\tat java.base/java.lang.Thread.run(Thread.java:1583)",
+        ]
+        if failure.cause:
+            kind, message = failure.cause
+            lines += [
+                f"Caused by: {kind}: {message}",
+                f"\tat {package}.client.Client.call(Client.java:118)",
+                "\t... 2 more",
+            ]
+        return "\n".join(lines)
+    if happening.service == "auth":
+        return "\n".join(
+            (
+                "Traceback (most recent call last):",
+                f'  File "/srv/auth/{part}.py", line {20 + len(part)}, in {part}',
+                "    user = await self.store.find(user_id)",
+                '  File "/srv/auth/store.py", line 77, in find',
+                "    return await self._query(statement)",
+                f"{failure.kind}: {failure.message}",
+            )
+        )
+    return (
+        f"{failure.kind}: {failure.message}\n"
+        f"main.(*Server).{part}\n\t/srv/{happening.service}/{part}.go:{20 + len(part)}\n"
+        "net/http.HandlerFunc.ServeHTTP\n\t/usr/local/go/src/net/http/server.go:2220"
+    )
+
+
+def _context(happening: Happening) -> str:
+    facts = happening.fields
+    if "trace.id" not in facts:
+        return ""
+    words = [f"{name}={facts[name]}" for name in _MESSAGE_FIELDS if name in facts]
+    if "labels.amount" in facts:
+        words += [
+            f"{name}={facts[name]}"
+            for name in ("event.action", "event.outcome", "labels.amount", "labels.currency", "labels.order_id")
+        ]
+    return f" [{' '.join(words)}]"
+
+
+def _java_logger(happening: Happening) -> str:
+    part = happening.logger.rpartition(".")[2]
+    return f"com.acme.shop.{happening.service}.{part.capitalize()}Service"
+
+
+def _thread(happening: Happening) -> str:
+    return f"http-nio-8080-exec-{1 + len(happening.message) % 10}"
+
+
+def _quoted(text: str) -> str:
+    if text and not any(character in text for character in ' ="\\'):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@lru_cache(maxsize=8)
+def _parts(second: int) -> tuple[int, int, int, str]:
+    moment = datetime.fromtimestamp(second, tz=UTC)
+    return moment.year, moment.month, moment.day, f"{moment:%H:%M:%S}"
+
+
+def _stamp(at: float, between: str, decimal: str) -> str:
+    """Date and time with milliseconds, rounded down so that it never runs ahead."""
+    second = int(at)
+    year, month, day, clock = _parts(second)
+    return f"{year}-{month:02d}-{day:02d}{between}{clock}{decimal}{int((at - second) * 1000):03d}"
+
+
+def _iso(at: float) -> str:
+    return f"{_stamp(at, 'T', '.')}Z"

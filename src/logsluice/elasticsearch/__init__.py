@@ -1,0 +1,1 @@
+"""Everything that talks to Elasticsearch: bulk writes, templates, roles and searches."""

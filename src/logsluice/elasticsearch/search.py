@@ -1,0 +1,225 @@
+"""Asks the results index for events."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from elastic_transport import TransportError
+from elasticsearch import ApiError
+
+from logsluice.elasticsearch.bulk import connect, explain, no_answer
+from logsluice.errors import LogsluiceError
+from logsluice.event.ecs import LEVELS
+from logsluice.settings import Settings
+
+MARK_BEGIN, MARK_END = "\ue000", "\ue001"
+"""Stand around a highlighted word; from Unicode's private area, so that no message holds them by accident."""
+
+_SINCE = re.compile(r"(\d+)([smhdw])")
+_MESSAGE_LENGTH = 300
+# The most characters of a message that are looked through for words to highlight.
+_HIGHLIGHT_LENGTH = 100_000
+
+HIGHLIGHT: Final[dict[str, Any]] = {
+    "pre_tags": [MARK_BEGIN],
+    "post_tags": [MARK_END],
+    "max_analyzed_offset": _HIGHLIGHT_LENGTH,
+    "fields": {
+        "message": {
+            "number_of_fragments": 1,
+            "fragment_size": _MESSAGE_LENGTH,
+            "no_match_size": _MESSAGE_LENGTH,
+            "require_field_match": False,
+        }
+    },
+}
+"""What of a message is shown: the part around the words that were found, with marks around them."""
+
+# What the table shows in columns of its own, or what describes the record rather than what happened.
+_NOT_FACTS = (
+    "@timestamp",
+    "message",
+    "log.level",
+    "service.name",
+    "event.dataset",
+    "event.id",
+    "event.original",
+    "error.stack_trace",
+    "labels.ecs.version",
+    "tags",
+)
+_NOT_FACT_GROUPS = ("kafka.", "logsluice.")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is looked for.
+
+    Attributes:
+        query: In Lucene's query syntax (``payment AND user.id:48213``); several words are all to be found.
+        since: Only events that happened in that last stretch of time, such as ``15m``.
+        level: Only events of that level or a worse one.
+        size: The most events.
+    """
+
+    query: str
+    since: str | None = None
+    level: str | None = None
+    size: int = 20
+
+
+class Hit(NamedTuple):
+    """An event that was found.
+
+    Attributes:
+        document: As it is in the index, without ``event.original``.
+        message: Its message or the part of it around what was found, with marks around the words.
+    """
+
+    document: dict[str, Any]
+    message: str
+
+
+class Found(NamedTuple):
+    """The newest events that were found.
+
+    Attributes:
+        hits: Newest first.
+        total: How many there are at least, up to 10,000.
+        older: How many more there are when ``since`` is left out; asked only when nothing was found.
+    """
+
+    hits: list[Hit]
+    total: int
+    older: int
+
+
+def search(settings: Settings, wanted: Search) -> Found:
+    """Find events in the results index, newest first.
+
+    Raises:
+        LogsluiceError: The query is wrong, there is no index yet, or the server does not answer.
+    """
+    server = settings.elasticsearch
+    body = build_query(wanted)
+    client = connect(server).options(request_timeout=30)
+    try:
+        answer = client.search(index=settings.results_index, **body).body
+        older = 0
+        if not answer["hits"]["hits"] and wanted.since:
+            everything = build_query(Search(wanted.query, level=wanted.level))["query"]
+            older = client.count(index=settings.results_index, query=everything)["count"]
+    except ApiError as error:
+        raise _told(error, settings, wanted) from None
+    except TransportError as error:
+        raise no_answer(error, server.hosts) from None
+    finally:
+        client.close()
+    return Found([_hit(entry) for entry in answer["hits"]["hits"]], answer["hits"]["total"]["value"], older)
+
+
+def build_query(wanted: Search) -> dict[str, Any]:
+    """The body of the request, in Elasticsearch's query language.
+
+    Raises:
+        LogsluiceError: ``since`` or ``level`` cannot be read.
+    """
+    filters: list[dict[str, Any]] = []
+    if wanted.since is not None:
+        if not _SINCE.fullmatch(wanted.since):
+            raise LogsluiceError(
+                "not a stretch of time", where=f"--since {wanted.since}", hint="write 30s, 15m, 6h or 2d"
+            )
+        filters.append({"range": {"@timestamp": {"gte": f"now-{wanted.since}"}}})
+    if wanted.level is not None:
+        if wanted.level not in LEVELS:
+            raise LogsluiceError("not a level", where=f"--level {wanted.level}", hint=f"one of {', '.join(LEVELS)}")
+        filters.append({"terms": {"log.level": list(LEVELS[LEVELS.index(wanted.level) :])}})
+    return {
+        "query": {"bool": {"must": [text_query(wanted.query)], "filter": filters}},
+        "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}],
+        "size": wanted.size,
+        "source_excludes": ["event.original"],
+        "highlight": HIGHLIGHT,
+    }
+
+
+def text_query(query: str, **options: Any) -> dict[str, Any]:
+    """A condition in Lucene's query syntax; several words are all to be found.
+
+    Args:
+        query: The condition.
+        options: Further options of ``query_string``.
+    """
+    return {"query_string": {"query": query, "default_operator": "and", "lenient": True, **options}}
+
+
+def facts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found in an event beyond what the table's own columns show, by dotted name."""
+    return {
+        name: value
+        for name, value in _flat(document, "")
+        if name not in _NOT_FACTS and not name.startswith(_NOT_FACT_GROUPS)
+    }
+
+
+def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, content in value.items():
+        if isinstance(content, Mapping):
+            yield from _flat(content, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", content
+
+
+def _hit(entry: dict[str, Any]) -> Hit:
+    return Hit(entry["_source"], found_part(entry))
+
+
+def found_part(entry: Mapping[str, Any]) -> str:
+    """The part of a hit's message around what was found, with marks around the words."""
+    fragments = entry.get("highlight", {}).get("message")
+    return crop(fragments[0] if fragments else str(entry["_source"].get("message", "")))
+
+
+def crop(message: str, length: int = _MESSAGE_LENGTH) -> str:
+    """So much of a message around its first marked word; the server breaks at sentences alone, however long."""
+    if len(message) <= length:
+        return message
+    start = max(0, message.find(MARK_BEGIN) - length // 3)
+    return ("…" if start else "") + message[start : start + length] + ("…" if start + length < len(message) else "")
+
+
+def _told(error: ApiError, settings: Settings, wanted: Search) -> LogsluiceError:
+    if error.meta.status == 404:
+        return LogsluiceError(
+            "there are no results yet",
+            where=settings.results_index,
+            hint="`logsluice setup` makes it ready, and the regex job fills it",
+        )
+    if error.meta.status == 400:
+        return LogsluiceError(
+            "the query cannot be read", where=wanted.query, why=innermost_reason(error.body) or explain(error)
+        )
+    return LogsluiceError("Elasticsearch refuses", where=settings.elasticsearch.hosts, why=explain(error))
+
+
+def innermost_reason(body: object) -> str:
+    """The cause of a refused request: the first line of the innermost reason, which names place and character.
+
+    Args:
+        body: The server's answer; of a search among several, that search's.
+
+    Returns:
+        Nothing where the answer gives no reason.
+    """
+    cause: Any = body.get("error") if isinstance(body, Mapping) else None
+    if isinstance(cause, dict) and cause.get("failed_shards"):
+        cause = cause["failed_shards"][0].get("reason", cause)
+    reason = ""
+    while isinstance(cause, dict):
+        reason = str(cause.get("reason", reason))
+        cause = cause.get("caused_by")
+    return reason.splitlines()[0] if reason else ""

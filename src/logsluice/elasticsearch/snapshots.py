@@ -1,0 +1,103 @@
+"""The backup of the indices: a repository in S3, and a policy by which Elasticsearch itself takes snapshots every night
+and removes old ones (snapshot lifecycle management).
+
+https://www.elastic.co/docs/deploy-manage/tools/snapshot-and-restore/create-snapshots
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from elasticsearch import ApiError, Elasticsearch
+
+from logsluice.elasticsearch.bulk import explain
+from logsluice.errors import LogsluiceError
+from logsluice.settings import Settings
+
+REPOSITORY: Final = "logsluice"
+BASE_PATH: Final = "elasticsearch-snapshots"
+"""The part of the bucket that Elasticsearch may write to (infra/logsluice_infra/identity.py)."""
+MODULES: Final = frozenset({"repository-s3", "x-pack-slm"})
+"""What a server needs for it; full Elasticsearch has both, its core neither."""
+_NIGHTLY: Final = "0 30 1 * * ?"
+_FEWEST: Final = 3
+
+
+def repository(bucket: str) -> dict[str, Any]:
+    """The repository; credentials and region are the client's of that name in elasticsearch.yml."""
+    return {"type": "s3", "settings": {"bucket": bucket, "base_path": BASE_PATH, "client": "default"}}
+
+
+def policy(env: str, days: int) -> dict[str, Any]:
+    """When what is saved, and for how long.
+
+    Args:
+        env: The environment, whose indices are saved; and with the cluster's state templates and Kibana's objects.
+        days: How long a snapshot is kept; the last ones stay longer when there are no newer.
+    """
+    return {
+        "name": f"<{env}-{{now/d}}>",
+        "schedule": _NIGHTLY,
+        "repository": REPOSITORY,
+        "config": {"indices": [f"{env}-*"], "include_global_state": True},
+        "retention": {"expire_after": f"{days}d", "min_count": _FEWEST},
+    }
+
+
+def make(client: Elasticsearch, settings: Settings) -> list[str]:
+    """Register repository and policy where they are not as they should be.
+
+    Elasticsearch writes to the bucket before it takes the repository, from every node.
+
+    Returns:
+        What was made or cannot be had, a line each; nothing where the settings name no bucket.
+
+    Raises:
+        LogsluiceError: The nodes may not write to the bucket, or it is not there.
+        ApiError: The server refuses.
+    """
+    server = settings.elasticsearch
+    if server.snapshot_bucket is None:
+        return []
+    nodes = client.nodes.info(metric="plugins", filter_path="nodes.*.modules.name")["nodes"].values()
+    missing = sorted({name for node in nodes for name in MODULES - {module["name"] for module in node["modules"]}})
+    if missing:
+        return [f"this server takes no snapshots to S3 (it has no {' and no '.join(missing)}): there is no backup"]
+    done = []
+    wanted = repository(server.snapshot_bucket)
+    if _found(client, f"/_snapshot/{REPOSITORY}").get(REPOSITORY) != wanted:
+        _register(client, wanted)
+        done.append(f"snapshot repository {REPOSITORY}: s3://{server.snapshot_bucket}/{BASE_PATH}")
+    name = f"{settings.env}-logsluice"
+    plan = policy(settings.env, server.snapshot_days)
+    if _found(client, f"/_slm/policy/{name}").get(name, {}).get("policy") != plan:
+        client.slm.put_lifecycle(policy_id=name, body=plan)
+        done.append(f"snapshot policy {name}: every night at 01:30 UTC, kept for {server.snapshot_days} days")
+    return done
+
+
+def _register(client: Elasticsearch, wanted: dict[str, Any]) -> None:
+    try:
+        client.snapshot.create_repository(name=REPOSITORY, repository=wanted)
+    except ApiError as error:
+        # Answered like a server that is busy for a while; this one stays.
+        if "repository" in error.error:
+            where = f"s3://{wanted['settings']['bucket']}/{BASE_PATH}"
+            raise LogsluiceError(
+                "Elasticsearch cannot keep snapshots in the bucket",
+                where=where,
+                why=explain(error),
+                hint="the pods' account `elasticsearch` needs a role that may list the bucket, read and write there",
+            ) from None
+        raise
+
+
+def _found(client: Elasticsearch, path: str) -> dict[str, Any]:
+    try:
+        answer = client.perform_request("GET", path, headers={"accept": "application/json"})
+    except ApiError as error:
+        if error.meta.status == 404:
+            return {}
+        raise
+    found: dict[str, Any] = answer.body
+    return found

@@ -1,0 +1,238 @@
+"""What the indices look like: index templates and their mappings, as plain data.
+
+Both mappings are closed (``dynamic: false``): a field that they do not name is kept in the document, but not
+indexed, so that arbitrary JSON can never make the mapping grow. Fields are leaves with dots in their names
+(``subobjects: false``), so that an event with ``"host": "web1"`` stands beside ``host.name`` instead of being
+refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from logsluice.event.ecs import FIELDS, LEVELS, FieldType
+from logsluice.settings import Settings
+
+Properties = dict[str, dict[str, Any]]
+
+_PRIORITY = 200
+_KEYWORD: dict[str, Any] = {"type": "keyword", "ignore_above": 1024}
+# As many characters as Lucene's longest term has room for, whatever they are.
+_LONG_KEYWORD: dict[str, Any] = {"type": "keyword", "ignore_above": 8191}
+_STORED_ONLY: dict[str, Any] = {"type": "keyword", "index": False, "doc_values": False}
+_LONG_VALUES = frozenset(
+    {
+        "http.request.referrer",
+        "log.file.path",
+        "log.syslog.structured_data",
+        "url.full",
+        "url.original",
+        "url.path",
+        "url.query",
+        "user_agent.original",
+    }
+)
+_COMMON: Properties = {
+    "event.id": _KEYWORD,
+    "event.original": _STORED_ONLY,
+    "kafka.key": _KEYWORD,
+    "kafka.offset": {"type": "long"},
+    "kafka.partition": {"type": "long"},
+    "kafka.timestamp": {"type": "date"},
+    "kafka.topic": _KEYWORD,
+    "tags": _KEYWORD,
+}
+_RESULTS: Properties = {
+    "labels": {"type": "flattened", "ignore_above": 1024},
+    "logsluice.original_bytes": _STORED_ONLY,
+    "logsluice.original_length": {"type": "long"},
+    "logsluice.patterns": _KEYWORD,
+    "logsluice.processors": _KEYWORD,
+    "logsluice.revision": {"type": "long"},
+}
+_LONG: dict[str, Any] = {"type": "long"}
+_DOUBLE: dict[str, Any] = {"type": "double"}
+_DATE: dict[str, Any] = {"type": "date"}
+_WINDOWS: Properties = {
+    "@timestamp": _DATE,
+    "service.name": _KEYWORD,
+    "window.start": _DATE,
+    "window.end": _DATE,
+    "window.events": _LONG,
+    "window.errors": _LONG,
+    "window.critical": _LONG,
+    "window.error_rate": _DOUBLE,
+    **{f"window.levels.{level}": _LONG for level in LEVELS},
+    "window.users": _LONG,
+    "window.durations": _LONG,
+    "window.duration.p50": _LONG,
+    "window.duration.p95": _LONG,
+    "window.duration.p99": _LONG,
+    "window.payments": _LONG,
+    "window.refunds": _LONG,
+    # By ISO 4217 code, decimal text: amounts of different currencies have no sum.
+    "window.payment_amounts": {"type": "flattened", "ignore_above": 1024},
+    "window.refund_amounts": {"type": "flattened", "ignore_above": 1024},
+    "window.late": _LONG,
+    "tags": _KEYWORD,
+}
+_ALERTS: Properties = {
+    "@timestamp": _DATE,
+    "alert.id": _KEYWORD,
+    "alert.status": _KEYWORD,
+    "alert.severity": _KEYWORD,
+    "alert.value": _DOUBLE,
+    "alert.threshold": _DOUBLE,
+    "alert.last_seen": _DATE,
+    "alert.pending": _KEYWORD,
+    "error.type": _KEYWORD,
+    "event.duration": _LONG,
+    "event.end": _DATE,
+    "event.kind": _KEYWORD,
+    "event.start": _DATE,
+    "event.url": _LONG_KEYWORD,
+    "rule.description": _KEYWORD,
+    "rule.name": _KEYWORD,
+    "service.name": _KEYWORD,
+    "tags": _KEYWORD,
+}
+_DEAD_LETTERS: Properties = {
+    "@timestamp": _DATE,
+    "dead_letter.consumer": _KEYWORD,
+    "dead_letter.reason": _KEYWORD,
+    "dead_letter.detail": _LONG_KEYWORD,
+    "event.id": _KEYWORD,
+    "event.original": _STORED_ONLY,
+    "kafka.offset": _LONG,
+    "kafka.partition": _LONG,
+    "kafka.timestamp": _DATE,
+    "kafka.topic": _KEYWORD,
+    "tags": _KEYWORD,
+}
+
+
+class IndexPlan(NamedTuple):
+    """The dated indices behind an alias, as they should be.
+
+    Attributes:
+        alias: The alias.
+        properties: Their fields.
+        lenient: Leave a field of the wrong type out of the index instead of refusing the document.
+    """
+
+    alias: str
+    properties: Properties
+    lenient: bool
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a server has beyond Elasticsearch's core.
+
+    Attributes:
+        match_only_text: The compact text type for messages.
+        lifecycle: Index lifecycle management, which deletes old days.
+    """
+
+    match_only_text: bool = False
+    lifecycle: bool = False
+
+
+def field_mapping(name: str, kind: FieldType, abilities: Abilities) -> dict[str, Any]:
+    """How a field of ours is indexed."""
+    if kind == "text":
+        return {"type": "match_only_text" if abilities.match_only_text else "text"}
+    if kind in ("keyword", "level"):
+        return _LONG_KEYWORD if name in _LONG_VALUES else _KEYWORD
+    return {"type": "long" if kind == "duration" else kind}
+
+
+def logs_properties(abilities: Abilities) -> Properties:
+    """The fields of the logs index: those of Elastic Common Schema where a JSON event brings them."""
+    return {name: field_mapping(name, kind, abilities) for name, kind in FIELDS.items()} | _COMMON
+
+
+def results_properties(fields: Mapping[str, FieldType], abilities: Abilities) -> Properties:
+    """The fields of the results index.
+
+    Args:
+        fields: Every field that formats and patterns can fill; those of ``labels`` need no mapping of their
+        own. abilities: Of the server.
+    """
+    named = {
+        name: field_mapping(name, kind, abilities) for name, kind in fields.items() if not name.startswith("labels.")
+    }
+    return named | _COMMON | _RESULTS
+
+
+def index_plans(settings: Settings, fields: Mapping[str, FieldType], abilities: Abilities) -> list[IndexPlan]:
+    """Every index of an environment.
+
+    Args:
+        settings: Of the environment.
+        fields: Every field that formats and patterns can fill.
+        abilities: Of the server.
+    """
+    message = {"message": field_mapping("message", "text", abilities)}
+    return [
+        IndexPlan(settings.logs_index, logs_properties(abilities), True),
+        IndexPlan(settings.metrics_index, logs_properties(abilities), True),
+        IndexPlan(settings.results_index, results_properties(fields, abilities), False),
+        IndexPlan(settings.windows_index, _WINDOWS, False),
+        IndexPlan(settings.alerts_index, _ALERTS | message, False),
+        IndexPlan(settings.dead_letters_index, _DEAD_LETTERS | message, False),
+    ]
+
+
+def index_template(
+    alias: str, properties: Properties, *, replicas: int, lenient: bool, lifecycle: str | None
+) -> dict[str, Any]:
+    """The template of the dated indices behind an alias, which also puts each new one behind it.
+
+    Args:
+        alias: The alias; the indices are called ``<alias>-<day>``.
+        properties: Their fields.
+        replicas: Copies of each shard.
+        lenient: Leave a field of the wrong type out of the index instead of refusing the document.
+        lifecycle: Name of the lifecycle policy, where the server knows any.
+    """
+    settings: dict[str, Any] = {
+        "index.number_of_shards": 1,
+        "index.number_of_replicas": replicas,
+        "index.refresh_interval": "1s",
+        "index.mapping.ignore_malformed": lenient,
+        "index.mapping.total_fields.limit": max(1_000, 2 * len(properties)),
+    }
+    if lifecycle:
+        settings["index.lifecycle.name"] = lifecycle
+    return {
+        "index_patterns": [f"{alias}-*"],
+        "priority": _PRIORITY,
+        "template": {
+            "settings": settings,
+            "aliases": {alias: {}},
+            "mappings": {"dynamic": False, "subobjects": False, "properties": properties},
+        },
+        "_meta": {"managed_by": "logsluice"},
+    }
+
+
+def lifecycle_policy(retention_days: int) -> dict[str, Any]:
+    """The policy that deletes an index that many days after it was made."""
+    return {
+        "phases": {
+            "hot": {"actions": {}},
+            "delete": {"min_age": f"{retention_days}d", "actions": {"delete": {}}},
+        }
+    }
+
+
+def new_and_changed(current: Mapping[str, Any], wanted: Properties) -> tuple[Properties, list[str]]:
+    """What an existing index lacks: the fields to add, and those that it has with another type."""
+    new = {name: mapping for name, mapping in wanted.items() if name not in current}
+    changed = [
+        name for name, mapping in wanted.items() if name in current and current[name].get("type") != mapping["type"]
+    ]
+    return new, changed

@@ -1,0 +1,223 @@
+"""The fast engine: one pass over whole columns on Polars' linear-time Rust regular expressions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import polars as pl
+import pyarrow as pa
+
+from logsluice.event.ecs import FieldType
+from logsluice.extract import decode
+from logsluice.extract.columns import read_column
+from logsluice.extract.format_detection import CUT_LINE, REFERENCE, ROW, TEXT, Recognizer
+from logsluice.extract.matching import ColumnMatcher
+from logsluice.extract.registry import Registry
+from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema, polars_type
+from logsluice.formats import parse_timestamps
+from logsluice.formats.defaults import KEYED_TIMESTAMPS
+from logsluice.patterns import Pattern
+
+_Columns = dict[str, pl.Series]
+
+
+class RustExtractor:
+    """Extracts column by column; see :func:`logsluice.extract.make_extractor`."""
+
+    def __init__(self, registry: Registry, time_zone: str) -> None:
+        self._fields = registry.fields
+        self._patterns = registry.patterns.patterns
+        self._zone = time_zone
+        self._recognizer = Recognizer(registry.formats, time_zone)
+        self.schema = output_schema(self._fields)
+
+    def extract(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Extract from a batch of :data:`~logsluice.extract.schema.INPUT_SCHEMA`."""
+        if batch.num_rows == 0:
+            return pa.RecordBatch.from_pylist([], schema=self.schema)
+        matcher = ColumnMatcher()
+        decoded = decode.decode(batch["value"])
+        original = pl.Series(decoded.texts)
+        lines = pl.DataFrame(
+            {
+                ROW: pl.int_range(batch.num_rows, dtype=pl.UInt32, eager=True),
+                TEXT: decode.bare_column(original),
+                REFERENCE: pl.Series(batch["reference_ms"]),
+                CUT_LINE: pl.Series(batch["original_length"]).is_not_null(),
+            }
+        )
+        empty = original.str.strip_chars(decode.BLANK) == ""
+        readable = lines.filter(~empty.fill_null(True))
+        columns, tags = self._read(readable, matcher)
+        out = _spread(columns, readable[ROW], batch.num_rows)
+        reasons = out.pop(REASON, pl.repeat(None, batch.num_rows, dtype=pl.String, eager=True))
+        reasons = _set(reasons, empty.fill_null(False), decode.EMPTY)
+        reasons = _set(reasons, original.is_null(), decode.TOMBSTONE)
+        timed_out = pl.Series(sorted(matcher.timed_out), dtype=pl.UInt32)
+        reasons = _set(reasons, lines[ROW].is_in(timed_out.implode()), decode.REGEX_TIMEOUT)
+        return self._assemble(batch, decoded, original, reasons, out, tags)
+
+    def _read(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> tuple[_Columns, dict[int, list[str]]]:
+        """Header and facts of lines that have a text, and the remarks by row."""
+        if lines.is_empty():
+            return {}, {}
+        header = self._recognizer.recognize(lines, matcher)
+        columns: _Columns = {name: header[name] for name in header.columns if name not in (ROW, REFERENCE)}
+        tags: dict[int, list[str]] = {}
+        self._give_types(columns, lines[ROW], tags)
+        _tag_instants(columns["@timestamp"], lines, tags)
+        self._put_facts(columns, lines, matcher)
+        instants = columns["@timestamp"]
+        columns["@timestamp"] = instants.zip_with(instants.is_not_null(), lines[REFERENCE] * 1000)
+        return columns, tags
+
+    def _give_types(self, columns: _Columns, rows: pl.Series, tags: dict[int, list[str]]) -> None:
+        """Give the header's texts their types; what does not fit becomes a label."""
+        misfits: dict[int, dict[str, str]] = {}
+        for name, texts in list(columns.items()):
+            kind = self._fields.get(name)
+            if kind in (None, "keyword", "text", "level", "date"):
+                continue
+            values = read_column(texts, kind)
+            wrong = (values.is_null() & texts.is_not_null()).arg_true()
+            for number in wrong.to_list():
+                misfits.setdefault(number, {})[name] = texts[number]
+            columns[name] = values
+        if misfits:
+            labels = columns.get(LABELS, pl.repeat(None, len(rows), dtype=pl.String, eager=True)).to_list()
+            for number, texts_by_field in misfits.items():
+                labels[number] = decode.labels_text({**orjson.loads(labels[number] or "{}"), **texts_by_field})
+                tags.setdefault(rows[number], []).append(decode.WRONG_TYPE)
+            columns[LABELS] = pl.Series(labels, dtype=pl.String)
+
+    def _put_facts(self, columns: _Columns, lines: pl.DataFrame, matcher: ColumnMatcher) -> None:
+        """Search every pattern in the messages; a header's value stays, then the first pattern's wins."""
+        facts: _Columns = {}
+        found: dict[str, pl.Series] = {}
+        messages = columns["message"]
+        for pattern in self._patterns:
+            groups = matcher.groups(pattern.compiled, messages, lines[ROW])
+            found[pattern.name] = _was_found(pattern, groups, messages, lines[ROW], matcher)
+            for group, fact in pattern.fields.items():
+                values = self._value(groups[group], fact.type, lines[REFERENCE])
+                before = facts.get(fact.field)
+                facts[fact.field] = values if before is None else before.zip_with(before.is_not_null(), values)
+        for field, values in facts.items():
+            header = columns.get(field)
+            columns[field] = values if header is None else header.zip_with(header.is_not_null(), values)
+        columns[FOUND] = _names(found, len(lines))
+
+    def _value(self, texts: pl.Series, kind: FieldType, reference_ms: pl.Series) -> pl.Series:
+        if texts.null_count() == len(texts):
+            return pl.repeat(None, len(texts), dtype=polars_type(kind), eager=True)
+        if kind == "date":
+            return parse_timestamps(texts, KEYED_TIMESTAMPS, reference_ms, self._zone)
+        return read_column(texts, kind)
+
+    def _assemble(
+        self,
+        batch: pa.RecordBatch,
+        decoded: decode.Decoded,
+        original: pl.Series,
+        reasons: pl.Series,
+        columns: _Columns,
+        tags: dict[int, list[str]],
+    ) -> pa.RecordBatch:
+        readable = reasons.is_null()
+        arrays: dict[str, Any] = {
+            name: column.zip_with(readable, pl.Series([None], dtype=column.dtype)).to_arrow()
+            for name, column in columns.items()
+        }
+        arrays[REASON] = reasons.to_arrow()
+        arrays["event.original"] = original.to_arrow()
+        for number in decoded.undecodable:
+            tags.setdefault(number, []).insert(0, decode.INVALID_UTF8)
+        lengths = batch["original_length"]
+        if lengths.null_count < len(lengths):
+            fine = readable.to_list()
+            arrays["logsluice.original_length"] = pa.array(
+                [length if keep else None for length, keep in zip(lengths.to_pylist(), fine, strict=True)],
+                pa.int64(),
+            )
+            arrays["event.hash"] = pa.array(
+                [
+                    digest if keep else None
+                    for digest, keep in zip(batch["original_sha256"].to_pylist(), fine, strict=True)
+                ],
+                pa.string(),
+            )
+            for number in pl.Series(lengths).is_not_null().arg_true():
+                place = int(number in decoded.undecodable)
+                tags.setdefault(number, []).insert(place, decode.CUT)
+        fine = readable.to_list()
+        if decoded.undecodable:
+            arrays["logsluice.original_bytes"] = pa.array(
+                [decoded.undecodable.get(number) if keep else None for number, keep in enumerate(fine)],
+                pa.string(),
+            )
+        if tags:
+            arrays[TAGS] = pa.array(
+                [tags.get(number) if keep else None for number, keep in enumerate(fine)],
+                pa.list_(pa.string()),
+            )
+        return pa.RecordBatch.from_arrays(
+            [
+                arrays[field.name].cast(field.type) if field.name in arrays else pa.nulls(batch.num_rows, field.type)
+                for field in self.schema
+            ],
+            schema=self.schema,
+        )
+
+
+def _spread(columns: _Columns, rows: pl.Series, length: int) -> _Columns:
+    """Put columns of some rows into columns of all."""
+    if len(rows) == length:
+        return dict(columns)
+    places = pl.Series([None], dtype=pl.UInt32).new_from_index(0, length)
+    places = places.scatter(rows, pl.int_range(len(rows), dtype=pl.UInt32, eager=True))
+    return {name: column.gather(places) for name, column in columns.items()}
+
+
+def _set(column: pl.Series, where: pl.Series, value: str) -> pl.Series:
+    return pl.Series([value]).new_from_index(0, len(column)).zip_with(where, column) if where.any() else column
+
+
+def _tag_instants(instants: pl.Series, lines: pl.DataFrame, tags: dict[int, list[str]]) -> None:
+    odd = (instants > lines[REFERENCE] * 1000 + decode.FUTURE_MICROS) | instants.is_between(
+        0, decode.EPOCH_MICROS, closed="left"
+    )
+    for number in odd.arg_true().to_list():
+        tag = decode.timestamp_tag(instants[number], lines[REFERENCE][number])
+        if tag is not None:
+            tags.setdefault(lines[ROW][number], []).append(tag)
+
+
+def _was_found(
+    pattern: Pattern, groups: _Columns, messages: pl.Series, rows: pl.Series, matcher: ColumnMatcher
+) -> pl.Series:
+    """Found is what matched with one of its groups taking part, or at all where it has none."""
+    if not groups:
+        return matcher.matches(pattern.compiled, messages, rows)
+    found = pl.repeat(False, len(messages), dtype=pl.Boolean, eager=True)
+    for column in groups.values():
+        found |= column.is_not_null()
+    return found
+
+
+def _names(found: dict[str, pl.Series], length: int) -> pl.Series:
+    """Lists of the names of what was found, in order; null where nothing was."""
+    rows = [column.arg_true() for column in found.values()]
+    named = pl.DataFrame(
+        {
+            ROW: pl.concat([pl.Series(dtype=pl.UInt32), *rows]),
+            FOUND: pl.concat(
+                [pl.Series(dtype=pl.String)]
+                + [pl.repeat(name, len(row), eager=True) for name, row in zip(found, rows, strict=True)]
+            ),
+        }
+    )
+    lists = named.group_by(ROW, maintain_order=True).agg(FOUND)
+    places = pl.Series([None], dtype=pl.UInt32).new_from_index(0, length)
+    places = places.scatter(lists[ROW], pl.int_range(lists.height, dtype=pl.UInt32, eager=True))
+    return lists[FOUND].gather(places)

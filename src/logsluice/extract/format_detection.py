@@ -1,0 +1,340 @@
+"""Recognising what format each line of a column has: the formats are tried in order, the first that fits wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import orjson
+import polars as pl
+
+from logsluice.extract import decode
+from logsluice.extract.columns import by_distinct
+from logsluice.extract.matching import ColumnMatcher
+from logsluice.extract.schema import LABELS, REASON
+from logsluice.formats import (
+    Format,
+    KeyedEvent,
+    normalize_level,
+    parse_timestamps,
+    read_json,
+    read_logfmt,
+    split_priority,
+)
+from logsluice.regex.prefilter import BEYOND_ASCII, POSITIONS
+
+ROW: Final = "row"
+TEXT: Final = "text"
+REFERENCE: Final = "reference_ms"
+CUT_LINE: Final = "cut"
+WRAPS: Final = "wraps"
+DATASET: Final = "event.dataset"
+
+_NO_HEADERS: Final = pl.DataFrame(
+    schema={
+        ROW: pl.UInt32,
+        REFERENCE: pl.Int64,
+        "@timestamp": pl.Int64,
+        "message": pl.String,
+        DATASET: pl.String,
+    }
+)
+"""The columns that every table of headers has."""
+
+_LOGFMT_BEGINNING: Final = r"\A[A-Za-z_@][0-9A-Za-z_.@/-]*="
+
+
+_MOST_BEGINNINGS: Final = 50_000
+
+
+class _Dispatch:
+    """Which formats lines can have by how they begin, so that most are never tried."""
+
+    def __init__(self, formats: Sequence[Format]) -> None:
+        self._tables = [
+            [_of_each(_can_have(entry, place, code) for entry in formats) for code in range(BEYOND_ASCII + 1)]
+            for place in range(POSITIONS)
+        ]
+        self._every = (1 << len(formats)) - 1
+        self._known: dict[str, int] = {}
+
+    def candidates(self, beginning: str) -> int:
+        """The formats of lines with such a beginning, as a set of bits."""
+        known = self._known.get(beginning)
+        if known is None:
+            known = self._every
+            for table, character in zip(self._tables, beginning, strict=False):
+                known &= table[min(ord(character), BEYOND_ASCII)]
+            if len(self._known) >= _MOST_BEGINNINGS:
+                self._known.clear()
+            self._known[beginning] = known
+        return known
+
+    def split(self, lines: pl.DataFrame) -> list[_Alike]:
+        """Put lines that can have the same formats together."""
+        beginnings = lines[TEXT].str.slice(0, POSITIONS)
+        distinct = beginnings.unique()
+        sets = [self.candidates(text) for text in distinct]
+        numbers = {formats: number for number, formats in enumerate(dict.fromkeys(sets))}
+        if len(numbers) == 1:
+            return [_Alike(sets[0], lines)]
+        choice = beginnings.replace_strict(
+            distinct, pl.Series([numbers[formats] for formats in sets], dtype=pl.UInt32), return_dtype=pl.UInt32
+        )
+        return [_Alike(formats, lines.filter(choice == number)) for formats, number in numbers.items()]
+
+
+class _Alike:
+    """Lines that can have the same formats and have not been recognised yet.
+
+    Attributes:
+        formats: The formats they can have, as a set of bits.
+        lines: The lines.
+    """
+
+    def __init__(self, formats: int, lines: pl.DataFrame) -> None:
+        self.formats = formats
+        self.lines = lines
+        self._having: dict[str, pl.Series] = {}
+
+    def having(self, texts: Sequence[str]) -> pl.Series | None:
+        """Which lines have all these texts in them; None where all lines do."""
+        every: pl.Series | None = None
+        for text in texts:
+            having = self._having.get(text)
+            if having is None:
+                having = self._having[text] = self.lines[TEXT].str.contains(text, literal=True)
+            every = having if every is None else every & having
+        return None if every is None or every.all() else every
+
+    def replace(self, lines: pl.DataFrame) -> None:
+        """Go on with other lines."""
+        self.lines = lines
+        self._having = {}
+
+    def remove(self, taken: pl.Series) -> None:
+        """Leave out lines."""
+        left = ~taken
+        self.lines = self.lines.filter(left)
+        self._having = {text: having.filter(left) for text, having in self._having.items()}
+
+
+class Recognizer:
+    """Recognises formats; a table of ``row``, ``text``, ``reference_ms`` and ``cut`` goes in."""
+
+    def __init__(self, formats: Sequence[Format], time_zone: str) -> None:
+        self._zone = time_zone
+        self._json = tuple(entry for entry in formats if entry.kind == "json")
+        self._plain = formats[-1]
+        self._formats = tuple(entry for entry in formats if entry.kind != "json")
+        self._dispatch = _Dispatch(self._formats)
+
+    def recognize(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
+        """Find the header of each line.
+
+        Returns:
+            A row a line, sorted by ``row``, with a column of text a field (``@timestamp``: Int64 microseconds
+            since the epoch; ``log.level``: normalised), ``labels`` as JSON, and ``reason`` where a line claims to
+            be JSON and is not. What wraps a line of its own has been unwrapped.
+        """
+        header = self._once(lines, matcher)
+        if WRAPS not in header.columns:
+            return header
+        inside = header.filter(pl.col(WRAPS) & (pl.col("message") != ""))
+        inner_lines = inside.select(
+            ROW,
+            decode.bare_column(inside["message"]).alias(TEXT),
+            REFERENCE,
+            pl.lit(True).alias(CUT_LINE),
+        )
+        inner = self._once(inner_lines, matcher).drop(REFERENCE, WRAPS, strict=False)
+        inner = inner.with_columns(pl.when(pl.col(DATASET) != self._plain.name).then(pl.col(DATASET)).alias(DATASET))
+        return _inner_wins(header.drop(WRAPS), inner)
+
+    def _once(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
+        lines, found = self._read_json_lines(lines)
+        if not lines.is_empty():
+            found += self._by_formats(self._dispatch.split(lines), matcher)
+        return pl.concat([_NO_HEADERS, *found], how="diagonal").sort(ROW)
+
+    def _by_formats(self, groups: Sequence[_Alike], matcher: ColumnMatcher) -> list[pl.DataFrame]:
+        """Format by format, because the engine keeps few compiled expressions at once."""
+        found = []
+        for number, entry in enumerate(self._formats):
+            for group in groups:
+                if group.formats >> number & 1 and not group.lines.is_empty():
+                    found += self._take(entry, group, matcher)
+        return found
+
+    def _take(self, entry: Format, group: _Alike, matcher: ColumnMatcher) -> list[pl.DataFrame]:
+        """The headers of the lines of a format, which are no longer in the group then."""
+        if entry.regex is None:
+            others, keyed = self._read_logfmt_lines(group.lines, entry)
+            if keyed:
+                group.replace(others)
+            return keyed
+        lines, having = group.lines, group.having(entry.regex.literals)
+        if having is not None:
+            if not having.any():
+                return []
+            lines = lines.filter(having)
+        fits = matcher.matches(entry.regex, lines[TEXT], lines[ROW], whole=True)
+        if not fits.any():
+            return []
+        taken = lines.filter(fits)
+        # Of a clone, because scatter changes the series itself.
+        group.remove(fits if having is None else having.clone().scatter(having.arg_true(), fits))
+        groups = matcher.groups(entry.regex, taken[TEXT], taken[ROW], whole=True)
+        return [self._complete(entry, taken, _by_field(entry, groups), None)]
+
+    def _read_json_lines(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+        opens = lines[TEXT].str.starts_with("{")
+        if not opens.any():
+            return lines, []
+        candidates = lines.filter(opens)
+        events = [read_json(text, self._json) for text in candidates[TEXT]]
+        rejected = [
+            event is None and not cut and decode.claims_json(text)
+            for event, text, cut in zip(events, candidates[TEXT], candidates[CUT_LINE], strict=True)
+        ]
+        found = self._of_events(candidates, events)
+        if any(rejected):
+            reason = pl.lit(decode.INVALID_JSON).alias(REASON)
+            found.append(candidates.filter(pl.Series(rejected)).select(ROW, REFERENCE, reason))
+        others = pl.Series(
+            [event is None and not bad for event, bad in zip(events, rejected, strict=True)], dtype=pl.Boolean
+        )
+        return pl.concat([lines.filter(~opens), candidates.filter(others)]), found
+
+    def _read_logfmt_lines(self, lines: pl.DataFrame, entry: Format) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
+        opens = lines[TEXT].str.contains(_LOGFMT_BEGINNING)
+        if not opens.any():
+            return lines, []
+        candidates = lines.filter(opens)
+        events = [read_logfmt(text, (entry,)) for text in candidates[TEXT]]
+        others = pl.Series([event is None for event in events], dtype=pl.Boolean)
+        return pl.concat([lines.filter(~opens), candidates.filter(others)]), self._of_events(candidates, events)
+
+    def _of_events(self, lines: pl.DataFrame, events: Sequence[KeyedEvent | None]) -> list[pl.DataFrame]:
+        """Columns of the events that were read, a table a format."""
+        rows_by_format: dict[str, list[int]] = {}
+        for number, event in enumerate(events):
+            if event is not None:
+                rows_by_format.setdefault(event.format.name, []).append(number)
+        return [self._of_one_format(lines, events, rows) for rows in rows_by_format.values()]
+
+    def _of_one_format(self, lines: pl.DataFrame, events: Sequence[KeyedEvent | None], rows: list[int]) -> pl.DataFrame:
+        chosen = [event for row in rows if (event := events[row]) is not None]
+        cells: dict[str, list[str | None]] = {}
+        for number, event in enumerate(chosen):
+            for field, text in event.fields.items():
+                if field not in cells:
+                    cells[field] = [None] * len(chosen)
+                cells[field][number] = text
+        cells["@timestamp"] = [event.timestamp for event in chosen]
+        cells["log.level"] = [event.level for event in chosen]
+        cells["message"] = [event.message for event in chosen]
+        labels = [decode.labels_text(event.labels) if event.labels else None for event in chosen]
+        texts = {field: pl.Series(values, dtype=pl.String) for field, values in cells.items()}
+        return self._complete(chosen[0].format, lines[rows], texts, pl.Series(labels, dtype=pl.String))
+
+    def _complete(
+        self, entry: Format, lines: pl.DataFrame, texts: dict[str, pl.Series], labels: pl.Series | None
+    ) -> pl.DataFrame:
+        """Read timestamps and levels as the format has them, and add what it implies."""
+        texts = {field: text if field == "message" else _not_empty(text) for field, text in texts.items()}
+        if "@timestamp" in texts:
+            texts["@timestamp"] = parse_timestamps(texts["@timestamp"], entry.timestamp, lines[REFERENCE], self._zone)
+        if "log.level" in texts:
+            texts["log.level"] = by_distinct(
+                texts["log.level"],
+                lambda word: entry.levels.get(word.strip(" \t").lower()) or normalize_level(word),
+                pl.String(),
+            )
+        if "log.syslog.priority" in texts:
+            _add_priority(texts)
+        for field, value in entry.defaults.items():
+            if field in texts:
+                texts[field] = texts[field].fill_null(value)
+            else:
+                texts[field] = pl.repeat(value, len(lines), dtype=pl.String, eager=True)
+        message = texts.get("message")
+        texts["message"] = lines[TEXT] if message is None else message.zip_with(message.is_not_null(), lines[TEXT])
+        if labels is not None:
+            texts[LABELS] = labels
+        columns = [column.rename(field) for field, column in texts.items()]
+        columns.append(pl.repeat(entry.name, len(lines), dtype=pl.String, eager=True).rename(DATASET))
+        if entry.wraps:
+            columns.append(pl.repeat(True, len(lines), dtype=pl.Boolean, eager=True).rename(WRAPS))
+        return lines.select(ROW, REFERENCE).with_columns(columns)
+
+
+def _can_have(entry: Format, place: int, code: int) -> bool:
+    """Whether lines of a format can have a character at a place; 128 stands for all beyond ASCII."""
+    if entry.regex is None:
+        character = chr(code)
+        return place > 0 or (code < BEYOND_ASCII and (character.isalpha() or character in ("_", "@")))
+    beginnings = entry.regex.beginnings
+    return place >= len(beginnings) or bool(beginnings[place] >> code & 1)
+
+
+def _of_each(answers: Iterable[bool]) -> int:
+    """Answers as a set of bits, the first one lowest."""
+    return sum(1 << number for number, answer in enumerate(answers) if answer)
+
+
+def _by_field(entry: Format, groups: dict[str, pl.Series]) -> dict[str, pl.Series]:
+    """Of groups that fill the same field the last that took part wins."""
+    texts: dict[str, pl.Series] = {}
+    for group, column in groups.items():
+        field = entry.fields[group]
+        before = texts.get(field)
+        texts[field] = column if before is None else column.zip_with(column.is_not_null(), before)
+    return texts
+
+
+def _not_empty(texts: pl.Series) -> pl.Series:
+    return texts.zip_with(texts != "", pl.Series([None], dtype=pl.String))
+
+
+def _add_priority(texts: dict[str, pl.Series]) -> None:
+    priority = texts["log.syslog.priority"]
+
+    def part(number: int) -> pl.Series:
+        return by_distinct(
+            priority,
+            lambda text: str(split_priority(int(text))[number]) if text.isdecimal() else None,
+            pl.String(),
+        )
+
+    level = texts.get("log.level")
+    implied = part(2)
+    texts["log.level"] = implied if level is None else level.zip_with(level.is_not_null(), implied)
+    texts["log.syslog.facility.code"] = part(0)
+    texts["log.syslog.severity.code"] = part(1)
+
+
+def _inner_wins(outer: pl.DataFrame, inner: pl.DataFrame) -> pl.DataFrame:
+    """Put what an inner line says over what its wrapping says."""
+    joined = outer.join(inner, on=ROW, how="left", suffix=" inner", maintain_order="left")
+    both = [name for name in inner.columns if name != ROW and name in outer.columns]
+    merged = joined.with_columns(
+        pl.coalesce(pl.col(f"{name} inner"), pl.col(name)).alias(name) for name in both if name != LABELS
+    )
+    if LABELS in both:
+        merged = merged.with_columns(_merged_labels(joined[LABELS], joined[f"{LABELS} inner"]))
+    return (
+        merged.drop(f"{name} inner" for name in both)
+        .drop(REASON, strict=False)
+        .with_columns(outer[REASON] if REASON in outer.columns else pl.lit(None, pl.String).alias(REASON))
+    )
+
+
+def _merged_labels(outer: pl.Series, inner: pl.Series) -> pl.Series:
+    merged = [
+        first or second
+        if first is None or second is None
+        else decode.labels_text({**orjson.loads(first), **orjson.loads(second)})
+        for first, second in zip(outer, inner, strict=True)
+    ]
+    return pl.Series(LABELS, merged, dtype=pl.String)

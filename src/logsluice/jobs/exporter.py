@@ -1,0 +1,289 @@
+"""What no single job can tell: lag of every consumer, freshness and size of the indices, requests and levels of
+every service.
+
+Each of the three is watched on a thread of its own, so that a part that is away holds up nothing else; what
+was measured last stays on ``/metrics``, and ``logsluice_part_up`` says that the part is away.
+
+``http_requests_total`` and ``logsluice_events_by_level_total`` count what the events themselves tell, from where
+the group ``logsluice-app-service`` left off. Like every counter they start at zero with the process; Prometheus'
+``rate`` and ``increase`` allow for that. A process that is killed may count a batch twice, on either side of its
+restart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from http import HTTPStatus
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final, NamedTuple, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+from elastic_transport import TlsError
+from elasticsearch import ApiError, Elasticsearch
+
+from logsluice.elasticsearch.bulk import connect, explain, refusal
+from logsluice.elasticsearch.bulk import is_away as is_elasticsearch_away
+from logsluice.event.ecs import LEVELS
+from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
+from logsluice.extract import INPUT_SCHEMA, Extractor, load_registry, make_extractor
+from logsluice.extract.schema import REASON
+from logsluice.kafka import TopicNotReady, admin, describe_topic, lag
+from logsluice.kafka import is_away as is_kafka_away
+from logsluice.kafka.consumer import ConsumerRecord, TopicReader
+from logsluice.runtime import metrics
+from logsluice.runtime.metrics import OTHER, LabelNames
+from logsluice.runtime.retry import Part, Stopped, wait_out
+from logsluice.settings import Settings
+
+JOB: Final = "app-service"
+GROUP: Final = "logsluice-app-service"
+GROUPS: Final = ("logsluice-regex", "logsluice-index", "logsluice-windows", GROUP)
+METHODS: Final = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"})
+UNKNOWN: Final = "unknown"
+_LAG_SECONDS: Final = 5.0
+_REQUESTS_SECONDS: Final = 1.0
+_MANY_RECORDS: Final = 1_000
+_INDEX_SECONDS: Final = 5.0
+_STATUS: Final = range(100, 600)
+_SERVICE: Final = "service.name"
+_METHOD: Final = "http.request.method"
+_STATUS_CODE: Final = "http.response.status_code"
+_LEVEL: Final = "log.level"
+_COUNT: Final = "count_all"
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class Counts(NamedTuple):
+    """What a batch of events tells.
+
+    Attributes:
+        requests: HTTP requests by service, method and status.
+        levels: Events that could be read, by service and level.
+    """
+
+    requests: dict[tuple[str, str, str], int]
+    levels: dict[tuple[str, str], int]
+
+
+class EventCounter:
+    """Counts requests by service, method and status, and events by service and level; what events make up
+    can't make endless series.
+
+    Methods that HTTP does not know, statuses outside of 100 to 599 and services beyond the first hundred
+    count as ``other``; events that name no service or level as ``unknown``.
+    """
+
+    def __init__(self, extractor: Extractor) -> None:
+        self._extractor = extractor
+        self._services = LabelNames()
+
+    def count(self, records: Sequence[ConsumerRecord]) -> Counts:
+        """What records tell; those that can't be read are left out."""
+        extracted = self._extractor.extract(_batch(records))
+        table = pa.Table.from_batches([extracted.filter(pc.is_null(extracted[REASON]))])
+        counts = Counts({}, {})
+        for row in _grouped(table, (_SERVICE, _METHOD, _STATUS_CODE)):
+            if row[_METHOD] is None or row[_STATUS_CODE] is None:
+                continue
+            request = (self._service(row[_SERVICE]), _method(row[_METHOD]), _status(row[_STATUS_CODE]))
+            counts.requests[request] = counts.requests.get(request, 0) + row[_COUNT]
+        for row in _grouped(table, (_SERVICE, _LEVEL)):
+            level = (self._service(row[_SERVICE]), row[_LEVEL] if row[_LEVEL] in LEVELS else UNKNOWN)
+            counts.levels[level] = counts.levels.get(level, 0) + row[_COUNT]
+        return counts
+
+    def _service(self, name: str | None) -> str:
+        return self._services(name) if name else UNKNOWN
+
+
+def run_app_service(settings: Settings, directory: Path | None, stop: Event) -> None:
+    """Measure until ``stop`` is set; parts that are away are waited for.
+
+    Args:
+        settings: Of the environment.
+        directory: Its folder, with patterns and formats.
+        stop: Ends it when set.
+
+    Raises:
+        LogsluiceError: The registry is wrong, or a server refuses the credentials.
+    """
+    counter = EventCounter(make_extractor(load_registry(directory), time_zone=settings.time_zone))
+    failures: list[BaseException] = []
+    for part in ("kafka", "elasticsearch"):
+        metrics.PART_UP.labels(part).set(0)
+
+    def watch(work: Callable[[], None]) -> Callable[[], None]:
+        def until_stopped() -> None:
+            try:
+                work()
+            except Stopped:
+                pass
+            except BaseException as error:
+                failures.append(error)
+                stop.set()
+
+        return until_stopped
+
+    threads = [
+        Thread(target=watch(lambda: _watch_lag(settings, stop)), name="lag"),
+        Thread(target=watch(lambda: _watch_indices(settings, stop)), name="indices"),
+        Thread(target=watch(lambda: _count_events(settings, counter, stop)), name="events"),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _watch_lag(settings: Settings, stop: Event) -> None:
+    topic = settings.kafka.topic
+    where = f"{settings.kafka.bootstrap_servers}, topic {topic}"
+    with closing(admin(settings, job=JOB, stop=stop)) as client:
+
+        def measure() -> None:
+            described = describe_topic(client, topic)
+            for group in GROUPS:
+                lag(client, group, described)
+
+        while not stop.is_set():
+            _when_up(measure, "kafka", where, _has_no_topic_yet, str, stop)
+            stop.wait(_LAG_SECONDS)
+
+
+def _watch_indices(settings: Settings, stop: Event) -> None:
+    server = settings.elasticsearch
+    with closing(connect(server)) as client:
+
+        def measure() -> None:
+            for alias in (settings.logs_index, settings.results_index):
+                measure_index(client, alias)
+            for alias in (
+                settings.metrics_index,
+                settings.windows_index,
+                settings.alerts_index,
+                settings.dead_letters_index,
+            ):
+                measure_index(client, alias, flows=False)
+
+        while not stop.is_set():
+            try:
+                _when_up(measure, "elasticsearch", server.hosts, _cannot_search_yet, explain, stop)
+            except (ApiError, TlsError) as error:
+                raise refusal(error, server.hosts) from None
+            stop.wait(_INDEX_SECONDS)
+
+
+def measure_index(client: Elasticsearch, alias: str, *, flows: bool = True) -> None:
+    """Set the documents behind an alias and the age of the newest event; an alias that is not there has none.
+
+    The age is worked out anew whenever it is asked for, so that it grows while nobody can measure. It is told of what
+    ``flows`` alone: that nothing came for an hour means nothing of alerts or dead letters.
+    """
+    answer = client.search(
+        index=alias,
+        size=0,
+        track_total_hits=True,
+        ignore_unavailable=True,
+        allow_no_indices=True,
+        aggs={"newest": {"max": {"field": "kafka.timestamp"}}},
+    )
+    metrics.INDEX_DOCUMENTS.labels(alias).set(answer["hits"]["total"]["value"])
+    newest = (answer.get("aggregations") or {}).get("newest", {}).get("value")
+    if not flows:
+        return
+    if newest is not None:
+        seconds = newest / 1000
+        metrics.FRESHNESS.labels(alias).set_function(lambda: max(0.0, time.time() - seconds))
+    else:
+        metrics.FRESHNESS.remove_by_labels({"index": alias})
+
+
+def _count_events(settings: Settings, counter: EventCounter, stop: Event) -> None:
+    with closing(TopicReader(settings, settings.kafka.topic, GROUP, job=JOB, stop=stop)) as reader:
+        while not stop.is_set():
+            records = reader.poll()
+            if not records:
+                continue
+            began = time.monotonic()
+            metrics.EVENTS_IN.labels(JOB).inc(len(records))
+            counts = counter.count(records)
+            for request, number in counts.requests.items():
+                metrics.HTTP_REQUESTS.labels(*request).inc(number)
+            for level, number in counts.levels.items():
+                metrics.EVENTS_BY_LEVEL.labels(*level).inc(number)
+            metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - began)
+            reader.commit()
+            if len(records) < _MANY_RECORDS:
+                # A batch has its price however small it is: a trickle is counted once a second, not event by event.
+                stop.wait(_REQUESTS_SECONDS)
+
+
+def _when_up(
+    function: Callable[[], T],
+    part: Part,
+    where: str,
+    away: Callable[[BaseException], bool],
+    why: Callable[[BaseException], str],
+    stop: Event,
+) -> T:
+    """Wait while a part is away, and say on ``/metrics`` that it is."""
+    up = metrics.PART_UP.labels(part)
+
+    def noted(error: BaseException) -> bool:
+        is_gone = away(error)
+        up.set(not is_gone)
+        return is_gone
+
+    result = wait_out(function, noted, part=part, where=where, job=JOB, stop=stop, why=why)
+    up.set(1)
+    return result
+
+
+def _has_no_topic_yet(error: BaseException) -> bool:
+    return isinstance(error, TopicNotReady) or is_kafka_away(error)
+
+
+def _cannot_search_yet(error: BaseException) -> bool:
+    """Shards that are just starting make a search fail on a server that is there."""
+    return is_elasticsearch_away(error) or (
+        isinstance(error, ApiError) and error.meta.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    )
+
+
+def _grouped(table: pa.Table, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """The rows by the values of some columns; a field that no format or pattern fills is null."""
+    empty = pa.nulls(table.num_rows, pa.string())
+    chosen = {name: table.column(name) if name in table.column_names else empty for name in columns}
+    yield from pa.table(chosen).group_by(list(columns)).aggregate([([], _COUNT)]).to_pylist()
+
+
+def _batch(records: Sequence[ConsumerRecord]) -> pa.RecordBatch:
+    headers: list[dict[str, Any]] = [dict(record.headers) for record in records]
+    lengths = [header.get(ORIGINAL_LENGTH) for header in headers]
+    digests = [header.get(ORIGINAL_SHA256) for header in headers]
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([record.value for record in records], pa.binary()),
+            pa.array([record.timestamp for record in records], pa.int64()),
+            pa.array([int(length) if length and length.isdigit() else None for length in lengths], pa.int64()),
+            pa.array([digest.decode("ascii", "replace") if digest else None for digest in digests], pa.string()),
+        ],
+        schema=INPUT_SCHEMA,
+    )
+
+
+def _method(method: str) -> str:
+    return upper if (upper := method.upper()) in METHODS else OTHER
+
+
+def _status(status: int) -> str:
+    return str(status) if status in _STATUS else OTHER

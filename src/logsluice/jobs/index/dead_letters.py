@@ -1,0 +1,129 @@
+"""Dead letters, as they can be searched: from their topic into the dead letters index, each once.
+
+The topic stays the truth: it alone holds every byte and says which letters have been replayed. What Elasticsearch
+refuses here is therefore told, counted and left at that; a letter about it would come back as the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from threading import Event
+from typing import Any, Final, NamedTuple
+
+import orjson
+import structlog
+
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction, wait_for_templates, wait_until_up
+from logsluice.errors import LogsluiceError
+from logsluice.event.identity import EventId
+from logsluice.event.records import index_name, iso_millis
+from logsluice.kafka.consumer import ConsumerRecord, TopicReader
+from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, from_record
+from logsluice.runtime import metrics
+from logsluice.runtime.retry import Stopped
+from logsluice.settings import Settings
+
+GROUP: Final = "logsluice-index-dead-letters"
+DESTINATION: Final = "dead-letters"
+# Letters are as large as events may be: a batch has to fit into memory beside that of the events.
+_MAX_RECORDS: Final = 500
+
+log = structlog.get_logger(__name__)
+
+
+class LettersPlan(NamedTuple):
+    """What is to be done with a batch of records.
+
+    Attributes:
+        actions: The writes to the dead letters index.
+        foreign: How many records were no letters of ours.
+    """
+
+    actions: list[IndexAction]
+    foreign: int
+
+
+def dead_letter_document(record_id: EventId, letter: DeadLetter) -> bytes:
+    """The document of a dead letter, as JSON.
+
+    ``event.*`` is about the event that could not be read or written, ``kafka.*`` and ``@timestamp`` about the
+    letter's own record. ``message`` is the event's text, or, where it has none, the reason.
+
+    Args:
+        record_id: The letter's own record.
+        letter: The letter.
+    """
+    topic, partition, offset, timestamp_ms = record_id
+    appended = iso_millis(timestamp_ms)
+    text = (letter.value or b"").decode("utf-8", "replace")
+    event = {"id": str(letter.event_id)}
+    dead = {"consumer": letter.consumer, "reason": letter.reason}
+    if text:
+        event["original"] = text
+    if letter.detail:
+        dead["detail"] = letter.detail
+    document: dict[str, Any] = {
+        "@timestamp": appended,
+        "message": text or letter.reason,
+        "event": event,
+        "dead_letter": dead,
+        "kafka": {"topic": topic, "partition": partition, "offset": offset, "timestamp": appended},
+    }
+    return orjson.dumps(document)
+
+
+def plan_letters(records: Sequence[ConsumerRecord], alias: str) -> LettersPlan:
+    """Turn records of the topic of dead letters into writes; a pure function.
+
+    Records that mark a letter as replayed are no letters.
+    """
+    actions, foreign = [], 0
+    for record in records:
+        if any(name == REPLAYED for name, _ in record.headers):
+            continue
+        try:
+            letter = from_record(record.value, record.headers)
+        except (KeyError, UnicodeDecodeError, LogsluiceError):
+            foreign += 1
+            continue
+        record_id = EventId(record.topic, record.partition, record.offset, record.timestamp)
+        document = dead_letter_document(record_id, letter)
+        actions.append(IndexAction(index_name(alias, record.timestamp), str(record_id), "create", None, document))
+    return LettersPlan(actions, foreign)
+
+
+def index_dead_letters(settings: Settings, job: str, stop: Event) -> None:
+    """Index dead letters until ``stop`` is set; the batch at hand is finished first.
+
+    Kafka, the topic, Elasticsearch and the template are waited for.
+
+    Raises:
+        LogsluiceError: A server refuses the credentials.
+    """
+    server, alias = settings.elasticsearch, settings.dead_letters_index
+    try:
+        with closing(BulkWriter(server, job=job, stop=stop)) as writer:
+            wait_until_up(writer.client, server, job=job, stop=stop)
+            wait_for_templates(writer.client, server, [alias], job=job, stop=stop)
+            topic = settings.kafka.dead_letter_topic
+            with closing(TopicReader(settings, topic, GROUP, job=job, stop=stop, max_records=_MAX_RECORDS)) as reader:
+                while not stop.is_set():
+                    records = reader.poll()
+                    if records:
+                        _index(records, alias, writer, job)
+                        reader.commit()
+    except Stopped:
+        log.info("stopped while waiting; letters that were not acknowledged are read again at the next start")
+
+
+def _index(records: Sequence[ConsumerRecord], alias: str, writer: BulkWriter, job: str) -> None:
+    planned = plan_letters(records, alias)
+    if planned.foreign:
+        log.warning("skipped records that logsluice did not write", records=planned.foreign)
+    outcome = writer.write(planned.actions)
+    metrics.EVENTS_OUT.labels(job, DESTINATION).inc(outcome.written)
+    metrics.EVENTS_REPEATED.labels(job, DESTINATION).inc(outcome.existing)
+    for refusal in outcome.rejected:
+        metrics.DROPPED_DOCUMENTS.labels(job, DESTINATION).inc()
+        log.error("Elasticsearch refuses a dead letter; it stays in Kafka", id=refusal.action.id, reason=refusal.reason)

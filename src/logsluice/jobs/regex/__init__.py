@@ -1,0 +1,1 @@
+"""The regex job: facts out of the topic, in one of three modes."""

@@ -1,0 +1,205 @@
+"""The regex job over what is stored: Kafka from its earliest to its latest offset, or the logs index.
+
+Facts are written again under the events' own ids; those of a newer registry replace older ones, and an older
+registry changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from threading import Event
+from typing import TYPE_CHECKING
+
+import structlog
+from kafka import TopicPartition
+
+from logsluice.errors import LogsluiceError
+from logsluice.jobs.regex.frames import write_frame
+from logsluice.jobs.regex.stats import JOB, BatchStats, count
+from logsluice.jobs.regex.stored_logs import LogRange, plan_ranges, read_range
+from logsluice.jobs.regex.workers import Work, write_records
+from logsluice.jobs.spark.failures import refusal, told
+from logsluice.jobs.spark.progress import progress
+from logsluice.kafka import (
+    Offsets,
+    admin,
+    earliest_offsets,
+    is_away,
+    latest_offsets,
+    spark_kafka_options,
+    wait_for_topic,
+)
+from logsluice.runtime import metrics
+from logsluice.runtime.retry import wait_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kafka import KafkaAdminClient
+    from pyspark.sql import SparkSession
+
+    from logsluice.kafka.topics import Topic
+
+_SLICE_EVENTS = 50_000
+_MOST_FAILURES = 5
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of a topic that is read at once: from where to where, by partition."""
+
+    start: Offsets
+    end: Offsets
+
+    @property
+    def events(self) -> int:
+        """How many offsets there are in it."""
+        return sum(self.end[partition] - start for partition, start in self.start.items())
+
+
+def slices(start: Offsets, end: Offsets, events: int = _SLICE_EVENTS) -> Iterator[Slice]:
+    """Cut a topic into slices of about so many events, each with its share of every partition."""
+    left = sum(max(0, end[partition] - start[partition]) for partition in start)
+    count = max(1, -(-left // events)) if left else 0
+    for number in range(count):
+        cut = [
+            {partition: begin + max(0, end[partition] - begin) * upto // count for partition, begin in start.items()}
+            for upto in (number, number + 1)
+        ]
+        yield Slice(*cut)
+
+
+def from_kafka(spark: SparkSession, work: Work, *, since: datetime | None, stop: Event) -> None:
+    """Read everything that the topic holds now.
+
+    Args:
+        spark: The session.
+        work: How to extract, where to write.
+        since: Leave out what was appended before.
+        stop: Ends the work after the slice at hand.
+
+    Raises:
+        LogsluiceError: A server refuses, the same fault came again and again, or the topic was deleted.
+        Stopped: The process was asked to stop while a server was away.
+    """
+    settings = work.settings
+    client = admin(settings, job=JOB, stop=stop)
+    try:
+        topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop, client=client)
+        start, end = wait_out(
+            lambda: _bounds(client, topic, since),
+            is_away,
+            part="kafka",
+            where=settings.kafka.bootstrap_servers,
+            job=JOB,
+            stop=stop,
+        )
+        todo = list(slices(start, end))
+        with progress(sum(part.events for part in todo)) as advance:
+            for part in todo:
+                if stop.is_set():
+                    return
+                _again_and_again(partial(_write_slice, spark, work, client, topic, part), stop)
+                advance(part.events)
+    finally:
+        client.close()
+
+
+def from_logs(spark: SparkSession, work: Work, *, since: datetime | None, stop: Event) -> None:
+    """Read the logs index, which may hold what Kafka has dropped already.
+
+    Takes the same arguments and raises the same as :func:`from_kafka`.
+    """
+    cores = spark.sparkContext.defaultParallelism
+    ranges = list(plan_ranges(work.settings, since, stop))
+    with progress(sum(entry.events for entry in ranges)) as advance:
+        for first in range(0, len(ranges), 2 * cores):
+            if stop.is_set():
+                return
+            group = ranges[first : first + 2 * cores]
+            _again_and_again(partial(_write_ranges, spark, work, group), stop)
+            advance(sum(entry.events for entry in group))
+
+
+def _write_slice(
+    spark: SparkSession, work: Work, client: KafkaAdminClient, topic: Topic, part: Slice
+) -> list[BatchStats]:
+    now = wait_for_topic(work.settings, topic.name, job=JOB, client=client)
+    if now.id != topic.id:
+        raise LogsluiceError(
+            "the topic was deleted and made again while it was read",
+            where=topic.name,
+            hint="start the job again to read the new one",
+        )
+    earliest = earliest_offsets(client, topic)
+    start = {partition: max(offset, earliest[partition]) for partition, offset in part.start.items()}
+    end = {partition: max(offset, start[partition]) for partition, offset in part.end.items()}
+    if lost := part.events - Slice(start, end).events:
+        log.error("events were removed by the topic's retention before they were read", events=lost)
+    options = spark_kafka_options(work.settings, remote=work.remote) | {
+        "subscribe": topic.name,
+        "startingOffsets": _spark_offsets(topic, start),
+        "endingOffsets": _spark_offsets(topic, end),
+        "includeHeaders": "true",
+        "minPartitions": str(2 * spark.sparkContext.defaultParallelism),
+        "kafka.max.poll.records": "5000",
+    }
+    return write_frame(spark.read.format("kafka").options(**options).load(), topic.name, work)
+
+
+def _write_ranges(spark: SparkSession, work: Work, ranges: Sequence[LogRange]) -> list[BatchStats]:
+    context = spark.sparkContext
+    found = context.parallelize(ranges, len(ranges)).flatMap(partial(_write_range, work=work)).collect()
+    return list(found)
+
+
+def _write_range(entry: LogRange, *, work: Work) -> list[BatchStats]:
+    return [write_records(records, work) for records in read_range(entry, work.settings)]
+
+
+def _again_and_again(function: Callable[[], list[BatchStats]], stop: Event) -> None:
+    """Do a piece of work, again where it failed: what is written twice is written once."""
+    for failures in range(1, _MOST_FAILURES + 1):
+        began = time.monotonic()
+        try:
+            count(function())
+        except LogsluiceError:
+            raise
+        except Exception as error:
+            if refused := refusal(error):
+                raise LogsluiceError(refused) from None
+            if failures == _MOST_FAILURES or stop.is_set():
+                raise LogsluiceError(f"failed {failures} times in a row", why=told(error)) from None
+            log.warning("a part of the work failed and is done again", reason=told(error))
+            stop.wait(2.0**failures)
+        else:
+            metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - began)
+            return
+
+
+def _bounds(client: KafkaAdminClient, topic: Topic, since: datetime | None) -> tuple[Offsets, Offsets]:
+    end = latest_offsets(client, topic)
+    return _offsets_since(client, topic, since, end) if since else earliest_offsets(client, topic), end
+
+
+def _offsets_since(client: KafkaAdminClient, topic: Topic, since: datetime, latest: Offsets) -> Offsets:
+    """The first offset of each partition that was appended at that time or later."""
+    moment = int(since.timestamp() * 1000)
+    found = client.list_partition_offsets(
+        {TopicPartition(topic.name, partition): moment for partition in topic.partitions}
+    )
+    return {
+        partition.partition: entry.offset if entry.offset >= 0 else latest[partition.partition]
+        for partition, entry in found.items()
+    }
+
+
+def _spark_offsets(topic: Topic, offsets: Offsets) -> str:
+    return json.dumps({topic.name: {str(partition): offset for partition, offset in offsets.items()}})

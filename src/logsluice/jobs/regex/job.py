@@ -1,0 +1,80 @@
+"""The regex job: facts out of the topic, in one of three modes."""
+
+from __future__ import annotations
+
+from contextlib import closing, suppress
+from datetime import datetime
+from pathlib import Path
+from threading import Event
+from typing import Literal
+
+from logsluice.elasticsearch.bulk import connect, wait_for_templates
+from logsluice.extract import load_registry
+from logsluice.jobs.regex.batch import from_kafka, from_logs
+from logsluice.jobs.regex.stats import JOB
+from logsluice.jobs.regex.stream import StreamJob
+from logsluice.jobs.regex.workers import Work
+from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.passwords import leave_this_machine
+from logsluice.jobs.spark.session import kafka_jars, spark_session
+from logsluice.runtime.metrics import serve_metrics
+from logsluice.runtime.retry import Stopped
+from logsluice.settings import ProcessingMode, Settings
+
+Source = Literal["kafka", "logs"]
+
+
+def run_regex(
+    settings: Settings,
+    directory: Path | None,
+    *,
+    stop: Event,
+    mode: ProcessingMode | None = None,
+    source: Source = "kafka",
+    since: datetime | None = None,
+    until_caught_up: bool = False,
+    metrics_port: int | None = None,
+) -> None:
+    """Run the job until it is done or asked to stop.
+
+    Args:
+        settings: Of the environment.
+        directory: The environment's folder, with patterns and formats.
+        stop: Ends the job when set.
+        mode: ``settings.processing_mode`` where left out.
+        source: ``batch`` reads Kafka, or the logs index past Kafka's retention.
+        since: ``batch`` leaves out events that Kafka appended before.
+        until_caught_up: ``stream`` and ``optimized`` end when all was read that was there at the start.
+        metrics_port: Where ``/metrics`` is served; ``settings.metrics.regex`` where left out.
+
+    Raises:
+        LogsluiceError: The registry is wrong, the port taken, Java missing, or a server refuses.
+    """
+    with suppress(Stopped):
+        _run(settings, directory, stop, mode or settings.processing_mode, source, since, until_caught_up, metrics_port)
+
+
+def _run(
+    settings: Settings,
+    directory: Path | None,
+    stop: Event,
+    mode: ProcessingMode,
+    source: Source,
+    since: datetime | None,
+    until_caught_up: bool,
+    metrics_port: int | None,
+) -> None:
+    registry = load_registry(directory)
+    recipe = Recipe.of(registry, settings.time_zone)
+    serve_metrics(settings.metrics.host, metrics_port or settings.metrics.regex)
+    with closing(connect(settings.elasticsearch)) as client:
+        wait_for_templates(client, settings.elasticsearch, [settings.results_index], job=JOB, stop=stop)
+    log_file = settings.home.absolute() / "logs" / "spark-regex.log"
+    with spark_session(f"logsluice regex, {mode}", log_file=log_file, jars=kafka_jars()) as spark:
+        work = Work(settings, recipe, remote=leave_this_machine(spark.sparkContext))
+        if mode != "batch":
+            StreamJob(spark, work, optimized=mode == "optimized", until_caught_up=until_caught_up, stop=stop).run()
+        elif source == "kafka":
+            from_kafka(spark, work, since=since, stop=stop)
+        else:
+            from_logs(spark, work, since=since, stop=stop)

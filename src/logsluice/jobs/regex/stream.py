@@ -1,0 +1,85 @@
+"""The regex job over a topic as it grows: ``stream`` for latency, ``optimized`` for throughput.
+
+Every document is written under the event's own id, so that a batch which is written again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Event
+from typing import TYPE_CHECKING
+
+import structlog
+
+from logsluice.jobs.regex.frames import write_frame
+from logsluice.jobs.regex.stats import JOB, count
+from logsluice.jobs.regex.workers import Work
+from logsluice.jobs.spark.batch_size import next_batch_size
+from logsluice.jobs.spark.checkpoints import GROUP, REGEX
+from logsluice.jobs.spark.streaming_query import Run, TopicQuery
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient
+    from pyspark.sql import DataFrame, SparkSession
+
+log = structlog.get_logger(__name__)
+
+
+class StreamJob(TopicQuery):
+    """Extracts from a topic to its end, and on.
+
+    Args:
+        spark: The session.
+        work: How to extract, where to write.
+        optimized: Large batches over all cores instead of a small one every second.
+        until_caught_up: End when all was read that was there at the start.
+        stop: Ends the job; the running batch is finished first where it does not take long.
+    """
+
+    job = JOB
+    group = GROUP
+    checkpoints = REGEX
+
+    def __init__(self, spark: SparkSession, work: Work, *, optimized: bool, until_caught_up: bool, stop: Event) -> None:
+        stream = work.settings.stream
+        size = stream.optimized_max_offsets_per_trigger if optimized else stream.max_offsets_per_trigger
+        super().__init__(spark, work.settings, size=size, until_caught_up=until_caught_up, stop=stop)
+        self._work = work
+        self._optimized = optimized
+
+    @property
+    def trigger_seconds(self) -> float:
+        """At once where large batches are wanted."""
+        return 0.0 if self._optimized else self._settings.stream.trigger_seconds
+
+    def write(self, frame: DataFrame, batch: int, run: Run, client: KafkaAdminClient) -> int:  # noqa: ARG002
+        """Extract and write on the workers."""
+        return count(write_frame(frame, run.topic.name, self._work))
+
+    def reader_options(self) -> Mapping[str, str]:
+        """Partitions split over all cores where throughput is wanted."""
+        return {"minPartitions": str(self._spark.sparkContext.defaultParallelism)} if self._optimized else {}
+
+    def told_at_start(self) -> Mapping[str, object]:
+        """The mode."""
+        return {"mode": "optimized" if self._optimized else "stream"}
+
+    def wants_restart(self, run: Run) -> bool:
+        """Also where batches should have another size, by the speed that was measured."""
+        if super().wants_restart(run):
+            return True
+        if not self._optimized:
+            return False
+        target = self._settings.stream.optimized_target_seconds
+        size = next_batch_size(run.size, run.measured, target)
+        if size == run.size:
+            return False
+        speed = sum(batch.events for batch in run.measured) / sum(batch.seconds for batch in run.measured)
+        log.info(
+            "changing the size of a batch",
+            events_per_second=round(speed),
+            events_a_batch=size,
+            before=run.size,
+        )
+        self._size = size
+        return True

@@ -1,0 +1,154 @@
+"""What runs in Spark's Python workers: from records to acknowledged documents and dead letters.
+
+The same in every mode, so that every mode gives the same documents. A worker writes what it found by itself;
+only small counts go back through the JVM.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import psutil
+import pyarrow as pa
+import pyarrow.compute as pc
+from prometheus_client import REGISTRY
+
+from logsluice.documents.result import CONSUMER, extraction_input, rejected_letter, result_documents
+from logsluice.elasticsearch.bulk import BulkWriter
+from logsluice.event.records import Records
+from logsluice.extract import summarize
+from logsluice.jobs.regex.stats import JOB, BatchStats, sampled
+from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.jobs.spark.passwords import with_own_passwords, without_passwords
+from logsluice.kafka.dead_letters import DeadLetterWriter
+from logsluice.runtime.logging import configure_logging
+from logsluice.settings import Settings
+
+STATS_SCHEMA = pa.schema([pa.field("stats", pa.string(), nullable=False)])
+STATS_DDL = "stats string"
+_LATENCY_SAMPLES = 500
+_PARTS = ("kafka", "elasticsearch")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that a worker has to know.
+
+    Attributes:
+        settings: Where to write to.
+        recipe: How to extract.
+        remote: Whether the workers are on other machines: then it is shipped without passwords, and each worker has
+            its own.
+    """
+
+    settings: Settings
+    recipe: Recipe
+    remote: bool = False
+
+    def __reduce__(self) -> tuple[Callable[..., Work], tuple[Settings, Recipe, bool]]:
+        """What is shipped."""
+        settings = without_passwords(self.settings) if self.remote else self.settings
+        return _unpacked, (settings, self.recipe, self.remote)
+
+
+def _unpacked(settings: Settings, recipe: Recipe, remote: bool) -> Work:
+    """What a worker makes of it."""
+    return Work(with_own_passwords(settings) if remote else settings, recipe, remote)
+
+
+class _Sinks:
+    """The connections of this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        configure_logging()
+        self.settings = settings
+        self.documents = BulkWriter(settings.elasticsearch, job=JOB)
+        self.letters = DeadLetterWriter(settings, job=JOB)
+
+
+_sinks: _Sinks | None = None
+
+
+def _sinks_of(settings: Settings) -> _Sinks:
+    global _sinks
+    if _sinks is None or _sinks.settings != settings:
+        _sinks = _Sinks(settings)
+    return _sinks
+
+
+def write_records(records: Records, work: Work) -> BatchStats:
+    """Extract from records and write what came of it; back when all of it is acknowledged.
+
+    Raises:
+        LogsluiceError: A server refuses the credentials.
+    """
+    sinks = _sinks_of(work.settings)
+    retries = _retries()
+    began = time.perf_counter()
+    extracted = extractor(work.recipe).extract(extraction_input(records))
+    summary = summarize(extracted)
+    extracted_at = time.perf_counter()
+    actions, letters = result_documents(records, extracted, work.recipe.revision, work.settings.results_index)
+    outcome = sinks.documents.write(actions)
+    if outcome.rejected:
+        rows = {str(records.event_id(row)): row for row in range(len(records))}
+        letters += [
+            rejected_letter(records, rows[rejected.action.id], CONSUMER, rejected.reason)
+            for rejected in outcome.rejected
+        ]
+        summary.reasons["rejected"] += len(outcome.rejected)
+    sinks.letters.write(letters)
+    now = time.time()
+    return BatchStats(
+        events=len(records),
+        written=outcome.written,
+        existing=outcome.existing,
+        reasons=dict(summary.reasons),
+        datasets=dict(summary.datasets),
+        patterns=dict(summary.patterns),
+        tags=dict(summary.tags),
+        latencies=[max(now - stamp / 1000, 0.0) for stamp in sampled(records.timestamp_ms, _LATENCY_SAMPLES)],
+        retries={part: count - retries[part] for part, count in _retries().items()},
+        extracting=extracted_at - began,
+        writing=time.perf_counter() - extracted_at,
+        worker=os.getpid(),
+        memory=psutil.Process().memory_info().rss,
+    )
+
+
+def write_batches(batches: Iterable[pa.RecordBatch], work: Work, topic: str) -> Iterator[pa.RecordBatch]:
+    """For ``mapInArrow``: :func:`write_records` for each batch of :func:`records_frame`, a row of counts
+    each."""
+    for batch in batches:
+        if batch.num_rows:
+            stats = write_records(to_records(batch, topic), work)
+            yield pa.record_batch([[stats.to_json()]], schema=STATS_SCHEMA)
+
+
+def to_records(batch: pa.RecordBatch, topic: str) -> Records:
+    """The columns of :func:`records_frame` as records."""
+    headers = batch["headers"]
+    return Records(
+        topic=[topic] * batch.num_rows,
+        partition=batch["partition"].to_pylist(),
+        offset=batch["offset"].to_pylist(),
+        timestamp_ms=batch["timestamp_ms"].to_pylist(),
+        value=batch["value"].to_pylist(),
+        key=batch["key"].to_pylist(),
+        headers=_headers(headers) if headers.null_count < len(headers) else (),
+    )
+
+
+def _headers(column: pa.Array) -> list[list[tuple[str, bytes | None]] | None]:
+    flat = pc.list_flatten(column)
+    pairs = iter(list(zip(flat.field("key").to_pylist(), flat.field("value").to_pylist(), strict=True)))
+    lengths = pc.list_value_length(column).to_pylist()
+    return [None if length is None else [next(pairs) for _ in range(length)] for length in lengths]
+
+
+def _retries() -> dict[str, int]:
+    values = {part: REGISTRY.get_sample_value("logsluice_retries_total", {"job": JOB, "part": part}) for part in _PARTS}
+    return {part: int(value or 0) for part, value in values.items()}

@@ -1,0 +1,218 @@
+"""From files to files: every line's facts as one JSON object a line, in the order of the input."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import orjson
+import pyarrow as pa
+
+from logsluice.errors import LogsluiceError
+from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
+from logsluice.extract import INPUT_SCHEMA, BatchSummary, documents, summarize
+from logsluice.inputs.files import STDIN
+from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.jobs.spark.files import FilePart, Lines, read_events, read_part
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+Task = tuple[int, tuple[FilePart, ...]]
+
+_ROWS = 10_000
+_POLL_SECONDS = 0.05
+_EMPTY = "empty"
+
+
+@dataclass(slots=True)
+class Extracted:
+    """What came of a number of lines.
+
+    Attributes:
+        summary: Counts of the events found, blank lines not among them.
+        lines: Lines read.
+        blank: Lines that were left out because there is nothing on them.
+        damaged: Files that could not be read to their end, with the reason.
+    """
+
+    summary: BatchSummary = field(default_factory=BatchSummary)
+    lines: int = 0
+    blank: int = 0
+    damaged: list[str] = field(default_factory=list)
+
+    def __iadd__(self, other: Extracted) -> Extracted:
+        self.summary += other.summary
+        self.lines += other.lines
+        self.blank += other.blank
+        self.damaged += other.damaged
+        return self
+
+
+def extract_files(
+    spark: SparkContext,
+    parts: Sequence[FilePart],
+    recipe: Recipe,
+    out: BinaryIO,
+    scratch: Path,
+    *,
+    join: bool = False,
+    on_progress: Callable[[int], None] = lambda _bytes: None,
+) -> Extracted:
+    """Extract from parts of files on all cores and write the records of all of them, in order.
+
+    Args:
+        spark: Where to run; its workers must see the files and ``scratch``.
+        parts: What to read.
+        recipe: The extractor.
+        out: Where the records go.
+        scratch: An empty folder for finished pieces on their way to ``out``.
+        join: Join the lines of one event; the parts must be whole files.
+        on_progress: Told how many bytes of input were finished, each time.
+
+    Raises:
+        LogsluiceError: Spark gave up.
+    """
+    tasks = list(enumerate(_grouped(parts)))
+    total = Extracted()
+    if not tasks:
+        return total
+    work = partial(_extract_parts, recipe=recipe, scratch=scratch, join=join)
+    with ThreadPoolExecutor(1, thread_name_prefix="extract") as pool:
+        running = pool.submit(lambda: spark.parallelize(tasks, len(tasks)).map(work).collect())
+        try:
+            for number, group in tasks:
+                _append(_piece(scratch, number), out, running)
+                on_progress(sum(part.size for part in group))
+            results = running.result()
+        except BaseException:
+            spark.cancelAllJobs()
+            raise
+    for result in results:
+        total += result
+    return total
+
+
+def _grouped(parts: Sequence[FilePart], least_bytes: int = 1 << 20) -> Iterator[tuple[FilePart, ...]]:
+    """Put neighbours together until a task is worth its cost."""
+    group: list[FilePart] = []
+    size = 0
+    for part in parts:
+        group.append(part)
+        size += part.size
+        if size >= least_bytes:
+            yield tuple(group)
+            group, size = [], 0
+    if group:
+        yield tuple(group)
+
+
+def _append(piece: Path, out: BinaryIO, running: Future[Any]) -> None:
+    """Wait for a piece and move its content to the output."""
+    while not piece.exists():
+        if running.done():
+            if error := running.exception():
+                raise LogsluiceError("Spark gave up", why=_last_line(error)) from None
+            break
+        time.sleep(_POLL_SECONDS)
+    with piece.open("rb") as file:
+        shutil.copyfileobj(file, out, 1 << 20)
+    piece.unlink()
+
+
+def _last_line(error: BaseException) -> str:
+    """The line of a worker's stack trace that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("at ", "File ", "Traceback", "..."))]
+    python = [line for line in told if line.split(":")[0].endswith(("Error", "Exception"))]
+    return (python or told or [type(error).__name__])[-1][:500]
+
+
+def _piece(scratch: Path, number: int) -> Path:
+    return scratch / f"{number}.jsonl"
+
+
+def _extract_parts(task: Task, *, recipe: Recipe, scratch: Path, join: bool) -> Extracted:
+    """Runs in a worker. The piece appears under its name when it is complete, whoever else tried before."""
+    number, parts = task
+    result = Extracted()
+    with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as file:
+        for part in parts:
+            _extract_part(part, recipe, file, result, join)
+    Path(file.name).replace(_piece(scratch, number))
+    return result
+
+
+def _extract_part(part: FilePart, recipe: Recipe, file: Any, result: Extracted, join: bool) -> None:
+    read = read_events if join else read_part
+    try:
+        for lines in read(part, rows=_ROWS):
+            extracted = extractor(recipe).extract(extraction_input(lines, part.modified_ms))
+            records = _records(extracted, lines.values, part)
+            file.writelines(records)
+            summary = summarize(extracted)
+            blank = extracted.num_rows - len(records)
+            summary.events -= blank
+            summary.reasons = +(summary.reasons - Counter({_EMPTY: blank}))
+            result.summary += summary
+            result.blank += blank + lines.left_out
+            result.lines += len(lines.values) + lines.joined_lines + lines.left_out
+    except LogsluiceError as error:
+        result.damaged.append(str(error))
+
+
+def extraction_input(lines: Lines, modified_ms: int) -> pa.RecordBatch:
+    """Lines as an extractor takes them; years that one lacks are found from when its file was written last."""
+    count = len(lines.values)
+    lengths: list[int | None] = [None] * count
+    digests: list[str | None] = [None] * count
+    for cut in lines.cut:
+        headers = dict(cut.headers)
+        lengths[cut.row] = int(headers[ORIGINAL_LENGTH])
+        digests[cut.row] = headers[ORIGINAL_SHA256].decode()
+    columns = [
+        pa.array(lines.values, pa.binary()),
+        pa.repeat(pa.scalar(modified_ms, pa.int64()), count),
+        pa.array(lengths, pa.int64()),
+        pa.array(digests, pa.string()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=INPUT_SCHEMA)
+
+
+def _records(extracted: pa.RecordBatch, values: Sequence[bytes], part: FilePart) -> list[bytes]:
+    """A line of JSON for each line of the input that is not blank."""
+    path = None if part.name == STDIN else str(part.path)
+    rendered = documents(extracted, {"log.file.path": [path] * len(values)})
+    return [
+        (_unread(extracted, row, values[row], path) if document is None else document) + b"\n"
+        for row, document in enumerate(rendered)
+        if document is not None or not _is_blank(values[row])
+    ]
+
+
+def _is_blank(value: bytes) -> bool:
+    text = value.decode("utf-8", "replace")
+    return not text or text.isspace()
+
+
+def _unread(extracted: pa.RecordBatch, row: int, value: bytes, path: str | None) -> bytes:
+    """The record of a line that could not be read: the line itself, and why."""
+    record: dict[str, Any] = {
+        "event": {"original": value.decode("utf-8", "replace")},
+        "logsluice": {"reason": extracted["reason"][row].as_py()},
+    }
+    if (original := extracted["logsluice.original_bytes"][row].as_py()) is not None:
+        record["logsluice"]["original_bytes"] = original
+    if tags := extracted["tags"][row].as_py():
+        record["tags"] = tags
+    if path is not None:
+        record["log"] = {"file": {"path": path}}
+    return orjson.dumps(record)

@@ -1,0 +1,1 @@
+"""The windows job: what happened in every minute, by service."""

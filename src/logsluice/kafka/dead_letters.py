@@ -1,0 +1,248 @@
+"""Dead letters: the original bytes of what could not be read or written, with the reason, in a Kafka topic.
+
+A letter's key is ``<consumer>/<event id>``. The same letter may be in the topic more than once, as whoever
+was killed in the middle of a batch writes it again; the key tells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from threading import Event
+from typing import NamedTuple
+
+import structlog
+from kafka import KafkaProducer
+from kafka import errors as kafka_errors
+from kafka.producer.future import FutureRecordMetadata
+
+from logsluice.errors import LogsluiceError
+from logsluice.event.identity import EventId
+from logsluice.event.limits import cut
+from logsluice.kafka import producer, wait_for_topic
+from logsluice.runtime import metrics
+from logsluice.runtime.retry import Stopped, wait_out
+from logsluice.settings import Settings
+
+Headers = Sequence[tuple[str, bytes | None]]
+Record = tuple[bytes, bytes | None, list[tuple[str, bytes]]]
+
+REPLAYED = "logsluice-replayed"
+"""Header of the record that marks a letter as done with; its value is the time."""
+
+_OURS = "logsluice-"
+_AT_THE_WAY_IN = ("logsluice-original-length", "logsluice-original-sha256")
+_REFUSALS = (
+    kafka_errors.AuthorizationError,
+    kafka_errors.InvalidTopicError,
+    kafka_errors.MessageSizeTooLargeError,
+    kafka_errors.RecordListTooLargeError,
+)
+_SAY_EVERY_SECONDS = 15.0
+_LONGEST_VALUE = 1_048_588
+_MOST_BESIDE = 500_000
+
+log = structlog.get_logger(__name__)
+
+
+class DeadLetter(NamedTuple):
+    """An event that a consumer could not read or write.
+
+    Attributes:
+        consumer: Who could not: ``regex`` or ``index``.
+        event_id: The event.
+        reason: Why, in one of few words, as metrics count it: ``tombstone``, ``empty``, ``rejected``, ...
+        detail: Why, in the words of whoever refused it; may be empty.
+        value: The event's original bytes; None for a tombstone.
+        key: The event's original key.
+        headers: The event's original headers.
+    """
+
+    consumer: str
+    event_id: EventId
+    reason: str
+    detail: str
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = ()
+
+
+def to_record(letter: DeadLetter, now: datetime) -> Record:
+    """The key, value and headers under which a letter is stored.
+
+    Kafka counts the bytes of a compressed batch, so that an event can be far larger than its topic allows. Such a
+    one is cut, as at the way in, rather than having no letter at all.
+    """
+    letter = _fitting(letter)
+    headers = [
+        ("logsluice-consumer", letter.consumer.encode()),
+        ("logsluice-event-id", str(letter.event_id).encode()),
+        ("logsluice-reason", letter.reason.encode()),
+        ("logsluice-detail", letter.detail.encode("utf-8", "replace")),
+        ("logsluice-time", _iso(now)),
+    ]
+    if letter.key is not None:
+        headers.append(("logsluice-key", letter.key))
+    headers += [(_escaped(name), content or b"") for name, content in letter.headers if _is_original(name)]
+    return _key(letter), letter.value, headers
+
+
+def _fitting(letter: DeadLetter) -> DeadLetter:
+    value, headers = letter.value, list(letter.headers)
+    if value is not None and len(value) > _LONGEST_VALUE:
+        value, told = cut(value)
+        headers = [*(header for header in headers if header[0] not in _AT_THE_WAY_IN), *told]
+    beside = len(letter.key or b"") + sum(len(name) + len(content or b"") for name, content in headers)
+    if beside > _MOST_BESIDE:
+        detail = f"{letter.detail} (key and headers left out: {beside} bytes)".strip()
+        headers = [header for header in headers if header[0] in _AT_THE_WAY_IN]
+        return letter._replace(value=value, key=None, headers=headers, detail=detail)
+    return letter._replace(value=value, headers=headers)
+
+
+def _key(letter: DeadLetter) -> bytes:
+    return f"{letter.consumer}/{letter.event_id}".encode()
+
+
+def _iso(moment: datetime) -> bytes:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
+
+
+def from_record(value: bytes | None, headers: Headers) -> DeadLetter:
+    """Read a stored letter back.
+
+    Raises:
+        KeyError: It lacks a header of ours: it was not written by logsluice.
+        LogsluiceError: The event id is none.
+    """
+    ours = {name: content for name, content in headers if content is not None and not _is_original(name)}
+    return DeadLetter(
+        consumer=ours["logsluice-consumer"].decode(),
+        event_id=EventId.parse(ours["logsluice-event-id"].decode()),
+        reason=ours["logsluice-reason"].decode(),
+        detail=ours["logsluice-detail"].decode(),
+        value=value,
+        key=ours.get("logsluice-key"),
+        headers=[(_unescaped(name), content) for name, content in headers if _is_original(name)],
+    )
+
+
+def _escaped(header: str) -> str:
+    """A header's name as every reader can take it: Logstash makes a path of it, and would stop at one with brackets
+    or with nothing in it for good.
+    """
+    return header.replace("%", "%25").replace("[", "%5B").replace("]", "%5D") or "%"
+
+
+def _unescaped(header: str) -> str:
+    return header.replace("%5B", "[").replace("%5D", "]").replace("%25", "%") if header != "%" else ""
+
+
+def _is_original(header: str) -> bool:
+    """Whether a header was the event's own; what is known since the way in belongs to the event."""
+    return not header.startswith(_OURS) or header in _AT_THE_WAY_IN
+
+
+class DeadLetterWriter:
+    """Writes dead letters; connects when the first one comes.
+
+    Args:
+        settings: Where the broker is.
+        job: The job that writes, as the metrics name it.
+        stop: Ends a wait for the broker.
+    """
+
+    def __init__(self, settings: Settings, *, job: str, stop: Event | None = None) -> None:
+        self._settings = settings
+        self._job = job
+        self._stop = stop or Event()
+        self._producer: KafkaProducer | None = None
+
+    def write(self, letters: Iterable[DeadLetter]) -> int:
+        """Write the letters and come back when the broker has acknowledged all of them.
+
+        While the broker is away, or the topic is not there, this waits and says so.
+
+        Returns:
+            How many were written.
+
+        Raises:
+            LogsluiceError: The broker refuses the credentials.
+            Stopped: The process is to stop while the broker is away.
+        """
+        waiting = list(letters)
+        now = datetime.now(UTC)
+        self._write([to_record(letter, now) for letter in waiting])
+        for letter in waiting:
+            metrics.DEAD_LETTERS.labels(self._job, letter.reason).inc()
+        return len(waiting)
+
+    def mark_replayed(self, letters: Iterable[DeadLetter]) -> None:
+        """Mark letters as done with; raises like :meth:`write`."""
+        done = [(REPLAYED, _iso(datetime.now(UTC)))]
+        self._write([(_key(letter), None, done) for letter in letters])
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._producer is not None:
+            self._producer.close(timeout=5)
+
+    def _write(self, records: Sequence[Record]) -> None:
+        if not records:
+            return
+        where = f"{self._settings.kafka.bootstrap_servers}, topic {self._settings.kafka.dead_letter_topic}"
+        try:
+            wait_out(
+                lambda: self._send(records),
+                _may_be_sent_again,
+                part="kafka",
+                where=where,
+                job=self._job,
+                stop=self._stop,
+            )
+        except kafka_errors.KafkaError as error:
+            raise LogsluiceError("the broker refuses dead letters", where=where, why=str(error)) from None
+
+    def _send(self, records: Sequence[Record]) -> None:
+        topic = self._settings.kafka.dead_letter_topic
+        if self._producer is None:
+            wait_for_topic(self._settings, topic, job=self._job, stop=self._stop)
+            self._producer = producer(self._settings, job=self._job, stop=self._stop, linger_ms=5)
+        try:
+            futures = [
+                self._producer.send(topic, value=value, key=key, headers=headers) for key, value, headers in records
+            ]
+            for future in futures:
+                self._wait_for(future)
+        except kafka_errors.KafkaError:
+            # An idempotent producer may be beyond repair after an error; a new one never is.
+            self._producer.close(timeout=0)
+            self._producer = None
+            raise
+
+    def _wait_for(self, future: FutureRecordMetadata) -> None:
+        """Wait for the broker's word; the client itself repeats what failed because the broker is away."""
+        began = said = time.monotonic()
+        while not future.is_done:
+            if self._stop.is_set():
+                raise Stopped
+            with suppress(kafka_errors.KafkaTimeoutError):
+                future.get(timeout=1)
+            if not future.is_done and time.monotonic() - said > _SAY_EVERY_SECONDS:
+                said = time.monotonic()
+                metrics.RETRIES.labels(self._job, "kafka").inc()
+                log.warning(
+                    "waiting for kafka",
+                    where=self._settings.kafka.bootstrap_servers,
+                    waited_seconds=round(said - began),
+                )
+        future.get(timeout=0)
+
+
+def _may_be_sent_again(error: BaseException) -> bool:
+    refused = kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError
+    if isinstance(error, refused | kafka_errors.InvalidTopicError):
+        return False
+    return isinstance(error, kafka_errors.KafkaError) and not isinstance(error, kafka_errors.AuthorizationError)

@@ -1,6 +1,0 @@
-"""Kibana's views as code: the saved objects of an environment, and their import."""
-
-from logsluice.kibana.client import import_objects
-from logsluice.kibana.views import saved_objects
-
-__all__ = ["import_objects", "saved_objects"]

@@ -1,0 +1,168 @@
+"""Imports saved objects into Kibana, waiting while it is away or still starting.
+
+Source: https://www.elastic.co/docs/api/doc/kibana/operation/operation-post-saved-objects-import
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from threading import Event
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+
+from logsluice.errors import LogsluiceError
+from logsluice.provision.kibana.objects import SavedObject
+from logsluice.runtime.retry import wait_out
+from logsluice.settings import KibanaSettings
+
+_PATH: Final = "/api/saved_objects/_import"
+_REQUEST_SECONDS: Final = 120.0
+_MOST_TOLD: Final = 3
+_LONGEST_ANSWER: Final = 300
+
+
+class _NotReady(Exception):  # noqa: N818 - told to the user as what is waited for
+    """Kibana answers, but cannot do it yet."""
+
+
+def import_objects(
+    settings: KibanaSettings, objects: Sequence[SavedObject], *, job: str, stop: Event | None = None
+) -> None:
+    """Import saved objects, in place of those that have their ids.
+
+    Args:
+        settings: Where Kibana is.
+        objects: The objects; what they refer to has to be among them or in Kibana.
+        job: The job that imports, as the metrics name it.
+        stop: Ends a wait.
+
+    Raises:
+        LogsluiceError: There is no Kibana at that address, or it refuses the credentials or an object.
+        Stopped: ``stop`` was set while Kibana was away.
+    """
+    host = str(settings.host).rstrip("/")
+    if not _is_url(host):
+        raise LogsluiceError("not the URL of a server", where=host, hint="write kibana.host as https://HOST:PORT")
+    with httpx.Client(
+        auth=_credentials(settings), verify=_trust(settings), timeout=_REQUEST_SECONDS, trust_env=False
+    ) as client:
+        try:
+            answer = wait_out(
+                lambda: _post(client, host, objects),
+                _is_away,
+                part="kibana",
+                where=host,
+                job=job,
+                stop=stop,
+                why=_explain,
+            )
+        except httpx.TransportError as error:
+            raise LogsluiceError(
+                "its certificate is not trusted",
+                where=host,
+                why=_explain(error),
+                hint="name the authority's PEM file in kibana.ca_certs",
+            ) from None
+    _check(answer, host, len(objects))
+
+
+def _post(client: httpx.Client, host: str, objects: Iterable[SavedObject]) -> httpx.Response:
+    lines = b"\n".join(orjson.dumps(entry) for entry in objects)
+    answer = client.post(
+        host + _PATH,
+        params={"overwrite": "true"},
+        headers={"kbn-xsrf": "logsluice"},
+        files={"file": ("logsluice.ndjson", lines, "application/ndjson")},
+    )
+    if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
+        raise _NotReady(f"{answer.status_code} {_words(answer)}")
+    return answer
+
+
+def _check(answer: httpx.Response, host: str, expected: int) -> None:
+    if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise LogsluiceError(
+            "Kibana refuses the credentials",
+            where=host,
+            why=f"{answer.status_code} {_words(answer)}",
+            hint="check kibana.username and kibana.password",
+        )
+    body = _body(answer)
+    if answer.status_code != HTTPStatus.OK or "success" not in body:
+        raise LogsluiceError(
+            "does not answer as Kibana does",
+            where=host,
+            why=f"{answer.status_code} {_words(answer)}",
+            hint="check kibana.host, with the base path of Kibana where it has one",
+        )
+    errors = body.get("errors") or []
+    if errors or not body["success"]:
+        told = [_told(error) for error in errors[:_MOST_TOLD]]
+        if len(errors) > _MOST_TOLD:
+            told.append(f"and {len(errors) - _MOST_TOLD} more")
+        raise LogsluiceError(
+            f"Kibana took {body.get('successCount', 0)} of {expected} saved objects", where=host, why="; ".join(told)
+        )
+
+
+def _told(entry: dict[str, Any]) -> str:
+    """What Kibana says of an object that it refuses."""
+    error = entry.get("error") or {}
+    words = f"{entry.get('type')} {entry.get('id')}: {error.get('message') or error.get('type')}"
+    missing = [f"{reference.get('type')} {reference.get('id')}" for reference in error.get("references") or ()]
+    return f"{words} {', '.join(missing)}".strip()
+
+
+def _is_url(host: str) -> bool:
+    try:
+        parts = urlsplit(host)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _credentials(settings: KibanaSettings) -> tuple[str, str] | None:
+    if settings.username and settings.password:
+        return settings.username, settings.password.get_secret_value()
+    return None
+
+
+def _trust(settings: KibanaSettings) -> ssl.SSLContext:
+    if settings.ca_certs and not settings.ca_certs.is_file():
+        raise LogsluiceError("no such file", where=str(settings.ca_certs), why="kibana.ca_certs")
+    return ssl.create_default_context(cafile=settings.ca_certs)
+
+
+def _is_away(error: BaseException) -> bool:
+    return isinstance(error, httpx.TransportError | _NotReady) and not _is_certificate_error(error)
+
+
+def _is_certificate_error(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _explain(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _body(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body = answer.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _words(answer: httpx.Response) -> str:
+    """What an answer says, on one line."""
+    said = _body(answer).get("message") or answer.text or answer.reason_phrase
+    return " ".join(str(said).split())[:_LONGEST_ANSWER]

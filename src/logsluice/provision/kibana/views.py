@@ -1,0 +1,311 @@
+"""What users find in Kibana: data views, saved searches and the overview dashboard of an environment."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from logsluice.event.ecs import LEVELS
+from logsluice.provision.kibana import lens
+from logsluice.provision.kibana.objects import COLUMNS, Control, Panel, SavedObject, dashboard, data_view, saved_search
+from logsluice.settings import Settings
+
+LOGS: Final = "logsluice-logs"
+RESULTS: Final = "logsluice-results"
+METRICS: Final = "logsluice-metrics"
+WINDOWS: Final = "logsluice-windows"
+ALERTS: Final = "logsluice-alerts"
+DEAD_LETTERS: Final = "logsluice-dead-letters"
+
+ERRORS_BY_SERVICE: Final = "logsluice-errors-by-service"
+USER_JOURNEY: Final = "logsluice-user-journey"
+SLOW_REQUESTS: Final = "logsluice-slow-requests"
+DEAD_LETTERS_SEARCH: Final = "logsluice-dead-letters-search"
+OVERVIEW: Final = "logsluice-overview"
+
+SLOW_NANOSECONDS: Final = 250_000_000
+
+_ERRORS: Final = "log.level:(error OR critical)"
+_OPEN: Final = "alert.status:open"
+_SLOW: Final = f"_exists_:http.request.method AND event.duration:>={SLOW_NANOSECONDS}"
+_DURATION: Final = {
+    "id": "duration",
+    "params": {
+        "inputFormat": "nanoseconds",
+        "outputFormat": "humanizePrecise",
+        "outputPrecision": 1,
+        "useShortSuffix": True,
+    },
+}
+_PLAIN_NUMBER: Final = {"id": "number", "params": {"pattern": "0"}}
+_EVENT_FORMATS: Final = {
+    "event.duration": _DURATION,
+    "http.response.status_code": _PLAIN_NUMBER,
+    "kafka.offset": _PLAIN_NUMBER,
+    "process.pid": _PLAIN_NUMBER,
+}
+_WINDOW_FORMATS: Final = {
+    "window.error_rate": {"id": "percent", "params": {"pattern": "0.[0]%"}},
+    **{f"window.duration.p{percent}": _DURATION for percent in (50, 95, 99)},
+}
+_ALERT_FORMATS: Final = {
+    "event.duration": _DURATION,
+    "event.url": {"id": "url", "params": {"type": "a", "labelTemplate": "logs"}},
+}
+
+
+def saved_objects(settings: Settings) -> list[SavedObject]:
+    """Every object of an environment, those that are needed by others first."""
+    return [*_data_views(settings), *_saved_searches(), *_charts(), _overview(settings)]
+
+
+def _data_views(settings: Settings) -> list[SavedObject]:
+    indices: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+        (LOGS, "logs", settings.logs_index, _EVENT_FORMATS),
+        (RESULTS, "results", settings.results_index, _EVENT_FORMATS),
+        (METRICS, "metrics", settings.metrics_index, _EVENT_FORMATS),
+        (WINDOWS, "windows", settings.windows_index, _WINDOW_FORMATS),
+        (ALERTS, "alerts", settings.alerts_index, _ALERT_FORMATS),
+        (DEAD_LETTERS, "dead letters", settings.dead_letters_index, {"kafka.offset": _PLAIN_NUMBER}),
+    )
+    return [data_view(name, f"{settings.env}: {title}", alias, formats) for name, title, alias, formats in indices]
+
+
+def _saved_searches() -> list[SavedObject]:
+    return [
+        saved_search(
+            ERRORS_BY_SERVICE,
+            "Errors by service",
+            "Events of level error and critical; the histogram tells the services apart.",
+            view=RESULTS,
+            query=_ERRORS,
+            columns=["service.name", "log.level", "error.type", "message"],
+            breakdown="service.name",
+        ),
+        saved_search(
+            USER_JOURNEY,
+            "A user's way",
+            "What happened in a session or a request, in its order: filter by one session.id, trace.id or user.id.",
+            view=RESULTS,
+            query="_exists_:session.id OR _exists_:trace.id",
+            columns=[
+                "session.id",
+                "trace.id",
+                "user.id",
+                "service.name",
+                "event.action",
+                "event.outcome",
+                "event.duration",
+                "message",
+            ],
+            sort=("@timestamp", "asc"),
+            breakdown="event.action",
+        ),
+        saved_search(
+            SLOW_REQUESTS,
+            "Slow requests",
+            f"Requests that took {SLOW_NANOSECONDS // 1_000_000} ms or longer, the slowest first.",
+            view=RESULTS,
+            query=_SLOW,
+            columns=[
+                "event.duration",
+                "service.name",
+                "http.request.method",
+                "url.path",
+                "http.response.status_code",
+                "trace.id",
+            ],
+            sort=("event.duration", "desc"),
+            breakdown="service.name",
+        ),
+        saved_search(
+            DEAD_LETTERS_SEARCH,
+            "Dead letters",
+            "What could not be read or written, and why. `logsluice dlq` knows which have been replayed since.",
+            view=DEAD_LETTERS,
+            query="*",
+            columns=["dead_letter.consumer", "dead_letter.reason", "dead_letter.detail", "event.id", "message"],
+            breakdown="dead_letter.reason",
+        ),
+    ]
+
+
+def _charts() -> list[SavedObject]:
+    return [
+        lens.metric_chart("logsluice-events", "Events", view=RESULTS, column=lens.count("events")),
+        lens.metric_chart("logsluice-errors", "Errors", view=RESULTS, column=lens.count("errors", query=_ERRORS)),
+        lens.metric_chart(
+            "logsluice-users-with-errors",
+            "Users who met an error",
+            view=RESULTS,
+            column=lens.distinct("user.id", "users", query=_ERRORS),
+        ),
+        lens.metric_chart(
+            "logsluice-open-alerts", "Open alerts", view=ALERTS, column=lens.count("open alerts", query=_OPEN)
+        ),
+        lens.xy_chart(
+            "logsluice-events-by-level",
+            "Events by level",
+            view=RESULTS,
+            columns={
+                "level": lens.top("log.level", "level", by="events", size=len(LEVELS), others=True),
+                "time": lens.over_time(),
+                "events": lens.count("events"),
+            },
+            x="time",
+            y=["events"],
+            split="level",
+        ),
+        lens.donut(
+            "logsluice-requests-by-status",
+            "Requests by status",
+            view=RESULTS,
+            columns={
+                "status": lens.filters(
+                    "status",
+                    {f"{first}xx": f"http.response.status_code:[{first}00 TO {first}99]" for first in range(2, 6)},
+                ),
+                "requests": lens.count("requests"),
+            },
+            group="status",
+            number="requests",
+            query="_exists_:http.response.status_code",
+        ),
+        lens.xy_chart(
+            "logsluice-errors-by-service-chart",
+            "Errors by service",
+            view=RESULTS,
+            columns={
+                "service": lens.top("service.name", "service", by="errors", others=True),
+                "level": lens.top("log.level", "level", by="errors", size=2),
+                "errors": lens.count("errors"),
+            },
+            x="service",
+            y=["errors"],
+            split="level",
+            series="bar_horizontal_stacked",
+            query=_ERRORS,
+        ),
+        lens.table(
+            "logsluice-top-error-types",
+            "Most frequent errors",
+            view=RESULTS,
+            columns={
+                "type": lens.top("error.type", "error", by="events"),
+                "events": lens.count("events"),
+                "users": lens.distinct("user.id", "users"),
+            },
+            query="_exists_:error.type",
+        ),
+        lens.xy_chart(
+            "logsluice-matches-by-pattern",
+            "Matches by pattern",
+            view=RESULTS,
+            columns={
+                "pattern": lens.top("logsluice.patterns", "pattern", by="events", size=15),
+                "events": lens.count("events"),
+            },
+            x="pattern",
+            y=["events"],
+            series="bar_horizontal",
+        ),
+        lens.xy_chart(
+            "logsluice-latency",
+            "How long requests take",
+            view=RESULTS,
+            columns={
+                "time": lens.over_time(),
+                **{
+                    f"p{percent}": lens.percentile("event.duration", percent, f"p{percent}") for percent in (50, 95, 99)
+                },
+            },
+            x="time",
+            y=["p50", "p95", "p99"],
+            series="line",
+            query="_exists_:http.request.method AND _exists_:event.duration",
+        ),
+        lens.xy_chart(
+            "logsluice-error-rate",
+            "Error rate of each service's worst minute",
+            view=WINDOWS,
+            columns={
+                "service": lens.top("service.name", "service", by="rate"),
+                "time": lens.over_time(),
+                "rate": lens.maximum("window.error_rate", "error rate"),
+            },
+            x="time",
+            y=["rate"],
+            split="service",
+            series="line",
+        ),
+        lens.table(
+            "logsluice-open-alerts-table",
+            "Open alerts by rule and service",
+            view=ALERTS,
+            columns={
+                "rule": lens.top("rule.name", "rule", by="alerts"),
+                "service": lens.top("service.name", "service", by="alerts"),
+                "severity": lens.top("alert.severity", "severity", by="alerts", size=2),
+                "alerts": lens.count("alerts"),
+                "seen": _moment(lens.maximum("alert.last_seen", "last seen")),
+            },
+            query=_OPEN,
+        ),
+        lens.unfiltered(
+            lens.xy_chart(
+                "logsluice-dead-letters-by-reason",
+                "Dead letters by reason",
+                view=DEAD_LETTERS,
+                columns={
+                    "reason": lens.top("dead_letter.reason", "reason", by="letters"),
+                    "time": lens.over_time(),
+                    "letters": lens.count("letters"),
+                },
+                x="time",
+                y=["letters"],
+                split="reason",
+            )
+        ),
+        lens.table(
+            "logsluice-top-source-ips",
+            "Where requests come from",
+            view=RESULTS,
+            columns={
+                "source": lens.top("source.ip", "source", by="events", data_type="ip"),
+                "events": lens.count("events"),
+                "errors": lens.count("errors", query=_ERRORS),
+                "users": lens.distinct("user.id", "users"),
+            },
+        ),
+    ]
+
+
+def _moment(column: lens.Column) -> lens.Column:
+    return {**column, "dataType": "date"}
+
+
+def _overview(settings: Settings) -> SavedObject:
+    panels = [
+        Panel("lens", "logsluice-events", 0, 0, 12, 6),
+        Panel("lens", "logsluice-errors", 12, 0, 12, 6),
+        Panel("lens", "logsluice-users-with-errors", 24, 0, 12, 6),
+        Panel("lens", "logsluice-open-alerts", 36, 0, 12, 6),
+        Panel("lens", "logsluice-events-by-level", 0, 6, 32, 12),
+        Panel("lens", "logsluice-requests-by-status", 32, 6, 16, 12),
+        Panel("lens", "logsluice-errors-by-service-chart", 0, 18, 16, 12),
+        Panel("lens", "logsluice-top-error-types", 16, 18, 16, 12),
+        Panel("lens", "logsluice-matches-by-pattern", 32, 18, 16, 12),
+        Panel("lens", "logsluice-latency", 0, 30, 24, 12),
+        Panel("lens", "logsluice-error-rate", 24, 30, 24, 12),
+        Panel("lens", "logsluice-open-alerts-table", 0, 42, 16, 12),
+        Panel("lens", "logsluice-dead-letters-by-reason", 16, 42, 16, 12),
+        Panel("lens", "logsluice-top-source-ips", 32, 42, 16, 12),
+        Panel("search", ERRORS_BY_SERVICE, 0, 54, COLUMNS, 16),
+    ]
+    return dashboard(
+        OVERVIEW,
+        f"logsluice {settings.env}: overview",
+        "Events, errors, requests, alerts and dead letters of the last fifteen minutes.",
+        panels,
+        [Control("service.name", "Service", RESULTS)],
+        since="now-15m",
+    )

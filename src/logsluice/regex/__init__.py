@@ -1,0 +1,1 @@
+"""One regular expression on two engines, bounded in time, with a prefilter of literals before it."""

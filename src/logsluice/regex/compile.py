@@ -1,0 +1,317 @@
+"""One regular expression, two engines: Python's ``re`` and the linear-time Rust engine inside Polars.
+
+The meaning is always Python's. A pattern is parsed by Python's own parser and written anew in Rust's syntax,
+construct by construct, so that what looks alike but differs (Unicode ``\\d \\w \\s``, case folding, ``$``) is
+spelled out. What Rust cannot say exactly (look-around, back-references, possessive and atomic groups,
+loops over the empty string) stays with ``re``; :attr:`Regex.reason` says why.
+
+Sources: https://docs.python.org/3/library/re.html and https://docs.rs/regex/latest/regex/#syntax
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import threading
+import warnings
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from re import _constants, _parser  # type: ignore[attr-defined]
+from types import FrameType
+from typing import Any, Final
+
+import polars as pl
+
+from logsluice.errors import LogsluiceError
+from logsluice.regex.prefilter import SINGLE, beginnings, compile_single, literals, subpattern
+
+LONGEST_REGEX: Final = 20_000
+"""Characters of a regular expression, its fragments filled in."""
+
+MOST_GROUPS: Final = 200
+"""Capturing groups of one."""
+
+# Of Rust's form, in which a Unicode class is spelt out by its ranges: `\\w` alone has 13,000. Its parser takes some
+# 25 bytes a character, before it looks at the size of the program that becomes of it.
+_LONGEST_RUST: Final = 1_000_000
+_ASCII_CATEGORIES = {
+    _constants.CATEGORY_DIGIT: r"0-9",
+    _constants.CATEGORY_SPACE: r"\t\n\r\x0b\x0c ",
+    _constants.CATEGORY_WORD: r"0-9A-Za-z_",
+    _constants.CATEGORY_NOT_DIGIT: r"\x00-/:-\x{10FFFF}",
+    _constants.CATEGORY_NOT_SPACE: r"\x00-\x08\x0e-\x1f!-\x{10FFFF}",
+    _constants.CATEGORY_NOT_WORD: r"\x00-/:-@\[-^`\{-\x{10FFFF}",
+}
+_SHOWN: Final = 200
+_TOO_LARGE: Final = "too large for the linear-time engine"
+_UNSAYABLE = {
+    _constants.ASSERT: "look-around",
+    _constants.ASSERT_NOT: "look-around",
+    _constants.GROUPREF: "back-reference",
+    _constants.GROUPREF_EXISTS: "conditional group",
+    _constants.ATOMIC_GROUP: "atomic group",
+    _constants.POSSESSIVE_REPEAT: "possessive quantifier",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Regex:
+    """A compiled regular expression.
+
+    Attributes:
+        source: As written.
+        python: For Python's ``re``, whose answers are the right ones.
+        groups: The named groups in order; Rust's form captures these and no others.
+        rust: The same language for Rust's engine, or None where only ``re`` can run it.
+        reason: Why ``rust`` is None.
+        needs_ascii: Rust's form is exact on ASCII text only (Unicode ``\\b``).
+        needs_no_final_newline: Rust's form is exact only on text that does not end in a newline (``$``).
+        beginnings: Characters a match can have at its first places; see
+            :func:`logsluice.regex.prefilter.beginnings`.
+        literals: Texts that every match contains.
+    """
+
+    source: str
+    python: re.Pattern[str]
+    groups: tuple[str, ...]
+    rust: str | None
+    reason: str | None = None
+    needs_ascii: bool = False
+    needs_no_final_newline: bool = False
+    beginnings: tuple[int, ...] = ()
+    literals: tuple[str, ...] = ()
+
+    @property
+    def rust_whole(self) -> str | None:
+        """Rust's form of ``fullmatch``."""
+        return None if self.rust is None else rf"\A(?:{self.rust})\z"
+
+
+class RegexTimeoutError(Exception):
+    """A search on ``re`` took longer than it may."""
+
+
+class _UnsayableError(Exception):
+    """Rust's engine cannot run this exactly."""
+
+
+@lru_cache(maxsize=4096)
+def compile_regex(source: str) -> Regex:
+    """Compile for both engines.
+
+    Raises:
+        LogsluiceError: Not a regular expression: what is wrong, and at which character; or one that is too large.
+    """
+    if len(source) > LONGEST_REGEX:
+        raise LogsluiceError(
+            f"a regular expression may have {LONGEST_REGEX:,} characters, this one has {len(source):,}",
+            where=repr(source[:_SHOWN]),
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            python = re.compile(source)
+            parsed = _parser.parse(source)
+    except (re.error, OverflowError, RecursionError) as error:
+        position = getattr(error, "pos", None)
+        at = "" if position is None else f" at character {position + 1}"
+        raise LogsluiceError(
+            f"not a regular expression: {getattr(error, 'msg', error)}{at}", where=repr(source)
+        ) from None
+    if python.groups > MOST_GROUPS:
+        raise LogsluiceError(
+            f"a regular expression may have {MOST_GROUPS} groups, this one has {python.groups}; write (?:...) for those"
+            " that are not needed",
+            where=repr(source[:_SHOWN]),
+        )
+    groups = tuple(sorted(python.groupindex, key=python.groupindex.__getitem__))
+    translation = _Translation({python.groupindex[name] for name in groups})
+    flags = parsed.state.flags
+    try:
+        rust = translation.sequence(parsed, flags)
+        pl.Series([""]).str.contains(rust)
+    except _UnsayableError as error:
+        return Regex(source, python, groups, None, str(error))
+    except pl.exceptions.ComputeError as error:
+        return Regex(source, python, groups, None, f"{_TOO_LARGE}: {str(error)[-60:]}")
+    return Regex(
+        source,
+        python,
+        groups,
+        rust,
+        needs_ascii=translation.needs_ascii,
+        needs_no_final_newline=translation.needs_no_final_newline,
+        beginnings=beginnings(parsed, flags),
+        literals=literals(parsed, flags),
+    )
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Bound the CPU time of what runs inside; ``re`` looks for signals while it searches, so a runaway search ends too.
+
+    Outside a process's main thread, where Python takes no signals, nothing is bounded.
+
+    Raises:
+        RegexTimeoutError: The time is over.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        raise RegexTimeoutError
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+@dataclass(slots=True)
+class _Translation:
+    captured: set[int]
+    needs_ascii: bool = False
+    needs_no_final_newline: bool = False
+    in_loop: bool = field(default=False)
+    length: int = 0
+
+    def sequence(self, nodes: Any, flags: int) -> str:
+        return "".join(self.node(operation, argument, flags) for operation, argument in nodes)
+
+    def node(self, operation: Any, argument: Any, flags: int) -> str:
+        if operation in SINGLE:
+            return self.single(operation, argument, flags)
+        if operation is _constants.SUBPATTERN:
+            return self.group(argument, flags)
+        if operation is _constants.BRANCH:
+            return "(?:" + "|".join(self.sequence(branch, flags) for branch in argument[1]) + ")"
+        if operation in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
+            return self.repeat(operation, argument, flags)
+        if operation is _constants.AT:
+            return self.position(argument, flags)
+        raise _UnsayableError(_UNSAYABLE.get(operation, str(operation).lower()))
+
+    def single(self, operation: Any, argument: Any, flags: int) -> str:
+        text = _character_class(operation, argument, flags)
+        self.length += len(text)
+        if self.length > _LONGEST_RUST:
+            raise _UnsayableError(f"{_TOO_LARGE}: more than {_LONGEST_RUST:,} characters in its form")
+        return text
+
+    def group(self, argument: Any, flags: int) -> str:
+        number, added, removed, body = argument
+        inner = self.sequence(body, (flags | added) & ~removed)
+        if number not in self.captured:
+            return f"(?:{inner})"
+        if self.in_loop:
+            raise _UnsayableError("named group inside a loop")
+        return f"({inner})"
+
+    def repeat(self, operation: Any, argument: Any, flags: int) -> str:
+        low, high, body = argument
+        outer, self.in_loop = self.in_loop, self.in_loop or high > 1
+        inner = self.sequence(body, flags)
+        self.in_loop = outer
+        if high > 1 and body.getwidth()[0] == 0:
+            raise _UnsayableError("loop over what may be empty")
+        upper = "" if high is _constants.MAXREPEAT else str(int(high))
+        lazy = "?" if operation is _constants.MIN_REPEAT else ""
+        return f"(?:{inner}){{{int(low)},{upper}}}{lazy}"
+
+    def position(self, where: Any, flags: int) -> str:
+        multiline = bool(flags & re.MULTILINE)
+        if where is _constants.AT_BEGINNING_STRING or (where is _constants.AT_BEGINNING and not multiline):
+            return r"\A"
+        if where is _constants.AT_BEGINNING:
+            return "(?m:^)"
+        if where is _constants.AT_END_STRING:
+            return r"\z"
+        if where is _constants.AT_END:
+            self.needs_no_final_newline |= not multiline
+            return "(?m:$)" if multiline else r"\z"
+        if where is _constants.AT_BOUNDARY:
+            self.needs_ascii |= not flags & re.ASCII
+            return r"(?-u:\b)"
+        raise _UnsayableError(r"\B")
+
+
+def _escape(code: int) -> str:
+    character = chr(code)
+    return character if character.isascii() and character.isalnum() else f"\\x{{{code:x}}}"
+
+
+def _hashable(argument: Any) -> Any:
+    return tuple(argument) if isinstance(argument, list) else argument
+
+
+def _character_class(operation: Any, argument: Any, flags: int) -> str:
+    if operation is _constants.ANY:
+        return "(?s:.)" if flags & re.DOTALL else r"[^\n]"
+    items = argument if operation is _constants.IN else [(operation, argument)]
+    if flags & re.IGNORECASE and not flags & re.ASCII:
+        return _by_trial(operation, _hashable(argument), flags)
+    parts, negated = [], False
+    for kind, value in items:
+        if kind is _constants.NEGATE:
+            negated = True
+        elif kind in (_constants.LITERAL, _constants.NOT_LITERAL):
+            negated |= kind is _constants.NOT_LITERAL
+            parts.append(_escape(value))
+            if flags & re.IGNORECASE and chr(value).isascii():
+                parts.append(_escape(ord(chr(value).swapcase())))
+        elif kind is _constants.RANGE:
+            parts += _ranges(*value, fold=bool(flags & re.IGNORECASE))
+        elif kind is _constants.CATEGORY and flags & re.ASCII:
+            parts.append(_ASCII_CATEGORIES[value])
+        else:
+            return _by_trial(operation, _hashable(argument), flags)
+    if parts == [parts[0]] and not negated and operation is _constants.LITERAL:
+        return parts[0]
+    return f"[{'^' if negated else ''}{''.join(parts)}]"
+
+
+def _ranges(low: int, high: int, *, fold: bool) -> list[str]:
+    ranges = [(low, high)]
+    if fold:
+        for first, last, shift in ((65, 90, 32), (97, 122, -32)):
+            start, end = max(low, first), min(high, last)
+            if start <= end:
+                ranges.append((start + shift, end + shift))
+    return [f"{_escape(start)}-{_escape(end)}" for start, end in ranges]
+
+
+@lru_cache(maxsize=1)
+def _every_character() -> str:
+    codes = array("I", range(0xD800))
+    codes.extend(range(0xE000, sys.maxunicode + 1))
+    return codes.tobytes().decode(f"utf-32-{sys.byteorder[0]}e")
+
+
+@lru_cache(maxsize=1024)
+def _by_trial(operation: Any, argument: Any, flags: int) -> str:
+    """Ask ``re`` itself about every character there is: exact whatever the engines' Unicode versions."""
+    once_or_more = (_constants.MAX_REPEAT, (1, _constants.MAXREPEAT, subpattern(operation, argument, flags)))
+    every = _every_character()
+    spans = (match.span() for match in compile_single(*once_or_more, flags).finditer(every))
+    ranges = [
+        f"{_escape(ord(every[first]))}-{_escape(ord(every[last - 1]))}"
+        for span in spans
+        for first, last in _without_surrogates(*span)
+    ]
+    if not ranges:
+        raise _UnsayableError("class that matches nothing")
+    return f"[{''.join(ranges)}]"
+
+
+def _without_surrogates(start: int, end: int) -> tuple[tuple[int, int], ...]:
+    """Cut a run at the surrogates' gap, which the string of every character does not show."""
+    gap = 0xD800
+    return ((start, gap), (gap, end)) if start < gap < end else ((start, end),)

@@ -1,0 +1,110 @@
+"""What the sources of a report are, and how the work on them is cut."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from logsluice.errors import LogsluiceError
+from logsluice.jobs.spark.files import PART_BYTES, plan_parts
+from logsluice.reports.csv_logs import plan_csv, recognize
+from logsluice.reports.events import Span
+from logsluice.reports.tasks import CsvTask, LinesTask, Task
+from logsluice.settings import Settings
+from logsluice.inputs.files import STDIN, expand, spooled
+
+ELASTICSEARCH: Final = "elasticsearch"
+_INDEX: Final = "es:"
+_LEAST_PART_BYTES: Final = 1 << 20
+_PARTS_A_CORE: Final = 3
+
+
+@dataclass(slots=True)
+class Plan:
+    """What there is to read.
+
+    Attributes:
+        tasks: The work, in pieces.
+        sources: Names of what can be read, as the user gave them.
+        size: Bytes of the files.
+        wrong: A line for each source that cannot be read.
+    """
+
+    tasks: list[Task] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    size: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def plan(names: Sequence[str], settings: Settings, span: Span, scratch: Path, *, joined: bool) -> Plan:
+    """Plan the reading of sources, each recognised by itself.
+
+    Args:
+        names: Files, globs, ``-``, ``elasticsearch`` (the results index) or ``es:INDEX``.
+        settings: Where Elasticsearch is.
+        span: The events wanted.
+        scratch: A folder for a copy of what can be read once only.
+        joined: The lines of one event belong together, in files that are no CSV logs.
+    """
+    made = Plan()
+    files: list[tuple[str, Path]] = []
+    seen: set[Path | str] = set()
+    for name in _expanded(names):
+        index = _index(name, settings)
+        path = None if index else _path(name, scratch)
+        if (key := index or (path.resolve() if path else name)) in seen:
+            continue
+        seen.add(key)
+        if path is not None:
+            files.append((name, path))
+            continue
+        from logsluice.reports.stored_events import plan_stored
+
+        try:
+            made.tasks += plan_stored(settings, str(index), span)
+            made.sources.append(name)
+        except LogsluiceError as error:
+            made.wrong.append(str(error))
+    total = sum(path.stat().st_size for _, path in files if path.is_file())
+    part_bytes = min(max(total // ((os.cpu_count() or 1) * _PARTS_A_CORE), _LEAST_PART_BYTES), PART_BYTES)
+    for name, path in files:
+        try:
+            made.tasks += _plan_file(name, path, joined, part_bytes)
+            made.sources.append(name)
+            made.size += path.stat().st_size
+        except LogsluiceError as error:
+            made.wrong.append(str(error))
+    return made
+
+
+def _plan_file(name: str, path: Path, joined: bool, part_bytes: int) -> list[Task]:
+    layout = recognize(path, name)
+    if layout is None:
+        return [LinesTask(part, joined) for part in plan_parts(path, name, whole=joined, part_bytes=part_bytes)]
+    layout, parts = plan_csv(path, name, layout, part_bytes=part_bytes)
+    return [CsvTask(part, layout) for part in parts]
+
+
+def _expanded(names: Sequence[str]) -> list[str]:
+    """Globs as the files they match; the other names as they are."""
+    found: list[str] = []
+    for name in names:
+        found += [name] if _is_stored(name) else expand([name])
+    return found
+
+
+def _is_stored(name: str) -> bool:
+    return name == ELASTICSEARCH or name.startswith(_INDEX)
+
+
+def _index(name: str, settings: Settings) -> str | None:
+    """The index that a source is, or None where it is none."""
+    return (name.partition(":")[2] or settings.results_index) if _is_stored(name) else None
+
+
+def _path(name: str, scratch: Path) -> Path:
+    path = Path(name).absolute()
+    return spooled(name, scratch) if name == STDIN or path.is_fifo() or path.is_char_device() else path

@@ -1,0 +1,159 @@
+"""What Spark's workers do for a report: from parts of sources to counted events, a batch at a time."""
+
+from __future__ import annotations
+
+import pickle
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Final
+
+import pyarrow as pa
+
+from logsluice.errors import LogsluiceError
+from logsluice.patterns import Pattern
+from logsluice.jobs.spark.file_extraction import extraction_input
+from logsluice.jobs.spark.files import Cut, FilePart, Lines, read_part
+from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.reports.csv_logs import Bad, read_rows
+from logsluice.reports.events import (
+    Span,
+    count_events,
+    counts_batch,
+    damage_batch,
+    events_of_extracted,
+    events_of_rows,
+    patterns_read,
+    rejected_batch,
+)
+from logsluice.reports.tasks import CsvTask, LinesTask, StoredRange, Task
+from logsluice.settings import Settings
+from logsluice.inputs.files import Line, read_lines
+from logsluice.inputs.multiline import Joiner, join
+
+_ROWS: Final = 10_000
+_COUNTING_BYTES: Final = 4 << 20
+_EMPTY: Final = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that a worker has to know.
+
+    Attributes:
+        tasks: What there is to read; a batch that comes in names some of them by number.
+        recipe: How to extract.
+        span: The events wanted.
+        settings: Where Elasticsearch is.
+    """
+
+    tasks: tuple[Task, ...]
+    recipe: Recipe
+    span: Span
+    settings: Settings
+
+
+def read_batches(batches: Iterable[pa.RecordBatch], reading: Reading) -> Iterator[pa.RecordBatch]:
+    """For ``mapInArrow``: the counted events of the tasks whose numbers come in, in the column ``id``."""
+    for batch in batches:
+        for number in batch["id"].to_pylist():
+            yield from _read(reading.tasks[number], reading)
+
+
+def _read(task: Task, reading: Reading) -> Iterator[pa.RecordBatch]:
+    match task:
+        case CsvTask():
+            yield from _read_csv(task, reading)
+        case LinesTask():
+            yield from _read_lines(task, reading)
+        case StoredRange():
+            from logsluice.reports.stored_events import stored_counts, stored_errors
+
+            for counts in stored_counts(task, reading.settings):
+                yield counts_batch(counts)
+            for events in stored_errors(task, reading.settings):
+                yield counts_batch(count_events(events, reading.span))
+
+
+def _read_csv(task: CsvTask, reading: Reading) -> Iterator[pa.RecordBatch]:
+    part = task.part
+    patterns = _patterns(reading.recipe)
+    before: int | None = None
+    try:
+        for rows in read_rows(part, task.layout):
+            events, bad = events_of_rows(rows, task.layout, patterns, part.modified_ms, reading.recipe.time_zone)
+            yield counts_batch(count_events(events, reading.span))
+            if bad:
+                before = _lines_before(part) if before is None else before
+                yield rejected_batch(part.name, bad, before)
+    except LogsluiceError as error:
+        yield damage_batch(part.name, error)
+
+
+def _read_lines(task: LinesTask, reading: Reading) -> Iterator[pa.RecordBatch]:
+    part = task.part
+    before: int | None = None
+    try:
+        for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
+            extracted = extractor(reading.recipe).extract(extraction_input(lines, part.modified_ms))
+            yield counts_batch(count_events(events_of_extracted(extracted), reading.span))
+            bad = [
+                Bad(number, reason.replace("_", " "), value.decode("utf-8", "replace"))
+                for number, reason, value in zip(numbers, extracted["reason"].to_pylist(), lines.values, strict=True)
+                if reason is not None and reason != _EMPTY
+            ]
+            if bad:
+                before = _lines_before(part) if before is None else before
+                yield rejected_batch(part.name, bad, before)
+    except LogsluiceError as error:
+        yield damage_batch(part.name, error)
+
+
+def _single_lines(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
+    """Lines, each with its number in the part."""
+    first = 1
+    for lines in read_part(part, rows=_ROWS):
+        yield lines, range(first, first + len(lines.values))
+        first += len(lines.values)
+
+
+def _joined_events(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
+    """Events of a whole file, each with the number of its first line."""
+    begun: deque[tuple[int, int]] = deque()
+
+    def numbered() -> Iterator[Line]:
+        for number, line in enumerate(read_lines(part.path), start=1):
+            begun.append((line.offset, number))
+            yield line
+
+    events = join(numbered(), Joiner())
+    while block := list(islice(events, _ROWS)):
+        numbers = []
+        for event in block:
+            while begun[0][0] != event.offset:
+                begun.popleft()
+            numbers.append(begun[0][1])
+        cut = [Cut(row, event.headers) for row, event in enumerate(block) if event.headers]
+        yield Lines([event.value for event in block], cut), numbers
+
+
+def _lines_before(part: FilePart) -> int:
+    """How many lines of the file lie before the first one of a part."""
+    if not part.start:
+        return 0
+    count, left = 0, part.start
+    last = b"\n"
+    with part.path.open("rb") as file:
+        while left and (block := file.read(min(left, _COUNTING_BYTES))):
+            count += block.count(b"\n")
+            left -= len(block)
+            last = block[-1:]
+    # The line that the part before has begun is that part's.
+    return count + (last != b"\n")
+
+
+@lru_cache(maxsize=1)
+def _patterns(recipe: Recipe) -> list[Pattern]:
+    return patterns_read(pickle.loads(recipe.registry).patterns.patterns)  # noqa: S301

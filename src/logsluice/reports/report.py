@@ -1,0 +1,200 @@
+"""From sources to a report: the one place where Spark is driven."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+from pyspark import StorageLevel
+
+from logsluice.alerts.rules import Rule
+from logsluice.alerts.thresholds import Breaches, episodes
+from logsluice.alerts.windows import Window, minute_of
+from logsluice.errors import LogsluiceError
+from logsluice.jobs.spark.failures import told
+from logsluice.reports import aggregations
+from logsluice.reports.events import COUNTS_DDL
+from logsluice.reports.readers import Reading, read_batches
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_PARTITIONS_A_CORE: Final = 32
+_POLL_SECONDS: Final = 0.2
+_ROWS_AT_ONCE: Final = 50_000
+
+Rejected = tuple[str, int | None, str, str | None]
+"""Source, line, reason and row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a report says.
+
+    Attributes:
+        sources: What was read.
+        events: How many events there were.
+        errors: How many of them are errors.
+        critical: How many of those are critical.
+        rejected: How many rows could not be read.
+        first: The minute of the earliest event, in UTC; None where there is none.
+        last: The minute of the latest event.
+        trends: ``hour``, ``events``, ``errors``, ``critical``, by time.
+        minutes: ``minute``, ``service``, ``events``, ``errors``, ``critical`` of minutes with errors, by time.
+        by_hour: ``hour``, ``count``.
+        by_day: ``day``, ``count``.
+        by_severity: ``severity``, ``count``.
+        by_type: ``error_type``, ``count``.
+        by_message: ``message``, ``count``.
+        by_ip: ``ip``, ``count``.
+        by_service: ``service``, ``count``.
+        by_endpoint: ``endpoint``, ``count``.
+        alerts: Thresholds that were exceeded, by time.
+        damage: Lines about sources that could not be read to their end.
+    """
+
+    sources: tuple[str, ...]
+    events: int
+    errors: int
+    critical: int
+    rejected: int
+    first: datetime | None
+    last: datetime | None
+    trends: pl.DataFrame
+    minutes: pl.DataFrame
+    by_hour: pl.DataFrame
+    by_day: pl.DataFrame
+    by_severity: pl.DataFrame
+    by_type: pl.DataFrame
+    by_message: pl.DataFrame
+    by_ip: pl.DataFrame
+    by_service: pl.DataFrame
+    by_endpoint: pl.DataFrame
+    alerts: tuple[Breaches, ...]
+    damage: tuple[str, ...]
+
+    @property
+    def error_rate(self) -> float:
+        """Share of errors among the events, 0 to 1."""
+        return self.errors / self.events if self.events else 0.0
+
+
+@contextmanager
+def built(
+    spark: SparkSession,
+    reading: Reading,
+    sources: Sequence[str],
+    rules: Sequence[Rule],
+    *,
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Iterator[tuple[Report, Iterator[Rejected]]]:
+    """Read the sources once and count; the report, and the rejected rows by source and line.
+
+    Args:
+        spark: Where to run; its workers must see the files.
+        reading: What to read, and how.
+        sources: Names of what is read.
+        rules: The thresholds that are held against each minute of each service.
+        on_progress: Told how many pieces of the work are done, and of how many.
+
+    Raises:
+        LogsluiceError: Spark gave up, or Elasticsearch refused.
+    """
+    counts = read(spark, reading).transform(aggregations.together).persist(StorageLevel.MEMORY_AND_DISK)
+    try:
+        with _watched(spark, on_progress):
+            counts.count()
+        report = _report(counts, sources, rules)
+        yield report, _rejected(counts, report.rejected + len(report.damage))
+    except LogsluiceError:
+        raise
+    except Exception as error:
+        if type(error).__module__.startswith(("py4j", "pyspark")):
+            raise LogsluiceError("Spark gave up", why=told(error)) from None
+        raise
+    finally:
+        counts.unpersist()
+
+
+def read(spark: SparkSession, reading: Reading) -> DataFrame:
+    """What the sources hold, with the columns of :data:`logsluice.reports.events.COUNTS_SCHEMA`."""
+    tasks = len(reading.tasks)
+    partitions = max(1, min(tasks, _PARTITIONS_A_CORE * spark.sparkContext.defaultParallelism))
+    return spark.range(0, tasks, 1, partitions).mapInArrow(partial(read_batches, reading=reading), COUNTS_DDL)
+
+
+def _report(counts: DataFrame, sources: Sequence[str], rules: Sequence[Rule]) -> Report:
+    trends = _collected(counts.transform(aggregations.trends))
+    minutes = _collected(counts.transform(aggregations.windows))
+    span = _collected(counts.transform(aggregations.span))
+    rejected = counts.transform(aggregations.rejected)
+    damage = rejected.where("row IS NULL").orderBy("source", "reason").collect()
+    return Report(
+        sources=tuple(sources),
+        events=int(trends["events"].sum()),
+        errors=int(trends["errors"].sum()),
+        critical=int(trends["critical"].sum()),
+        rejected=rejected.where("row IS NOT NULL").count(),
+        first=span.item(0, "first"),
+        last=span.item(0, "last"),
+        trends=trends,
+        minutes=minutes,
+        by_hour=_collected(counts.transform(aggregations.errors_by_hour)),
+        by_day=_collected(counts.transform(aggregations.errors_by_day)),
+        by_severity=_collected(counts.transform(aggregations.errors_by_severity)),
+        by_type=_collected(counts.transform(aggregations.errors_by_type)),
+        by_message=_collected(counts.transform(aggregations.top_errors)),
+        by_ip=_collected(counts.transform(aggregations.errors_per_ip)),
+        by_service=_collected(counts.transform(aggregations.errors_per_service)),
+        by_endpoint=_collected(counts.transform(aggregations.errors_per_endpoint)),
+        alerts=tuple(episodes(rules, _windows(minutes))),
+        damage=tuple(f"{row.source}: {row.reason}" for row in damage),
+    )
+
+
+def _collected(frame: DataFrame) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(frame.toArrow()))
+
+
+def _windows(minutes: pl.DataFrame) -> Iterator[Window]:
+    for minute, service, events, errors, critical in minutes.iter_rows():
+        yield Window(minute_of(minute), service, events, errors, critical)
+
+
+def _rejected(counts: DataFrame, rows: int) -> Iterator[Rejected]:
+    """Fetched a partition at a time, so that many of them do not fill the driver's memory."""
+    if not rows:
+        return
+    frame = counts.transform(aggregations.rejected)
+    parts = rows // _ROWS_AT_ONCE + 1
+    ordered = frame.coalesce(1) if parts == 1 else frame.repartitionByRange(parts, "source", "line")
+    for row in ordered.sortWithinPartitions("source", "line").toLocalIterator():
+        yield row.source, row.line, row.reason, row.row
+
+
+@contextmanager
+def _watched(spark: SparkSession, on_progress: Callable[[int, int], None]) -> Iterator[None]:
+    """Tell how many tasks of the stage that reads are done, as long as it runs."""
+    tracker = spark.sparkContext.statusTracker()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_POLL_SECONDS):
+            stages = [info for stage in tracker.getActiveStageIds() if (info := tracker.getStageInfo(stage))]
+            if stages:
+                first = min(stages, key=lambda info: info.stageId)
+                on_progress(first.numCompletedTasks, first.numTasks)
+
+    watching = threading.Thread(target=watch, name="report-progress", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()

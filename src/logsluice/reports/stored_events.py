@@ -1,0 +1,196 @@
+"""Events in Elasticsearch as a source: errors one by one, all others counted by the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+import polars as pl
+from elastic_transport import TlsError, TransportError
+from elasticsearch import ApiError, Elasticsearch
+
+from logsluice.errors import LogsluiceError
+from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, complete
+from logsluice.reports.tasks import StoredRange
+from logsluice.settings import Settings
+from logsluice.elasticsearch.bulk import connect, explain, is_away, no_answer, refusal
+from logsluice.runtime.retry import wait_out
+
+T = TypeVar("T")
+
+JOB: Final = "report"
+_RANGE_EVENTS: Final = 100_000
+_MOST_BUCKETS: Final = 1_000
+_PAGE: Final = 5_000
+_MINUTE_MS: Final = 60_000
+_SORT: Final[list[dict[str, Any]]] = [
+    {"@timestamp": {"order": "asc"}},
+    {"event.id": {"order": "asc", "unmapped_type": "keyword"}},
+]
+_BY_MINUTE: Final[list[dict[str, Any]]] = [
+    {"minute": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1m"}}},
+    {"level": {"terms": {"field": "log.level", "missing_bucket": True}}},
+    {"service": {"terms": {"field": "service.name", "missing_bucket": True}}},
+]
+_IS_ERROR: Final[dict[str, Any]] = {"terms": {"log.level": list(ERROR_LEVELS)}}
+
+
+def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]:
+    """Cut what is in an index into stretches of about as many events each.
+
+    Raises:
+        LogsluiceError: There is no such index, or the server does not answer or refuses.
+    """
+    bounds: dict[str, Any] = {"format": "epoch_millis"}
+    if span.since is not None:
+        bounds["gte"] = span.since // 1000
+    if span.until is not None:
+        bounds["lt"] = span.until // 1000
+    query = {"range": {"@timestamp": bounds}}
+    ends = {"first": {"min": {"field": "@timestamp"}}, "last": {"max": {"field": "@timestamp"}}}
+    where = settings.elasticsearch.hosts
+    with closing(connect(settings.elasticsearch)) as client:
+        try:
+            found = client.search(index=index, size=0, query=query, aggs=ends).body["aggregations"]
+            if found["first"]["value"] is None:
+                return []
+            first, last = int(found["first"]["value"]), int(found["last"]["value"])
+            minutes = (last - first) // (_MINUTE_MS * _MOST_BUCKETS) + 1
+            by_time = {"field": "@timestamp", "fixed_interval": f"{minutes}m", "min_doc_count": 1}
+            answer = client.search(index=index, size=0, query=query, aggs={"times": {"date_histogram": by_time}}).body
+        except (ApiError, TlsError) as error:
+            if isinstance(error, ApiError) and error.meta.status == 404:
+                raise LogsluiceError(
+                    "there is no such index", where=f"{where}, {index}", hint="`logsluice setup` makes logsluice's own"
+                ) from None
+            raise refusal(error, where) from None
+        except TransportError as error:
+            raise no_answer(error, where) from None
+    ranges: list[StoredRange] = []
+    for bucket in answer["aggregations"]["times"]["buckets"]:
+        begin, count = int(bucket["key"]), int(bucket["doc_count"])
+        end = min(begin + minutes * _MINUTE_MS, span.until // 1000 if span.until is not None else 1 << 62)
+        begin = max(begin, span.since // 1000 if span.since is not None else -(1 << 62))
+        if ranges and ranges[-1].events + count <= _RANGE_EVENTS:
+            ranges[-1] = StoredRange(index, ranges[-1].begin, end, ranges[-1].events + count)
+        else:
+            ranges.append(StoredRange(index, begin, end, count))
+    return ranges
+
+
+def stored_counts(entry: StoredRange, settings: Settings) -> Iterator[pl.DataFrame]:
+    """How many events a range has that are no errors, by minute, level and service.
+
+    Returns:
+        The columns ``minute`` (microseconds since the epoch), ``level``, ``service`` and ``events``.
+
+    Raises:
+        LogsluiceError: The server refuses.
+    """
+    after: dict[str, Any] | None = None
+    query = {"bool": {"filter": [entry.query], "must_not": [_IS_ERROR]}}
+    with closing(connect(settings.elasticsearch)) as client:
+        while True:
+            composite: dict[str, Any] = {"size": _PAGE, "sources": _BY_MINUTE} | ({"after": after} if after else {})
+            answer = _search(
+                client, settings, index=entry.index, size=0, query=query, aggs={"c": {"composite": composite}}
+            )
+            found = answer["aggregations"]["c"]
+            if not found["buckets"]:
+                return
+            keys = [bucket["key"] for bucket in found["buckets"]]
+            yield pl.DataFrame(
+                {
+                    "minute": pl.Series([key["minute"] * 1000 for key in keys], dtype=pl.Int64),
+                    "level": pl.Series([key["level"] for key in keys], dtype=pl.String),
+                    "service": pl.Series([key["service"] or UNKNOWN_SERVICE for key in keys], dtype=pl.String),
+                    "events": pl.Series([bucket["doc_count"] for bucket in found["buckets"]], dtype=pl.Int64),
+                }
+            )
+            after = found.get("after_key")
+            if after is None:
+                return
+
+
+def stored_errors(entry: StoredRange, settings: Settings) -> Iterator[pl.DataFrame]:
+    """The errors of a range, a page at a time, with the columns of an event.
+
+    Raises:
+        LogsluiceError: The server refuses.
+    """
+    after: list[Any] | None = None
+    query = {"bool": {"filter": [entry.query, _IS_ERROR]}}
+    names = ["@timestamp", "log.level", "message", *FIELDS_READ]
+    with closing(connect(settings.elasticsearch)) as client:
+        while True:
+            answer = _search(
+                client,
+                settings,
+                index=entry.index,
+                query=query,
+                sort=_SORT,
+                search_after=after,
+                size=_PAGE,
+                source_includes=names,
+                track_total_hits=False,
+            )
+            hits = answer["hits"]["hits"]
+            if not hits:
+                return
+            yield _events([hit["_source"] for hit in hits])
+            after = hits[-1]["sort"]
+
+
+def _events(sources: list[dict[str, Any]]) -> pl.DataFrame:
+    fields = {
+        field: _numbers(sources, field) if name == "status" else _texts(sources, field)
+        for field, name in FIELDS_READ.items()
+    }
+    columns = {
+        "instant": pl.Series([_micros(source["@timestamp"]) for source in sources], dtype=pl.Int64),
+        "level": _texts(sources, "log.level"),
+        "message": _texts(sources, "message"),
+        **by_column(fields),
+    }
+    return complete(pl.DataFrame(columns))
+
+
+def _numbers(sources: list[dict[str, Any]], field: str) -> pl.Series:
+    values = [_value(source, field) for source in sources]
+    return pl.Series([value if isinstance(value, int) else None for value in values], dtype=pl.Int64)
+
+
+def _texts(sources: list[dict[str, Any]], field: str) -> pl.Series:
+    values = [_value(source, field) for source in sources]
+    return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
+
+
+def _value(source: dict[str, Any], field: str) -> Any:
+    """A field of a document, whether it is nested or has dots in its name."""
+    value: Any = source.get(field)
+    if value is None:
+        value = source
+        for part in field.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+    return None if isinstance(value, dict | list) else value
+
+
+def _micros(instant: Any) -> int:
+    if isinstance(instant, int):
+        return instant * 1000
+    moment = datetime.fromisoformat(instant)
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+
+
+def _search(client: Elasticsearch, settings: Settings, **request: Any) -> Any:
+    where = settings.elasticsearch.hosts
+    return _asked(lambda: client.search(**request).body, where)
+
+
+def _asked(function: Callable[[], T], where: str) -> T:
+    try:
+        return wait_out(function, is_away, part="elasticsearch", where=where, job=JOB, why=explain)
+    except (ApiError, TlsError) as error:
+        raise refusal(error, where) from None

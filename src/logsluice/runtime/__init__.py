@@ -1,0 +1,1 @@
+"""What every process of logsluice needs while it runs, whatever its work is."""

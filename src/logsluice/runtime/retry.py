@@ -1,0 +1,112 @@
+"""Waiting for a part that is down: back-off, a word now and then about what is waited for, and a way out.
+
+A wait has no end of its own. It ends when the part answers, or when the process is asked to stop.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from threading import Event
+from types import FrameType
+from typing import Literal, NoReturn, TypeVar
+
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
+from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_when_event_set
+
+from logsluice.runtime import metrics
+
+Part = Literal["kafka", "elasticsearch", "kibana", "api"]
+T = TypeVar("T")
+
+_FIRST_SECONDS = 0.1
+_LONGEST_SECONDS = 5.0
+_SAY_EVERY_SECONDS = 15.0
+
+log = structlog.get_logger(__name__)
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the process was asked to stop
+    """The wait was ended because the process was asked to stop."""
+
+
+def wait_out(
+    function: Callable[[], T],
+    away: Callable[[BaseException], bool],
+    *,
+    part: Part,
+    where: str,
+    job: str,
+    stop: Event | None = None,
+    why: Callable[[BaseException], str] = str,
+) -> T:
+    """Call a function again and again for as long as its errors mean that a part is away.
+
+    The first repetition comes after a tenth of a second, later ones after up to 5 s, with jitter. What is
+    waited for is said at the first failure and then about every 15 s, and once when it is over. Repetitions
+    are counted in ``logsluice_retries_total``.
+
+    Args:
+        function: What to do; must be safe to do twice.
+        away: Whether an error means that it pays to try again; any other error is raised as it is.
+        part: What is waited for.
+        where: Its address, topic or index.
+        job: The job that waits, as the metrics name it.
+        stop: Ends the wait when set.
+        why: The words in which an error is told.
+
+    Raises:
+        Stopped: ``stop`` was set while the part was away.
+    """
+    began = time.monotonic()
+    said: float | None = None
+
+    def say(state: RetryCallState) -> None:
+        nonlocal said
+        metrics.RETRIES.labels(job, part).inc()
+        now = time.monotonic()
+        if said is not None and now - said < _SAY_EVERY_SECONDS:
+            return
+        said = now
+        error = state.outcome.exception() if state.outcome else None
+        log.warning(
+            f"waiting for {part}",
+            where=where,
+            reason=" ".join(why(error).split()) if error else None,
+            waited_seconds=round(now - began, 1),
+        )
+
+    def give_way(_state: RetryCallState) -> NoReturn:
+        raise Stopped
+
+    event = stop or Event()
+    result = Retrying(
+        retry=retry_if_exception(away),
+        wait=wait_exponential_jitter(multiplier=_FIRST_SECONDS, max=_LONGEST_SECONDS, jitter=_FIRST_SECONDS),
+        stop=stop_when_event_set(event),
+        sleep=sleep_using_event(event),
+        before_sleep=say,
+        retry_error_callback=give_way,
+    )(function)
+    if said is not None:
+        log.info(f"{part} answers again", where=where, waited_seconds=round(time.monotonic() - began, 1))
+    return result
+
+
+def stop_on_signals() -> Event:
+    """An event that SIGTERM and Ctrl-C set, so that the work at hand is finished first.
+
+    A second signal ends the process at once, as it would without this.
+    """
+    stop = Event()
+
+    def ask_to_stop(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask_to_stop)
+    return stop

@@ -1,0 +1,1 @@
+"""Files into Kafka, each event once, whatever is killed on the way."""

@@ -1,0 +1,64 @@
+"""What of a file is in the topic already, by the records there."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Final
+
+from kafka import TopicPartition
+
+from logsluice.kafka import Topic, admin, consumer, earliest_offsets, latest_offsets
+from logsluice.runtime.retry import Stopped
+from logsluice.settings import Settings
+
+JOB: Final = "ship"
+SHIP_HEADER: Final = "logsluice-ship"
+"""Record header ``<id of the shipping>:<offset after the event's last byte>``."""
+OFFSET_HEADER: Final = "log.offset"
+_SETTLE_SECONDS: Final = 1.0
+
+
+def shipped_since(settings: Settings, topic: Topic, ends: dict[int, int], ship_id: str, stop: Event) -> dict[int, int]:
+    """Which bytes of a file are in the topic, by the records there.
+
+    Args:
+        settings: Where Kafka is.
+        topic: Where to look.
+        ends: By partition, the offset to look from; partitions left out are looked through whole.
+        ship_id: Marks the file's records.
+        stop: Ends it when set.
+
+    Returns:
+        The end of each event by its offset in the file.
+
+    Raises:
+        Stopped: ``stop`` was set.
+    """
+    asking = admin(settings, job=JOB, stop=stop)
+    reader = consumer(settings, job=JOB, stop=stop)
+    try:
+        earliest, latest = earliest_offsets(asking, topic), latest_offsets(asking, topic)
+        partitions = [TopicPartition(topic.name, number) for number in topic.partitions]
+        reader.assign(partitions)
+        for partition in partitions:
+            first, last = earliest[partition.partition], latest[partition.partition]
+            reader.seek(partition, min(last, max(first, ends.get(partition.partition, first))))
+        prefix = f"{ship_id}:".encode()
+        found: dict[int, int] = {}
+        # The last requests of a killed process may still be on their way into the log: look once more.
+        for pause in (_SETTLE_SECONDS, 0.0):
+            while any(reader.position(partition) < latest[partition.partition] for partition in partitions):
+                if stop.is_set():
+                    raise Stopped
+                for records in reader.poll(timeout_ms=500).values():
+                    for record in records:
+                        headers = dict(record.headers)
+                        mark = headers.get(SHIP_HEADER)
+                        if mark is not None and mark.startswith(prefix):
+                            found[int(headers[OFFSET_HEADER])] = int(mark[len(prefix) :])
+            stop.wait(pause)
+            latest = latest_offsets(asking, topic)
+        return found
+    finally:
+        reader.close()
+        asking.close()

@@ -1,0 +1,57 @@
+"""Files into Kafka: their lines joined to events, each event once, whatever is killed on the way.
+
+How "once" is reached: every record says which file it is from and which bytes of it it holds. Kept on disk
+is a position of the file up to which everything is acknowledged, and, by partition, an offset of the topic
+before which nothing past that position is. After a crash the topic is read from those offsets on; what is
+found there is left out when the file is read from the position on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Event
+
+from logsluice.kafka import wait_for_topic
+from logsluice.kafka.ordered_producer import Outlet
+from logsluice.settings import Settings
+from logsluice.ship.follower import Follower
+from logsluice.ship.lookup import JOB
+from logsluice.ship.shipper import Listener, Sent, ShipOptions, Shipper, ShipSummary
+
+__all__ = ["Listener", "ShipOptions", "ShipSummary", "ship"]
+
+
+def ship(
+    names: Sequence[str],
+    settings: Settings,
+    options: ShipOptions,
+    stop: Event,
+    listener: Listener = lambda _summary: None,
+) -> ShipSummary:
+    """Ship files into the topic of the settings.
+
+    Args:
+        names: Files, globs, or ``-`` for standard input.
+        settings: Where Kafka is and where the state is kept.
+        options: How to ship.
+        stop: Ends it when set: what was read is sent first, and the state is kept.
+        listener: Is told now and then how far it is.
+
+    Returns:
+        What was done. A file that cannot be read is in its failures; the others are shipped.
+
+    Raises:
+        LogsluiceError: Kafka refuses credentials or records, or the state cannot be kept.
+        Stopped: ``stop`` was set before Kafka answered.
+    """
+    topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop)
+    outlet: Outlet[Sent] = Outlet(settings, topic.name, job=JOB, stop=stop)
+    shipper = Shipper(settings, options, topic, outlet, stop, listener)
+    try:
+        if options.follow:
+            Follower(shipper, names, stop).run()
+        else:
+            shipper.ship_all(names)
+    finally:
+        outlet.close()
+    return shipper.summary

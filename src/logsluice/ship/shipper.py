@@ -1,0 +1,376 @@
+"""Sends what sources give, takes in what Kafka acknowledges, and keeps how far each file has come."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import Final, TypeVar
+
+import structlog
+
+from logsluice.inputs.files import STDIN, FileError, Line, expand, is_compressed, reading, skip, uncompressed
+from logsluice.inputs.multiline import Joined
+from logsluice.inputs.stdin import Stdin
+from logsluice.kafka import Offsets, Topic, admin, is_away, latest_offsets
+from logsluice.kafka.ordered_producer import Outlet
+from logsluice.runtime import metrics
+from logsluice.runtime.pacing import Pacer
+from logsluice.runtime.retry import Stopped, wait_out
+from logsluice.settings import Settings
+from logsluice.ship.lookup import JOB, shipped_since
+from logsluice.ship.source import Leaving, Source
+from logsluice.ship.state import ClaimedState, FileState, ShipStates
+
+_BLOCK_BYTES: Final = 256 * 1024
+_SAVE_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.25
+_FLUSH_SECONDS: Final = 1.0
+_GIVE_UP_SECONDS: Final = 10.0
+IDLE_SECONDS: Final = 5.0
+"""After so long without anything new a file counts as at rest."""
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ShipOptions:
+    """How to ship.
+
+    Attributes:
+        follow: Go on when a file has been read to its end, as ``tail -F`` does.
+        join: Join the lines of one event.
+        rate: The most lines a second; ``None`` is as fast as the broker takes them.
+        again: Ship files from their beginning, whatever was shipped before.
+    """
+
+    follow: bool = False
+    join: bool = True
+    rate: float | None = None
+    again: bool = False
+
+
+@dataclass(slots=True)
+class ShipSummary:
+    """What was done, as far as it is acknowledged.
+
+    Attributes:
+        files: Files read.
+        unchanged: Files left alone because they were shipped before and have not grown.
+        lines: Lines dealt with, blank ones included.
+        events: Events that Kafka has stored.
+        joined: Events of more than one line.
+        cut: Events cut to what a record takes.
+        blank: Blank lines between events, which are not shipped.
+        already: Events that an interrupted run had stored before.
+        done_bytes: Bytes of files on disk that are behind, those of earlier runs included.
+        seconds: How long it took.
+        unfinished: Files that were not read to their end because a stop was asked for.
+        failures: One line for each file that could not be shipped whole.
+    """
+
+    files: int = 0
+    unchanged: int = 0
+    lines: int = 0
+    events: int = 0
+    joined: int = 0
+    cut: int = 0
+    blank: int = 0
+    already: int = 0
+    done_bytes: int = 0
+    seconds: float = 0.0
+    unfinished: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+Listener = Callable[[ShipSummary], None]
+
+
+@dataclass(slots=True)
+class Sent:
+    """What an acknowledgement is about."""
+
+    source: Source
+    event: Joined
+
+
+class Shipper:
+    """What shipping files one after the other and following many have in common."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: ShipOptions,
+        topic: Topic,
+        outlet: Outlet[Sent],
+        stop: Event,
+        listener: Listener,
+    ) -> None:
+        self._settings = settings
+        self._options = options
+        self._topic = topic
+        self._outlet = outlet
+        self._stop = stop
+        self._listener = listener
+        self._states = ShipStates(settings.home, topic.id)
+        self._pacer = Pacer(options.rate) if options.rate else None
+        self._read = metrics.EVENTS_IN.labels(JOB)
+        self._stored = metrics.EVENTS_OUT.labels(JOB, "kafka")
+        self._began = time.monotonic()
+        self.summary = ShipSummary()
+
+    def ship_all(self, names: Sequence[str]) -> None:
+        """Ship files one after the other."""
+        todo = expand(names)
+        for number, name in enumerate(todo):
+            try:
+                source = self.open(name)
+                if source:
+                    self._ship_one(source)
+            except Stopped:
+                self.summary.unfinished = len(todo) - number
+                return
+            finally:
+                self.tell()
+
+    def _ship_one(self, source: Source) -> None:
+        try:
+            while self.step(source) is not False:
+                if self._stop.is_set():
+                    raise Stopped
+        except Stopped:
+            self.leave(source, Leaving.STOPPED)
+            raise
+        except FileError as error:
+            self.note(error)
+            self.leave(source, Leaving.BROKEN)
+        else:
+            if not self.leave(source, Leaving.AT_END):
+                raise Stopped
+
+    def note(self, error: FileError) -> None:
+        """Something is wrong with one file: the others go on."""
+        log.error(str(error))
+        self.summary.failures.append(str(error))
+
+    def open(self, name: str) -> Source | None:
+        """Open a file where it was left; ``None`` where it cannot be read or has nothing new."""
+        if name == STDIN:
+            self.summary.files += 1
+            stdin = Stdin(self._stop)
+            stream, compressed = stdin.open()
+            return Source(name, stdin, stream, None, join=self._options.join, compressed=compressed)
+        try:
+            with reading(Path(name)):
+                raw = Path(name).open("rb")  # noqa: SIM115 - closed with the source
+            try:
+                source = self._open_file(name, raw)
+            except BaseException:
+                raw.close()
+                raise
+        except FileError as error:
+            self.note(error)
+            return None
+        self.summary.files += source is not None
+        return source
+
+    def _open_file(self, name: str, raw: io.BufferedReader) -> Source | None:
+        options = self._options
+        claimed = self._states.claim(name, raw.fileno(), again=options.again)
+        try:
+            state = claimed.state
+            with reading(Path(name)):
+                size = os.fstat(raw.fileno()).st_size
+                compressed = is_compressed(raw)
+            if claimed.replaced:
+                log.info("the file has other content than before: shipping it from its beginning", file=name)
+            if state.size == size and not state.sending and (compressed or not options.follow):
+                log.info("nothing new since the file was shipped; --again ships it anew", file=name)
+                self.summary.unchanged += 1
+                self.summary.done_bytes += size
+                claimed.release()
+                raw.close()
+                return None
+            if state.position:
+                log.info("going on where it stopped", file=name, offset=state.position)
+            with reading(Path(name)):
+                stream = uncompressed(raw)
+                skip(stream, state.position)
+            self.summary.done_bytes += raw.tell()
+            covered = self._look_up(name, state) if state.sending else {}
+        except BaseException:
+            claimed.release()
+            raise
+        return Source(name, raw, stream, claimed, join=options.join, compressed=compressed, covered=covered)
+
+    def _look_up(self, name: str, state: FileState) -> dict[int, int]:
+        """Find the events past the kept position that an interrupted run has stored all the same."""
+        log.info("an earlier run was interrupted: looking for its last events in the topic", file=name)
+        found = self._when_there(
+            lambda: shipped_since(self._settings, self._topic, state.ends, state.ship_id, self._stop)
+        )
+        found = {offset: end for offset, end in found.items() if offset >= state.position}
+        log.info("events that are there already are left out", file=name, events=len(found))
+        return found
+
+    def step(self, source: Source) -> bool | None:
+        """Read and send a block; ``False`` at the end of the input, ``None`` when there is nothing now.
+
+        Raises:
+            FileError: The file cannot be read.
+            Stopped: A stop was asked for while the broker did not take any more.
+        """
+        with reading(source.path):
+            before = source.on_disk
+            block = source.stream.read(_BLOCK_BYTES)
+            self.summary.done_bytes += source.on_disk - before
+        if block:
+            source.read_at = time.monotonic()
+            self._take(source, source.splitter.feed(block))
+        elif block is None:
+            self.rest(source)
+        self.collect()
+        self.tell()
+        return None if block is None else bool(block)
+
+    def _take(self, source: Source, lines: Iterable[Line]) -> None:
+        """Send the events of these lines, but for those that are in the topic already."""
+        before = source.remaining.already
+        self._send(source, source.remaining.take(lines))
+        self.summary.already += source.remaining.already - before
+
+    def _send(self, source: Source, events: Iterable[Joined]) -> None:
+        count = 0
+        for event in events:
+            if source.claimed and not source.claimed.state.sending:
+                self._announce(source.claimed)
+            if self._pacer and (early := self._pacer.early(event.lines)):
+                self.collect()
+                self.tell()
+                if self._stop.wait(early):
+                    raise Stopped
+            while self._outlet.full:
+                if self._stop.is_set():
+                    raise Stopped
+                self._outlet.wait(_POLL_SECONDS)
+                self.collect()
+                self.tell()
+            self._outlet.send(Sent(source, event), event.value, None, source.headers(event))
+            source.in_flight += 1
+            source.sent_to = event.end
+            count += 1
+        self._read.inc(count)
+
+    def _announce(self, claimed: ClaimedState) -> None:
+        """Keep, before anything is sent, where in the topic it will be."""
+
+        def ends() -> Offsets:
+            with closing(admin(self._settings, job=JOB, stop=self._stop)) as asking:
+                return latest_offsets(asking, self._topic)
+
+        claimed.state.ends = self._when_there(ends)
+        claimed.state.sending = True
+        claimed.state.size = None
+        claimed.save()
+
+    def _when_there(self, function: Callable[[], T]) -> T:
+        where = self._settings.kafka.bootstrap_servers
+        return wait_out(function, is_away, part="kafka", where=where, job=JOB, stop=self._stop)
+
+    def collect(self) -> None:
+        """Take in what was acknowledged, and keep it."""
+        summary = self.summary
+        touched: set[Source] = set()
+        count = 0
+        for tag, partition, offset in self._outlet.collect():
+            source, event = tag.source, tag.event
+            source.in_flight -= 1
+            count += 1
+            summary.lines += event.lines
+            summary.joined += event.lines > 1
+            summary.cut += bool(event.headers)
+            if source.progress:
+                source.progress.stored(event, partition, offset)
+                touched.add(source)
+        if not count:
+            return
+        summary.events += count
+        self._stored.inc(count)
+        now = time.monotonic()
+        for source in touched:
+            if source.claimed and now - source.saved_at > _SAVE_SECONDS:
+                source.claimed.save()
+                source.saved_at = now
+
+    def rest(self, source: Source) -> None:
+        """There is nothing new for now: end the event at hand; later, note that nothing is on its way."""
+        idle = time.monotonic() - source.read_at
+        if idle > _FLUSH_SECONDS and source.joiner.holds:
+            self._send(source, source.joiner.flush())
+        if idle > IDLE_SECONDS and source.claimed and source.claimed.state.sending and not source.in_flight:
+            self._keep(source)
+
+    def leave(self, source: Source, how: Leaving) -> bool:
+        """Send what is to be sent still, wait for the broker, and keep how far it came.
+
+        Returns:
+            Whether everything that was read is in the topic.
+        """
+        try:
+            if how is Leaving.AT_END:
+                self._take(source, source.splitter.finish())
+            if how in (Leaving.AT_END, Leaving.REPLACED) or source.claimed is None:
+                self._send(source, source.joiner.flush())
+            else:
+                how = Leaving.STOPPED
+        except Stopped:
+            how = Leaving.STOPPED
+        deadline: float | None = None
+        while source.in_flight:
+            if self._stop.is_set():
+                deadline = deadline or time.monotonic() + _GIVE_UP_SECONDS
+                if time.monotonic() > deadline:
+                    log.warning(
+                        "kafka does not acknowledge the last events; the next run looks them up",
+                        file=source.name,
+                        events=source.in_flight,
+                    )
+                    break
+            self._outlet.wait(_POLL_SECONDS)
+            self.collect()
+            self.tell()
+        self.summary.blank += source.joiner.blank
+        self.summary.lines += source.joiner.blank
+        self._keep(source, complete=how is Leaving.AT_END)
+        source.close()
+        return not source.in_flight and how is not Leaving.STOPPED
+
+    def _keep(self, source: Source, *, complete: bool = False) -> None:
+        """Write down how far a file has come.
+
+        Args:
+            source: The file.
+            complete: Whether all of it was read and sent.
+        """
+        if source.claimed is None or source.progress is None:
+            return
+        if not source.in_flight:
+            source.progress.rested(source.sent_to, source.remaining)
+            if complete:
+                state = source.claimed.state
+                state.position, state.sending = source.splitter.offset, False
+                disk = os.fstat(source.raw.fileno()).st_size
+                state.size = disk if source.compressed else source.splitter.offset
+        source.claimed.save()
+        source.saved_at = time.monotonic()
+
+    def tell(self) -> None:
+        """Tell the listener how far it is."""
+        self.summary.seconds = time.monotonic() - self._began
+        self._listener(self.summary)

@@ -1,1 +1,0 @@
-"""Where events end up: Elasticsearch, and the dead letters for those that cannot."""
