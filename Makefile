@@ -45,7 +45,7 @@ image: ## the image of every Python workload, with all that it needs on AWS: IMA
 	  $(if $(PUSH),--push,--load) .
 
 test: setup test-packages $(CHECKOV)/.installed ## the tests, on real Kafka, Elasticsearch and Spark
-	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
+	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy && $(BIN)/lint-imports >/dev/null
 	@PATH="$$PATH:$(CURDIR)/$(CHECKOV)/bin" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  -m "not long and not tools and not whole_cluster" tests/local tests/k8s tests/infra tests/unit
 
@@ -110,8 +110,8 @@ test-compose: setup ## docker-compose.yml on a real engine: DOCKER_HOST's, or a 
 test-unit: setup ## what needs no server, in less than a minute
 	@$(BIN)/python -m pytest tests/unit -m "not slow"
 
-lint: setup ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: setup ## ruff, mypy and the order of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 format: setup ## put the code in its form
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
