@@ -22,18 +22,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 from running import ROOT, Runner, eventually, forget_indices, free_port
 
-from logsluice.alerts.book import Book
-from logsluice.alerts.judging import Verdict
+from logsluice.alerts.evaluator import Verdict
 from logsluice.alerts.outputs.kafka import KafkaOutput
 from logsluice.alerts.rules import ErrorCount
 from logsluice.alerts.states import Episode, Key, Sighting
+from logsluice.alerts.store import Book
 from logsluice.api.ingest.lookup import Place, find_posted, mark
+from logsluice.jvm.jars import jar_paths
+from logsluice.jvm.java import system_java
 from logsluice.kafka import admin, committed_offsets, describe_topic, latest_offsets
 from logsluice.kafka.options import spark_kafka_options
 from logsluice.settings import AlertSettings, MetricsSettings, Settings, load_settings
 from logsluice.stack import LocalStack
-from logsluice.stack.jars import jar_paths
-from logsluice.stack.java import system_java
 
 pytestmark = pytest.mark.timeout(1_200)
 

@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import logsluice.metrics  # noqa: F401 - fills the registry
 import yaml
 from prometheus_client import REGISTRY
 from running import ROOT
+
+import logsluice.runtime.metrics  # noqa: F401 - fills the registry
 
 MONITORING = ROOT / "k8s" / "base" / "monitoring"
 DASHBOARDS = MONITORING / "dashboards"
