@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Starts compose's broker: formats its storage where that is empty, then runs Kafka with the JMX exporter in it.
+# Starts compose's broker: joins the properties of the environment with the common ones, formats its storage where that
+# is empty, then runs Kafka with the JMX exporter in it.
 set -euo pipefail
-properties=/etc/kafka/broker.properties
+properties=$(mktemp)
+cat /etc/kafka/common.properties /etc/kafka/environment.properties > "$properties"
 
 # The one user, for the listeners of prod; dev's storage knows it too. Java reads its arguments from a file, because
 # command lines can be read by every user of the machine.

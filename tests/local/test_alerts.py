@@ -93,7 +93,7 @@ def ready(settings: Settings, webhook: Webhook, tmp_path: Path, monkeypatch: pyt
     config.mkdir()
     for name in ("settings.yaml", "patterns.yaml"):
         (config / name).write_bytes((ROOT / "config" / "dev" / name).read_bytes())
-    rules = (ROOT / "config" / "dev" / "alerts.yaml").read_text()
+    rules = (ROOT / "config" / "common" / "alerts.yaml").read_text()
     (config / "alerts.yaml").write_text(
         rules.replace("    threshold: 0.10\n", "    threshold: 0.10\n    resolve_after: 1\n")
     )

@@ -271,7 +271,7 @@ def test_counts_equal_those_of_duckdb(report: Callable[..., dict[str, Any]], out
 
     # So many events in three days are few in a minute.
     config = shutil.copytree(CONFIG, tmp_path / "config")
-    rules = (CONFIG / "alerts.yaml").read_text()
+    rules = (CONFIG.parent / "common" / "alerts.yaml").read_text()
     assert "min_events: 100" in rules
     (config / "alerts.yaml").write_text(rules.replace("min_events: 100", "min_events: 20"))
     found = report(tmp_path / "*.csv", config=config)

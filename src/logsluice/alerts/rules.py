@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
 from logsluice.errors import LogsluiceError
-from logsluice.runtime.yaml_files import read_entry, read_mapping
+from logsluice.runtime.yaml_files import environment_file, read_entry, read_mapping
 
 Severity = Literal["warning", "critical"]
 Metric = Literal["events", "errors", "error_rate", "p50", "p95"]
@@ -301,15 +301,16 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
     """Load the rules of a file.
 
     Args:
-        path: The file, or the folder of an environment, which holds ``alerts.yaml``.
+        path: The file, or the folder of an environment: its ``alerts.yaml``, or where it has none that of the folder
+            ``common`` beside it.
 
     Raises:
         LogsluiceError: The file or a rule is wrong: which one, why, and what to do.
     """
     if path.is_dir():
-        path /= FILE
+        path = environment_file(path, FILE)
     if not path.exists():
-        raise LogsluiceError("there is no such file", where=str(path), hint="config/dev/alerts.yaml is one to copy")
+        raise LogsluiceError("there is no such file", where=str(path), hint="config/common/alerts.yaml is one to copy")
     file = read_entry(_File, read_mapping(path), path=path, kind="file", number=1)
     rules = tuple(_rule(entry, path, number) for number, entry in enumerate(file.rules, start=1))
     seen: set[str] = set()

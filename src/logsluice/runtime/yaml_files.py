@@ -15,6 +15,12 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The C one, ten times as fast, where libyaml came with PyYAML."""
 
 
+def environment_file(directory: Path, name: str) -> Path:
+    """A file that an environment's folder may have of its own: else it is that of ``common``, the folder beside it."""
+    common = directory.resolve().parent / "common" / name
+    return common if common.exists() and not (directory / name).exists() else directory / name
+
+
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file whose top is a mapping.
 

@@ -71,6 +71,19 @@ def test_a_rule_without_kind_or_twice_is_named(tmp_path: Path) -> None:
         load_rules(tmp_path / "nowhere.yaml")
 
 
+def test_an_environment_takes_the_common_rules_or_its_own(tmp_path: Path) -> None:
+    rule = "{{name: {}, kind: pipeline, severity: warning, description: d}}"
+    for name in ("common", "dev", "prod"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "common", rule.format("shared"))
+    write(tmp_path / "prod", rule.format("own"))
+    assert [rule.name for rule in load_rules(tmp_path / "dev")] == ["shared"]
+    assert [rule.name for rule in load_rules(tmp_path / "prod")] == ["own"]
+    (tmp_path / "common" / "alerts.yaml").unlink()
+    with pytest.raises(LogsluiceError, match=r"dev/alerts.yaml: there is no such file"):
+        load_rules(tmp_path / "dev")
+
+
 def test_times_are_windows_or_text_and_services_are_patterns(tmp_path: Path) -> None:
     rule = one(
         tmp_path, "kind: error_count, for: 5m, resolve_after: 3, services: {include: ['pay*'], exclude: [payee]}"

@@ -88,11 +88,12 @@ end
 
 class MutateFilter
   def initialize(options)
-    raise "unknown: #{options.keys}" unless (options.keys - ["add_field", "remove_field"]).empty?
+    raise "unknown: #{options.keys}" unless (options.keys - ["replace", "add_field", "remove_field"]).empty?
     @options = options
   end
 
   def filter(event)
+    (@options["replace"] || {}).each { |name, value| event.set(name, event.sprintf(value)) }
     (@options["add_field"] || {}).each { |name, value| event.set(name, event.sprintf(value)) }
     (@options["remove_field"] || []).each { |name| event.remove(name) }
   end

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from log_sets import SYSTEMS, log_file
 from logstash_config import parse
+from logstash_pipeline import pipeline_text
 
 from logsluice.documents.log import log_document, unreadable
 from logsluice.event.identity import EventId, dated_index
@@ -42,7 +43,7 @@ EVENTS, LETTERS = 0, 1
 
 
 def pipeline(environment: str) -> dict[str, list[dict[str, Any]]]:
-    return parse((ROOT / "config" / environment / "logstash.conf").read_text())
+    return parse(pipeline_text(environment))
 
 
 def plugins(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -304,7 +305,7 @@ def test_logs_of_six_systems_give_the_same(run: Run) -> None:
 def test_what_arrives_by_beats_goes_to_kafka_and_nowhere_else(environment: str) -> None:
     config = pipeline(environment)
     assert [part["plugin"] for part in config["input"]] == ["kafka", "kafka", "beats"]
-    [filters] = config["filter"]
+    _, filters = config["filter"]
     assert [condition for condition, _ in filters["branches"]] == [
         {"field": "[@metadata][letter]", "negated": False},
         {"field": "[@metadata][kafka]", "negated": False},
@@ -313,10 +314,9 @@ def test_what_arrives_by_beats_goes_to_kafka_and_nowhere_else(environment: str) 
     (first, sent), (_, letters), (last, stored) = outputs["branches"]
     assert first == {"field": "[@metadata][kafka]", "negated": True}
     assert last is None
-    topic = config["input"][0]["options"]["topics"][0]
     assert [part["plugin"] for part in (*sent, *letters, *stored)] == ["kafka", "kafka", "elasticsearch"]
-    assert sent[0]["options"]["topic_id"] == topic
-    assert letters[0]["options"]["topic_id"] == f"{topic}-dlq"
+    assert sent[0]["options"]["topic_id"] == "%{[@metadata][topic]}"
+    assert letters[0]["options"]["topic_id"] == "%{[@metadata][topic]}-dlq"
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
@@ -326,20 +326,25 @@ def test_names_are_those_of_the_settings_and_of_the_index_job(environment: str) 
     reading, reading_letters, sending, letters = (
         part["options"] for part in plugins(config["input"] + config["output"]) if part["plugin"] == "kafka"
     )
-    of_letters, of_events = (
-        part["options"]["add_field"] for part in plugins(config["filter"]) if part["plugin"] == "mutate"
-    )
+    names, *added = (part["options"] for part in plugins(config["filter"]) if part["plugin"] == "mutate")
+    of_letters, of_events = (options["add_field"] for options in added)
+
+    def filled(text: str) -> str:
+        for field, value in names["replace"].items():
+            text = text.replace(f"%{{{field}}}", value)
+        return text
+
     assert (reading["topics"], reading["group_id"]) == ([expected.kafka.topic], GROUP)
     assert (reading_letters["topics"], reading_letters["group_id"]) == (
         [expected.kafka.dead_letter_topic],
         LETTERS_GROUP,
     )
     assert reading["client_id"] != reading_letters["client_id"]
-    assert sending["topic_id"] == expected.kafka.topic
-    assert letters["topic_id"] == expected.kafka.dead_letter_topic
-    assert of_events["[@metadata][index]"] == f"{expected.logs_index}-%{{+yyyy.MM.dd}}"
-    assert of_events["[@metadata][metrics_index]"] == f"{expected.metrics_index}-%{{+yyyy.MM.dd}}"
-    assert of_letters["[@metadata][index]"] == f"{expected.dead_letters_index}-%{{+yyyy.MM.dd}}"
+    assert filled(sending["topic_id"]) == expected.kafka.topic
+    assert filled(letters["topic_id"]) == expected.kafka.dead_letter_topic
+    assert filled(of_events["[@metadata][index]"]) == f"{expected.logs_index}-%{{+yyyy.MM.dd}}"
+    assert filled(of_events["[@metadata][metrics_index]"]) == f"{expected.metrics_index}-%{{+yyyy.MM.dd}}"
+    assert filled(of_letters["[@metadata][index]"]) == f"{expected.dead_letters_index}-%{{+yyyy.MM.dd}}"
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])

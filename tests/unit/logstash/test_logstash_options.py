@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from logstash_config import ConfigError, parse
+from logstash_pipeline import pipeline_text
 from plugin_options import COMMON, OPTIONS
 
-ROOT = Path(__file__).parents[3]
 # Documented as jks or PKCS12. The plugin hands the text on to Kafka's client, which knows PEM since 2.7 (KIP-651).
 HANDED_ON = {("ssl_truststore_type", "PEM")}
 
@@ -90,7 +89,7 @@ def complaints(source: str) -> list[str]:
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_every_option_is_documented(environment: str) -> None:
-    assert complaints((ROOT / "config" / environment / "logstash.conf").read_text()) == []
+    assert complaints(pipeline_text(environment)) == []
 
 
 @pytest.mark.parametrize(
