@@ -30,7 +30,7 @@ from logsluice.kafka import (
 )
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
 from logsluice.provision.setup import run_setup, set_up_kafka
-from logsluice.runtime.retry import Stopped, wait_out
+from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
 
@@ -216,7 +216,9 @@ def test_a_committed_offset_remembers_its_topic(settings: Settings) -> None:
         sender.flush()
         topic = describe_topic(client, name)
         # The first use of groups makes the broker's own topic for them.
-        first = wait_out(lambda: starting_offsets(client, group, topic), is_away, part="kafka", where=name, job="test")
+        first = retry_on_unavailable(
+            lambda: starting_offsets(client, group, topic), is_away, RetryContext("kafka", name, "test")
+        )
         assert first[0] == 0
         commit_offsets(client, group, topic, {0: 4})
         assert starting_offsets(client, group, topic)[0] == 4

@@ -31,7 +31,7 @@ from logsluice.alerts.store import Book
 from logsluice.alerts.windows import WINDOW_SECONDS
 from logsluice.elasticsearch.bulk import connect, explain, is_away, refusal, wait_for_templates, wait_until_up
 from logsluice.errors import LogsluiceError
-from logsluice.runtime.retry import Stopped, wait_out
+from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
 from logsluice.settings import Settings
 
 JOB: Final = "alerts"
@@ -155,14 +155,12 @@ class _Watch:
             courier.send(notice)
 
     def _when_up(self, ask: Callable[[], T]) -> T:
-        return wait_out(
+        return retry_on_unavailable(
             ask,
             _cannot_search_yet,
-            part="elasticsearch",
-            where=self._settings.elasticsearch.hosts,
-            job=JOB,
-            stop=self._stop,
-            why=explain,
+            RetryContext(
+                "elasticsearch", self._settings.elasticsearch.hosts, JOB, stop=self._stop, describe_error=explain
+            ),
         )
 
 

@@ -14,7 +14,7 @@ import httpx
 from logsluice.demo.traffic import TrafficEvent
 from logsluice.errors import LogsluiceError
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import Stopped, wait_out
+from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
 from logsluice.settings import ApiSettings
 
 JOB: Final = "producer"
@@ -105,13 +105,10 @@ class ApiDestination:
                 raise _Later(f"{answer.status_code} {_detail(answer)}")
             return answer
 
-        answer = wait_out(
+        answer = retry_on_unavailable(
             ask,
             lambda error: isinstance(error, httpx.TransportError | _Later),
-            part="api",
-            where=self._url,
-            job=JOB,
-            stop=self._stop,
+            RetryContext("api", self._url, JOB, stop=self._stop),
         )
         if answer.status_code >= HTTPStatus.BAD_REQUEST or answer.status_code == HTTPStatus.MULTI_STATUS:
             raise LogsluiceError(

@@ -20,7 +20,7 @@ from elastic_transport import ConnectionTimeout, OrjsonSerializer, TlsError, Tra
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.errors import LogsluiceError
-from logsluice.runtime.retry import wait_out
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import ElasticsearchSettings
 
 _CHUNK_BYTES = 5_000_000
@@ -180,14 +180,10 @@ def wait_until_up(
         Stopped: ``stop`` was set.
     """
     try:
-        wait_out(
+        retry_on_unavailable(
             client.cluster.health,
             is_away,
-            part="elasticsearch",
-            where=settings.hosts,
-            job=job,
-            stop=stop,
-            why=explain,
+            RetryContext("elasticsearch", settings.hosts, job, stop=stop, describe_error=explain),
         )
     except (ApiError, TlsError) as error:
         raise refusal(error, settings.hosts) from None
@@ -216,7 +212,9 @@ def wait_for_templates(
             raise ServerBusy(f"no index template {', '.join(missing)}; `logsluice setup` makes it")
 
     try:
-        wait_out(ask, is_away, part="elasticsearch", where=settings.hosts, job=job, stop=stop, why=explain)
+        retry_on_unavailable(
+            ask, is_away, RetryContext("elasticsearch", settings.hosts, job, stop=stop, describe_error=explain)
+        )
     except (ApiError, TlsError) as error:
         raise refusal(error, settings.hosts) from None
 
@@ -325,14 +323,10 @@ class BulkWriter:
                 raise ServerBusy(busy)
 
         try:
-            wait_out(
+            retry_on_unavailable(
                 attempt,
                 is_away,
-                part="elasticsearch",
-                where=self._where,
-                job=self._job,
-                stop=self._stop,
-                why=explain,
+                RetryContext("elasticsearch", self._where, self._job, stop=self._stop, describe_error=explain),
             )
         except (ApiError, TlsError) as error:
             raise refusal(error, self._where) from None

@@ -37,7 +37,7 @@ from logsluice.kafka import is_away as is_kafka_away
 from logsluice.kafka.consumer import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import OTHER, LabelNames
-from logsluice.runtime.retry import Part, Stopped, wait_out
+from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
 from logsluice.settings import Settings
 
 JOB: Final = "app-service"
@@ -146,7 +146,7 @@ def run_app_service(settings: Settings, directory: Path | None, stop: Event) -> 
 
 def _watch_lag(settings: Settings, stop: Event) -> None:
     topic = settings.kafka.topic
-    where = f"{settings.kafka.bootstrap_servers}, topic {topic}"
+    context = RetryContext("kafka", f"{settings.kafka.bootstrap_servers}, topic {topic}", JOB, stop)
     with closing(admin(settings, job=JOB, stop=stop)) as client:
 
         def measure() -> None:
@@ -155,12 +155,13 @@ def _watch_lag(settings: Settings, stop: Event) -> None:
                 lag(client, group, described)
 
         while not stop.is_set():
-            _when_up(measure, "kafka", where, _has_no_topic_yet, str, stop)
+            _retry_and_report(measure, _has_no_topic_yet, context)
             stop.wait(_LAG_SECONDS)
 
 
 def _watch_indices(settings: Settings, stop: Event) -> None:
     server = settings.elasticsearch
+    context = RetryContext("elasticsearch", server.hosts, JOB, stop, describe_error=explain)
     with closing(connect(server)) as client:
 
         def measure() -> None:
@@ -176,7 +177,7 @@ def _watch_indices(settings: Settings, stop: Event) -> None:
 
         while not stop.is_set():
             try:
-                _when_up(measure, "elasticsearch", server.hosts, _cannot_search_yet, explain, stop)
+                _retry_and_report(measure, _cannot_search_yet, context)
             except (ApiError, TlsError) as error:
                 raise refusal(error, server.hosts) from None
             stop.wait(_INDEX_SECONDS)
@@ -227,23 +228,18 @@ def _count_events(settings: Settings, counter: EventCounter, stop: Event) -> Non
                 stop.wait(_REQUESTS_SECONDS)
 
 
-def _when_up(
-    function: Callable[[], T],
-    part: Part,
-    where: str,
-    away: Callable[[BaseException], bool],
-    why: Callable[[BaseException], str],
-    stop: Event,
+def _retry_and_report(
+    function: Callable[[], T], is_unavailable: Callable[[BaseException], bool], context: RetryContext
 ) -> T:
-    """Wait while a part is away, and say on ``/metrics`` that it is."""
-    up = metrics.PART_UP.labels(part)
+    """Wait while a part is unavailable, and say on ``/metrics`` that it is."""
+    up = metrics.PART_UP.labels(context.part)
 
-    def noted(error: BaseException) -> bool:
-        is_gone = away(error)
-        up.set(not is_gone)
-        return is_gone
+    def observed(error: BaseException) -> bool:
+        is_down = is_unavailable(error)
+        up.set(not is_down)
+        return is_down
 
-    result = wait_out(function, noted, part=part, where=where, job=JOB, stop=stop, why=why)
+    result = retry_on_unavailable(function, observed, context)
     up.set(1)
     return result
 

@@ -14,7 +14,7 @@ from kafka.net.compat import KafkaNetClient
 
 from logsluice.errors import LogsluiceError
 from logsluice.kafka.options import client_options
-from logsluice.runtime.retry import wait_out
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
 
 Compression = Literal["gzip", "zstd"]
@@ -182,14 +182,10 @@ def _made(
         return reason + doubt if "disconnected" in reason and settings.kafka.username else reason
 
     try:
-        return wait_out(
+        return retry_on_unavailable(
             make,
             lambda error: wait and is_away(error),
-            part="kafka",
-            where=where,
-            job=job,
-            stop=stop,
-            why=why,
+            RetryContext("kafka", where, job, stop=stop, describe_error=why),
         )
     except _REFUSED as error:
         raise LogsluiceError(

@@ -14,7 +14,7 @@ from kafka import errors as kafka_errors
 from logsluice.kafka.clients import admin, consumer, is_away
 from logsluice.kafka.offsets import Offsets, commit_offsets, lag, starting_offsets
 from logsluice.kafka.topics import Topic, wait_for_topic
-from logsluice.runtime.retry import Stopped, wait_out
+from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
 from logsluice.settings import Settings
 
 ConsumerRecord: TypeAlias = Any
@@ -158,13 +158,12 @@ class TopicReader:
         is looked at again.
         """
         try:
-            return wait_out(
+            return retry_on_unavailable(
                 question,
                 lambda error: is_away(error) and not isinstance(error, kafka_errors.UnknownTopicOrPartitionError),
-                part="kafka",
-                where=f"{self._settings.kafka.bootstrap_servers}, topic {self._name}",
-                job=self._job,
-                stop=self._stop,
+                RetryContext(
+                    "kafka", f"{self._settings.kafka.bootstrap_servers}, topic {self._name}", self._job, stop=self._stop
+                ),
             )
         except kafka_errors.UnknownTopicOrPartitionError:
             self._topic = None

@@ -23,7 +23,7 @@ from logsluice.event.identity import EventId
 from logsluice.event.limits import cut
 from logsluice.kafka import producer, wait_for_topic
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import Stopped, wait_out
+from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
 from logsluice.settings import Settings
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -194,13 +194,10 @@ class DeadLetterWriter:
             return
         where = f"{self._settings.kafka.bootstrap_servers}, topic {self._settings.kafka.dead_letter_topic}"
         try:
-            wait_out(
+            retry_on_unavailable(
                 lambda: self._send(records),
                 _may_be_sent_again,
-                part="kafka",
-                where=where,
-                job=self._job,
-                stop=self._stop,
+                RetryContext("kafka", where, self._job, stop=self._stop),
             )
         except kafka_errors.KafkaError as error:
             raise LogsluiceError("the broker refuses dead letters", where=where, why=str(error)) from None

@@ -10,7 +10,7 @@ from kafka import errors as kafka_errors
 
 from logsluice.errors import LogsluiceError
 from logsluice.kafka.clients import admin, is_away
-from logsluice.runtime.retry import wait_out
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
 
 
@@ -82,13 +82,10 @@ def wait_for_topic(
     """
     asking = client or admin(settings, job=job, stop=stop)
     try:
-        return wait_out(
+        return retry_on_unavailable(
             lambda: describe_topic(asking, topic),
             lambda error: isinstance(error, TopicNotReady) or is_away(error),
-            part="kafka",
-            where=f"{settings.kafka.bootstrap_servers}, topic {topic}",
-            job=job,
-            stop=stop,
+            RetryContext("kafka", f"{settings.kafka.bootstrap_servers}, topic {topic}", job, stop=stop),
         )
     finally:
         if client is None:

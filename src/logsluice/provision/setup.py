@@ -31,7 +31,7 @@ from logsluice.event.ecs import FieldType
 from logsluice.kafka import TopicNotReady, admin, describe_topic
 from logsluice.kafka import is_away as is_kafka_away
 from logsluice.provision.kibana import import_objects, saved_objects
-from logsluice.runtime.retry import wait_out
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
 
 JOB = "setup"
@@ -109,13 +109,10 @@ def set_up_kafka(settings: Settings, *, stop: Event | None = None) -> list[str]:
     try:
         done: list[str] = []
         for plan in topic_plans(settings):
-            done += wait_out(
+            done += retry_on_unavailable(
                 lambda plan=plan: _set_up_topic(client, plan),  # type: ignore[misc]
                 is_kafka_away,
-                part="kafka",
-                where=where,
-                job=JOB,
-                stop=stop,
+                RetryContext("kafka", where, JOB, stop=stop),
             )
     except kafka_errors.KafkaError as error:
         raise LogsluiceError("Kafka refuses", where=where, why=str(error)) from None
@@ -143,14 +140,10 @@ def _ask_elasticsearch(work: Callable[[Elasticsearch], list[str]], settings: Set
     server = settings.elasticsearch
     client = sink.connect(server)
     try:
-        return wait_out(
+        return retry_on_unavailable(
             lambda: work(client),
             sink.is_away,
-            part="elasticsearch",
-            where=server.hosts,
-            job=JOB,
-            stop=stop,
-            why=sink.explain,
+            RetryContext("elasticsearch", server.hosts, JOB, stop=stop, describe_error=sink.explain),
         )
     except (ApiError, TlsError) as error:
         raise sink.refusal(error, server.hosts) from None

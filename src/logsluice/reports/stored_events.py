@@ -16,7 +16,7 @@ from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE,
 from logsluice.reports.tasks import StoredRange
 from logsluice.settings import Settings
 from logsluice.elasticsearch.bulk import connect, explain, is_away, no_answer, refusal
-from logsluice.runtime.retry import wait_out
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 
 T = TypeVar("T")
 
@@ -191,6 +191,6 @@ def _search(client: Elasticsearch, settings: Settings, **request: Any) -> Any:
 
 def _asked(function: Callable[[], T], where: str) -> T:
     try:
-        return wait_out(function, is_away, part="elasticsearch", where=where, job=JOB, why=explain)
+        return retry_on_unavailable(function, is_away, RetryContext("elasticsearch", where, JOB, describe_error=explain))
     except (ApiError, TlsError) as error:
         raise refusal(error, where) from None

@@ -1,4 +1,4 @@
-"""Waiting for a part that is down: back-off, a word now and then about what is waited for, and a way out.
+"""Retries with back-off while a service is unavailable, logged now and then, and ended by a stop event.
 
 A wait has no end of its own. It ends when the part answers, or when the process is asked to stop.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Event
 from types import FrameType
 from typing import Literal, NoReturn, TypeVar
@@ -33,17 +34,29 @@ class Stopped(Exception):  # noqa: N818 - not an error: the process was asked to
     """The wait was ended because the process was asked to stop."""
 
 
-def wait_out(
-    function: Callable[[], T],
-    away: Callable[[BaseException], bool],
-    *,
-    part: Part,
-    where: str,
-    job: str,
-    stop: Event | None = None,
-    why: Callable[[BaseException], str] = str,
+@dataclass(frozen=True, slots=True)
+class RetryContext:
+    """What a wait is for, and what ends it.
+
+    Attributes:
+        part: What is waited for.
+        where: Its address, topic or index.
+        job: The job that waits, as the metrics name it.
+        stop: Ends the wait when set.
+        describe_error: The words in which an error is told.
+    """
+
+    part: Part
+    where: str
+    job: str
+    stop: Event | None = None
+    describe_error: Callable[[BaseException], str] = str
+
+
+def retry_on_unavailable(
+    function: Callable[[], T], is_unavailable: Callable[[BaseException], bool], context: RetryContext
 ) -> T:
-    """Call a function again and again for as long as its errors mean that a part is away.
+    """Call a function again and again for as long as its errors mean that a part is unavailable.
 
     The first repetition comes after a tenth of a second, later ones after up to 5 s, with jitter. What is
     waited for is said at the first failure and then about every 15 s, and once when it is over. Repetitions
@@ -51,40 +64,36 @@ def wait_out(
 
     Args:
         function: What to do; must be safe to do twice.
-        away: Whether an error means that it pays to try again; any other error is raised as it is.
-        part: What is waited for.
-        where: Its address, topic or index.
-        job: The job that waits, as the metrics name it.
-        stop: Ends the wait when set.
-        why: The words in which an error is told.
+        is_unavailable: Whether an error means that it pays to try again; any other error is raised as it is.
+        context: What is waited for, by whom, until when.
 
     Raises:
-        Stopped: ``stop`` was set while the part was away.
+        Stopped: The context's ``stop`` was set while the part was unavailable.
     """
     began = time.monotonic()
     said: float | None = None
 
     def say(state: RetryCallState) -> None:
         nonlocal said
-        metrics.RETRIES.labels(job, part).inc()
+        metrics.RETRIES.labels(context.job, context.part).inc()
         now = time.monotonic()
         if said is not None and now - said < _SAY_EVERY_SECONDS:
             return
         said = now
         error = state.outcome.exception() if state.outcome else None
         log.warning(
-            f"waiting for {part}",
-            where=where,
-            reason=" ".join(why(error).split()) if error else None,
+            f"waiting for {context.part}",
+            where=context.where,
+            reason=" ".join(context.describe_error(error).split()) if error else None,
             waited_seconds=round(now - began, 1),
         )
 
     def give_way(_state: RetryCallState) -> NoReturn:
         raise Stopped
 
-    event = stop or Event()
+    event = context.stop or Event()
     result = Retrying(
-        retry=retry_if_exception(away),
+        retry=retry_if_exception(is_unavailable),
         wait=wait_exponential_jitter(multiplier=_FIRST_SECONDS, max=_LONGEST_SECONDS, jitter=_FIRST_SECONDS),
         stop=stop_when_event_set(event),
         sleep=sleep_using_event(event),
@@ -92,7 +101,9 @@ def wait_out(
         retry_error_callback=give_way,
     )(function)
     if said is not None:
-        log.info(f"{part} answers again", where=where, waited_seconds=round(time.monotonic() - began, 1))
+        log.info(
+            f"{context.part} answers again", where=context.where, waited_seconds=round(time.monotonic() - began, 1)
+        )
     return result
 
 

@@ -21,7 +21,7 @@ from logsluice.kafka import Offsets, Topic, admin, is_away, latest_offsets
 from logsluice.kafka.ordered_producer import Outlet
 from logsluice.runtime import metrics
 from logsluice.runtime.pacing import Pacer
-from logsluice.runtime.retry import Stopped, wait_out
+from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
 from logsluice.settings import Settings
 from logsluice.ship.lookup import JOB, shipped_since
 from logsluice.ship.source import Leaving, Source
@@ -281,7 +281,7 @@ class Shipper:
 
     def _when_there(self, function: Callable[[], T]) -> T:
         where = self._settings.kafka.bootstrap_servers
-        return wait_out(function, is_away, part="kafka", where=where, job=JOB, stop=self._stop)
+        return retry_on_unavailable(function, is_away, RetryContext("kafka", where, JOB, stop=self._stop))
 
     def collect(self) -> None:
         """Take in what was acknowledged, and keep it."""

@@ -35,7 +35,7 @@ from logsluice.kafka import (
     wait_for_topic,
 )
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import wait_out
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,13 +93,10 @@ def from_kafka(spark: SparkSession, work: Work, *, since: datetime | None, stop:
     client = admin(settings, job=JOB, stop=stop)
     try:
         topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop, client=client)
-        start, end = wait_out(
+        start, end = retry_on_unavailable(
             lambda: _bounds(client, topic, since),
             is_away,
-            part="kafka",
-            where=settings.kafka.bootstrap_servers,
-            job=JOB,
-            stop=stop,
+            RetryContext("kafka", settings.kafka.bootstrap_servers, JOB, stop=stop),
         )
         todo = list(slices(start, end))
         with progress(sum(part.events for part in todo)) as advance:

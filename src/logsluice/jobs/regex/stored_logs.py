@@ -22,7 +22,7 @@ from logsluice.elasticsearch.bulk import connect, explain, is_away, refusal
 from logsluice.event.limits import MAX_VALUE_BYTES, ORIGINAL_LENGTH, ORIGINAL_SHA256
 from logsluice.event.records import Header, Records, index_name
 from logsluice.jobs.regex.stats import JOB
-from logsluice.runtime.retry import wait_out
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
 
 T = TypeVar("T")
@@ -202,6 +202,8 @@ def _millis(text: str) -> int:
 def _asked(function: Callable[[], T], settings: Settings, stop: Event | None = None) -> T:
     where = settings.elasticsearch.hosts
     try:
-        return wait_out(function, is_away, part="elasticsearch", where=where, job=JOB, stop=stop, why=explain)
+        return retry_on_unavailable(
+            function, is_away, RetryContext("elasticsearch", where, JOB, stop=stop, describe_error=explain)
+        )
     except (ApiError, TlsError) as error:
         raise refusal(error, where) from None

@@ -36,7 +36,7 @@ from logsluice.kafka import (
 )
 from logsluice.kafka.topics import Topic, TopicNotReady
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import wait_out
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
 
 if TYPE_CHECKING:
@@ -334,7 +334,7 @@ class TopicQuery(ABC):
     def _asked(self, function: Callable[[], T]) -> T:
         """What the broker answers, waited for where it is away."""
         where = self._settings.kafka.bootstrap_servers
-        return wait_out(function, is_away, part="kafka", where=where, job=self.job, stop=self._stop)
+        return retry_on_unavailable(function, is_away, RetryContext("kafka", where, self.job, stop=self._stop))
 
     def _let_finish(self, client: KafkaAdminClient, query: StreamingQuery, run: Run) -> None:
         """Give the batch that is under way a little time; cut short, it is done again at the next start."""

@@ -17,7 +17,7 @@ import orjson
 
 from logsluice.errors import LogsluiceError
 from logsluice.provision.kibana.objects import SavedObject
-from logsluice.runtime.retry import wait_out
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import KibanaSettings
 
 _PATH: Final = "/api/saved_objects/_import"
@@ -52,14 +52,10 @@ def import_objects(
         auth=_credentials(settings), verify=_trust(settings), timeout=_REQUEST_SECONDS, trust_env=False
     ) as client:
         try:
-            answer = wait_out(
+            answer = retry_on_unavailable(
                 lambda: _post(client, host, objects),
                 _is_away,
-                part="kibana",
-                where=host,
-                job=job,
-                stop=stop,
-                why=_explain,
+                RetryContext("kibana", host, job, stop=stop, describe_error=_explain),
             )
         except httpx.TransportError as error:
             raise LogsluiceError(
