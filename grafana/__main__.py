@@ -20,13 +20,13 @@ def files() -> dict[str, str]:
     """Every file that is written, by its path below the repository."""
     dashboards = {"overview": overview, "kafka": kafka, "elasticsearch": elasticsearch, "spark": spark}
     written = {
-        f"k8s/base/monitoring/dashboards/{name}.json": json.dumps(
+        f"k8s/components/monitoring/dashboards/{name}.json": json.dumps(
             make(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False
         )
         + "\n"
         for name, make in dashboards.items()
     }
-    rules = rule_files(ROOT / "k8s" / "base" / "monitoring" / "rules")
+    rules = rule_files(ROOT / "k8s" / "components" / "monitoring" / "rules")
     return written | {f"config/prometheus/rules/{name}": text for name, text in rules.items()}
 
 

@@ -1,4 +1,4 @@
-"""Elasticsearch, by its exporter (k8s/base/monitoring/elasticsearch-exporter.yaml)."""
+"""Elasticsearch, by its exporter (k8s/components/monitoring/elasticsearch-exporter.yaml)."""
 
 from __future__ import annotations
 

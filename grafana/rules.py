@@ -18,8 +18,8 @@ def rule_files(source: Path) -> dict[str, str]:
         source: The folder of the PrometheusRule objects.
     """
     return {
-        f"{path.stem}.yml": f"# Written by `make views` from {path.parent.name}/{path.name} of k8s/base/monitoring.\n"
-        + yaml.safe_dump(_spec(path), sort_keys=False, width=120, allow_unicode=True)
+        f"{path.stem}.yml": f"# Written by `make views` from {path.parent.name}/{path.name}"
+        " of k8s/components/monitoring.\n" + yaml.safe_dump(_spec(path), sort_keys=False, width=120, allow_unicode=True)
         for path in sorted(source.glob("*.yaml"))
         if path.name not in NOT_IN_COMPOSE
     }

@@ -21,7 +21,7 @@ pytestmark = [
 
 ARTIFACTS = ROOT / "artifacts" / "compose"
 PATIENCE_MS = 180_000
-DASHBOARDS = sorted((ROOT / "k8s" / "base" / "monitoring" / "dashboards").glob("*.json"))
+DASHBOARDS = sorted((ROOT / "k8s" / "components" / "monitoring" / "dashboards").glob("*.json"))
 # Kibana's own reports wait for the same attributes (x-pack/.../screenshotting, getDefaultLayoutSelectors).
 DRAWN = "[data-shared-item][data-render-complete=true]"
 COUNTS = """

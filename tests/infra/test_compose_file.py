@@ -255,7 +255,7 @@ def test_images_are_pinned(env: str) -> None:
     assert elastic == {stack["eck-elasticsearch"]["version"]}
     kafka = yaml.safe_load((ROOT / "k8s/base/kafka/kafka.yaml").read_text())
     assert services(env)["kafka"]["image"] == f"apache/kafka:{kafka['spec']['kafka']['version']}"
-    exporter = (ROOT / "k8s/base/monitoring/elasticsearch-exporter.yaml").read_text()
+    exporter = (ROOT / "k8s/components/monitoring/elasticsearch-exporter.yaml").read_text()
     assert services(env)["elasticsearch-exporter"]["image"] in exporter
 
 
@@ -359,7 +359,7 @@ def test_our_containers_start_with_settings_that_are_understood(env: str, monkey
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_prometheus_reads_what_the_monitors_read_on_kubernetes(env: str) -> None:
     entries = scrape_configs(env)
-    documents = yaml.safe_load_all((ROOT / "k8s/base/monitoring/targets.yaml").read_text())
+    documents = yaml.safe_load_all((ROOT / "k8s/components/monitoring/targets.yaml").read_text())
     ports = {"tcp-prometheus": 9404, "spark-ui": 4040}
     of_service = {"alerts-job": 8006, "api": 8090, "app-service": 8000, "elasticsearch-exporter": 9114}
     wanted = set()

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def containers() -> dict[str, dict[str, Any]]:
-    documents = yaml.safe_load_all((ROOT / "k8s" / "base" / "services" / "redis.yaml").read_text())
+    documents = yaml.safe_load_all((ROOT / "k8s" / "components" / "api" / "redis.yaml").read_text())
     (deployment,) = (document for document in documents if document["kind"] == "Deployment")
     return {entry["name"]: entry for entry in deployment["spec"]["template"]["spec"]["containers"]}
 

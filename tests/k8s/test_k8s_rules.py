@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from k8s_manifests import ROOT
+from k8s_manifests import ROOT, overlay
 from shared_folder import tool
 
-MONITORING = ROOT / "k8s" / "base" / "monitoring"
+MONITORING = ROOT / "k8s" / "components" / "monitoring"
 RULES = sorted(path.name for path in (MONITORING / "rules").glob("*.yaml"))
 
 
@@ -25,12 +25,15 @@ def test_every_rule_file_is_deployed() -> None:
 
 
 def test_every_dashboard_is_deployed_where_grafana_looks() -> None:
-    made = yaml.safe_load((MONITORING / "kustomization.yaml").read_text())["configMapGenerator"]
-    files = [entry["files"] for entry in made]
-    assert sorted(files) == [[f"dashboards/{path.name}"] for path in sorted((MONITORING / "dashboards").iterdir())]
-    for entry in made:
-        assert entry["options"]["labels"]["grafana_dashboard"] == "1"
-        assert entry["name"] == f"dashboard-{Path(entry['files'][0]).stem}"
+    made = {
+        name: item
+        for name, item in overlay("prod").of("ConfigMap", "logsluice").items()
+        if item["metadata"]["labels"].get("grafana_dashboard") == "1"
+    }
+    files = sorted((MONITORING / "dashboards").iterdir())
+    assert {name: item["data"] for name, item in made.items()} == {
+        f"dashboard-{path.stem}": {path.name: path.read_text()} for path in files
+    }
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -16,7 +16,7 @@ from running import ROOT
 
 import logsluice.runtime.metrics  # noqa: F401 - fills the registry
 
-MONITORING = ROOT / "k8s" / "base" / "monitoring"
+MONITORING = ROOT / "k8s" / "components" / "monitoring"
 DASHBOARDS = MONITORING / "dashboards"
 PROVISIONING = ROOT / "config" / "grafana" / "provisioning"
 
