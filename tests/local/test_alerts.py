@@ -16,12 +16,12 @@ from urllib.request import urlopen
 
 import pytest
 from elasticsearch import Elasticsearch
-from judged_windows import WINDOWS, store
 from kafka import TopicPartition
 from running import ROOT, Runner
 from running import eventually as eventually_within
+from window_documents import WINDOWS, store
 
-from logsluice.alerts.backtest import known_alerts, try_rules
+from logsluice.alerts.backtest import backtest_rules, known_alerts
 from logsluice.alerts.baseline import remember
 from logsluice.alerts.outputs.webhook import key_of, sign
 from logsluice.alerts.queries import read_classes, read_hours, read_windows
@@ -212,9 +212,9 @@ def test_a_burst_is_told_everywhere_through_a_kill_and_resolves(
     assert tried.returncode == 0, tried.stderr
     would = {json.loads(line)["alert"]["id"]: json.loads(line)["alert"]["status"] for line in tried.stdout.splitlines()}
     assert would[alert["_id"]] == "resolved"
-    trial = try_rules(ready, load_rules(ROOT / "config" / "dev"), moment_of(end - 5))
-    assert trial.services == 2
-    assert set(trial.unjudged) == {"unusual-events", "unusual-errors", "unusual-latency"}
+    backtest = backtest_rules(ready, load_rules(ROOT / "config" / "dev"), moment_of(end - 5))
+    assert backtest.services == 2
+    assert set(backtest.without_baseline) == {"unusual-events", "unusual-errors", "unusual-latency"}
     # Both services have windows all the time.
     assert {each["rule"]["name"] for rule in ("silence", "pipeline") for each in found(client, rule)} == set()
 

@@ -19,9 +19,9 @@ import pytest
 from api_parts import serving
 from elasticsearch import Elasticsearch
 from elasticsearch_guard import PASSWORD, Guard, allows
-from judged_windows import store
 from pipeline import Pipeline, assert_runs, metric
 from running import Runner, eventually, free_port
+from window_documents import store
 
 from logsluice.alerts.windows import Window
 from logsluice.dashboard.filters import Filters

@@ -22,11 +22,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 from running import ROOT, Runner, eventually, forget_indices, free_port
 
-from logsluice.alerts.evaluator import Verdict
+from logsluice.alerts.evaluator import Evaluation
 from logsluice.alerts.outputs.kafka import KafkaOutput
 from logsluice.alerts.rules import ErrorCount
 from logsluice.alerts.states import Episode, Key, Sighting
-from logsluice.alerts.store import Book
+from logsluice.alerts.store import AlertStore
 from logsluice.api.ingest.lookup import Place, find_posted, mark
 from logsluice.jvm.jars import jar_paths
 from logsluice.jvm.java import system_java
@@ -164,8 +164,8 @@ def scraped_groups(port: int) -> set[str]:
 def tells_alerts(workload: Workload) -> None:
     rule = ErrorCount(name="errors", kind="error_count", severity="critical", description="Too many errors")
     episode = Episode(29_000_160, 29_000_163, Sighting(120, 100, "pay: 120 errors, more than 100"), None)
-    verdict = Verdict(rule, Key(rule.name, "pay", None), episode, "opened")
-    (notice,) = Book(["kafka"], AlertSettings().link).apply([verdict])
+    evaluation = Evaluation(rule, Key(rule.name, "pay", None), episode, "opened")
+    (notice,) = AlertStore(["kafka"], AlertSettings().link).apply([evaluation])
     with closing(KafkaOutput(workload.settings, job="alerts", stop=Event())) as output:
         output.tell(notice)
 

@@ -12,11 +12,11 @@ from elastic_transport import TlsError, TransportError
 from elasticsearch import ApiError
 
 from logsluice.alerts.documents import Alert, alert_of, document_of
-from logsluice.alerts.evaluator import Judge
-from logsluice.alerts.horizon import Horizon
+from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.queries import read_alerts
 from logsluice.alerts.rules import Rule, Unusual
-from logsluice.alerts.snapshot_loader import Lookout
+from logsluice.alerts.snapshot_loader import SnapshotLoader
+from logsluice.alerts.watermark import Watermark
 from logsluice.alerts.windows import WINDOW_SECONDS, minute_of
 from logsluice.elasticsearch.bulk import connect, no_answer, refusal
 from logsluice.errors import LogsluiceError
@@ -24,24 +24,24 @@ from logsluice.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class BacktestResult:
     """What rules would have done.
 
     Attributes:
         alerts: In the order in which they opened.
         windows: How many windows were judged.
         services: How many services have windows in that time.
-        unjudged: By rule about the usual, the services of which too little history is known.
+        without_baseline: By rule that compares with a baseline, the services of which too little history is known.
     """
 
     alerts: list[Alert]
     windows: int
     services: int
-    unjudged: dict[str, list[str]]
+    without_baseline: dict[str, list[str]]
 
 
-def try_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -> Trial:
-    """Judge the windows since a moment as the alerts job would have.
+def backtest_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -> BacktestResult:
+    """Evaluate the windows since a moment as the alerts job would have.
 
     Raises:
         LogsluiceError: The server does not answer, or refuses.
@@ -50,18 +50,18 @@ def try_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -> Tri
     first = minute_of(since)
     with closing(connect(settings.elasticsearch)) as client:
         try:
-            facts = Lookout(client, settings, rules).look(int(now // WINDOW_SECONDS), first - 1)
+            snapshot = SnapshotLoader(client, settings, rules).load(int(now // WINDOW_SECONDS), first - 1)
         except (ApiError, TransportError) as error:
             raise _told(error, settings) from None
-    horizon = Horizon(settings.alerts)
-    last = min(horizon.closed(now), facts.board.newest or 0)
+    watermark = Watermark(settings.alerts)
+    last = min(watermark.closed(now), snapshot.board.newest or 0)
     found: dict[str, Alert] = {}
-    for verdict in Judge(rules, [], first - 1).judge(facts, last, horizon.closed(now)):
-        alert = alert_of(verdict, settings.alerts.link)
+    for evaluation in Evaluator(rules, [], first - 1).evaluate(snapshot, last, watermark.closed(now)):
+        alert = alert_of(evaluation, settings.alerts.link)
         found[alert.id] = alert
-    spoke = {name: len(facts.board.spoken(name, first - 1, last)) for name in facts.board.services}
+    spoke = {name: len(snapshot.board.spoken(name, first - 1, last)) for name in snapshot.board.services}
     present = sorted(name for name, windows in spoke.items() if windows)
-    unjudged = {
+    without_baseline = {
         rule.name: names
         for rule in rules
         if isinstance(rule, Unusual)
@@ -69,11 +69,11 @@ def try_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -> Tri
             names := [
                 name
                 for name in present
-                if name in rule.services and facts.history.usual(name, rule.metric, last, rule.history) is None
+                if name in rule.services and snapshot.history.usual(name, rule.metric, last, rule.history) is None
             ]
         )
     }
-    return Trial(list(found.values()), sum(spoke.values()), len(present), unjudged)
+    return BacktestResult(list(found.values()), sum(spoke.values()), len(present), without_baseline)
 
 
 def known_alerts(settings: Settings, resolved_since: datetime) -> list[Alert]:

@@ -23,7 +23,7 @@ DAY_MINUTES: Final = 1_440
 CONTEXT_MINUTES: Final = 2 * DAY_MINUTES
 """So far back from the minute that is judged the board must reach."""
 LATE_MINUTES: Final = 5
-"""Facts may come to the results index so much later than windows."""
+"""What is extracted may come to the results index so much later than windows."""
 
 _STILL_MINUTES: Final = 5
 _CAP_DEVIATIONS: Final = 4.0
@@ -34,7 +34,7 @@ _ANSCOMBE: Final = 3 / 8
 
 
 @dataclass
-class Facts:
+class Snapshot:
     """Everything that rules look at.
 
     Attributes:
@@ -48,42 +48,42 @@ class Facts:
     classes: ErrorClasses = field(default_factory=ErrorClasses)
 
 
-def look(rule: Rule, facts: Facts, minute: int) -> dict[Key, Sighting]:
+def detect(rule: Rule, snapshot: Snapshot, minute: int) -> dict[Key, Sighting]:
     """What a rule sees in a minute.
 
     Args:
         rule: Any rule.
-        facts: What there is to look at.
+        snapshot: What there is to look at.
         minute: Minutes since the epoch; its windows are all there.
     """
     if isinstance(rule, Unusual):
-        return dict(_unusual(rule, facts, minute))
+        return dict(_unusual(rule, snapshot, minute))
     if isinstance(rule, NewError):
-        return dict(_new_errors(rule, facts, minute))
+        return dict(_new_errors(rule, snapshot, minute))
     if isinstance(rule, Silence):
-        return dict(_silences(rule, facts, minute))
+        return dict(_silences(rule, snapshot, minute))
     if isinstance(rule, Refunds):
-        return dict(_refunds(rule, facts, minute))
+        return dict(_refunds(rule, snapshot, minute))
     if isinstance(rule, Pipeline):
-        return dict(_pipeline(rule, facts, minute))
+        return dict(_pipeline(rule, snapshot, minute))
     return {
         Key(rule.name, window.service): Sighting(breach.value, breach.threshold, breach.text)
-        for window in facts.board.at(minute)
+        for window in snapshot.board.at(minute)
         if window.service in rule.services and (breach := breach_of(rule, window))
     }
 
 
-def _unusual(rule: Unusual, facts: Facts, minute: int) -> Iterator[tuple[Key, Sighting]]:
-    for window in facts.board.at(minute):
+def _unusual(rule: Unusual, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
+    for window in snapshot.board.at(minute):
         if window.service not in rule.services:
             continue
         number = number_of(window, rule.metric)
-        usual = facts.history.usual(window.service, rule.metric, minute, rule.history)
+        usual = snapshot.history.usual(window.service, rule.metric, minute, rule.history)
         if number is None or usual is None:
             continue
         for sign in _SIGNS[rule.direction]:
             sighting = _far_off(rule, window, number, usual, sign) or _drifting(
-                rule, facts, window, number, usual, sign
+                rule, snapshot, window, number, usual, sign
             )
             if sighting:
                 yield Key(rule.name, window.service), sighting
@@ -101,19 +101,21 @@ def _far_off(rule: Unusual, window: Window, number: float, usual: Usual, sign: i
     return _told(rule, window, number, usual, _at(rule.metric, usual, sign * rule.deviations), away, how)
 
 
-def _drifting(rule: Unusual, facts: Facts, window: Window, number: float, usual: Usual, sign: int) -> Sighting | None:
+def _drifting(
+    rule: Unusual, snapshot: Snapshot, window: Window, number: float, usual: Usual, sign: int
+) -> Sighting | None:
     """Small differences in one direction that add up, and still go on."""
     if sign * deviation(rule.metric, number, usual) <= 0:
         return None
-    windows = facts.board.between(window.service, window.minute - DRIFT_MINUTES, window.minute)
-    latest = _differences(rule, facts, windows[-_STILL_MINUTES:])
+    windows = snapshot.board.between(window.service, window.minute - DRIFT_MINUTES, window.minute)
+    latest = _differences(rule, snapshot, windows[-_STILL_MINUTES:])
     if len(latest) < _STILL_MINUTES:
         return None
     mean = sign * sum(each.away for each in latest) / len(latest)
     level, center = (sum(each[place] for each in latest) / len(latest) for place in (0, 1))
     if mean <= rule.drift or not _matters(rule, level, center, sign):
         return None
-    away = [sign * each.away for each in _differences(rule, facts, windows)]
+    away = [sign * each.away for each in _differences(rule, snapshot, windows)]
     if cumulative(away, rule.drift, _CAP_DEVIATIONS) <= rule.drift_limit:
         return None
     how = "for a while above" if sign > 0 else "for a while below"
@@ -126,12 +128,12 @@ class _Difference(NamedTuple):
     away: float
 
 
-def _differences(rule: Unusual, facts: Facts, windows: Sequence[Window]) -> list[_Difference]:
+def _differences(rule: Unusual, snapshot: Snapshot, windows: Sequence[Window]) -> list[_Difference]:
     """How far each window was from what was usual then."""
     found = []
     for window in windows:
         number = number_of(window, rule.metric)
-        usual = facts.history.usual(window.service, rule.metric, window.minute, rule.history)
+        usual = snapshot.history.usual(window.service, rule.metric, window.minute, rule.history)
         if number is not None and usual is not None:
             found.append(_Difference(number, usual.center, deviation(rule.metric, number, usual)))
     return found
@@ -186,10 +188,10 @@ def _shown(metric: Metric, number: float) -> str:
     return f"{number:.1%}" if metric == "error_rate" else f"{number:.0f}"
 
 
-def _new_errors(rule: NewError, facts: Facts, minute: int) -> Iterator[tuple[Key, Sighting]]:
-    classes = facts.classes
+def _new_errors(rule: NewError, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
+    classes = snapshot.classes
     for service, error_type, first in classes.recent(minute, rule.fresh):
-        if service not in rule.services or _known_for(service, facts, first) < rule.min_history:
+        if service not in rule.services or _known_for(service, snapshot, first) < rule.min_history:
             continue
         if not classes.events(service, error_type, minute - LATE_MINUTES, minute):
             continue
@@ -206,14 +208,14 @@ def _new_errors(rule: NewError, facts: Facts, minute: int) -> Iterator[tuple[Key
         yield Key(rule.name, service, error_type), Sighting(events, 0, text)
 
 
-def _known_for(service: str, facts: Facts, minute: int) -> int:
+def _known_for(service: str, snapshot: Snapshot, minute: int) -> int:
     """For how many minutes a service was known before a minute."""
-    known = (facts.board.first_spoken(service), facts.history.known_since(service))
+    known = (snapshot.board.first_spoken(service), snapshot.history.known_since(service))
     return minute - min((since for since in known if since is not None), default=minute)
 
 
-def _silences(rule: Silence, facts: Facts, minute: int) -> Iterator[tuple[Key, Sighting]]:
-    board = facts.board
+def _silences(rule: Silence, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
+    board = snapshot.board
     for service in board.services:
         last = board.last_spoken(service, minute)
         if service not in rule.services or last is None or minute - last > rule.forget_after:
@@ -226,7 +228,7 @@ def _silences(rule: Silence, facts: Facts, minute: int) -> Iterator[tuple[Key, S
             # What spoke for a few minutes, such as a job that ran once, is not expected to speak.
             continue
         limit = _longest_usual_silence(rule, board, service, last, presence)
-        usually_there = facts.history.presence(service, minute, 28 * DAY_MINUTES)
+        usually_there = snapshot.history.presence(service, minute, 28 * DAY_MINUTES)
         if silent < limit or (usually_there is not None and usually_there < _PRESENT):
             continue
         text = rule.words({"service": service, "value": silent, "threshold": limit, "minutes": minute - last})
@@ -252,17 +254,17 @@ def _longest_usual_silence(rule: Silence, board: Board, service: str, last: int,
     return max(rule.min_silence, by_chance, often)
 
 
-def _refunds(rule: Refunds, facts: Facts, minute: int) -> Iterator[tuple[Key, Sighting]]:
-    for window in facts.board.at(minute):
+def _refunds(rule: Refunds, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
+    for window in snapshot.board.at(minute):
         service = window.service
         if service not in rule.services:
             continue
-        windows = facts.board.between(service, minute - rule.span, minute)
+        windows = snapshot.board.between(service, minute - rule.span, minute)
         refunds = sum(each.refunds for each in windows)
         if refunds <= rule.min_refunds:
             continue
         payments = sum(each.payments for each in windows)
-        known = facts.history.refund_share(service, minute, rule.history)
+        known = snapshot.history.refund_share(service, minute, rule.history)
         share = rule.share if known is None else known
         limit = max(rule.min_refunds, _out_of_proportion(share * payments, rule))
         if refunds <= limit:
@@ -291,8 +293,8 @@ def _out_of_proportion(expected: float, rule: Refunds) -> float:
     return max(rule.factor * expected, by_chance)
 
 
-def _pipeline(rule: Pipeline, facts: Facts, minute: int) -> Iterator[tuple[Key, Sighting]]:
-    last = facts.board.last_alive(minute)
+def _pipeline(rule: Pipeline, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
+    last = snapshot.board.last_alive(minute)
     if last is None or minute - last < rule.threshold:
         return
     behind = minute - last

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from logsluice.alerts.conditions import EVERY_SERVICE
-from logsluice.alerts.evaluator import Recorded, Verdict
+from logsluice.alerts.evaluator import Evaluation, RecordedEpisode
 from logsluice.alerts.rules import Rule, Severity
 from logsluice.alerts.states import Episode, Key, Sighting, Transition
 from logsluice.alerts.windows import WINDOW_SECONDS, iso, minute_of, moment_of
@@ -79,15 +79,15 @@ def alert_id(key: Key, opened: int) -> str:
     return bounded_id("|".join(filter(None, (key.rule, key.service, iso(moment_of(opened)), key.error_type))))
 
 
-def alert_of(verdict: Verdict, link: str, pending: frozenset[str] = frozenset()) -> Alert:
-    """The alert that a verdict is about.
+def alert_of(evaluation: Evaluation, link: str, pending: frozenset[str] = frozenset()) -> Alert:
+    """The alert that an evaluation is about.
 
     Args:
-        verdict: What a minute did to it.
+        evaluation: What a minute did to it.
         link: Template of its link, as in the settings.
         pending: Who is still to be told.
     """
-    rule, key, episode, _ = verdict
+    rule, key, episode, _ = evaluation
     return Alert(key, rule.severity, rule.description, episode, link_of(rule, key, episode, link), pending)
 
 
@@ -152,9 +152,9 @@ def alert_from(document: Mapping[str, Any]) -> Alert:
     )
 
 
-def recorded(alert: Alert) -> Recorded:
+def recorded_episode(alert: Alert) -> RecordedEpisode:
     """What a judge needs to know of an alert."""
-    return Recorded(alert.key, alert.episode)
+    return RecordedEpisode(alert.key, alert.episode)
 
 
 def _minute(text: str) -> int:

@@ -1,8 +1,8 @@
-"""Minutes in, alerts out: every rule over every minute, in their order.
+"""Evaluates every rule over every minute, in order: minutes in, opened and resolved alerts out.
 
-What comes out follows from the windows alone. A judge that starts anew knows nothing but the alerts that were recorded
-(:class:`Recorded`), takes each key up where its last alert was left, and so comes to what it would have come to had it
-never stopped.
+What comes out follows from the windows alone. An evaluator that starts anew knows nothing but the alerts that were
+recorded (:class:`RecordedEpisode`), takes each key up where its last alert was left, and so comes to what it would have
+come to had it never stopped.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from logsluice.alerts.conditions import DAY_MINUTES, Facts, look
+from logsluice.alerts.conditions import DAY_MINUTES, Snapshot, detect
 from logsluice.alerts.rules import Pipeline, Rule
 from logsluice.alerts.states import QUIET, Episode, Key, State, Transition, advance
 
 
-class Recorded(NamedTuple):
+class RecordedEpisode(NamedTuple):
     """An alert that is known from before.
 
     Attributes:
@@ -27,7 +27,7 @@ class Recorded(NamedTuple):
     episode: Episode
 
 
-class Verdict(NamedTuple):
+class Evaluation(NamedTuple):
     """What a minute did to an alert.
 
     Attributes:
@@ -43,7 +43,7 @@ class Verdict(NamedTuple):
     transition: Transition | None
 
 
-class Judge:
+class Evaluator:
     """Rules and where each of their keys stands.
 
     Args:
@@ -53,7 +53,7 @@ class Judge:
             last day of them.
     """
 
-    def __init__(self, rules: Sequence[Rule], recorded: Iterable[Recorded], after: int) -> None:
+    def __init__(self, rules: Sequence[Rule], recorded: Iterable[RecordedEpisode], after: int) -> None:
         self._rules = {rule.name: rule for rule in rules}
         self._states: dict[str, dict[Key, State]] = {rule.name: {} for rule in rules}
         self._settled: dict[Key, int] = {}
@@ -70,38 +70,42 @@ class Judge:
                 starts.append(self._settled[key])
             else:
                 self._settled[key] = episode.last + self._rules[key.rule].resolve_after
-        self._judged = self._watched = min(starts)
+        self._evaluated_until = self._pipeline_until = min(starts)
 
     @property
-    def judged(self) -> int:
-        """Everything up to this minute is judged, but for the rules about the pipeline."""
-        return self._judged
+    def evaluated_until(self) -> int:
+        """Everything up to this minute is evaluated, but for the rules about the pipeline."""
+        return self._evaluated_until
 
-    def judge(self, facts: Facts, services_until: int, pipeline_until: int) -> list[Verdict]:
-        """Judge the minutes that were not judged yet.
+    def evaluate(self, snapshot: Snapshot, services_until: int, pipeline_until: int) -> list[Evaluation]:
+        """Evaluate the minutes that were not evaluated yet.
 
         Minutes in which no service has a window are left out, but for the rules about the pipeline itself.
 
         Args:
-            facts: What there is to look at.
+            snapshot: What there is to look at.
             services_until: The last minute whose windows are all there.
             pipeline_until: The last minute that is over by the clock.
         """
-        verdicts: list[Verdict] = []
-        for minute in range(min(self._judged, self._watched) + 1, max(services_until, pipeline_until) + 1):
-            alive = self._judged < minute <= services_until and facts.board.last_alive(minute) == minute
-            watched = self._watched < minute <= pipeline_until
+        evaluations: list[Evaluation] = []
+        for minute in range(
+            min(self._evaluated_until, self._pipeline_until) + 1, max(services_until, pipeline_until) + 1
+        ):
+            services_due = (
+                self._evaluated_until < minute <= services_until and snapshot.board.last_alive(minute) == minute
+            )
+            pipeline_due = self._pipeline_until < minute <= pipeline_until
             for rule in self._rules.values():
-                if watched if isinstance(rule, Pipeline) else alive:
-                    verdicts += self._judge(rule, facts, minute)
-        self._judged = max(self._judged, services_until)
-        self._watched = max(self._watched, pipeline_until)
-        return verdicts
+                if pipeline_due if isinstance(rule, Pipeline) else services_due:
+                    evaluations += self._evaluate_rule(rule, snapshot, minute)
+        self._evaluated_until = max(self._evaluated_until, services_until)
+        self._pipeline_until = max(self._pipeline_until, pipeline_until)
+        return evaluations
 
-    def _judge(self, rule: Rule, facts: Facts, minute: int) -> list[Verdict]:
+    def _evaluate_rule(self, rule: Rule, snapshot: Snapshot, minute: int) -> list[Evaluation]:
         states = self._states[rule.name]
-        sightings = look(rule, facts, minute)
-        verdicts = []
+        sightings = detect(rule, snapshot, minute)
+        evaluations = []
         for key in [*states, *(key for key in sightings if key not in states)]:
             if minute <= self._settled.get(key, self._after):
                 continue
@@ -117,5 +121,5 @@ class Judge:
             else:
                 states[key] = state
             if episode:
-                verdicts.append(Verdict(rule, key, episode, transition))
-        return verdicts
+                evaluations.append(Evaluation(rule, key, episode, transition))
+        return evaluations

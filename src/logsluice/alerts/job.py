@@ -14,20 +14,20 @@ import structlog
 from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 
-from logsluice.alerts.conditions import Facts
-from logsluice.alerts.documents import Notice, recorded
-from logsluice.alerts.evaluator import Judge
-from logsluice.alerts.horizon import Horizon
+from logsluice.alerts.conditions import Snapshot
+from logsluice.alerts.documents import Notice, recorded_episode
+from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.outputs.console import ConsoleOutput
 from logsluice.alerts.outputs.file import FileOutput
-from logsluice.alerts.outputs.index import Recorder
+from logsluice.alerts.outputs.index import AlertIndexWriter
 from logsluice.alerts.outputs.kafka import KafkaOutput
-from logsluice.alerts.outputs.notification_worker import Courier, Output
+from logsluice.alerts.outputs.notification_worker import NotificationWorker, Output
 from logsluice.alerts.outputs.webhook import WebhookOutput
 from logsluice.alerts.queries import read_alerts
 from logsluice.alerts.rules import Rule, load_rules
-from logsluice.alerts.snapshot_loader import Lookout
-from logsluice.alerts.store import Book
+from logsluice.alerts.snapshot_loader import SnapshotLoader
+from logsluice.alerts.store import AlertStore
+from logsluice.alerts.watermark import Watermark
 from logsluice.alerts.windows import WINDOW_SECONDS
 from logsluice.elasticsearch.bulk import connect, explain, is_away, refusal, wait_for_templates, wait_until_up
 from logsluice.errors import LogsluiceError
@@ -61,7 +61,7 @@ def outputs_of(settings: Settings, stop: Event) -> list[Output]:
 
 
 def run_alerts_job(settings: Settings, directory: Path, stop: Event) -> None:
-    """Judge until ``stop`` is set; Elasticsearch and its templates are waited for.
+    """Evaluate until ``stop`` is set; Elasticsearch and its templates are waited for.
 
     Args:
         settings: Of the environment.
@@ -103,23 +103,23 @@ class _Watch:
     ) -> None:
         self._settings = settings
         self._stop = stop
-        self._horizon = Horizon(settings.alerts)
+        self._watermark = Watermark(settings.alerts)
         self._newest: int | None = None
-        after = self._horizon.closed(time.time()) - settings.alerts.catch_up_minutes
+        after = self._watermark.closed(time.time()) - settings.alerts.catch_up_minutes
         resolved_since = datetime.fromtimestamp((after - _RESOLVED_MINUTES) * WINDOW_SECONDS, UTC)
         alerts = self._when_up(lambda: read_alerts(client, settings.alerts_index, resolved_since))
-        self._judge = Judge(rules, map(recorded, alerts), after)
-        self._lookout = Lookout(client, settings, rules)
-        self._book = Book([output.name for output in outputs], settings.alerts.link, alerts)
-        self._recorder = Recorder(settings, self._book, job=JOB, stop=stop)
-        self._couriers = {output.name: Courier(output, self._book, stop) for output in outputs}
-        self._book.retire(rule.name for rule in rules)
+        self._evaluator = Evaluator(rules, map(recorded_episode, alerts), after)
+        self._snapshot_loader = SnapshotLoader(client, settings, rules)
+        self._store = AlertStore([output.name for output in outputs], settings.alerts.link, alerts)
+        self._index_writer = AlertIndexWriter(settings, self._store, job=JOB, stop=stop)
+        self._workers = {output.name: NotificationWorker(output, self._store, stop) for output in outputs}
+        self._store.retire(rule.name for rule in rules)
         log.info("watching", rules=len(rules), open_alerts=sum(alert.status == "open" for alert in alerts))
 
     def run(self) -> None:
-        for output, notice in self._book.pending():
-            self._couriers[output].send(notice)
-        threads = [self._recorder, *self._couriers.values()]
+        for output, notice in self._store.pending():
+            self._workers[output].send(notice)
+        threads = [self._index_writer, *self._workers.values()]
         for thread in threads:
             thread.start()
         try:
@@ -131,28 +131,32 @@ class _Watch:
             self._stop.set()
             for thread in threads:
                 thread.join()
-            self._recorder.finish()
-        if self._recorder.failure:
-            raise self._recorder.failure
+            self._index_writer.finish()
+        if self._index_writer.failure:
+            raise self._index_writer.failure
 
     def _tick(self) -> None:
         now = time.time()
-        facts = self._look(now)
-        if facts.board.newest != self._newest:
+        snapshot = self._load_snapshot(now)
+        if snapshot.board.newest != self._newest:
             # Windows of the other services may be on their way, a moment behind the first.
             self._stop.wait(_SETTLE_SECONDS)
-            facts = self._look(now)
-            self._newest = facts.board.newest
-        verdicts = self._judge.judge(facts, self._horizon.complete(facts.board, now), self._horizon.closed(now))
-        for notice in self._book.apply(verdicts):
+            snapshot = self._load_snapshot(now)
+            self._newest = snapshot.board.newest
+        evaluations = self._evaluator.evaluate(
+            snapshot, self._watermark.complete(snapshot.board, now), self._watermark.closed(now)
+        )
+        for notice in self._store.apply(evaluations):
             self._send(notice)
 
-    def _look(self, now: float) -> Facts:
-        return self._when_up(lambda: self._lookout.look(int(now // WINDOW_SECONDS), self._judge.judged))
+    def _load_snapshot(self, now: float) -> Snapshot:
+        return self._when_up(
+            lambda: self._snapshot_loader.load(int(now // WINDOW_SECONDS), self._evaluator.evaluated_until)
+        )
 
     def _send(self, notice: Notice) -> None:
-        for courier in self._couriers.values():
-            courier.send(notice)
+        for worker in self._workers.values():
+            worker.send(notice)
 
     def _when_up(self, ask: Callable[[], T]) -> T:
         return retry_on_unavailable(

@@ -74,7 +74,7 @@ class Rule(_Entry):
         text: Words of an alert, in which ``{service}`` and the like stand for what was found.
     """
 
-    FACTS: ClassVar[tuple[str, ...]] = ("service", "value", "threshold", "minutes")
+    PLACEHOLDERS: ClassVar[tuple[str, ...]] = ("service", "value", "threshold", "minutes")
     """Names that may stand in ``text``."""
     TEXT: ClassVar[str] = ""
     """The words where ``text`` is left out."""
@@ -97,17 +97,17 @@ class Rule(_Entry):
             return None
         try:
             names = [name for _, name, _, _ in Formatter().parse(value) if name is not None]
-            unknown = sorted(set(names) - set(cls.FACTS))
+            unknown = sorted(set(names) - set(cls.PLACEHOLDERS))
             if unknown:
-                raise ValueError(f"{{{unknown[0]}}} is not known here; these are: {', '.join(cls.FACTS)}")
-            value.format_map({name: name if name in _WORDS else 1 for name in cls.FACTS})
+                raise ValueError(f"{{{unknown[0]}}} is not known here; these are: {', '.join(cls.PLACEHOLDERS)}")
+            value.format_map({name: name if name in _WORDS else 1 for name in cls.PLACEHOLDERS})
         except (AttributeError, IndexError, KeyError, TypeError) as error:
             raise ValueError(f"cannot be filled: {error}") from None
         return value
 
-    def words(self, facts: Mapping[str, object]) -> str:
+    def words(self, values: Mapping[str, object]) -> str:
         """What an alert says; control characters, which may come from logs, are left out."""
-        filled = (self.text or self.TEXT).format_map(facts)
+        filled = (self.text or self.TEXT).format_map(values)
         return " ".join("".join(c if c.isprintable() else " " for c in filled).split())
 
 
@@ -119,7 +119,7 @@ class ErrorRate(Rule):
         min_events: Windows with fewer events are not judged: of few events a tenth are errors every now and then.
     """
 
-    FACTS = (*Rule.FACTS, "events", "errors")
+    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "events", "errors")
     TEXT = "{service}: {value:.1%} of its events are errors ({errors} of {events} in a minute), above {threshold:.1%}"
 
     kind: Literal["error_rate"]
@@ -134,7 +134,7 @@ class ErrorCount(Rule):
         threshold: Errors in a window.
     """
 
-    FACTS = (*Rule.FACTS, "events", "errors")
+    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "events", "errors")
     TEXT = "{service}: {value:.0f} errors in a minute, more than {threshold:.0f}"
 
     kind: Literal["error_count"]
@@ -148,7 +148,7 @@ class CriticalCount(Rule):
         threshold: Critical events in a window.
     """
 
-    FACTS = (*Rule.FACTS, "events", "errors")
+    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "events", "errors")
     TEXT = "{service}: {value:.0f} critical events in a minute, more than {threshold:.0f}"
     LEVEL = "critical"
 
@@ -175,7 +175,16 @@ class Unusual(Rule):
         history: How far back the usual is learnt from.
     """
 
-    FACTS = (*Rule.FACTS, "metric", "usual", "deviations", "how", "shown", "shown_usual", "shown_threshold")
+    PLACEHOLDERS = (
+        *Rule.PLACEHOLDERS,
+        "metric",
+        "usual",
+        "deviations",
+        "how",
+        "shown",
+        "shown_usual",
+        "shown_threshold",
+    )
     TEXT = "{service}: {metric} {how} the usual: {shown}, usually {shown_usual}, limit {shown_threshold}"
     LEVEL = ""
 
@@ -199,7 +208,7 @@ class NewError(Rule):
         fresh: For how long after its first event a class is new.
     """
 
-    FACTS = (*Rule.FACTS, "error_type")
+    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "error_type")
     TEXT = "{service}: {error_type} was never seen here before; {value:.0f} so far"
 
     kind: Literal["new_error"]
@@ -219,7 +228,7 @@ class Silence(Rule):
         forget_after: A silence longer than this is the new normal.
     """
 
-    FACTS = Rule.FACTS
+    PLACEHOLDERS = Rule.PLACEHOLDERS
     TEXT = "{service}: silent for {value:.0f} minutes, limit {threshold:.0f}; other services go on"
     LEVEL = ""
 
@@ -243,7 +252,7 @@ class Refunds(Rule):
         history: How far back the usual share is learnt from.
     """
 
-    FACTS = (*Rule.FACTS, "payments", "refunds", "usual")
+    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "payments", "refunds", "usual")
     TEXT = (
         "{service}: {refunds} refunds for {payments} payments in {minutes} minutes, usually {usual:.1%} of payments; "
         "more than {threshold:.1f} is out of proportion"

@@ -8,7 +8,7 @@ from typing import Final
 from elasticsearch import Elasticsearch
 
 from logsluice.alerts.baseline import History
-from logsluice.alerts.conditions import CONTEXT_MINUTES, DAY_MINUTES, LATE_MINUTES, Facts
+from logsluice.alerts.conditions import CONTEXT_MINUTES, DAY_MINUTES, LATE_MINUTES, Snapshot
 from logsluice.alerts.error_classes import ErrorClasses
 from logsluice.alerts.queries import read_classes, read_hours, read_reported, read_windows
 from logsluice.alerts.rules import Metric, NewError, Refunds, Rule, Unusual
@@ -20,7 +20,7 @@ _CORRECTED_MINUTES: Final = 10
 """Windows may be corrected for so long by events that come late."""
 
 
-class Lookout:
+class SnapshotLoader:
     """Reads what rules look at, at first all of it and then what is new.
 
     Args:
@@ -37,9 +37,9 @@ class Lookout:
         self._new = [rule for rule in rules if isinstance(rule, NewError)]
         self._windows_until: int | None = None
         self._hours_until: int | None = None
-        self.facts = Facts(Board(), History(), ErrorClasses())
+        self.snapshot = Snapshot(Board(), History(), ErrorClasses())
 
-    def look(self, until: int, judged: int) -> Facts:
+    def load(self, until: int, evaluated_until: int) -> Snapshot:
         """Read what is new.
 
         Args:
@@ -49,39 +49,39 @@ class Lookout:
         Raises:
             elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
         """
-        self._read_windows(until, judged)
+        self._read_windows(until, evaluated_until)
         over = until // _HOUR - 1
         if self._hours_until is None or over > self._hours_until:
-            self._read_hours(over, judged)
-            self._read_classes(until, judged)
+            self._read_hours(over, evaluated_until)
+            self._read_classes(until, evaluated_until)
         elif self._new:
-            self.facts.classes.add(
-                read_reported(self._client, self._settings.results_index, judged - _CORRECTED_MINUTES, until)
+            self.snapshot.classes.add(
+                read_reported(self._client, self._settings.results_index, evaluated_until - _CORRECTED_MINUTES, until)
             )
-        return self.facts
+        return self.snapshot
 
-    def _read_windows(self, until: int, judged: int) -> None:
-        first = judged + 1 - (CONTEXT_MINUTES if self._windows_until is None else _CORRECTED_MINUTES)
+    def _read_windows(self, until: int, evaluated_until: int) -> None:
+        first = evaluated_until + 1 - (CONTEXT_MINUTES if self._windows_until is None else _CORRECTED_MINUTES)
         if self._windows_until is not None:
             first = min(first, self._windows_until - _CORRECTED_MINUTES)
-        self.facts.board.add([*read_windows(self._client, self._settings.windows_index, first, until)])
-        self.facts.board.forget(judged - CONTEXT_MINUTES - _HOUR)
+        self.snapshot.board.add([*read_windows(self._client, self._settings.windows_index, first, until)])
+        self.snapshot.board.forget(evaluated_until - CONTEXT_MINUTES - _HOUR)
         self._windows_until = until
 
-    def _read_hours(self, over: int, judged: int) -> None:
+    def _read_hours(self, over: int, evaluated_until: int) -> None:
         """What is usual: of hours that are over, and again of the last one, in case its windows were corrected."""
-        oldest = (judged - self._history) // _HOUR
+        oldest = (evaluated_until - self._history) // _HOUR
         first = oldest if self._hours_until is None else self._hours_until
-        self.facts.history.add([*read_hours(self._client, self._settings.windows_index, first, over, self._metrics)])
-        self.facts.history.forget(oldest)
+        self.snapshot.history.add([*read_hours(self._client, self._settings.windows_index, first, over, self._metrics)])
+        self.snapshot.history.forget(oldest)
         self._hours_until = over
 
-    def _read_classes(self, until: int, judged: int) -> None:
+    def _read_classes(self, until: int, evaluated_until: int) -> None:
         if self._new:
-            self.facts.classes = read_classes(
+            self.snapshot.classes = read_classes(
                 self._client,
                 self._settings.results_index,
-                judged - max(rule.lookback for rule in self._new),
+                evaluated_until - max(rule.lookback for rule in self._new),
                 until,
-                judged - max(rule.fresh for rule in self._new) - LATE_MINUTES,
+                evaluated_until - max(rule.fresh for rule in self._new) - LATE_MINUTES,
             )

@@ -14,12 +14,12 @@ from threading import Condition
 
 from logsluice.alerts.conditions import EVERY_SERVICE
 from logsluice.alerts.documents import Alert, Notice, alert_id, alert_of
-from logsluice.alerts.evaluator import Verdict
+from logsluice.alerts.evaluator import Evaluation
 from logsluice.alerts.states import Transition
 from logsluice.runtime import metrics
 
 
-class Book:
+class AlertStore:
     """Alerts by their identity.
 
     Args:
@@ -39,21 +39,21 @@ class Book:
         self._shown: set[tuple[str, str, str]] = set()
         self._show()
 
-    def apply(self, verdicts: Sequence[Verdict]) -> list[Notice]:
-        """Take verdicts in; gives what is to be told."""
+    def apply(self, evaluations: Sequence[Evaluation]) -> list[Notice]:
+        """Take evaluations in; gives what is to be told."""
         notices = []
         with self._condition:
-            for verdict in verdicts:
-                known = self._alerts.get(alert_id(verdict.key, verdict.episode.opened))
+            for evaluation in evaluations:
+                known = self._alerts.get(alert_id(evaluation.key, evaluation.episode.opened))
                 pending = known.pending if known else frozenset()
-                if verdict.transition:
-                    pending |= {f"{output}:{verdict.transition}" for output in self._outputs}
-                alert = alert_of(verdict, self._link, pending)
+                if evaluation.transition:
+                    pending |= {f"{output}:{evaluation.transition}" for output in self._outputs}
+                alert = alert_of(evaluation, self._link, pending)
                 self._alerts[alert.id] = alert
                 self._changed[alert.id] = None
-                if verdict.transition:
-                    metrics.ALERTS.labels(alert.key.rule, alert.severity, verdict.transition).inc()
-                    notices.append(Notice(alert, verdict.transition))
+                if evaluation.transition:
+                    metrics.ALERTS.labels(alert.key.rule, alert.severity, evaluation.transition).inc()
+                    notices.append(Notice(alert, evaluation.transition))
             self._show()
             self._condition.notify_all()
         return notices

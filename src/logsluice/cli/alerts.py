@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.alerts.backtest import as_json, known_alerts, try_rules
+from logsluice.alerts.backtest import as_json, backtest_rules, known_alerts
 from logsluice.alerts.documents import Alert
 from logsluice.alerts.rules import load_rules
 from logsluice.alerts.windows import moment_of
@@ -47,7 +47,7 @@ def list_alerts(
 
 
 @app.command("test")
-def try_on_history(
+def backtest(
     since: Annotated[str, typer.Option(help="From when on: 24h, 7d, 2026-11-22T08:30:00.")] = "24h",
     rules: Annotated[
         Path | None, typer.Option(help="A file of rules, instead of the environment's alerts.yaml.")
@@ -59,23 +59,23 @@ def try_on_history(
     directory = config or config_dir()
     settings = load_settings(directory)
     loaded = load_rules(rules or directory)
-    trial = try_rules(settings, loaded, parse_moment(since))
-    _print(trial.alerts, as_lines)
+    backtest = backtest_rules(settings, loaded, parse_moment(since))
+    _print(backtest.alerts, as_lines)
     if as_lines:
         return
     console = Terminal(soft_wrap=True)
-    if not trial.windows:
+    if not backtest.windows:
         console.print(
             f"There are no windows since {since} in {settings.windows_index}: the windows job writes them.",
         )
         return
-    counts = Counter(alert.key.rule for alert in trial.alerts)
+    counts = Counter(alert.key.rule for alert in backtest.alerts)
     told = ", ".join(f"{name} {count}" for name, count in counts.most_common())
     console.print(
-        f"{len(trial.alerts)} alerts" + (f" ({told})" if told else "")
-        + f" from {len(loaded)} rules, {trial.services} services, {trial.windows} windows since {since}",
+        f"{len(backtest.alerts)} alerts" + (f" ({told})" if told else "")
+        + f" from {len(loaded)} rules, {backtest.services} services, {backtest.windows} windows since {since}",
     )  # fmt: skip
-    for name, services in trial.unjudged.items():
+    for name, services in backtest.without_baseline.items():
         console.print(f"{name}: too little history yet of {printable(', '.join(services))}")
 
 

@@ -17,7 +17,7 @@ from statistics import median
 from typing import NamedTuple
 
 from logsluice.alerts.baseline import History, remember
-from logsluice.alerts.conditions import Facts
+from logsluice.alerts.conditions import Snapshot
 from logsluice.alerts.error_classes import ErrorClasses, Reported
 from logsluice.alerts.window_table import Board
 from logsluice.alerts.windows import Window
@@ -228,8 +228,8 @@ def _keys(day: Day, minute: int) -> list[tuple[int, str]]:
     return [(minute, service) for service in sorted(services) if (minute, service) in day.windows]
 
 
-def facts(day: Day, history: History, reference: Day) -> Facts:
+def snapshot(day: Day, history: History, reference: Day) -> Snapshot:
     """What the rules look at."""
     known = {(service, kind): FIRST_MINUTE - DAY for service, kind, _ in reference.reported}
     reported = [Reported(service, kind, minute, count) for (service, kind, minute), count in day.reported.items()]
-    return Facts(Board(day.windows.values()), history, ErrorClasses(known, reported))
+    return Snapshot(Board(day.windows.values()), history, ErrorClasses(known, reported))

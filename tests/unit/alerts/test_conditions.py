@@ -8,11 +8,11 @@ from random import Random
 import pytest
 
 from logsluice.alerts.baseline import History, Hour, Middle, cumulative, remember
-from logsluice.alerts.conditions import Facts, look
+from logsluice.alerts.conditions import Snapshot, detect
 from logsluice.alerts.error_classes import ErrorClasses, Reported
-from logsluice.alerts.evaluator import Judge
-from logsluice.alerts.horizon import Horizon
+from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.rules import NewError, Pipeline, Refunds, Rule, Silence, Unusual
+from logsluice.alerts.watermark import Watermark
 from logsluice.alerts.window_table import Board
 from logsluice.alerts.windows import Window
 from logsluice.settings import AlertSettings
@@ -27,11 +27,11 @@ REFUNDS = Refunds(kind="refunds", **COMMON)
 NEW_ERROR = NewError(kind="new_error", **COMMON)
 
 
-def seen(rule: Rule, facts: Facts, minutes: Iterable[int]) -> dict[str, list[int]]:
+def seen(rule: Rule, snapshot: Snapshot, minutes: Iterable[int]) -> dict[str, list[int]]:
     """The minutes, counted from the start, in which a rule sees something, by service."""
     found: dict[str, list[int]] = {}
     for minute in minutes:
-        for key in look(rule, facts, START + minute):
+        for key in detect(rule, snapshot, START + minute):
             found.setdefault(key.service, []).append(minute)
     return found
 
@@ -47,35 +47,35 @@ def hours(service: str, events: dict[int, float]) -> list[Hour]:
 
 def test_silence_is_seen_when_others_speak_and_over_when_the_service_does() -> None:
     board = Board(steady("a", range(120)) + steady("b", [*range(60), *range(80, 120)]))
-    assert seen(SILENCE, Facts(board), range(60, 120)) == {"b": [*range(64, 80)]}
+    assert seen(SILENCE, Snapshot(board), range(60, 120)) == {"b": [*range(64, 80)]}
 
 
 def test_when_nobody_speaks_it_is_the_pipeline_and_no_services_silence() -> None:
     board = Board(steady("abc", [*range(60), *range(90, 120)]))
-    assert seen(SILENCE, Facts(board), range(120)) == {}
-    assert seen(PIPELINE, Facts(board), range(60, 120)) == {"*": [*range(64, 90)]}
+    assert seen(SILENCE, Snapshot(board), range(120)) == {}
+    assert seen(PIPELINE, Snapshot(board), range(60, 120)) == {"*": [*range(64, 90)]}
 
 
 def test_after_a_standstill_a_service_has_as_long_to_speak_as_before_it() -> None:
     board = Board(steady("a", [*range(60), *range(600, 620)]) + steady("b", range(60)))
-    assert seen(SILENCE, Facts(board), range(600, 620)) == {"b": [*range(604, 620)]}
+    assert seen(SILENCE, Snapshot(board), range(600, 620)) == {"b": [*range(604, 620)]}
 
 
 def test_the_rarer_a_service_speaks_the_longer_it_may_be_silent() -> None:
     board = Board(steady("a", range(400)) + steady("b", range(0, 300, 3)))
-    first = seen(SILENCE, Facts(board), range(300, 400))["b"][0]
+    first = seen(SILENCE, Snapshot(board), range(300, 400))["b"][0]
     assert 320 < first < 350
 
 
 def test_what_spoke_for_a_few_minutes_is_not_expected_to_speak() -> None:
     board = Board(steady("a", range(1_000)) + steady("b", range(100, 104)))
-    assert seen(SILENCE, Facts(board), range(100, 1_000)) == {}
+    assert seen(SILENCE, Snapshot(board), range(100, 1_000)) == {}
 
 
 def test_a_service_that_is_often_silent_so_long_is_left_alone() -> None:
     speaks = [minute for minute in range(720) if minute % 60 < 30]
     board = Board(steady("a", range(720)) + steady("b", speaks))
-    assert seen(SILENCE, Facts(board), range(200, 720)) == {}
+    assert seen(SILENCE, Snapshot(board), range(200, 720)) == {}
 
 
 def test_a_service_that_never_speaks_at_this_hour_is_left_alone() -> None:
@@ -84,13 +84,13 @@ def test_a_service_that_never_speaks_at_this_hour_is_left_alone() -> None:
         [Hour("a", hour, 60) for hour in range(HOUR - 100, HOUR)]
         + [Hour("b", hour, 60) for hour in range(HOUR - 100, HOUR) if (hour - HOUR) % 24 == 23]
     )
-    assert seen(SILENCE, Facts(board), range(60)) == {"b": [*range(4, 60)]}
-    assert seen(SILENCE, Facts(board, nightly), range(60)) == {}
+    assert seen(SILENCE, Snapshot(board), range(60)) == {"b": [*range(4, 60)]}
+    assert seen(SILENCE, Snapshot(board, nightly), range(60)) == {}
 
 
 def test_a_silence_of_a_day_is_the_new_normal() -> None:
     board = Board(steady("a", range(2_000)) + steady("b", range(60)))
-    assert seen(SILENCE, Facts(board), range(60, 2_000))["b"][-1] == 59 + 1_440
+    assert seen(SILENCE, Snapshot(board), range(60, 2_000))["b"][-1] == 59 + 1_440
 
 
 def test_the_hour_of_the_week_is_the_usual_before_the_hour_of_the_day_and_that_before_everything() -> None:
@@ -138,7 +138,7 @@ def calm() -> History:
 
 def unusual(rule: Rule, calm: History, numbers: list[int]) -> list[int]:
     board = Board(Window(START + minute, "a", number) for minute, number in enumerate(numbers))
-    return seen(rule, Facts(board, calm), range(len(numbers))).get("a", [])
+    return seen(rule, Snapshot(board, calm), range(len(numbers))).get("a", [])
 
 
 def test_a_single_window_far_off_is_seen_above_and_below(calm: History) -> None:
@@ -169,7 +169,7 @@ def test_a_difference_that_is_sure_but_small_is_left_alone(calm: History) -> Non
 def test_durations_are_compared_by_their_ratio(calm: History) -> None:
     rule = EVENTS.model_copy(update={"metric": "p50"})
     board = Board(Window(START + minute, "a", 100, p50=1e8 * (3 if minute == 5 else 1)) for minute in range(10))
-    (sighting,) = look(rule, Facts(board, calm), START + 5).values()
+    (sighting,) = detect(rule, Snapshot(board, calm), START + 5).values()
     assert "300 ms, usually 100 ms" in sighting.text
 
 
@@ -188,45 +188,45 @@ def payments(refunds: int, minutes: range, of: int = 20) -> list[Window]:
 def test_refunds_are_held_against_payments_and_against_what_is_usual() -> None:
     board = Board(payments(2, range(60)) + payments(9, range(60, 70)) + payments(2, range(70, 100)))
     usual = History([Hour("pay", HOUR - ago, 60, {}, payments=1_200, refunds=120) for ago in range(1, 10)])
-    told = seen(REFUNDS, Facts(board, usual), range(100))["pay"]
+    told = seen(REFUNDS, Snapshot(board, usual), range(100))["pay"]
     assert told[0] in (62, 63, 64, 65)
     assert told[-1] < 86
     generous = History([Hour("pay", HOUR - ago, 60, {}, payments=1_200, refunds=600) for ago in range(1, 10)])
-    assert seen(REFUNDS, Facts(board, generous), range(100)) == {}
+    assert seen(REFUNDS, Snapshot(board, generous), range(100)) == {}
 
 
 def test_more_payments_explain_more_refunds() -> None:
     board = Board(payments(2, range(60)) + payments(10, range(60, 100), of=100))
-    assert seen(REFUNDS, Facts(board), range(100)) == {}
+    assert seen(REFUNDS, Snapshot(board), range(100)) == {}
 
 
 def test_a_class_of_error_is_new_once_and_only_where_the_service_is_known() -> None:
     board = Board(steady("ab", range(-300, 100)) + steady("c", range(-10, 100)))
     reported = [Reported(service, "New", START + minute, 1) for service in "ac" for minute in (10, 12, 95)]
     old = [Reported("b", "Old", START + minute, 1) for minute in (-200, 10)]
-    facts = Facts(board, classes=ErrorClasses({}, [*reported, *old]))
-    assert seen(NEW_ERROR, facts, range(100)) == {"a": [*range(10, 17)]}
-    (key,) = look(NEW_ERROR, facts, START + 12)
+    snapshot = Snapshot(board, classes=ErrorClasses({}, [*reported, *old]))
+    assert seen(NEW_ERROR, snapshot, range(100)) == {"a": [*range(10, 17)]}
+    (key,) = detect(NEW_ERROR, snapshot, START + 12)
     assert key.error_type == "New"
-    assert look(NEW_ERROR, facts, START + 12)[key].value == 2
+    assert detect(NEW_ERROR, snapshot, START + 12)[key].value == 2
 
 
 def test_the_newest_window_decides_how_far_is_judged() -> None:
-    horizon = Horizon(AlertSettings(allowance_seconds=10))
+    watermark = Watermark(AlertSettings(allowance_seconds=10))
     now = (START + 10) * 60 + 15.0
-    assert horizon.closed(now) == START + 9
-    assert horizon.closed(now - 6) == START + 8
-    assert horizon.complete(Board(steady("a", range(10))), now) == START + 9
+    assert watermark.closed(now) == START + 9
+    assert watermark.closed(now - 6) == START + 8
+    assert watermark.complete(Board(steady("a", range(10))), now) == START + 9
     behind = Board(steady("a", range(6)))
-    assert horizon.complete(behind, now) == START + 4, "the newest may still grow"
-    assert horizon.complete(behind, now + 30) == START + 4
-    assert horizon.complete(behind, now + 60) == START + 5, "and has not"
+    assert watermark.complete(behind, now) == START + 4, "the newest may still grow"
+    assert watermark.complete(behind, now + 30) == START + 4
+    assert watermark.complete(behind, now + 60) == START + 5, "and has not"
     behind.add(steady("a", [5], events=101))
-    assert horizon.complete(behind, now + 61) == START + 4
+    assert watermark.complete(behind, now + 61) == START + 4
 
 
 def test_nothing_is_judged_in_minutes_that_nobody_can_tell_of() -> None:
     rule = EVENTS.model_copy(update={"name": "x"})
-    judge = Judge([SILENCE, rule], [], START - 1)
-    assert judge.judge(Facts(Board()), START + 500, START + 500) == []
-    assert judge.judged == START + 500
+    evaluator = Evaluator([SILENCE, rule], [], START - 1)
+    assert evaluator.evaluate(Snapshot(Board()), START + 500, START + 500) == []
+    assert evaluator.evaluated_until == START + 500

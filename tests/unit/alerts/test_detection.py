@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faults import DAY, FAULTS, FIRST_MINUTE, Day, Placed, facts, inject, past, place, simulate
+from faults import DAY, FAULTS, FIRST_MINUTE, Day, Placed, inject, past, place, simulate, snapshot
 
 from logsluice.alerts.baseline import History
-from logsluice.alerts.evaluator import Judge, Verdict
+from logsluice.alerts.evaluator import Evaluation, Evaluator
 from logsluice.alerts.rules import load_rules
 
 RULES = load_rules(Path(__file__).parents[3] / "config" / "dev")
@@ -26,13 +26,13 @@ def history(reference: Day) -> History:
     return past(reference, seed=1_001)
 
 
-def alerts_of(day: Day, history: History, reference: Day) -> list[Verdict]:
+def alerts_of(day: Day, history: History, reference: Day) -> list[Evaluation]:
     last = FIRST_MINUTE + DAY - 1
-    verdicts = Judge(RULES, [], FIRST_MINUTE - 1).judge(facts(day, history, reference), last, last)
-    return list({(v.key, v.episode.opened): v for v in verdicts}.values())
+    evaluations = Evaluator(RULES, [], FIRST_MINUTE - 1).evaluate(snapshot(day, history, reference), last, last)
+    return list({(v.key, v.episode.opened): v for v in evaluations}.values())
 
 
-def explains(placed: Placed, alert: Verdict) -> bool:
+def explains(placed: Placed, alert: Evaluation) -> bool:
     fault, first, end = placed
     return (
         fault.service in ("*", alert.key.service)

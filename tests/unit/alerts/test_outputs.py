@@ -13,13 +13,13 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from logsluice.alerts.documents import Alert, Notice, alert_from, document_of, link_of
-from logsluice.alerts.evaluator import Verdict
+from logsluice.alerts.evaluator import Evaluation
 from logsluice.alerts.outputs.file import FileOutput
-from logsluice.alerts.outputs.notification_worker import Courier, Later, Refused
+from logsluice.alerts.outputs.notification_worker import Later, NotificationWorker, Refused
 from logsluice.alerts.outputs.webhook import WebhookOutput, key_of, sign, slack_message
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule
 from logsluice.alerts.states import Episode, Key, Sighting
-from logsluice.alerts.store import Book
+from logsluice.alerts.store import AlertStore
 from logsluice.errors import LogsluiceError
 from logsluice.runtime.metrics import MOST_NAMES
 from logsluice.settings import AlertSettings
@@ -29,16 +29,16 @@ LINK = AlertSettings().link
 RULE = ErrorCount(name="errors", kind="error_count", severity="critical", description="Too many errors")
 
 
-def verdict(
+def evaluation(
     transition: str = "opened", service: str = "payment", rule: Rule = RULE, error: str | None = None
-) -> Verdict:
+) -> Evaluation:
     resolved = START + 4 if transition == "resolved" else None
     episode = Episode(START, START + 3, Sighting(120, 100, f"{service}: 120 errors, more than 100"), resolved)
-    return Verdict(rule, Key(rule.name, service, error), episode, transition)  # type: ignore[arg-type]
+    return Evaluation(rule, Key(rule.name, service, error), episode, transition)  # type: ignore[arg-type]
 
 
 def notice(transition: str = "opened", service: str = "payment") -> Notice:
-    (only,) = Book(["out"], LINK).apply([verdict(transition, service)])
+    (only,) = AlertStore(["out"], LINK).apply([evaluation(transition, service)])
     return only
 
 
@@ -95,7 +95,9 @@ def test_identities_are_told_apart_and_never_too_long() -> None:
 
 def test_services_that_events_make_up_do_not_make_endless_series() -> None:
     rule = RULE.model_copy(update={"name": "flood"})
-    Book([], LINK).apply([verdict(service=f"made-up-{number}" + "x" * 1_000, rule=rule) for number in range(150)])
+    AlertStore([], LINK).apply(
+        [evaluation(service=f"made-up-{number}" + "x" * 1_000, rule=rule) for number in range(150)]
+    )
     shown = [
         sample
         for family in REGISTRY.collect()
@@ -113,61 +115,61 @@ def test_a_link_leads_to_the_logs_around_the_alert() -> None:
         "&service=a%26b&level=error"
     )
     pipeline = Pipeline(name="pipeline", kind="pipeline", severity="critical", description="d")
-    url = link_of(pipeline, Key("pipeline", "*"), verdict().episode, LINK)
+    url = link_of(pipeline, Key("pipeline", "*"), evaluation().episode, LINK)
     assert url.endswith("&to=2025-02-20T00%3A09%3A00.000Z")
 
 
 def test_what_fails_is_told_again_in_order_and_struck_off_when_it_arrived() -> None:
-    book, stop = Book(["out"], LINK), Event()
+    store, stop = AlertStore(["out"], LINK), Event()
     output = Faulty(ConnectionError("away"), Later("busy", 0.1))
-    courier = Courier(output, book, stop)
-    courier.start()
-    for each in (*book.apply([verdict()]), *book.apply([verdict("resolved")])):
-        courier.send(each)
-    until(lambda: len(output.told) == 2 and not book.pending())
+    worker = NotificationWorker(output, store, stop)
+    worker.start()
+    for each in (*store.apply([evaluation()]), *store.apply([evaluation("resolved")])):
+        worker.send(each)
+    until(lambda: len(output.told) == 2 and not store.pending())
     stop.set()
-    courier.join()
+    worker.join()
     assert [name.rpartition("|")[2] for name in output.told] == ["opened", "resolved"]
     assert output.attempts == -1, "and it was closed"
 
 
 def test_what_is_refused_for_good_holds_up_nothing() -> None:
-    book, stop = Book(["out"], LINK), Event()
+    store, stop = AlertStore(["out"], LINK), Event()
     output = Faulty(Refused("malformed"))
-    courier = Courier(output, book, stop)
-    courier.start()
-    for each in book.apply([verdict(service="a"), verdict(service="b")]):
-        courier.send(each)
-    until(lambda: len(output.told) == 1 and not book.pending())
+    worker = NotificationWorker(output, store, stop)
+    worker.start()
+    for each in store.apply([evaluation(service="a"), evaluation(service="b")]):
+        worker.send(each)
+    until(lambda: len(output.told) == 1 and not store.pending())
     stop.set()
-    courier.join()
+    worker.join()
 
 
 def test_an_output_that_is_down_holds_up_no_other_and_is_told_after_a_restart() -> None:
     down, works = Faulty(*[ConnectionError("away")] * 1_000, name="down"), Faulty(name="works")
-    book, stop = Book(["down", "works"], LINK), Event()
-    couriers = [Courier(output, book, stop) for output in (down, works)]
-    for courier in couriers:
-        courier.start()
-    for each in book.apply([verdict()]):
-        for courier in couriers:
-            courier.send(each)
+    store, stop = AlertStore(["down", "works"], LINK), Event()
+    workers = [NotificationWorker(output, store, stop) for output in (down, works)]
+    for worker in workers:
+        worker.start()
+    for each in store.apply([evaluation()]):
+        for worker in workers:
+            worker.send(each)
     until(lambda: len(works.told) == 1 and down.attempts > 0)
     stop.set()
-    for courier in couriers:
-        courier.join()
+    for worker in workers:
+        worker.join()
 
-    stored: list[Alert] = [alert_from(document_of(alert)) for alert in book.changed(0)]
-    again = Book(["down", "works"], LINK, stored)
+    stored: list[Alert] = [alert_from(document_of(alert)) for alert in store.changed(0)]
+    again = AlertStore(["down", "works"], LINK, stored)
     assert [(output, each.transition) for output, each in again.pending()] == [("down", "opened")]
-    assert Book(["works"], LINK, stored).pending() == [], "an output that there is no more is not waited for"
+    assert AlertStore(["works"], LINK, stored).pending() == [], "an output that there is no more is not waited for"
 
 
 def test_an_alert_of_a_rule_that_is_gone_resolves() -> None:
-    book = Book(["out"], LINK, [notice().alert])
-    assert [(each.transition, each.alert.status) for each in book.retire(["others"])] == [("resolved", "resolved")]
-    assert book.retire(["others"]) == []
-    assert Book(["out"], LINK, [notice().alert]).retire(["errors"]) == []
+    store = AlertStore(["out"], LINK, [notice().alert])
+    assert [(each.transition, each.alert.status) for each in store.retire(["others"])] == [("resolved", "resolved")]
+    assert store.retire(["others"]) == []
+    assert AlertStore(["out"], LINK, [notice().alert]).retire(["errors"]) == []
 
 
 def test_a_line_of_the_file_is_written_once_however_often_it_is_told(tmp_path: Path) -> None:

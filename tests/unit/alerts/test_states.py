@@ -8,12 +8,12 @@ from itertools import groupby
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logsluice.alerts.conditions import Facts
-from logsluice.alerts.documents import Alert, alert_from, document_of, recorded
-from logsluice.alerts.evaluator import Judge
+from logsluice.alerts.conditions import Snapshot
+from logsluice.alerts.documents import Alert, alert_from, document_of, recorded_episode
+from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule, Silence
 from logsluice.alerts.states import QUIET, Episode, Sighting, advance
-from logsluice.alerts.store import Book
+from logsluice.alerts.store import AlertStore
 from logsluice.alerts.window_table import Board
 from logsluice.alerts.windows import Window
 
@@ -77,7 +77,7 @@ def rules(hold: int, resolve_after: int) -> list[Rule]:
     ]
 
 
-class Store:
+class Persisted:
     """What survives a kill: the alerts index, and what each output was told."""
 
     def __init__(self) -> None:
@@ -91,31 +91,31 @@ class Store:
 class Process:
     """The job, without its threads."""
 
-    def __init__(self, store: Store, all_rules: list[Rule], board: Board, after: int) -> None:
-        self.store, self.board = store, board
-        self.judge = Judge(all_rules, map(recorded, store.alerts()), after)
-        self.book = Book(["out"], LINK, store.alerts())
-        self.waiting = [notice for _, notice in self.book.pending()]
+    def __init__(self, persisted: Persisted, all_rules: list[Rule], board: Board, after: int) -> None:
+        self.persisted, self.board = persisted, board
+        self.evaluator = Evaluator(all_rules, map(recorded_episode, persisted.alerts()), after)
+        self.store = AlertStore(["out"], LINK, persisted.alerts())
+        self.waiting = [notice for _, notice in self.store.pending()]
 
     def tick(self, minute: int) -> None:
         newest = self.board.last_alive(minute)
         complete = START if newest is None else newest
-        self.waiting += self.book.apply(self.judge.judge(Facts(self.board), complete, minute))
+        self.waiting += self.store.apply(self.evaluator.evaluate(Snapshot(self.board), complete, minute))
 
     def record(self) -> None:
-        changed = self.book.changed(0)
-        self.store.documents.update((alert.id, document_of(alert)) for alert in changed)
-        self.book.stored(changed)
+        changed = self.store.changed(0)
+        self.persisted.documents.update((alert.id, document_of(alert)) for alert in changed)
+        self.store.stored(changed)
 
     def tell(self) -> None:
         for notice in self.waiting:
-            self.store.told.append(notice.id)
-            self.book.told("out", notice)
+            self.persisted.told.append(notice.id)
+            self.store.told("out", notice)
         self.waiting = []
 
 
 windows = st.lists(st.tuples(st.sampled_from([None, 0, 9]), st.sampled_from([None, 0, 9])), min_size=1, max_size=50)
-kills = st.lists(st.sampled_from(["run", "run", "run", "judged", "recorded", "told"]), min_size=50, max_size=50)
+kills = st.lists(st.sampled_from(["run", "run", "run", "evaluated", "recorded", "told"]), min_size=50, max_size=50)
 
 
 def board_of(minutes: list[tuple[int | None, int | None]]) -> Board:
@@ -127,9 +127,10 @@ def board_of(minutes: list[tuple[int | None, int | None]]) -> Board:
     )
 
 
-def final(store: Store) -> dict[str, object]:
+def final(persisted: Persisted) -> dict[str, object]:
     return {
-        name: {**document, "alert": {**document["alert"], "pending": []}} for name, document in store.documents.items()
+        name: {**document, "alert": {**document["alert"], "pending": []}}
+        for name, document in persisted.documents.items()
     }  # type: ignore[dict-item]
 
 
@@ -139,15 +140,15 @@ def test_a_kill_at_any_point_changes_nothing(
     minutes: list[tuple[int | None, int | None]], deaths: list[str], hold: int, resolve_after: int
 ) -> None:
     board, all_rules = board_of(minutes), rules(hold, resolve_after)
-    undisturbed = Store()
+    undisturbed = Persisted()
     process = Process(undisturbed, all_rules, board, START - 1)
     for minute in range(START, START + len(minutes)):
         process.tick(minute)
         process.tell()
         process.record()
 
-    store = Store()
-    process = Process(store, all_rules, board, START - 1)
+    persisted = Persisted()
+    process = Process(persisted, all_rules, board, START - 1)
     for minute, death in zip(range(START, START + len(minutes)), deaths, strict=False):
         process.tick(minute)
         if death == "run":
@@ -158,14 +159,14 @@ def test_a_kill_at_any_point_changes_nothing(
         elif death == "told":
             process.tell()
         if death != "run":
-            process = Process(store, all_rules, board, START - 1)
+            process = Process(persisted, all_rules, board, START - 1)
     process.tick(START + len(minutes) - 1)
     process.tell()
     process.record()
 
-    assert final(store) == final(undisturbed)
-    assert sorted(set(store.told)) == sorted(undisturbed.told)
-    assert not any(alert.pending for alert in store.alerts())
+    assert final(persisted) == final(undisturbed)
+    assert sorted(set(persisted.told)) == sorted(undisturbed.told)
+    assert not any(alert.pending for alert in persisted.alerts())
 
 
 @given(windows, holds, holds)
@@ -173,10 +174,10 @@ def test_a_kill_at_any_point_changes_nothing(
 def test_at_any_time_there_is_one_alert_of_a_rule_and_a_service(
     minutes: list[tuple[int | None, int | None]], hold: int, resolve_after: int
 ) -> None:
-    store = Store()
-    process = Process(store, rules(hold, resolve_after), board_of(minutes), START - 1)
+    persisted = Persisted()
+    process = Process(persisted, rules(hold, resolve_after), board_of(minutes), START - 1)
     for minute in range(START, START + len(minutes)):
         process.tick(minute)
         process.record()
-        still_open = [alert.key for alert in store.alerts() if alert.status == "open"]
+        still_open = [alert.key for alert in persisted.alerts() if alert.status == "open"]
         assert len(still_open) == len(set(still_open))

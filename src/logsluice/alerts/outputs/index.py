@@ -1,4 +1,4 @@
-"""Keeps the alerts index as the book is: what other outputs still have to be told stands there too."""
+"""Keeps the alerts index as the store is: what other outputs still have to be told stands there too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import orjson
 import structlog
 
 from logsluice.alerts.documents import Alert, document_of
-from logsluice.alerts.store import Book
+from logsluice.alerts.store import AlertStore
 from logsluice.alerts.windows import moment_of
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.records import index_name
@@ -30,21 +30,21 @@ def action_of(alert: Alert, alias: str) -> IndexAction:
     return IndexAction(index_name(alias, opened), alert.id, "index", None, orjson.dumps(document_of(alert)))
 
 
-class Recorder(Thread):
+class AlertIndexWriter(Thread):
     """Stores alerts as they change; while Elasticsearch takes no writes it waits, and nothing else does.
 
     Args:
         settings: Of the environment.
-        book: The alerts.
+        store: The alerts.
         job: The job that writes, as the metrics name it.
         stop: Ends it, after what changed is stored, unless Elasticsearch is away.
     """
 
-    def __init__(self, settings: Settings, book: Book, *, job: str, stop: Event) -> None:
+    def __init__(self, settings: Settings, store: AlertStore, *, job: str, stop: Event) -> None:
         super().__init__(name="alerts-index")
         self._writer = BulkWriter(settings.elasticsearch, job=job, stop=stop)
         self._alias = settings.alerts_index
-        self._book = book
+        self._store = store
         self._stop_asked = stop
         self.failure: BaseException | None = None
         """Why it ended, where nobody asked it to."""
@@ -53,7 +53,7 @@ class Recorder(Thread):
         """Work until a stop is asked for."""
         try:
             while not self._stop_asked.is_set():
-                self.store(self._book.changed(_GLANCE_SECONDS))
+                self.write(self._store.changed(_GLANCE_SECONDS))
         except Stopped:
             pass
         except BaseException as error:
@@ -64,13 +64,13 @@ class Recorder(Thread):
         """Store what changed since; for when every other thread has ended."""
         try:
             if self.failure is None:
-                self.store(self._book.changed(0))
+                self.write(self._store.changed(0))
         except Stopped:
             log.info("stopped while Elasticsearch is away; what is not stored is judged again at the next start")
         finally:
             self._writer.close()
 
-    def store(self, alerts: Sequence[Alert]) -> None:
+    def write(self, alerts: Sequence[Alert]) -> None:
         """Write alerts as they are.
 
         Raises:
@@ -82,10 +82,10 @@ class Recorder(Thread):
         try:
             outcome = self._writer.write([action_of(alert, self._alias) for alert in alerts])
         except BaseException:
-            self._book.not_stored(alerts)
+            self._store.not_stored(alerts)
             raise
         metrics.ALERT_DELIVERIES.labels(NAME, "delivered").inc(outcome.written)
         metrics.ALERT_DELIVERIES.labels(NAME, "failed").inc(len(outcome.rejected))
         for refusal in outcome.rejected:
             log.error("an alert is not taken", output=NAME, alert=refusal.action.id, reason=refusal.reason)
-        self._book.stored(alerts)
+        self._store.stored(alerts)

@@ -13,7 +13,7 @@ from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
 from logsluice.alerts.documents import Notice
-from logsluice.alerts.store import Book
+from logsluice.alerts.store import AlertStore
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import Stopped
 
@@ -58,19 +58,19 @@ class Later(Exception):  # noqa: N818 - told to the user as what is waited for
         self.seconds = seconds
 
 
-class Courier(Thread):
-    """Tells one output, in order, each notice until it has arrived; then it is struck off in the book.
+class NotificationWorker(Thread):
+    """Tells one output, in order, each notice until it has arrived; then it is struck off in the store.
 
     Args:
         output: Who is told.
-        book: Where it is noted.
+        store: Where it is noted.
         stop: Ends it; what did not arrive stays noted.
     """
 
-    def __init__(self, output: Output, book: Book, stop: Event) -> None:
+    def __init__(self, output: Output, store: AlertStore, stop: Event) -> None:
         super().__init__(name=f"alerts-{output.name}")
         self._output = output
-        self._book = book
+        self._store = store
         self._stop_asked = stop
         self._queue: SimpleQueue[Notice] = SimpleQueue()
         self._said: float | None = None
@@ -112,7 +112,7 @@ class Courier(Thread):
             if self._said is not None:
                 self._said = None
                 log.info("alerts arrive again", output=name)
-        self._book.told(name, notice)
+        self._store.told(name, notice)
 
     def _failed(self, state: RetryCallState) -> None:
         metrics.ALERT_DELIVERIES.labels(self._output.name, "failed").inc()

@@ -1,6 +1,6 @@
-"""Up to when windows can be judged.
+"""The watermark of the alerts job: up to which minute windows can be evaluated.
 
-A window is judged when it is over by the clock and an allowance, and when the windows job has got so far: while the
+A window is evaluated when it is over by the clock and an allowance, and when the windows job has got so far: while the
 newest window of all services is behind the clock, what is missing means nothing, and only the rules about the
 pipeline itself go on.
 """
@@ -12,7 +12,7 @@ from logsluice.alerts.windows import WINDOW_SECONDS
 from logsluice.settings import AlertSettings
 
 
-class Horizon:
+class Watermark:
     """Up to which minute all windows are there.
 
     Args:
