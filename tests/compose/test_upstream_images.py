@@ -28,7 +28,7 @@ COUNTS = """
 from kafka import KafkaConsumer, TopicPartition
 from logsluice.kafka import client_options
 from logsluice.settings import load_settings
-from logsluice.elasticsearch.bulk import connect
+from logsluice.elasticsearch.client import connect
 settings = load_settings()
 consumer = KafkaConsumer(**client_options(settings.kafka))
 topic = settings.kafka.topic

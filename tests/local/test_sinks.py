@@ -12,7 +12,8 @@ from elasticsearch import Elasticsearch
 from running import eventually
 from structlog.testing import capture_logs
 
-from logsluice.elasticsearch.bulk import BulkWriter, IndexAction, wait_for_templates, wait_until_up
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.elasticsearch.client import wait_for_templates, wait_until_up
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS
 from logsluice.event.identity import EventId
@@ -21,7 +22,7 @@ from logsluice.kafka import (
     admin,
     commit_offsets,
     describe_topic,
-    is_away,
+    is_unavailable,
     lag,
     producer,
     starting_offsets,
@@ -217,7 +218,7 @@ def test_a_committed_offset_remembers_its_topic(settings: Settings) -> None:
         topic = describe_topic(client, name)
         # The first use of groups makes the broker's own topic for them.
         first = retry_on_unavailable(
-            lambda: starting_offsets(client, group, topic), is_away, RetryContext("kafka", name, "test")
+            lambda: starting_offsets(client, group, topic), is_unavailable, RetryContext("kafka", name, "test")
         )
         assert first[0] == 0
         commit_offsets(client, group, topic, {0: 4})

@@ -28,7 +28,7 @@ class Part:
         return "answer"
 
 
-def is_away(error: BaseException) -> bool:
+def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, AwayError)
 
 
@@ -36,7 +36,7 @@ def test_a_part_that_comes_back_is_waited_for_and_both_is_said() -> None:
     part = Part(2)
     before = metrics.RETRIES.labels("test-back", "kafka")._value.get()
     with capture_logs() as said:
-        answer = retry_on_unavailable(part, is_away, RetryContext("kafka", "127.0.0.1:1", "test-back"))
+        answer = retry_on_unavailable(part, is_unavailable, RetryContext("kafka", "127.0.0.1:1", "test-back"))
     assert (answer, part.calls) == ("answer", 3)
     assert [(entry["event"], entry["where"]) for entry in said] == [
         ("waiting for kafka", "127.0.0.1:1"),
@@ -48,14 +48,14 @@ def test_a_part_that_comes_back_is_waited_for_and_both_is_said() -> None:
 
 def test_a_part_that_answers_at_once_is_not_spoken_of() -> None:
     with capture_logs() as said:
-        retry_on_unavailable(Part(0), is_away, RetryContext("kafka", "x", "test"))
+        retry_on_unavailable(Part(0), is_unavailable, RetryContext("kafka", "x", "test"))
     assert said == []
 
 
 def test_another_error_is_not_waited_out() -> None:
     part = Part(1, ValueError)
     with pytest.raises(ValueError, match="no route"):
-        retry_on_unavailable(part, is_away, RetryContext("kafka", "x", "test"))
+        retry_on_unavailable(part, is_unavailable, RetryContext("kafka", "x", "test"))
     assert part.calls == 1
 
 
@@ -67,13 +67,13 @@ def test_a_wait_ends_when_the_process_is_to_stop() -> None:
         raise AwayError
 
     with pytest.raises(Stopped):
-        retry_on_unavailable(fail_and_stop, is_away, RetryContext("elasticsearch", "x", "test", stop=stop))
+        retry_on_unavailable(fail_and_stop, is_unavailable, RetryContext("elasticsearch", "x", "test", stop=stop))
 
 
 def test_work_that_needs_no_waiting_is_done_though_the_process_is_to_stop() -> None:
     stop = Event()
     stop.set()
-    assert retry_on_unavailable(Part(0), is_away, RetryContext("kafka", "x", "test", stop=stop)) == "answer"
+    assert retry_on_unavailable(Part(0), is_unavailable, RetryContext("kafka", "x", "test", stop=stop)) == "answer"
 
 
 def test_a_first_signal_asks_and_a_second_ends() -> None:

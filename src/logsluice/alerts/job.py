@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from http import HTTPStatus
 from pathlib import Path
 from threading import Event
 from typing import Final, TypeVar
@@ -29,9 +28,15 @@ from logsluice.alerts.snapshot_loader import SnapshotLoader
 from logsluice.alerts.store import AlertStore
 from logsluice.alerts.watermark import Watermark
 from logsluice.alerts.windows import WINDOW_SECONDS
-from logsluice.elasticsearch.bulk import connect, explain, is_away, refusal, wait_for_templates, wait_until_up
+from logsluice.elasticsearch.client import (
+    connect,
+    refusal,
+    retry_request,
+    wait_for_templates,
+    wait_until_up,
+)
 from logsluice.errors import LogsluiceError
-from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
+from logsluice.runtime.retry import Stopped
 from logsluice.settings import Settings
 
 JOB: Final = "alerts"
@@ -159,15 +164,4 @@ class _Watch:
             worker.send(notice)
 
     def _when_up(self, ask: Callable[[], T]) -> T:
-        return retry_on_unavailable(
-            ask,
-            _cannot_search_yet,
-            RetryContext(
-                "elasticsearch", self._settings.elasticsearch.hosts, JOB, stop=self._stop, describe_error=explain
-            ),
-        )
-
-
-def _cannot_search_yet(error: BaseException) -> bool:
-    """Shards that are just starting make a search fail on a server that is there."""
-    return is_away(error) or (isinstance(error, ApiError) and error.meta.status >= HTTPStatus.INTERNAL_SERVER_ERROR)
+        return retry_request(ask, self._settings.elasticsearch, job=JOB, stop=self._stop)

@@ -15,7 +15,7 @@ from logsluice.api.ingest.buffer_drain import draining
 from logsluice.api.ingest.intake import Intake
 from logsluice.api.query.queries import Queries
 from logsluice.api.redis_store import SharedStore
-from logsluice.elasticsearch.bulk import client_options
+from logsluice.elasticsearch.client import client_options
 from logsluice.settings import Settings
 
 _ELASTICSEARCH_CONNECTIONS: Final = 20

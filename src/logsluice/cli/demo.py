@@ -21,7 +21,7 @@ from rich.text import Text
 from logsluice.dashboard.server import HEALTH
 from logsluice.dashboard.server import url as dashboard_url
 from logsluice.demo.pipeline import Job, RunningJob, Snapshot, count_searchable, demo_jobs, running, take_snapshot
-from logsluice.elasticsearch.bulk import connect
+from logsluice.elasticsearch.client import connect
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.provision.setup import run_setup

@@ -13,7 +13,7 @@ from logsluice.dashboard import queries
 from logsluice.dashboard.filters import Filters
 from logsluice.dashboard.queries import Pick
 from logsluice.dashboard.tables import LINES, View, lines, view
-from logsluice.elasticsearch.bulk import connect, explain, is_away, refusal
+from logsluice.elasticsearch.client import connect, describe_error, is_unavailable, refusal
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 
@@ -74,9 +74,9 @@ class Reader:
         try:
             answers = client.msearch(searches=pairs)["responses"]
         except (ApiError, TransportError) as error:
-            if is_away(error):
-                raise ServerAway(explain(error)) from None
+            if is_unavailable(error):
+                raise ServerAway(describe_error(error)) from None
             if isinstance(error, ApiError | TlsError):
                 raise refusal(error, where) from None
-            raise LogsluiceError("Elasticsearch does not answer", where=where, why=explain(error)) from None
+            raise LogsluiceError("Elasticsearch does not answer", where=where, why=describe_error(error)) from None
         return dict(zip(searches, answers, strict=True))

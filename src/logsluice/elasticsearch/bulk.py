@@ -1,34 +1,28 @@
-"""Writes ready-made JSON documents to Elasticsearch in bulk; waits while the server is away, busy or
-read-only.
-
-Only the HTTP protocol is used, and of it only what every server speaks: `GET /` is not asked, as a server
-that consists of Elasticsearch's core alone answers it differently.
-"""
+"""Bulk writes of ready-made JSON documents to Elasticsearch; waits while the server is away, busy or read-only."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 import orjson
-from elastic_transport import ConnectionError as TransportConnectionError
-from elastic_transport import ConnectionTimeout, OrjsonSerializer, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch
 
+from logsluice.elasticsearch.client import (
+    ServerBusy,
+    connect,
+    describe_error,
+    error_chain,
+    is_temporary,
+    retry_request,
+)
 from logsluice.errors import LogsluiceError
-from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import ElasticsearchSettings
 
 _CHUNK_BYTES = 5_000_000
 _CHUNK_ACTIONS = 5_000
-_REQUEST_SECONDS = 60.0
-_LONGEST_REASON = 1_000
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-_JSON = "application/vnd.elasticsearch+json"
 # A request is checked as a whole before anything of it is written (400), or is too large for a proxy (413).
 _REFUSED_TOGETHER = (400, 413)
 # While the server is busy it cuts a request into parts, and tells of each item of a part that this happened to it
@@ -87,138 +81,6 @@ class BulkOutcome(NamedTuple):
     rejected: list[Rejected]
 
 
-class ServerBusy(Exception):  # noqa: N818 - told to the user as what is waited for
-    """The server answered that it cannot do this now."""
-
-
-def connect(settings: ElasticsearchSettings) -> Elasticsearch:
-    """A client for one process; it does not repeat requests by itself, as here the waiting is done and said.
-
-    Raises:
-        LogsluiceError: The hosts are not URLs, or the file of trusted certificates is not there.
-    """
-    return Elasticsearch(**client_options(settings), connections_per_node=1)
-
-
-def client_options(settings: ElasticsearchSettings) -> dict[str, Any]:
-    """How a client of Elasticsearch, of either kind, reaches the servers; it repeats nothing by itself.
-
-    Raises:
-        LogsluiceError: The hosts are not URLs, or the file of trusted certificates is not there.
-    """
-    hosts = [host.strip() for host in settings.hosts.split(",")]
-    for host in hosts:
-        if urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).hostname:
-            raise LogsluiceError(
-                "not the URL of a server", where=host, hint="write elasticsearch.hosts as http://HOST:PORT"
-            )
-    options: dict[str, Any] = {}
-    if settings.username and settings.password:
-        options["basic_auth"] = (settings.username, settings.password.get_secret_value())
-    if settings.ca_certs:
-        if not settings.ca_certs.is_file():
-            raise LogsluiceError("no such file", where=str(settings.ca_certs), why="elasticsearch.ca_certs")
-        options["ca_certs"] = str(settings.ca_certs)
-    return options | {
-        "hosts": [
-            host if urlsplit(host).port else f"{host}:{443 if host.startswith('https') else 80}" for host in hosts
-        ],
-        "request_timeout": _REQUEST_SECONDS,
-        "max_retries": 0,
-        "http_compress": any(urlsplit(host).hostname not in _LOOPBACK for host in hosts),
-        "serializers": {_JSON: OrjsonSerializer(), "application/json": OrjsonSerializer()},
-    }
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether an error means that the server is down, starting or busy: try again."""
-    if isinstance(error, TlsError):
-        return not any(_is_certificate_error(cause) for cause in error.errors)
-    if isinstance(error, TransportConnectionError | ConnectionTimeout | ServerBusy):
-        return True
-    return isinstance(error, ApiError) and _is_passing(error.meta.status, _error_of(error.body).get("type", ""))
-
-
-def explain(error: BaseException) -> str:
-    """The server's words about an error, on one line."""
-    if isinstance(error, ApiError):
-        detail = _error_of(error.body)
-        return f"{error.meta.status} {_words(detail) if detail else error.message}"
-    return str(error.message) if isinstance(error, TransportError) else str(error)
-
-
-def refusal(error: ApiError | TlsError, where: str) -> LogsluiceError:
-    """What a user is told when the server answered, but will not do it."""
-    if isinstance(error, TlsError):
-        return LogsluiceError(
-            "its certificate is not trusted",
-            where=where,
-            why=str(error.errors[0]) if error.errors else None,
-            hint="name the authority's PEM file in elasticsearch.ca_certs",
-        )
-    hint = "check elasticsearch.username and elasticsearch.password" if error.meta.status in (401, 403) else None
-    return LogsluiceError("Elasticsearch refuses", where=where, why=explain(error), hint=hint)
-
-
-def no_answer(error: ApiError | TransportError, where: str) -> LogsluiceError:
-    """What a user is told who waits for an answer that does not come."""
-    return LogsluiceError(
-        "Elasticsearch does not answer",
-        where=where,
-        why=explain(error),
-        hint="`logsluice status` says how the local one is",
-    )
-
-
-def wait_until_up(
-    client: Elasticsearch, settings: ElasticsearchSettings, *, job: str, stop: Event | None = None
-) -> None:
-    """Come back when the server answers; says every now and then that it does not.
-
-    Raises:
-        LogsluiceError: It refuses the credentials, or its certificate is not trusted.
-        Stopped: ``stop`` was set.
-    """
-    try:
-        retry_on_unavailable(
-            client.cluster.health,
-            is_away,
-            RetryContext("elasticsearch", settings.hosts, job, stop=stop, describe_error=explain),
-        )
-    except (ApiError, TlsError) as error:
-        raise refusal(error, settings.hosts) from None
-
-
-def wait_for_templates(
-    client: Elasticsearch,
-    settings: ElasticsearchSettings,
-    names: Sequence[str],
-    *,
-    job: str,
-    stop: Event | None = None,
-) -> None:
-    """Come back when ``logsluice setup`` has put these index templates there.
-
-    Without its template a dated index would be made with guessed mappings and outside its alias.
-
-    Raises:
-        LogsluiceError: The server refuses the credentials, or its certificate is not trusted.
-        Stopped: ``stop`` was set.
-    """
-
-    def ask() -> None:
-        missing = [name for name in names if not client.indices.exists_index_template(name=name)]
-        if missing:
-            raise ServerBusy(f"no index template {', '.join(missing)}; `logsluice setup` makes it")
-
-    try:
-        retry_on_unavailable(
-            ask, is_away, RetryContext("elasticsearch", settings.hosts, job, stop=stop, describe_error=explain)
-        )
-    except (ApiError, TlsError) as error:
-        raise refusal(error, settings.hosts) from None
-
-
 class BulkWriter:
     """Writes documents in bulk, each once however often it is tried.
 
@@ -240,7 +102,7 @@ class BulkWriter:
         client: Elasticsearch | None = None,
     ) -> None:
         self.client = client or connect(settings)
-        self._where = settings.hosts
+        self._settings = settings
         self._job = job
         self._stop = stop
 
@@ -293,7 +155,7 @@ class BulkWriter:
                 if refused.meta.status not in _REFUSED_TOGETHER:
                     raise
                 if len(part) == 1:
-                    rejected.append(Rejected(part[0].position, part[0].action, explain(refused)))
+                    rejected.append(Rejected(part[0].position, part[0].action, describe_error(refused)))
                 else:
                     suspects.extend(pending)
                 return
@@ -309,27 +171,22 @@ class BulkWriter:
                     written += 1
                 elif status == 409:
                     existing += 1
-                elif _is_passing(status, error["type"]):
+                elif is_temporary(status, error["type"]):
                     again.append(entry)
-                    busy = _words(error)
+                    busy = error_chain(error)
                 elif status in (401, 403):
-                    raise LogsluiceError("Elasticsearch refuses the write", where=entry.action.index, why=_words(error))
+                    raise LogsluiceError(
+                        "Elasticsearch refuses the write", where=entry.action.index, why=error_chain(error)
+                    )
                 elif error["type"] == _VALIDATION and len(part) > 1:
                     suspects.append(entry)
                 else:
-                    rejected.append(Rejected(entry.position, entry.action, _words(error)))
+                    rejected.append(Rejected(entry.position, entry.action, error_chain(error)))
             if again:
                 pending, body = again, b"".join(entry.lines for entry in again)
                 raise ServerBusy(busy)
 
-        try:
-            retry_on_unavailable(
-                attempt,
-                is_away,
-                RetryContext("elasticsearch", self._where, self._job, stop=self._stop, describe_error=explain),
-            )
-        except (ApiError, TlsError) as error:
-            raise refusal(error, self._where) from None
+        retry_request(attempt, self._settings, job=self._job, stop=self._stop)
         return BulkOutcome(written, existing, rejected), suspects
 
     def _send(self, body: bytes) -> Any:
@@ -366,34 +223,3 @@ def _chunks(actions: Iterable[IndexAction]) -> Iterator[list[_Pending]]:
         size += len(lines)
     if chunk:
         yield chunk
-
-
-def _is_passing(status: int, kind: str | None) -> bool:
-    """Whether it pays to wait: overload, restart, a missing index, a block (read-only or full disk)."""
-    return status == 429 or status >= 500 or kind in ("cluster_block_exception", "index_not_found_exception")
-
-
-def _error_of(body: object) -> dict[str, Any]:
-    error = body.get("error") if isinstance(body, dict) else None
-    return error if isinstance(error, dict) else {}
-
-
-def _words(error: dict[str, Any]) -> str:
-    """An error and its causes, outermost first, cut to a length that a header can carry."""
-    words = []
-    cause: dict[str, Any] | None = error
-    while cause:
-        words.append(f"{cause.get('type')}: {cause.get('reason')}")
-        cause = cause.get("caused_by")
-    return " ".join("; ".join(words).split())[:_LONGEST_REASON]
-
-
-def _is_certificate_error(error: BaseException | None) -> bool:
-    """Whether a certificate is behind an error; the HTTP library wraps it in errors of its own."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        inner = getattr(error, "reason", None)
-        inner = inner if isinstance(inner, BaseException) else (error.__cause__ or error.__context__)
-        error = inner or next((item for item in error.args if isinstance(item, BaseException)), None)
-    return False

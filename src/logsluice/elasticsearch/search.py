@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from elastic_transport import TransportError
 from elasticsearch import ApiError
 
-from logsluice.elasticsearch.bulk import connect, explain, no_answer
+from logsluice.elasticsearch.client import connect, describe_error, no_answer
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import LEVELS
 from logsluice.settings import Settings
@@ -201,9 +201,9 @@ def _told(error: ApiError, settings: Settings, wanted: Search) -> LogsluiceError
         )
     if error.meta.status == 400:
         return LogsluiceError(
-            "the query cannot be read", where=wanted.query, why=innermost_reason(error.body) or explain(error)
+            "the query cannot be read", where=wanted.query, why=innermost_reason(error.body) or describe_error(error)
         )
-    return LogsluiceError("Elasticsearch refuses", where=settings.elasticsearch.hosts, why=explain(error))
+    return LogsluiceError("Elasticsearch refuses", where=settings.elasticsearch.hosts, why=describe_error(error))
 
 
 def innermost_reason(body: object) -> str:

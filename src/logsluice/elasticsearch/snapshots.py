@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from elasticsearch import ApiError, Elasticsearch
 
-from logsluice.elasticsearch.bulk import explain
+from logsluice.elasticsearch.client import describe_error
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 
@@ -86,7 +86,7 @@ def _register(client: Elasticsearch, wanted: dict[str, Any]) -> None:
             raise LogsluiceError(
                 "Elasticsearch cannot keep snapshots in the bucket",
                 where=where,
-                why=explain(error),
+                why=describe_error(error),
                 hint="the pods' account `elasticsearch` needs a role that may list the bucket, read and write there",
             ) from None
         raise

@@ -18,7 +18,8 @@ from kafka import errors as kafka_errors
 from logsluice.documents.log import log_document, unreadable
 from logsluice.documents.result import CONSUMER as REGEX
 from logsluice.documents.result import extraction_input, result_documents
-from logsluice.elasticsearch.bulk import BulkWriter, IndexAction, no_answer, wait_for_templates
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.elasticsearch.client import no_answer, wait_for_templates
 from logsluice.errors import LogsluiceError
 from logsluice.event.records import Records, index_name
 from logsluice.extract import Registry, make_extractor

@@ -15,7 +15,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from http import HTTPStatus
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final, NamedTuple, TypeVar
@@ -26,14 +25,14 @@ import structlog
 from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 
-from logsluice.elasticsearch.bulk import connect, explain, refusal
-from logsluice.elasticsearch.bulk import is_away as is_elasticsearch_away
+from logsluice.elasticsearch.client import connect, describe_error, refusal
+from logsluice.elasticsearch.client import is_unavailable as is_elasticsearch_unavailable
 from logsluice.event.ecs import LEVELS
 from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
 from logsluice.extract import INPUT_SCHEMA, Extractor, load_registry, make_extractor
 from logsluice.extract.schema import REASON
 from logsluice.kafka import TopicNotReady, admin, describe_topic, lag
-from logsluice.kafka import is_away as is_kafka_away
+from logsluice.kafka import is_unavailable as is_kafka_unavailable
 from logsluice.kafka.consumer import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import OTHER, LabelNames
@@ -161,7 +160,7 @@ def _watch_lag(settings: Settings, stop: Event) -> None:
 
 def _watch_indices(settings: Settings, stop: Event) -> None:
     server = settings.elasticsearch
-    context = RetryContext("elasticsearch", server.hosts, JOB, stop, describe_error=explain)
+    context = RetryContext("elasticsearch", server.hosts, JOB, stop, describe_error=describe_error)
     with closing(connect(server)) as client:
 
         def measure() -> None:
@@ -177,7 +176,7 @@ def _watch_indices(settings: Settings, stop: Event) -> None:
 
         while not stop.is_set():
             try:
-                _retry_and_report(measure, _cannot_search_yet, context)
+                _retry_and_report(measure, is_elasticsearch_unavailable, context)
             except (ApiError, TlsError) as error:
                 raise refusal(error, server.hosts) from None
             stop.wait(_INDEX_SECONDS)
@@ -245,14 +244,7 @@ def _retry_and_report(
 
 
 def _has_no_topic_yet(error: BaseException) -> bool:
-    return isinstance(error, TopicNotReady) or is_kafka_away(error)
-
-
-def _cannot_search_yet(error: BaseException) -> bool:
-    """Shards that are just starting make a search fail on a server that is there."""
-    return is_elasticsearch_away(error) or (
-        isinstance(error, ApiError) and error.meta.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    )
+    return isinstance(error, TopicNotReady) or is_kafka_unavailable(error)
 
 
 def _grouped(table: pa.Table, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:

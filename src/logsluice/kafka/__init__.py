@@ -1,6 +1,6 @@
 """Everything that talks to Kafka in its own protocol: clients, topics, offsets."""
 
-from logsluice.kafka.clients import admin, consumer, is_away, producer, wait_for_broker
+from logsluice.kafka.clients import admin, consumer, is_unavailable, producer, wait_for_broker
 from logsluice.kafka.offsets import (
     Offsets,
     commit_offsets,
@@ -24,7 +24,7 @@ __all__ = [
     "consumer",
     "describe_topic",
     "earliest_offsets",
-    "is_away",
+    "is_unavailable",
     "lag",
     "latest_offsets",
     "producer",

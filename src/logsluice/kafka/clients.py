@@ -27,7 +27,7 @@ _DELIVERY_MS = 7 * 24 * 3_600_000
 _MAX_RECORD_BYTES = 2_097_152
 
 
-def is_away(error: BaseException) -> bool:
+def is_unavailable(error: BaseException) -> bool:
     """Whether an error of kafka-python means that the broker is down, starting or busy: try again."""
     if isinstance(error, _REFUSED):
         return False
@@ -184,7 +184,7 @@ def _made(
     try:
         return retry_on_unavailable(
             make,
-            lambda error: wait and is_away(error),
+            lambda error: wait and is_unavailable(error),
             RetryContext("kafka", where, job, stop=stop, describe_error=why),
         )
     except _REFUSED as error:

@@ -11,7 +11,7 @@ import structlog
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka import errors as kafka_errors
 
-from logsluice.kafka.clients import admin, consumer, is_away
+from logsluice.kafka.clients import admin, consumer, is_unavailable
 from logsluice.kafka.offsets import Offsets, commit_offsets, lag, starting_offsets
 from logsluice.kafka.topics import Topic, wait_for_topic
 from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
@@ -160,7 +160,9 @@ class TopicReader:
         try:
             return retry_on_unavailable(
                 question,
-                lambda error: is_away(error) and not isinstance(error, kafka_errors.UnknownTopicOrPartitionError),
+                lambda error: (
+                    is_unavailable(error) and not isinstance(error, kafka_errors.UnknownTopicOrPartitionError)
+                ),
                 RetryContext(
                     "kafka", f"{self._settings.kafka.bootstrap_servers}, topic {self._name}", self._job, stop=self._stop
                 ),

@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 
 from logsluice.errors import LogsluiceError
-from logsluice.kafka.clients import admin, is_away
+from logsluice.kafka.clients import admin, is_unavailable
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
 
@@ -84,7 +84,7 @@ def wait_for_topic(
     try:
         return retry_on_unavailable(
             lambda: describe_topic(asking, topic),
-            lambda error: isinstance(error, TopicNotReady) or is_away(error),
+            lambda error: isinstance(error, TopicNotReady) or is_unavailable(error),
             RetryContext("kafka", f"{settings.kafka.bootstrap_servers}, topic {topic}", job, stop=stop),
         )
     finally:

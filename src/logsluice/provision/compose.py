@@ -24,7 +24,7 @@ from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.api.guard.keys import keys_text, make_key
-from logsluice.elasticsearch.bulk import connect, refusal
+from logsluice.elasticsearch.client import connect, refusal
 from logsluice.elasticsearch.roles import role_name, roles
 from logsluice.jvm.jars import jar_paths
 from logsluice.runtime.entrypoint import run_job

@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Any, NamedTuple
 
-from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from logsluice.elasticsearch import bulk as sink
 from logsluice.elasticsearch import snapshots
+from logsluice.elasticsearch.client import connect, retry_request
 from logsluice.elasticsearch.templates import (
     Abilities,
     Properties,
@@ -29,7 +28,7 @@ from logsluice.elasticsearch.templates import (
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FieldType
 from logsluice.kafka import TopicNotReady, admin, describe_topic
-from logsluice.kafka import is_away as is_kafka_away
+from logsluice.kafka import is_unavailable as is_kafka_unavailable
 from logsluice.provision.kibana import import_objects, saved_objects
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
@@ -111,7 +110,7 @@ def set_up_kafka(settings: Settings, *, stop: Event | None = None) -> list[str]:
         for plan in topic_plans(settings):
             done += retry_on_unavailable(
                 lambda plan=plan: _set_up_topic(client, plan),  # type: ignore[misc]
-                is_kafka_away,
+                is_kafka_unavailable,
                 RetryContext("kafka", where, JOB, stop=stop),
             )
     except kafka_errors.KafkaError as error:
@@ -138,15 +137,9 @@ def set_up_snapshots(settings: Settings, *, stop: Event | None = None) -> list[s
 
 def _ask_elasticsearch(work: Callable[[Elasticsearch], list[str]], settings: Settings, stop: Event | None) -> list[str]:
     server = settings.elasticsearch
-    client = sink.connect(server)
+    client = connect(server)
     try:
-        return retry_on_unavailable(
-            lambda: work(client),
-            sink.is_away,
-            RetryContext("elasticsearch", server.hosts, JOB, stop=stop, describe_error=sink.explain),
-        )
-    except (ApiError, TlsError) as error:
-        raise sink.refusal(error, server.hosts) from None
+        return retry_request(lambda: work(client), server, job=JOB, stop=stop)
     finally:
         client.close()
 

@@ -15,10 +15,9 @@ from logsluice.errors import LogsluiceError
 from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, complete
 from logsluice.reports.tasks import StoredRange
 from logsluice.settings import Settings
-from logsluice.elasticsearch.bulk import connect, explain, is_away, no_answer, refusal
+from logsluice.elasticsearch.client import connect, no_answer, refusal, retry_request
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 
-T = TypeVar("T")
 
 JOB: Final = "report"
 _RANGE_EVENTS: Final = 100_000
@@ -185,12 +184,4 @@ def _micros(instant: Any) -> int:
 
 
 def _search(client: Elasticsearch, settings: Settings, **request: Any) -> Any:
-    where = settings.elasticsearch.hosts
-    return _asked(lambda: client.search(**request).body, where)
-
-
-def _asked(function: Callable[[], T], where: str) -> T:
-    try:
-        return retry_on_unavailable(function, is_away, RetryContext("elasticsearch", where, JOB, describe_error=explain))
-    except (ApiError, TlsError) as error:
-        raise refusal(error, where) from None
+    return retry_request(lambda: client.search(**request).body, settings.elasticsearch, job=JOB)

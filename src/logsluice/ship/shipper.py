@@ -17,7 +17,7 @@ import structlog
 from logsluice.inputs.files import STDIN, FileError, Line, expand, is_compressed, reading, skip, uncompressed
 from logsluice.inputs.multiline import Joined
 from logsluice.inputs.stdin import Stdin
-from logsluice.kafka import Offsets, Topic, admin, is_away, latest_offsets
+from logsluice.kafka import Offsets, Topic, admin, is_unavailable, latest_offsets
 from logsluice.kafka.ordered_producer import Outlet
 from logsluice.runtime import metrics
 from logsluice.runtime.pacing import Pacer
@@ -281,7 +281,7 @@ class Shipper:
 
     def _when_there(self, function: Callable[[], T]) -> T:
         where = self._settings.kafka.bootstrap_servers
-        return retry_on_unavailable(function, is_away, RetryContext("kafka", where, JOB, stop=self._stop))
+        return retry_on_unavailable(function, is_unavailable, RetryContext("kafka", where, JOB, stop=self._stop))
 
     def collect(self) -> None:
         """Take in what was acknowledged, and keep it."""

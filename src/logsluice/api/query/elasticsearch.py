@@ -11,7 +11,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
 
 from logsluice.api.problems import Problem
-from logsluice.elasticsearch.bulk import explain, is_away
+from logsluice.elasticsearch.client import describe_error, is_unavailable
 from logsluice.elasticsearch.search import innermost_reason
 from logsluice.runtime import metrics
 
@@ -131,15 +131,15 @@ class Elastic:
 
 def _tell(error: ApiError | TransportError, kind: Kind) -> NoReturn:
     """Raise what the one who asked is told."""
-    if is_away(error):
+    if is_unavailable(error):
         metrics.API_QUERIES.labels(kind, "away").inc()
         raise _away("Elasticsearch does not answer; ask again in a moment") from None
     if isinstance(error, ApiError) and error.meta.status == HTTPStatus.BAD_REQUEST:
         metrics.API_QUERIES.labels(kind, "refused").inc()
-        reason = innermost_reason(error.body) or explain(error)
+        reason = innermost_reason(error.body) or describe_error(error)
         raise Problem(HTTPStatus.BAD_REQUEST, f"Elasticsearch cannot read this: {reason}") from None
     # A wrong password or certificate is nobody's business who asks, but that of who runs this.
-    log.error("Elasticsearch refuses", reason=explain(error))
+    log.error("Elasticsearch refuses", reason=describe_error(error))
     metrics.API_QUERIES.labels(kind, "away").inc()
     raise _away("Elasticsearch refuses this API; its log says why") from None
 

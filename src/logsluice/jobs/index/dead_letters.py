@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 import structlog
 
-from logsluice.elasticsearch.bulk import BulkWriter, IndexAction, wait_for_templates, wait_until_up
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.elasticsearch.client import wait_for_templates, wait_until_up
 from logsluice.errors import LogsluiceError
 from logsluice.event.identity import EventId
 from logsluice.event.records import index_name, iso_millis

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import structlog
 
 from logsluice.documents.log import INVALID_UTF8, log_document, unreadable
-from logsluice.elasticsearch.bulk import BulkWriter, IndexAction, wait_for_templates, wait_until_up
+from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.elasticsearch.client import wait_for_templates, wait_until_up
 from logsluice.event.identity import EventId
 from logsluice.event.records import index_name
 from logsluice.jobs.index.dead_letters import index_dead_letters

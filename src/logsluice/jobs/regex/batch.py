@@ -29,7 +29,7 @@ from logsluice.kafka import (
     Offsets,
     admin,
     earliest_offsets,
-    is_away,
+    is_unavailable,
     latest_offsets,
     spark_kafka_options,
     wait_for_topic,
@@ -95,7 +95,7 @@ def from_kafka(spark: SparkSession, work: Work, *, since: datetime | None, stop:
         topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop, client=client)
         start, end = retry_on_unavailable(
             lambda: _bounds(client, topic, since),
-            is_away,
+            is_unavailable,
             RetryContext("kafka", settings.kafka.bootstrap_servers, JOB, stop=stop),
         )
         todo = list(slices(start, end))

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Literal
 
-from logsluice.elasticsearch.bulk import connect, wait_for_templates
+from logsluice.elasticsearch.client import connect, wait_for_templates
 from logsluice.extract import load_registry
 from logsluice.jobs.regex.batch import from_kafka, from_logs
 from logsluice.jobs.regex.stats import JOB

@@ -14,15 +14,13 @@ from datetime import UTC, datetime
 from threading import Event
 from typing import Any, TypeVar
 
-from elastic_transport import TlsError
-from elasticsearch import ApiError, Elasticsearch
+from elasticsearch import Elasticsearch
 
 from logsluice.documents.log import INVALID_UTF8
-from logsluice.elasticsearch.bulk import connect, explain, is_away, refusal
+from logsluice.elasticsearch.client import connect, retry_request
 from logsluice.event.limits import MAX_VALUE_BYTES, ORIGINAL_LENGTH, ORIGINAL_SHA256
 from logsluice.event.records import Header, Records, index_name
 from logsluice.jobs.regex.stats import JOB
-from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
 
 T = TypeVar("T")
@@ -86,7 +84,7 @@ def plan_ranges(settings: Settings, since: datetime | None, stop: Event) -> Iter
     with closing(connect(settings.elasticsearch)) as client:
 
         def ask(function: Callable[[], T]) -> T:
-            return _asked(function, settings, stop)
+            return retry_request(function, settings.elasticsearch, job=JOB, stop=stop)
 
         days = [f"{settings.logs_index}-*", f"{settings.metrics_index}-*"]
         ask(lambda: client.indices.refresh(index=days))
@@ -128,7 +126,7 @@ def read_range(entry: LogRange, settings: Settings) -> Iterator[Records]:
     after: list[Any] | None = None
     with closing(connect(settings.elasticsearch)) as client:
         while True:
-            answer = _asked(
+            answer = retry_request(
                 lambda after=after: (
                     client.search(  # type: ignore[misc]
                         index=entry.index,
@@ -140,7 +138,8 @@ def read_range(entry: LogRange, settings: Settings) -> Iterator[Records]:
                         track_total_hits=False,
                     ).body
                 ),
-                settings,
+                settings.elasticsearch,
+                job=JOB,
             )
             hits = answer["hits"]["hits"]
             if not hits:
@@ -181,7 +180,7 @@ def _completed(client: Elasticsearch, records: Records, rows: list[int], setting
         }
         for row in rows
     ]
-    answer = _asked(lambda: client.mget(docs=wanted).body, settings)
+    answer = retry_request(lambda: client.mget(docs=wanted).body, settings.elasticsearch, job=JOB)
     for row, found in zip(rows, answer["docs"], strict=True):
         source = found.get("_source", {})
         kept = source.get("logsluice", {})
@@ -197,13 +196,3 @@ def _completed(client: Elasticsearch, records: Records, rows: list[int], setting
 def _millis(text: str) -> int:
     moment = datetime.fromisoformat(text).astimezone(UTC)
     return round(moment.timestamp() * 1000)
-
-
-def _asked(function: Callable[[], T], settings: Settings, stop: Event | None = None) -> T:
-    where = settings.elasticsearch.hosts
-    try:
-        return retry_on_unavailable(
-            function, is_away, RetryContext("elasticsearch", where, JOB, stop=stop, describe_error=explain)
-        )
-    except (ApiError, TlsError) as error:
-        raise refusal(error, where) from None

@@ -30,7 +30,7 @@ from logsluice.kafka import (
     committed_offsets,
     describe_topic,
     earliest_offsets,
-    is_away,
+    is_unavailable,
     spark_kafka_options,
     wait_for_topic,
 )
@@ -326,7 +326,7 @@ class TopicQuery(ABC):
         except TopicNotReady as error:
             log.warning("waiting for kafka", where=f"topic {topic.name}", reason=str(error))
         except kafka_errors.KafkaError as error:
-            if not is_away(error):
+            if not is_unavailable(error):
                 raise
             log.warning("waiting for kafka", where=self._settings.kafka.bootstrap_servers, reason=str(error))
         return False
@@ -334,7 +334,7 @@ class TopicQuery(ABC):
     def _asked(self, function: Callable[[], T]) -> T:
         """What the broker answers, waited for where it is away."""
         where = self._settings.kafka.bootstrap_servers
-        return retry_on_unavailable(function, is_away, RetryContext("kafka", where, self.job, stop=self._stop))
+        return retry_on_unavailable(function, is_unavailable, RetryContext("kafka", where, self.job, stop=self._stop))
 
     def _let_finish(self, client: KafkaAdminClient, query: StreamingQuery, run: Run) -> None:
         """Give the batch that is under way a little time; cut short, it is done again at the next start."""

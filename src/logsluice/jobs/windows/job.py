@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from logsluice.elasticsearch.bulk import BulkWriter, connect, wait_for_templates
+from logsluice.elasticsearch.bulk import BulkWriter
+from logsluice.elasticsearch.client import connect, wait_for_templates
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.jobs.spark.extractor_spec import Recipe
