@@ -250,6 +250,10 @@ def test_images_are_pinned(env: str) -> None:
     for name, service in services(env).items():
         _, _, tag = service["image"].rpartition(":")
         assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag), name
+    # Versions stand in one place.
+    named = yaml.safe_load(TEXT)["x-images"].values()
+    assert not re.findall(r"(?m)^ +image: [^*].*", TEXT)
+    assert len(named) == len({service["image"] for service in services(env).values()})
     elastic = {s["image"].rpartition(":")[2] for s in services(env).values() if s["image"].startswith("docker.elastic")}
     stack = yaml.safe_load((ROOT / "helm/eck-stack/values.yaml").read_text())
     assert elastic == {stack["eck-elasticsearch"]["version"]}
