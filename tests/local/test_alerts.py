@@ -22,7 +22,7 @@ from running import eventually as eventually_within
 from window_documents import WINDOWS, store
 
 from logsluice.alerts.backtest import backtest_rules, known_alerts
-from logsluice.alerts.baseline import remember
+from logsluice.alerts.baseline import summarize_hours
 from logsluice.alerts.outputs.webhook import key_of, sign
 from logsluice.alerts.queries import read_classes, read_hours, read_windows
 from logsluice.alerts.rules import load_rules
@@ -243,7 +243,7 @@ def test_what_is_read_is_what_was_written(elasticsearch_client: Elasticsearch) -
     hours = {
         (hour.service, hour.hour): hour for hour in read_hours(client, WINDOWS, first // 60, first // 60 + 40, metrics)
     }
-    expected = {(h.service, h.hour): h for h in remember(windows, metrics) if h.hour <= first // 60 + 40}
+    expected = {(h.service, h.hour): h for h in summarize_hours(windows, metrics) if h.hour <= first // 60 + 40}
     assert set(hours) == set(expected)
     for key, hour in expected.items():
         assert (hours[key].windows, hours[key].payments, hours[key].refunds) == (

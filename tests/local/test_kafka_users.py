@@ -25,7 +25,7 @@ from running import ROOT, Runner, eventually, forget_indices, free_port
 from logsluice.alerts.evaluator import Evaluation
 from logsluice.alerts.outputs.kafka import KafkaOutput
 from logsluice.alerts.rules import ErrorCount
-from logsluice.alerts.states import Episode, Key, Sighting
+from logsluice.alerts.states import Detection, Episode, Key
 from logsluice.alerts.store import AlertStore
 from logsluice.api.ingest.lookup import Place, find_posted, mark
 from logsluice.jvm.jars import jar_paths
@@ -163,7 +163,7 @@ def scraped_groups(port: int) -> set[str]:
 
 def tells_alerts(workload: Workload) -> None:
     rule = ErrorCount(name="errors", kind="error_count", severity="critical", description="Too many errors")
-    episode = Episode(29_000_160, 29_000_163, Sighting(120, 100, "pay: 120 errors, more than 100"), None)
+    episode = Episode(29_000_160, 29_000_163, Detection(120, 100, "pay: 120 errors, more than 100"), None)
     evaluation = Evaluation(rule, Key(rule.name, "pay", None), episode, "opened")
     (notice,) = AlertStore(["kafka"], AlertSettings().link).apply([evaluation])
     with closing(KafkaOutput(workload.settings, job="alerts", stop=Event())) as output:

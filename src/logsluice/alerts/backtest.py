@@ -1,4 +1,4 @@
-"""Rules on history: what would have opened and resolved, with nobody told."""
+"""Backtest of rules: what would have opened and resolved on stored windows, with nobody notified."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from logsluice.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class BacktestResult:
-    """What rules would have done.
+    """What rules would have done on stored windows.
 
     Attributes:
         alerts: In the order in which they opened.
-        windows: How many windows were judged.
+        windows: How many windows were evaluated.
         services: How many services have windows in that time.
         without_baseline: By rule that compares with a baseline, the services of which too little history is known.
     """
@@ -52,15 +52,17 @@ def backtest_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -
         try:
             snapshot = SnapshotLoader(client, settings, rules).load(int(now // WINDOW_SECONDS), first - 1)
         except (ApiError, TransportError) as error:
-            raise _told(error, settings) from None
+            raise _server_error(error, settings) from None
     watermark = Watermark(settings.alerts)
-    last = min(watermark.closed(now), snapshot.board.newest or 0)
+    last = min(watermark.closed(now), snapshot.windows.newest or 0)
     found: dict[str, Alert] = {}
     for evaluation in Evaluator(rules, [], first - 1).evaluate(snapshot, last, watermark.closed(now)):
         alert = alert_of(evaluation, settings.alerts.link)
         found[alert.id] = alert
-    spoke = {name: len(snapshot.board.spoken(name, first - 1, last)) for name in snapshot.board.services}
-    present = sorted(name for name, windows in spoke.items() if windows)
+    window_counts = {
+        name: len(snapshot.windows.reported_minutes(name, first - 1, last)) for name in snapshot.windows.services
+    }
+    present = sorted(name for name, windows in window_counts.items() if windows)
     without_baseline = {
         rule.name: names
         for rule in rules
@@ -69,11 +71,11 @@ def backtest_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -
             names := [
                 name
                 for name in present
-                if name in rule.services and snapshot.history.usual(name, rule.metric, last, rule.history) is None
+                if name in rule.services and snapshot.history.baseline(name, rule.metric, last, rule.history) is None
             ]
         )
     }
-    return BacktestResult(list(found.values()), sum(spoke.values()), len(present), without_baseline)
+    return BacktestResult(list(found.values()), sum(window_counts.values()), len(present), without_baseline)
 
 
 def known_alerts(settings: Settings, resolved_since: datetime) -> list[Alert]:
@@ -86,19 +88,19 @@ def known_alerts(settings: Settings, resolved_since: datetime) -> list[Alert]:
         try:
             alerts = read_alerts(client, settings.alerts_index, resolved_since)
         except (ApiError, TransportError) as error:
-            raise _told(error, settings) from None
+            raise _server_error(error, settings) from None
     since = minute_of(resolved_since)
     return [alert for alert in alerts if alert.episode.resolved is None or alert.episode.resolved >= since]
 
 
-def as_json(alert: Alert) -> dict[str, object]:
+def alert_json(alert: Alert) -> dict[str, object]:
     """An alert's document, without what only the job needs."""
     document = document_of(alert)
     del document["alert"]["pending"]
     return document
 
 
-def _told(error: ApiError | TransportError, settings: Settings) -> LogsluiceError:
+def _server_error(error: ApiError | TransportError, settings: Settings) -> LogsluiceError:
     where = settings.elasticsearch.hosts
     if isinstance(error, ApiError | TlsError):
         return refusal(error, where)

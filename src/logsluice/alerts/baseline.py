@@ -1,15 +1,15 @@
-"""What is usual for a service at an hour of the week, and how far something is from it.
+"""Baselines of a service by hour of the week (median and MAD), robust z-scores against them, and CUSUM.
 
 The past is kept by the hour: of each service's windows the median of a number and its median absolute deviation
 (MAD), which a few wild windows cannot move (Hampel, "The influence curve and its role in robust estimation", 1974).
-1.4826 MADs are a standard deviation of normal noise. The usual of an hour is the median of those medians over the
+1.4826 MADs are a standard deviation of normal noise. The baseline of an hour is the median of those medians over the
 same hours of earlier weeks; where there are fewer than three such hours, over the same hour of earlier days; else over
 all hours. Between the middles of two hours it goes on a straight line.
 
 Two tests look at the difference in standard deviations. A single window may be far off (the modified z-score of
 Iglewicz and Hoaglin, "How to detect and handle outliers", 1993). And small differences in one direction may add up:
-the cumulative sum of Page ("Continuous inspection schemes", Biometrika 41, 1954), over the last hour, so that it
-follows from the windows alone and not from when somebody began to add.
+the cumulative sum (CUSUM) of Page ("Continuous inspection schemes", Biometrika 41, 1954), over the last hour, so that
+it follows from the windows alone and not from when somebody began to add.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 from logsluice.alerts.rules import Metric
 from logsluice.alerts.windows import Window
 
-NORMAL: Final = 1.4826
+MAD_TO_STANDARD_DEVIATION: Final = 1.4826
 """Standard deviations of normal noise in a median absolute deviation."""
 LEAST_HOURS: Final = 3
 """An hour of the week, or of the day, is known by so many of its kind at least."""
@@ -37,8 +37,8 @@ _RELATIVE_FLOOR: Final = 0.05
 _LEAST_PAYMENTS: Final = 100
 
 
-class Middle(NamedTuple):
-    """A number over the windows of an hour.
+class MedianAndMad(NamedTuple):
+    """Median and MAD of a metric over the windows of an hour.
 
     Attributes:
         median: Its median.
@@ -50,14 +50,14 @@ class Middle(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Hour:
-    """What is remembered of an hour of a service.
+class HourSummary:
+    """Summary of the windows of a service in an hour.
 
     Attributes:
         service: Whose.
         hour: Hours since the epoch.
         windows: How many windows there are.
-        metrics: Of the windows' numbers.
+        metrics: Median and MAD by metric; without those of which no window has a value.
         payments: Sum over the windows.
         refunds: Sum over the windows.
     """
@@ -65,25 +65,25 @@ class Hour:
     service: str
     hour: int
     windows: int
-    metrics: Mapping[Metric, Middle] = field(default_factory=dict)
+    metrics: Mapping[Metric, MedianAndMad] = field(default_factory=dict)
     payments: int = 0
     refunds: int = 0
 
 
-class Usual(NamedTuple):
-    """What is usual.
+class Baseline(NamedTuple):
+    """Location and scale of a metric, as robust estimates.
 
     Attributes:
-        center: In the number's own unit.
-        spread: A standard deviation, likewise.
+        center: A median, in the metric's own unit.
+        spread: A standard deviation, in the same unit.
     """
 
     center: float
     spread: float
 
 
-def number_of(window: Window, metric: Metric) -> float | None:
-    """A window's number of that name; ``None`` where it has none."""
+def metric_value(window: Window, metric: Metric) -> float | None:
+    """A window's value of a metric; ``None`` where it has none."""
     if metric == "events":
         return window.events
     if metric == "errors":
@@ -93,18 +93,18 @@ def number_of(window: Window, metric: Metric) -> float | None:
     return window.p50 if metric == "p50" else window.p95
 
 
-def remember(windows: Iterable[Window], metrics: Iterable[Metric]) -> list[Hour]:
-    """Hours from their windows; Elasticsearch works out the same by aggregation."""
+def summarize_hours(windows: Iterable[Window], metrics: Iterable[Metric]) -> list[HourSummary]:
+    """Summaries of hours from their windows; Elasticsearch computes the same by aggregation."""
     wanted = tuple(metrics)
     by_hour: dict[tuple[str, int], list[Window]] = defaultdict(list)
     for window in windows:
         by_hour[window.service, window.minute // _HOUR].append(window)
     return [
-        Hour(
+        HourSummary(
             service,
             hour,
             len(group),
-            {metric: middle for metric in wanted if (middle := _middle(group, metric))},
+            {metric: summary for metric in wanted if (summary := _median_and_mad(group, metric))},
             sum(window.payments for window in group),
             sum(window.refunds for window in group),
         )
@@ -112,44 +112,44 @@ def remember(windows: Iterable[Window], metrics: Iterable[Metric]) -> list[Hour]
     ]
 
 
-def _middle(windows: Sequence[Window], metric: Metric) -> Middle | None:
-    numbers = [number for window in windows if (number := number_of(window, metric)) is not None]
+def _median_and_mad(windows: Sequence[Window], metric: Metric) -> MedianAndMad | None:
+    numbers = [number for window in windows if (number := metric_value(window, metric)) is not None]
     if not numbers:
         return None
     center = median(numbers)
-    return Middle(center, median(abs(number - center) for number in numbers))
+    return MedianAndMad(center, median(abs(number - center) for number in numbers))
 
 
 class History:
-    """Hours of the past, asked for what is usual.
+    """Summaries of past hours, and the baselines that follow from them.
 
-    Whoever asks about a minute is told from the hours before the minute's own, whatever came later.
+    The baseline of a minute follows from the hours before the minute's own, whatever came later.
     """
 
-    def __init__(self, hours: Iterable[Hour] = ()) -> None:
-        self._hours: dict[str, dict[int, Hour]] = {}
-        self._alive: set[int] = set()
-        self._known: dict[tuple[str, Metric, int, int, int], tuple[Usual, bool] | None] = {}
-        self._shares: dict[tuple[str, int, int], float | None] = {}
+    def __init__(self, hours: Iterable[HourSummary] = ()) -> None:
+        self._hours: dict[str, dict[int, HourSummary]] = {}
+        self._covered: set[int] = set()
+        self._baselines: dict[tuple[str, Metric, int, int, int], tuple[Baseline, bool] | None] = {}
+        self._refund_shares: dict[tuple[str, int, int], float | None] = {}
         self.add(hours)
 
-    def add(self, hours: Iterable[Hour]) -> None:
-        """Remember hours; one of the same service and hour is replaced."""
+    def add(self, hours: Iterable[HourSummary]) -> None:
+        """Add hours; one of the same service and hour is replaced."""
         for hour in hours:
             self._hours.setdefault(hour.service, {})[hour.hour] = hour
-            self._alive.add(hour.hour)
-        self._known.clear()
-        self._shares.clear()
+            self._covered.add(hour.hour)
+        self._baselines.clear()
+        self._refund_shares.clear()
 
     def forget(self, before: int) -> None:
         """Forget earlier hours (hours since the epoch)."""
         for hours in self._hours.values():
             for hour in [hour for hour in hours if hour < before]:
                 del hours[hour]
-        self._alive = {hour for hour in self._alive if hour >= before}
+        self._covered = {hour for hour in self._covered if hour >= before}
 
-    def usual(self, service: str, metric: Metric, minute: int, lookback: int) -> Usual | None:
-        """What is usual for a service in a minute; ``None`` where too little is known.
+    def baseline(self, service: str, metric: Metric, minute: int, lookback: int) -> Baseline | None:
+        """The baseline of a service's metric in a minute; ``None`` where too little is known.
 
         Args:
             service: Whose.
@@ -159,8 +159,8 @@ class History:
         """
         now = minute // _HOUR
         left, fraction = divmod(minute - _HOUR // 2, _HOUR)
-        before = self._of_hour(service, metric, left, now, lookback)
-        after = self._of_hour(service, metric, left + 1, now, lookback)
+        before = self._hourly_baseline(service, metric, left, now, lookback)
+        after = self._hourly_baseline(service, metric, left + 1, now, lookback)
         if before is None or after is None:
             either = before or after
             return either[0] if either else None
@@ -169,12 +169,12 @@ class History:
             # One is known by its hour, the other is the mean of everything: nothing lies between them.
             return late if late_is_exact else early
         share = fraction / _HOUR
-        return Usual(
+        return Baseline(
             early.center + share * (late.center - early.center), early.spread + share * (late.spread - early.spread)
         )
 
     def known_since(self, service: str) -> int | None:
-        """The minute by which a service is known to have spoken; ``None`` where no whole hour of it is known."""
+        """The minute by which a service is known to have had windows; ``None`` where no whole hour of it is known."""
         hours = self._hours.get(service)
         return (min(hours) + 1) * _HOUR if hours else None
 
@@ -182,7 +182,7 @@ class History:
         """The share of windows that a service usually has in that hour, 0 to 1; ``None`` where too little is known."""
         now = minute // _HOUR
         hours = self._hours.get(service, {})
-        past = [hour for hour in self._alive if now - lookback // _HOUR <= hour < now]
+        past = [hour for hour in self._covered if now - lookback // _HOUR <= hour < now]
         for period in (_WEEK, _DAY):
             alike = [hour for hour in past if (now - hour) % period == 0]
             if len(alike) >= LEAST_HOURS:
@@ -193,23 +193,27 @@ class History:
         """Refunds for a payment of a service; ``None`` where there were too few payments to tell."""
         now = minute // _HOUR
         key = (service, now, lookback)
-        if key not in self._shares:
+        if key not in self._refund_shares:
             past = [h for h in self._hours.get(service, {}).values() if now - lookback // _HOUR <= h.hour < now]
             payments = sum(hour.payments for hour in past)
             enough = len(past) >= LEAST_HOURS and payments >= _LEAST_PAYMENTS
-            # The median hour, so that one hour of fraud does not make fraud usual.
+            # The median hour, so that one hour of fraud does not move it.
             shares = [hour.refunds / hour.payments for hour in past if hour.payments]
-            self._shares[key] = median(shares) if enough else None
-        return self._shares[key]
+            self._refund_shares[key] = median(shares) if enough else None
+        return self._refund_shares[key]
 
-    def _of_hour(self, service: str, metric: Metric, hour: int, now: int, lookback: int) -> tuple[Usual, bool] | None:
-        """The usual in the middle of an hour, and whether hours of its own kind tell it."""
+    def _hourly_baseline(
+        self, service: str, metric: Metric, hour: int, now: int, lookback: int
+    ) -> tuple[Baseline, bool] | None:
+        """The baseline in the middle of an hour, and whether it is of hours of its own kind."""
         key = (service, metric, hour, now, lookback)
-        if key not in self._known:
-            self._known[key] = self._work_out(service, metric, hour, now, lookback)
-        return self._known[key]
+        if key not in self._baselines:
+            self._baselines[key] = self._compute_baseline(service, metric, hour, now, lookback)
+        return self._baselines[key]
 
-    def _work_out(self, service: str, metric: Metric, hour: int, now: int, lookback: int) -> tuple[Usual, bool] | None:
+    def _compute_baseline(
+        self, service: str, metric: Metric, hour: int, now: int, lookback: int
+    ) -> tuple[Baseline, bool] | None:
         past = [
             (each.hour, each.metrics[metric])
             for each in self._hours.get(service, {}).values()
@@ -217,17 +221,17 @@ class History:
         ]
         for period in (_WEEK, _DAY, 1):
             # Not by itself: what began an hour ago is not usual yet.
-            alike = [middle for of, middle in past if period == 1 or (of != hour and (hour - of) % period == 0)]
+            alike = [summary for of, summary in past if period == 1 or (of != hour and (hour - of) % period == 0)]
             if len(alike) >= LEAST_HOURS:
-                return _usual(alike, metric), period > 1
+                return _robust_baseline(alike, metric), period > 1
         return None
 
 
-def _usual(hours: Sequence[Middle], metric: Metric) -> Usual:
+def _robust_baseline(hours: Sequence[MedianAndMad], metric: Metric) -> Baseline:
     medians = [hour.median for hour in hours]
     center = median(medians)
-    within = NORMAL * median(hour.mad for hour in hours)
-    between = NORMAL * median(abs(each - center) for each in medians)
+    within = MAD_TO_STANDARD_DEVIATION * median(hour.mad for hour in hours)
+    between = MAD_TO_STANDARD_DEVIATION * median(abs(each - center) for each in medians)
     spread = math.hypot(within, between)
     if metric in ("events", "errors"):
         # Counts are at least as noisy as independent events are (Poisson), however calm the past looks.
@@ -236,31 +240,31 @@ def _usual(hours: Sequence[Middle], metric: Metric) -> Usual:
         floor = max(_RELATIVE_FLOOR * center, 0.005)
     else:
         floor = _RELATIVE_FLOOR * center
-    return Usual(center, max(spread, floor))
+    return Baseline(center, max(spread, floor))
 
 
-def deviation(metric: Metric, number: float, usual: Usual) -> float:
-    """How many standard deviations a number is above the usual; negative below it.
+def z_score(metric: Metric, number: float, baseline: Baseline) -> float:
+    """How many standard deviations a number is above its baseline (robust z-score); negative below it.
 
-    Durations are compared by their logarithm: twice as slow is as far from the usual as twice as fast.
+    Durations are compared by their logarithm: twice as slow is as far from the baseline as twice as fast.
     """
     if metric in ("p50", "p95"):
-        if number <= 0 or usual.center <= 0:
+        if number <= 0 or baseline.center <= 0:
             return 0.0
-        return math.log(number / usual.center) * usual.center / usual.spread
-    return (number - usual.center) / usual.spread
+        return math.log(number / baseline.center) * baseline.center / baseline.spread
+    return (number - baseline.center) / baseline.spread
 
 
-def cumulative(deviations: Sequence[float], drift: float, cap: float) -> float:
-    """The largest sum of the last so many deviations, each less ``drift`` and counted as ``cap`` at most.
+def cusum(z_scores: Sequence[float], drift: float, cap: float) -> float:
+    """The one-sided cumulative sum (CUSUM): z-scores, each less ``drift`` and counted as ``cap`` at most.
 
     Args:
-        deviations: In the order of time, the newest last.
-        drift: What is left alone.
+        z_scores: In the order of time, the newest last.
+        drift: Allowance (k in the literature): so much of each is left alone.
         cap: Bounds a single one, so that one wild window is not a trend.
     """
     best = total = 0.0
-    for each in reversed(deviations):
+    for each in reversed(z_scores):
         total += min(each, cap) - drift
         best = max(best, total)
     return best

@@ -1,4 +1,4 @@
-"""What a rule sees in a minute: pure functions of the windows, the past and the classes of errors."""
+"""The condition of each kind of rule: pure functions from the windows, the past and the classes of errors."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from logsluice.alerts.baseline import History, Usual, cumulative, deviation, number_of
+from logsluice.alerts.baseline import Baseline, History, cusum, metric_value, z_score
 from logsluice.alerts.error_classes import ErrorClasses
 from logsluice.alerts.rules import Metric, NewError, Pipeline, Refunds, Rule, Silence, Unusual
-from logsluice.alerts.states import Key, Sighting
+from logsluice.alerts.states import Detection, Key
 from logsluice.alerts.thresholds import breach_of
-from logsluice.alerts.window_table import Board
+from logsluice.alerts.window_table import WindowTable
 from logsluice.alerts.windows import Window
 
 EVERY_SERVICE: Final = "*"
@@ -21,39 +21,39 @@ DRIFT_MINUTES: Final = 60
 """Windows over which small differences add up."""
 DAY_MINUTES: Final = 1_440
 CONTEXT_MINUTES: Final = 2 * DAY_MINUTES
-"""So far back from the minute that is judged the board must reach."""
+"""So far back from the minute that is evaluated the windows must reach."""
 LATE_MINUTES: Final = 5
 """What is extracted may come to the results index so much later than windows."""
 
-_STILL_MINUTES: Final = 5
-_CAP_DEVIATIONS: Final = 4.0
-_PRESENT: Final = 0.2
-_SPEAKS: Final = 0.1
-_SILENCES: Final = 1.5
+_RECENT_MINUTES: Final = 5
+_CUSUM_CAP: Final = 4.0
+_EXPECTED_PRESENCE: Final = 0.2
+_LEAST_PRESENCE: Final = 0.1
+_SILENCE_FACTOR: Final = 1.5
 _ANSCOMBE: Final = 3 / 8
 
 
 @dataclass
 class Snapshot:
-    """Everything that rules look at.
+    """The data that rules are evaluated on.
 
     Attributes:
-        board: Windows, back to :data:`CONTEXT_MINUTES` before what is judged.
-        history: Hours of the past.
+        windows: Back to :data:`CONTEXT_MINUTES` before what is evaluated.
+        history: Summaries of past hours, from which baselines are computed.
         classes: Classes of errors.
     """
 
-    board: Board
+    windows: WindowTable
     history: History = field(default_factory=History)
     classes: ErrorClasses = field(default_factory=ErrorClasses)
 
 
-def detect(rule: Rule, snapshot: Snapshot, minute: int) -> dict[Key, Sighting]:
-    """What a rule sees in a minute.
+def detect(rule: Rule, snapshot: Snapshot, minute: int) -> dict[Key, Detection]:
+    """What a rule detects in a minute, by key.
 
     Args:
         rule: Any rule.
-        snapshot: What there is to look at.
+        snapshot: The data.
         minute: Minutes since the epoch; its windows are all there.
     """
     if isinstance(rule, Unusual):
@@ -67,113 +67,117 @@ def detect(rule: Rule, snapshot: Snapshot, minute: int) -> dict[Key, Sighting]:
     if isinstance(rule, Pipeline):
         return dict(_pipeline(rule, snapshot, minute))
     return {
-        Key(rule.name, window.service): Sighting(breach.value, breach.threshold, breach.text)
-        for window in snapshot.board.at(minute)
+        Key(rule.name, window.service): Detection(breach.value, breach.threshold, breach.text)
+        for window in snapshot.windows.at(minute)
         if window.service in rule.services and (breach := breach_of(rule, window))
     }
 
 
-def _unusual(rule: Unusual, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
-    for window in snapshot.board.at(minute):
+def _unusual(rule: Unusual, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
+    for window in snapshot.windows.at(minute):
         if window.service not in rule.services:
             continue
-        number = number_of(window, rule.metric)
-        usual = snapshot.history.usual(window.service, rule.metric, minute, rule.history)
-        if number is None or usual is None:
+        number = metric_value(window, rule.metric)
+        baseline = snapshot.history.baseline(window.service, rule.metric, minute, rule.history)
+        if number is None or baseline is None:
             continue
         for sign in _SIGNS[rule.direction]:
-            sighting = _far_off(rule, window, number, usual, sign) or _drifting(
-                rule, snapshot, window, number, usual, sign
+            detection = _outlier(rule, window, number, baseline, sign) or _drift(
+                rule, snapshot, window, number, baseline, sign
             )
-            if sighting:
-                yield Key(rule.name, window.service), sighting
+            if detection:
+                yield Key(rule.name, window.service), detection
                 break
 
 
 _SIGNS: Final = {"high": (1,), "low": (-1,), "both": (1, -1)}
 
 
-def _far_off(rule: Unusual, window: Window, number: float, usual: Usual, sign: int) -> Sighting | None:
-    away = sign * deviation(rule.metric, number, usual)
-    if away <= rule.deviations or not _matters(rule, number, usual.center, sign):
+def _outlier(rule: Unusual, window: Window, number: float, baseline: Baseline, sign: int) -> Detection | None:
+    score = sign * z_score(rule.metric, number, baseline)
+    if score <= rule.deviations or not _is_relevant(rule, number, baseline.center, sign):
         return None
     how = "far above" if sign > 0 else "far below"
-    return _told(rule, window, number, usual, _at(rule.metric, usual, sign * rule.deviations), away, how)
+    return _detection(
+        rule, window, number, baseline, _value_at(rule.metric, baseline, sign * rule.deviations), score, how
+    )
 
 
-def _drifting(
-    rule: Unusual, snapshot: Snapshot, window: Window, number: float, usual: Usual, sign: int
-) -> Sighting | None:
+def _drift(
+    rule: Unusual, snapshot: Snapshot, window: Window, number: float, baseline: Baseline, sign: int
+) -> Detection | None:
     """Small differences in one direction that add up, and still go on."""
-    if sign * deviation(rule.metric, number, usual) <= 0:
+    if sign * z_score(rule.metric, number, baseline) <= 0:
         return None
-    windows = snapshot.board.between(window.service, window.minute - DRIFT_MINUTES, window.minute)
-    latest = _differences(rule, snapshot, windows[-_STILL_MINUTES:])
-    if len(latest) < _STILL_MINUTES:
+    windows = snapshot.windows.between(window.service, window.minute - DRIFT_MINUTES, window.minute)
+    latest = _deviations(rule, snapshot, windows[-_RECENT_MINUTES:])
+    if len(latest) < _RECENT_MINUTES:
         return None
-    mean = sign * sum(each.away for each in latest) / len(latest)
+    mean = sign * sum(each.score for each in latest) / len(latest)
     level, center = (sum(each[place] for each in latest) / len(latest) for place in (0, 1))
-    if mean <= rule.drift or not _matters(rule, level, center, sign):
+    if mean <= rule.drift or not _is_relevant(rule, level, center, sign):
         return None
-    away = [sign * each.away for each in _differences(rule, snapshot, windows)]
-    if cumulative(away, rule.drift, _CAP_DEVIATIONS) <= rule.drift_limit:
+    scores = [sign * each.score for each in _deviations(rule, snapshot, windows)]
+    if cusum(scores, rule.drift, _CUSUM_CAP) <= rule.drift_limit:
         return None
     how = "for a while above" if sign > 0 else "for a while below"
-    return _told(rule, window, number, usual, _at(rule.metric, usual, sign * rule.drift), mean, how)
+    return _detection(rule, window, number, baseline, _value_at(rule.metric, baseline, sign * rule.drift), mean, how)
 
 
-class _Difference(NamedTuple):
+class _Deviation(NamedTuple):
     number: float
     center: float
-    away: float
+    score: float
 
 
-def _differences(rule: Unusual, snapshot: Snapshot, windows: Sequence[Window]) -> list[_Difference]:
-    """How far each window was from what was usual then."""
+def _deviations(rule: Unusual, snapshot: Snapshot, windows: Sequence[Window]) -> list[_Deviation]:
+    """The z-score of each window against the baseline of its time."""
     found = []
     for window in windows:
-        number = number_of(window, rule.metric)
-        usual = snapshot.history.usual(window.service, rule.metric, window.minute, rule.history)
-        if number is not None and usual is not None:
-            found.append(_Difference(number, usual.center, deviation(rule.metric, number, usual)))
+        number = metric_value(window, rule.metric)
+        baseline = snapshot.history.baseline(window.service, rule.metric, window.minute, rule.history)
+        if number is not None and baseline is not None:
+            found.append(_Deviation(number, baseline.center, z_score(rule.metric, number, baseline)))
     return found
 
 
-def _matters(rule: Unusual, number: float, center: float, sign: int) -> bool:
-    """Whether a difference is large enough for anybody to care, however sure it is."""
+def _is_relevant(rule: Unusual, number: float, center: float, sign: int) -> bool:
+    """Whether a difference is above the rule's smallest change, however significant it is."""
     change = sign * (number - center)
     least = rule.min_count if rule.metric in ("events", "errors") else 0.0
     relative = rule.min_change * (center if sign > 0 or rule.metric in ("events", "errors") else number)
     return change > max(relative, least)
 
 
-def _at(metric: Metric, usual: Usual, away: float) -> float:
-    """The number that is so many standard deviations from the usual."""
+def _value_at(metric: Metric, baseline: Baseline, score: float) -> float:
+    """The number whose z-score against a baseline is so much."""
     if metric in ("p50", "p95"):
-        return usual.center * math.exp(away * usual.spread / usual.center)
-    return max(0.0, usual.center + away * usual.spread)
+        return baseline.center * math.exp(score * baseline.spread / baseline.center)
+    return max(0.0, baseline.center + score * baseline.spread)
 
 
-def _told(rule: Unusual, window: Window, number: float, usual: Usual, limit: float, away: float, how: str) -> Sighting:
+def _detection(
+    rule: Unusual, window: Window, number: float, baseline: Baseline, limit: float, score: float, how: str
+) -> Detection:
     text = rule.words(
         {
             "service": window.service,
             "value": number,
             "threshold": limit,
             "minutes": 1,
-            "metric": _NAMES[rule.metric],
-            "usual": usual.center,
-            "deviations": away,
+            "metric": _METRIC_NAMES[rule.metric],
+            "usual": baseline.center,
+            "deviations": score,
             "how": how,
-            "shown": _shown(rule.metric, number),
-            "shown_usual": _shown(rule.metric, usual.center),
-            "shown_threshold": _shown(rule.metric, limit),
+            "shown": _display_text(rule.metric, number),
+            "shown_usual": _display_text(rule.metric, baseline.center),
+            "shown_threshold": _display_text(rule.metric, limit),
         }
     )
-    return Sighting(number, limit, text)
+    return Detection(number, limit, text)
 
 
-_NAMES: Final[dict[Metric, str]] = {
+_METRIC_NAMES: Final[dict[Metric, str]] = {
     "events": "events a minute",
     "errors": "errors a minute",
     "error_rate": "error rate",
@@ -182,13 +186,13 @@ _NAMES: Final[dict[Metric, str]] = {
 }
 
 
-def _shown(metric: Metric, number: float) -> str:
+def _display_text(metric: Metric, number: float) -> str:
     if metric in ("p50", "p95"):
         return f"{number / 1e6:.0f} ms"
     return f"{number:.1%}" if metric == "error_rate" else f"{number:.0f}"
 
 
-def _new_errors(rule: NewError, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
+def _new_errors(rule: NewError, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
     classes = snapshot.classes
     for service, error_type, first in classes.recent(minute, rule.fresh):
         if service not in rule.services or _known_for(service, snapshot, first) < rule.min_history:
@@ -205,61 +209,61 @@ def _new_errors(rule: NewError, snapshot: Snapshot, minute: int) -> Iterator[tup
                 "error_type": error_type,
             }
         )
-        yield Key(rule.name, service, error_type), Sighting(events, 0, text)
+        yield Key(rule.name, service, error_type), Detection(events, 0, text)
 
 
 def _known_for(service: str, snapshot: Snapshot, minute: int) -> int:
     """For how many minutes a service was known before a minute."""
-    known = (snapshot.board.first_spoken(service), snapshot.history.known_since(service))
+    known = (snapshot.windows.first_reported_minute(service), snapshot.history.known_since(service))
     return minute - min((since for since in known if since is not None), default=minute)
 
 
-def _silences(rule: Silence, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
-    board = snapshot.board
-    for service in board.services:
-        last = board.last_spoken(service, minute)
+def _silences(rule: Silence, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
+    table = snapshot.windows
+    for service in table.services:
+        last = table.last_reported_minute(service, minute)
         if service not in rule.services or last is None or minute - last > rule.forget_after:
             continue
-        silent = board.alive(last, minute)
+        silent = table.count_covered_minutes(last, minute)
         if silent < rule.min_silence:
             continue
-        presence = _presence(rule, board, service, last)
-        if presence < _SPEAKS:
+        presence = _presence(rule, table, service, last)
+        if presence < _LEAST_PRESENCE:
             # What spoke for a few minutes, such as a job that ran once, is not expected to speak.
             continue
-        limit = _longest_usual_silence(rule, board, service, last, presence)
+        limit = _longest_usual_silence(rule, table, service, last, presence)
         usually_there = snapshot.history.presence(service, minute, 28 * DAY_MINUTES)
-        if silent < limit or (usually_there is not None and usually_there < _PRESENT):
+        if silent < limit or (usually_there is not None and usually_there < _EXPECTED_PRESENCE):
             continue
         text = rule.words({"service": service, "value": silent, "threshold": limit, "minutes": minute - last})
-        yield Key(rule.name, service), Sighting(silent, limit, text)
+        yield Key(rule.name, service), Detection(silent, limit, text)
 
 
-def _presence(rule: Silence, board: Board, service: str, last: int) -> float:
+def _presence(rule: Silence, table: WindowTable, service: str, last: int) -> float:
     """The share of windows that a service had before it became silent; below 1, however sure it looks."""
-    spoken = len(board.spoken(service, last - rule.presence, last))
-    return spoken / (board.alive(last - rule.presence, last) + 1)
+    reported = len(table.reported_minutes(service, last - rule.presence, last))
+    return reported / (table.count_covered_minutes(last - rule.presence, last) + 1)
 
 
-def _longest_usual_silence(rule: Silence, board: Board, service: str, last: int, presence: float) -> int:
+def _longest_usual_silence(rule: Silence, table: WindowTable, service: str, last: int, presence: float) -> int:
     """So many silent windows are no chance, and longer than what the service often does."""
     by_chance = math.ceil(math.log(rule.false_alarm) / math.log1p(-presence))
-    minutes = board.spoken(service, last - DAY_MINUTES, last)
+    minutes = table.reported_minutes(service, last - DAY_MINUTES, last)
     silences = sorted(
-        (board.alive(one, other) - 1 for one, other in pairwise(minutes) if other - one > 1),
+        (table.count_covered_minutes(one, other) - 1 for one, other in pairwise(minutes) if other - one > 1),
         reverse=True,
     )
     # The longest may have been an outage; what comes at least twice a day is the service's way.
-    often = math.ceil(_SILENCES * silences[1]) if len(silences) > 1 else 0
+    often = math.ceil(_SILENCE_FACTOR * silences[1]) if len(silences) > 1 else 0
     return max(rule.min_silence, by_chance, often)
 
 
-def _refunds(rule: Refunds, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
-    for window in snapshot.board.at(minute):
+def _refunds(rule: Refunds, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
+    for window in snapshot.windows.at(minute):
         service = window.service
         if service not in rule.services:
             continue
-        windows = snapshot.board.between(service, minute - rule.span, minute)
+        windows = snapshot.windows.between(service, minute - rule.span, minute)
         refunds = sum(each.refunds for each in windows)
         if refunds <= rule.min_refunds:
             continue
@@ -280,7 +284,7 @@ def _refunds(rule: Refunds, snapshot: Snapshot, minute: int) -> Iterator[tuple[K
                 "usual": share,
             }
         )
-        yield Key(rule.name, service), Sighting(refunds, limit, text)
+        yield Key(rule.name, service), Detection(refunds, limit, text)
 
 
 def _out_of_proportion(expected: float, rule: Refunds) -> float:
@@ -293,10 +297,10 @@ def _out_of_proportion(expected: float, rule: Refunds) -> float:
     return max(rule.factor * expected, by_chance)
 
 
-def _pipeline(rule: Pipeline, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Sighting]]:
-    last = snapshot.board.last_alive(minute)
+def _pipeline(rule: Pipeline, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
+    last = snapshot.windows.last_covered_minute(minute)
     if last is None or minute - last < rule.threshold:
         return
     behind = minute - last
     text = rule.words({"service": EVERY_SERVICE, "value": behind, "threshold": rule.threshold, "minutes": behind})
-    yield Key(rule.name, EVERY_SERVICE), Sighting(behind, rule.threshold, text)
+    yield Key(rule.name, EVERY_SERVICE), Detection(behind, rule.threshold, text)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from logsluice.alerts.conditions import EVERY_SERVICE
 from logsluice.alerts.evaluator import Evaluation, RecordedEpisode
 from logsluice.alerts.rules import Rule, Severity
-from logsluice.alerts.states import Episode, Key, Sighting, Transition
+from logsluice.alerts.states import Detection, Episode, Key, Transition
 from logsluice.alerts.windows import WINDOW_SECONDS, iso, minute_of, moment_of
 from logsluice.event.identity import bounded_id
 
@@ -115,13 +115,13 @@ def document_of(alert: Alert) -> dict[str, Any]:
             "id": alert.id,
             "status": alert.status,
             "severity": alert.severity,
-            "value": episode.sighting.value,
-            "threshold": episode.sighting.threshold,
+            "value": episode.detection.value,
+            "threshold": episode.detection.threshold,
             "last_seen": iso(moment_of(episode.last)),
             "pending": sorted(alert.pending),
         },
         "event": {"kind": "alert", "start": iso(opened), "url": alert.url},
-        "message": episode.sighting.text,
+        "message": episode.detection.text,
         "rule": {"name": key.rule, "description": alert.description},
         "service": {"name": key.service},
     }
@@ -144,7 +144,7 @@ def alert_from(document: Mapping[str, Any]) -> Alert:
         Episode(
             _minute(event["start"]),
             _minute(alert["last_seen"]),
-            Sighting(alert["value"], alert["threshold"], document["message"]),
+            Detection(alert["value"], alert["threshold"], document["message"]),
             _minute(event["end"]) if "end" in event else None,
         ),
         event["url"],
@@ -165,6 +165,6 @@ def headline(notice: Notice) -> str:
     """What happened, in a line: for people."""
     alert, episode = notice.alert, notice.alert.episode
     if notice.transition == "opened":
-        return f"{alert.severity}: {episode.sighting.text}"
+        return f"{alert.severity}: {episode.detection.text}"
     minutes = (episode.resolved or episode.last + 1) - episode.opened
-    return f"resolved after {minutes} min: {episode.sighting.text}"
+    return f"resolved after {minutes} min: {episode.detection.text}"

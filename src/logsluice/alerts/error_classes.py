@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
-class Reported(NamedTuple):
+class ErrorClassCount(NamedTuple):
     """Events of a class of error in a minute.
 
     Attributes:
@@ -27,16 +27,18 @@ class ErrorClasses:
 
     Args:
         first: The first minute in which each service reported each class, within the lookback.
-        reported: Events of the time that is judged.
+        reported: Events of the time that is evaluated.
     """
 
-    def __init__(self, first: Mapping[tuple[str, str], int] | None = None, reported: Iterable[Reported] = ()) -> None:
+    def __init__(
+        self, first: Mapping[tuple[str, str], int] | None = None, reported: Iterable[ErrorClassCount] = ()
+    ) -> None:
         self._first = dict(first or {})
         self._reported: dict[tuple[str, str], dict[int, int]] = {}
         self.add(reported)
 
-    def add(self, reported: Iterable[Reported]) -> None:
-        """Note events; a minute that is told again is replaced."""
+    def add(self, reported: Iterable[ErrorClassCount]) -> None:
+        """Note events; a minute that is added again is replaced."""
         for service, error_type, minute, events in reported:
             key = (service, error_type)
             self._first[key] = min(minute, self._first.get(key, minute))

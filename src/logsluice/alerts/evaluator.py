@@ -92,7 +92,8 @@ class Evaluator:
             min(self._evaluated_until, self._pipeline_until) + 1, max(services_until, pipeline_until) + 1
         ):
             services_due = (
-                self._evaluated_until < minute <= services_until and snapshot.board.last_alive(minute) == minute
+                self._evaluated_until < minute <= services_until
+                and snapshot.windows.last_covered_minute(minute) == minute
             )
             pipeline_due = self._pipeline_until < minute <= pipeline_until
             for rule in self._rules.values():
@@ -104,15 +105,15 @@ class Evaluator:
 
     def _evaluate_rule(self, rule: Rule, snapshot: Snapshot, minute: int) -> list[Evaluation]:
         states = self._states[rule.name]
-        sightings = detect(rule, snapshot, minute)
+        detections = detect(rule, snapshot, minute)
         evaluations = []
-        for key in [*states, *(key for key in sightings if key not in states)]:
+        for key in [*states, *(key for key in detections if key not in states)]:
             if minute <= self._settled.get(key, self._after):
                 continue
             state, transition, episode = advance(
                 states.get(key, QUIET),
                 minute,
-                sightings.get(key),
+                detections.get(key),
                 hold=rule.hold,
                 resolve_after=rule.resolve_after,
             )

@@ -143,13 +143,13 @@ class _Watch:
     def _tick(self) -> None:
         now = time.time()
         snapshot = self._load_snapshot(now)
-        if snapshot.board.newest != self._newest:
+        if snapshot.windows.newest != self._newest:
             # Windows of the other services may be on their way, a moment behind the first.
             self._stop.wait(_SETTLE_SECONDS)
             snapshot = self._load_snapshot(now)
-            self._newest = snapshot.board.newest
+            self._newest = snapshot.windows.newest
         evaluations = self._evaluator.evaluate(
-            snapshot, self._watermark.complete(snapshot.board, now), self._watermark.closed(now)
+            snapshot, self._watermark.complete(snapshot.windows, now), self._watermark.closed(now)
         )
         for notice in self._store.apply(evaluations):
             self._send(notice)

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from elasticsearch import Elasticsearch
 
-from logsluice.alerts.baseline import Hour, Middle
+from logsluice.alerts.baseline import HourSummary, MedianAndMad
 from logsluice.alerts.documents import Alert, alert_from
-from logsluice.alerts.error_classes import ErrorClasses, Reported
+from logsluice.alerts.error_classes import ErrorClassCount, ErrorClasses
 from logsluice.alerts.rules import Metric
 from logsluice.alerts.windows import WINDOW_SECONDS, Window
 
@@ -59,7 +59,9 @@ def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> I
         yield _window(hit["fields"])
 
 
-def read_hours(client: Elasticsearch, alias: str, first: int, until: int, metrics: Iterable[Metric]) -> Iterator[Hour]:
+def read_hours(
+    client: Elasticsearch, alias: str, first: int, until: int, metrics: Iterable[Metric]
+) -> Iterator[HourSummary]:
     """Hours, from one up to and with another (hours since the epoch), a day at a time.
 
     Raises:
@@ -120,10 +122,10 @@ def read_classes(client: Elasticsearch, alias: str, first: int, until: int, repo
     for bucket in _composite(client, alias, query, ["service.name", "error.type"], earliest):
         key = bucket["key"]
         kinds[key["service.name"] or UNKNOWN, key["error.type"]] = int(bucket["first"]["value"]) // _MINUTE_MS
-    return ErrorClasses(kinds, read_reported(client, alias, reported_from, until))
+    return ErrorClasses(kinds, read_error_class_counts(client, alias, reported_from, until))
 
 
-def read_reported(client: Elasticsearch, alias: str, first: int, until: int) -> Iterator[Reported]:
+def read_error_class_counts(client: Elasticsearch, alias: str, first: int, until: int) -> Iterator[ErrorClassCount]:
     """Events by class of error and minute, from a minute up to and with another."""
     query = {"bool": {"filter": [_between(first, until + 1), {"exists": {"field": "error.type"}}]}}
     minutes = {
@@ -132,7 +134,7 @@ def read_reported(client: Elasticsearch, alias: str, first: int, until: int) -> 
     size = max(1, min(_GROUPS, _MOST_BUCKETS // (until - first + 1)))
     for bucket in _composite(client, alias, query, ["service.name", "error.type"], minutes, size):
         for minute in bucket["minutes"]["buckets"]:
-            yield Reported(
+            yield ErrorClassCount(
                 bucket["key"]["service.name"] or UNKNOWN,
                 bucket["key"]["error.type"],
                 int(minute["key"]) // _MINUTE_MS,
@@ -238,18 +240,18 @@ def _window(fields: Mapping[str, list[Any]]) -> Window:
     )
 
 
-def _hour(service: str, bucket: Mapping[str, Any], metrics: Sequence[Metric]) -> Hour:
-    middles: dict[Metric, Middle] = {}
+def _hour(service: str, bucket: Mapping[str, Any], metrics: Sequence[Metric]) -> HourSummary:
+    summaries: dict[Metric, MedianAndMad] = {}
     for metric in metrics:
         center = bucket[f"{metric}_median"]["values"][0]["value"]
         mad = bucket[f"{metric}_mad"]["value"]
         if center is not None and mad is not None:
-            middles[metric] = Middle(center, mad)
-    return Hour(
+            summaries[metric] = MedianAndMad(center, mad)
+    return HourSummary(
         service,
         int(bucket["key"]) // (_HOUR_MINUTES * _MINUTE_MS),
         bucket["doc_count"],
-        middles,
+        summaries,
         int(bucket["payments"]["value"]),
         int(bucket["refunds"]["value"]),
     )

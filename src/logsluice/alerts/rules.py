@@ -172,7 +172,7 @@ class Unusual(Rule):
         drift_limit: The sum of them, beyond ``drift`` each, at which the drift is told.
         min_change: Changes smaller than this share of the usual are left alone.
         min_count: Differences of fewer events, or errors, a minute are left alone.
-        history: How far back the usual is learnt from.
+        history: How far back the baseline is learnt from.
     """
 
     PLACEHOLDERS = (

@@ -10,9 +10,9 @@ from elasticsearch import Elasticsearch
 from logsluice.alerts.baseline import History
 from logsluice.alerts.conditions import CONTEXT_MINUTES, DAY_MINUTES, LATE_MINUTES, Snapshot
 from logsluice.alerts.error_classes import ErrorClasses
-from logsluice.alerts.queries import read_classes, read_hours, read_reported, read_windows
+from logsluice.alerts.queries import read_classes, read_error_class_counts, read_hours, read_windows
 from logsluice.alerts.rules import Metric, NewError, Refunds, Rule, Unusual
-from logsluice.alerts.window_table import Board
+from logsluice.alerts.window_table import WindowTable
 from logsluice.settings import Settings
 
 _HOUR: Final = 60
@@ -37,7 +37,7 @@ class SnapshotLoader:
         self._new = [rule for rule in rules if isinstance(rule, NewError)]
         self._windows_until: int | None = None
         self._hours_until: int | None = None
-        self.snapshot = Snapshot(Board(), History(), ErrorClasses())
+        self.snapshot = Snapshot(WindowTable(), History(), ErrorClasses())
 
     def load(self, until: int, evaluated_until: int) -> Snapshot:
         """Read what is new.
@@ -56,7 +56,9 @@ class SnapshotLoader:
             self._read_classes(until, evaluated_until)
         elif self._new:
             self.snapshot.classes.add(
-                read_reported(self._client, self._settings.results_index, evaluated_until - _CORRECTED_MINUTES, until)
+                read_error_class_counts(
+                    self._client, self._settings.results_index, evaluated_until - _CORRECTED_MINUTES, until
+                )
             )
         return self.snapshot
 
@@ -64,8 +66,8 @@ class SnapshotLoader:
         first = evaluated_until + 1 - (CONTEXT_MINUTES if self._windows_until is None else _CORRECTED_MINUTES)
         if self._windows_until is not None:
             first = min(first, self._windows_until - _CORRECTED_MINUTES)
-        self.snapshot.board.add([*read_windows(self._client, self._settings.windows_index, first, until)])
-        self.snapshot.board.forget(evaluated_until - CONTEXT_MINUTES - _HOUR)
+        self.snapshot.windows.add([*read_windows(self._client, self._settings.windows_index, first, until)])
+        self.snapshot.windows.forget(evaluated_until - CONTEXT_MINUTES - _HOUR)
         self._windows_until = until
 
     def _read_hours(self, over: int, evaluated_until: int) -> None:

@@ -1,8 +1,8 @@
-"""One alert's life: it opens, stays one alert while it lasts, and resolves. Pure functions of what is seen.
+"""State machine of one alert: it opens, stays one alert while it lasts, and resolves. Pure functions.
 
-A rule sees in each minute, for each service, either something (a :class:`Sighting`) or nothing. ``hold`` sightings in a
-row open an alert, at the first of them; ``resolve_after`` minutes in a row without one resolve it. In between, minutes
-of either sort change nothing, which is what keeps an alert from flapping.
+A rule detects in each minute, for each service, either something (a :class:`Detection`) or nothing. ``hold`` detections
+in a row open an alert, at the first of them; ``resolve_after`` minutes in a row without one resolve it. In between,
+minutes of either sort change nothing, which is what keeps an alert from flapping.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Key(NamedTuple):
     error_type: str | None = None
 
 
-class Sighting(NamedTuple):
-    """What a rule saw in a minute.
+class Detection(NamedTuple):
+    """What a rule detected in a minute.
 
     Attributes:
         value: What was found.
@@ -46,15 +46,15 @@ class Episode:
     """What one alert is about.
 
     Attributes:
-        opened: First minute of the sightings that opened it.
-        last: Minute of the latest sighting.
-        sighting: That sighting.
+        opened: First minute of the detections that opened it.
+        last: Minute of the latest detection.
+        detection: That detection.
         resolved: The first minute of the quiet that resolved it; ``None`` while it is open.
     """
 
     opened: int
     last: int
-    sighting: Sighting
+    detection: Detection
     resolved: int | None = None
 
 
@@ -63,9 +63,9 @@ class State:
     """Where a key stands after a minute.
 
     Attributes:
-        seen: Sightings in a row, while nothing is open.
+        seen: Detections in a row, while nothing is open.
         first: Minute of the first of them.
-        quiet: Minutes in a row without a sighting, while something is open.
+        quiet: Minutes in a row without a detection, while something is open.
         open: What is open.
     """
 
@@ -80,31 +80,31 @@ QUIET = State()
 
 
 def advance(
-    state: State, minute: int, sighting: Sighting | None, *, hold: int, resolve_after: int
+    state: State, minute: int, detection: Detection | None, *, hold: int, resolve_after: int
 ) -> tuple[State, Transition | None, Episode | None]:
-    """What one more minute brings.
+    """The next state, after one more minute.
 
     Args:
         state: After the minute before.
-        minute: The minute, later than any before. Minutes in which nobody can tell what happened are left out: they
+        minute: The minute, later than any before. Minutes that no window covers are left out: they
             count neither way.
-        sighting: What was seen in it.
-        hold: Sightings in a row that open an alert.
+        detection: Of that minute; ``None`` where there is none.
+        hold: Detections in a row that open an alert.
         resolve_after: Minutes in a row without one that resolve it.
 
     Returns:
         The new state; ``opened`` or ``resolved`` where that happened; and the alert that this minute changed.
     """
     if state.open is None:
-        if sighting is None:
+        if detection is None:
             return QUIET, None, None
         first = state.first if state.seen else minute
         if state.seen + 1 < hold:
             return State(seen=state.seen + 1, first=first), None, None
-        episode = Episode(first, minute, sighting)
+        episode = Episode(first, minute, detection)
         return State(open=episode), "opened", episode
-    if sighting is not None:
-        episode = replace(state.open, last=minute, sighting=sighting)
+    if detection is not None:
+        episode = replace(state.open, last=minute, detection=detection)
         return State(open=episode), None, episode
     if state.quiet + 1 < resolve_after:
         return replace(state, quiet=state.quiet + 1), None, None

@@ -1,4 +1,4 @@
-"""The rules that need nothing but a window's own counts; reports apply the same ones to what they read."""
+"""Threshold rules, which need nothing but a window's own counts; reports apply the same ones to what they read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from logsluice.alerts.rules import CriticalCount, ErrorCount, ErrorRate, Rule, Severity
-from logsluice.alerts.states import QUIET, Sighting, State, advance
+from logsluice.alerts.states import QUIET, Detection, State, advance
 from logsluice.alerts.windows import Window
 
 
@@ -32,7 +32,7 @@ class Breach(NamedTuple):
     text: str
 
 
-class Breaches(NamedTuple):
+class BreachEpisode(NamedTuple):
     """Breaches of one rule by one service that are one alert.
 
     Attributes:
@@ -56,10 +56,10 @@ class Breaches(NamedTuple):
     text: str
 
 
-def exceeded(rules: Sequence[Rule], windows: Iterable[Window]) -> list[Breach]:
+def find_breaches(rules: Sequence[Rule], windows: Iterable[Window]) -> list[Breach]:
     """Every window over a threshold of the rules ``error_rate``, ``error_count`` and ``critical_count``.
 
-    Other kinds of rules are left out, and so are ``for`` and ``resolve_after``: each window is judged alone.
+    Other kinds of rules are left out, and so are ``for`` and ``resolve_after``: each window is evaluated alone.
 
     Args:
         rules: Of :func:`logsluice.alerts.rules.load_rules`.
@@ -76,8 +76,8 @@ def exceeded(rules: Sequence[Rule], windows: Iterable[Window]) -> list[Breach]:
     ]
 
 
-def episodes(rules: Sequence[Rule], windows: Iterable[Window]) -> list[Breaches]:
-    """What :func:`exceeded` finds, put together as alerts would be: with ``for`` and ``resolve_after``.
+def breach_episodes(rules: Sequence[Rule], windows: Iterable[Window]) -> list[BreachEpisode]:
+    """What :func:`find_breaches` finds, put together as alerts would be: with ``for`` and ``resolve_after``.
 
     Args:
         rules: Of :func:`logsluice.alerts.rules.load_rules`.
@@ -88,28 +88,28 @@ def episodes(rules: Sequence[Rule], windows: Iterable[Window]) -> list[Breaches]
     """
     by_name = {rule.name: rule for rule in rules}
     found: dict[tuple[str, str], dict[int, Breach]] = {}
-    for breach in exceeded(rules, windows):
+    for breach in find_breaches(rules, windows):
         found.setdefault((breach.rule, breach.service), {})[breach.minute] = breach
-    alerts = [alert for (name, _), breaches in found.items() for alert in _put_together(by_name[name], breaches)]
+    alerts = [alert for (name, _), breaches in found.items() for alert in _episodes_of_rule(by_name[name], breaches)]
     return sorted(alerts, key=lambda alert: (alert.first, alert.rule, alert.service))
 
 
-def _put_together(rule: Rule, breaches: dict[int, Breach]) -> list[Breaches]:
-    alerts: list[Breaches] = []
+def _episodes_of_rule(rule: Rule, breaches: dict[int, Breach]) -> list[BreachEpisode]:
+    alerts: list[BreachEpisode] = []
     state = QUIET
     before = min(breaches) - 1
     for minute in sorted(breaches):
         # What is longer than resolve_after is quiet, however long it is.
         for quiet in range(before + 1, min(minute, before + 1 + rule.resolve_after)):
-            state = _step(rule, state, quiet, None)
+            state = _advance(rule, state, quiet, None)
         breach = breaches[minute]
         was_open = state.open
-        state = _step(rule, state, minute, breach)
+        state = _advance(rule, state, minute, breach)
         if state.open and not was_open:
             run = [breaches[each] for each in range(state.open.opened, minute + 1)]
             worst = max(run, key=lambda each: each.value)
             alerts.append(
-                Breaches(
+                BreachEpisode(
                     rule.name, rule.severity, breach.service, state.open.opened, minute,
                     worst.value, worst.threshold, worst.text,
                 )
@@ -122,9 +122,9 @@ def _put_together(rule: Rule, breaches: dict[int, Breach]) -> list[Breaches]:
     return alerts
 
 
-def _step(rule: Rule, state: State, minute: int, breach: Breach | None) -> State:
-    sighting = Sighting(breach.value, breach.threshold, breach.text) if breach else None
-    return advance(state, minute, sighting, hold=rule.hold, resolve_after=rule.resolve_after)[0]
+def _advance(rule: Rule, state: State, minute: int, breach: Breach | None) -> State:
+    detection = Detection(breach.value, breach.threshold, breach.text) if breach else None
+    return advance(state, minute, detection, hold=rule.hold, resolve_after=rule.resolve_after)[0]
 
 
 def breach_of(rule: Rule, window: Window) -> Breach | None:

@@ -7,7 +7,7 @@ pipeline itself go on.
 
 from __future__ import annotations
 
-from logsluice.alerts.window_table import Board
+from logsluice.alerts.window_table import WindowTable
 from logsluice.alerts.windows import WINDOW_SECONDS
 from logsluice.settings import AlertSettings
 
@@ -28,16 +28,16 @@ class Watermark:
         """The last minute that is over by the clock, at a time in seconds since the epoch."""
         return int((now - self._allowance) // WINDOW_SECONDS) - 1
 
-    def complete(self, board: Board, now: float) -> int:
+    def complete(self, table: WindowTable, now: float) -> int:
         """The last minute whose windows are all there.
 
         While the newest window is behind the clock, it may still grow; it counts when it has not for a minute.
         """
         closed = self.closed(now)
-        newest = board.newest
+        newest = table.newest
         if newest is None or newest >= closed:
             return closed
-        seen = (newest, sum(window.events for window in board.at(newest)))
+        seen = (newest, sum(window.events for window in table.at(newest)))
         if seen != self._newest:
             self._newest, self._since = seen, now
         return newest if now - self._since >= WINDOW_SECONDS else newest - 1

@@ -8,44 +8,44 @@ from collections.abc import Iterable, Iterator
 from logsluice.alerts.windows import Window
 
 
-class Board:
-    """Windows in memory.
+class WindowTable:
+    """Windows in memory, by service and minute.
 
-    A minute in which some service has a window is *alive*; in others nobody can tell a silent service from a
-    pipeline that stands still.
+    A minute in which some service has a window is *covered*; in others a silent service looks like a pipeline that
+    stands still.
     """
 
     def __init__(self, windows: Iterable[Window] = ()) -> None:
         self._windows: dict[str, dict[int, Window]] = {}
-        self._spoken: dict[str, list[int]] = {}
-        self._alive: list[int] = []
+        self._reported: dict[str, list[int]] = {}
+        self._covered: list[int] = []
         self._count: dict[int, int] = {}
         self.add(windows)
 
     def add(self, windows: Iterable[Window]) -> None:
-        """Put windows on the board; one of the same minute and service is replaced."""
+        """Add windows; one of the same minute and service is replaced."""
         for window in windows:
             of_service = self._windows.setdefault(window.service, {})
             if window.minute not in of_service:
-                _put(self._spoken.setdefault(window.service, []), window.minute)
+                _put(self._reported.setdefault(window.service, []), window.minute)
                 if window.minute not in self._count:
-                    _put(self._alive, window.minute)
+                    _put(self._covered, window.minute)
                 self._count[window.minute] = self._count.get(window.minute, 0) + 1
             of_service[window.minute] = window
 
     def forget(self, before: int) -> None:
-        """Take windows of earlier minutes off the board."""
-        for service, spoken in [*self._spoken.items()]:
-            gone = bisect_left(spoken, before)
-            for minute in spoken[:gone]:
+        """Remove windows of earlier minutes."""
+        for service, minutes in [*self._reported.items()]:
+            gone = bisect_left(minutes, before)
+            for minute in minutes[:gone]:
                 del self._windows[service][minute]
-            del spoken[:gone]
-            if not spoken:
-                del self._spoken[service], self._windows[service]
-        gone = bisect_left(self._alive, before)
-        for minute in self._alive[:gone]:
+            del minutes[:gone]
+            if not minutes:
+                del self._reported[service], self._windows[service]
+        gone = bisect_left(self._covered, before)
+        for minute in self._covered[:gone]:
             del self._count[minute]
-        del self._alive[:gone]
+        del self._covered[:gone]
 
     @property
     def services(self) -> Iterator[str]:
@@ -55,7 +55,7 @@ class Board:
     @property
     def newest(self) -> int | None:
         """The last minute in which any service has a window."""
-        return self._alive[-1] if self._alive else None
+        return self._covered[-1] if self._covered else None
 
     def get(self, service: str, minute: int) -> Window | None:
         """A service's window of a minute."""
@@ -70,32 +70,32 @@ class Board:
     def between(self, service: str, after: int, until: int) -> list[Window]:
         """A service's windows after a minute, up to and with another."""
         of_service = self._windows.get(service, {})
-        return [of_service[minute] for minute in self.spoken(service, after, until)]
+        return [of_service[minute] for minute in self.reported_minutes(service, after, until)]
 
-    def spoken(self, service: str, after: int, until: int) -> list[int]:
+    def reported_minutes(self, service: str, after: int, until: int) -> list[int]:
         """The minutes in which a service has a window, after a minute, up to and with another."""
-        minutes = self._spoken.get(service, [])
+        minutes = self._reported.get(service, [])
         return minutes[bisect_right(minutes, after) : bisect_right(minutes, until)]
 
-    def first_spoken(self, service: str) -> int | None:
+    def first_reported_minute(self, service: str) -> int | None:
         """The first minute in which a service has a window here."""
-        minutes = self._spoken.get(service)
+        minutes = self._reported.get(service)
         return minutes[0] if minutes else None
 
-    def last_spoken(self, service: str, until: int) -> int | None:
+    def last_reported_minute(self, service: str, until: int) -> int | None:
         """The last minute, up to and with one, in which a service has a window."""
-        minutes = self._spoken.get(service, [])
+        minutes = self._reported.get(service, [])
         place = bisect_right(minutes, until)
         return minutes[place - 1] if place else None
 
-    def alive(self, after: int, until: int) -> int:
-        """How many minutes are alive after a minute, up to and with another."""
-        return bisect_right(self._alive, until) - bisect_right(self._alive, after)
+    def count_covered_minutes(self, after: int, until: int) -> int:
+        """How many minutes are covered after a minute, up to and with another."""
+        return bisect_right(self._covered, until) - bisect_right(self._covered, after)
 
-    def last_alive(self, until: int) -> int | None:
-        """The last minute, up to and with one, that is alive."""
-        place = bisect_right(self._alive, until)
-        return self._alive[place - 1] if place else None
+    def last_covered_minute(self, until: int) -> int | None:
+        """The last minute, up to and with one, that is covered."""
+        place = bisect_right(self._covered, until)
+        return self._covered[place - 1] if place else None
 
 
 def _put(minutes: list[int], minute: int) -> None:

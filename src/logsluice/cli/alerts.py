@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.alerts.backtest import as_json, backtest_rules, known_alerts
+from logsluice.alerts.backtest import alert_json, backtest_rules, known_alerts
 from logsluice.alerts.documents import Alert
 from logsluice.alerts.rules import load_rules
 from logsluice.alerts.windows import moment_of
@@ -82,7 +82,7 @@ def backtest(
 def _print(alerts: Iterable[Alert], as_lines: bool) -> None:
     if as_lines:
         for alert in alerts:
-            sys.stdout.buffer.write(json_line(as_json(alert)))
+            sys.stdout.buffer.write(json_line(alert_json(alert)))
         return
     table = Table(box=None, pad_edge=False)
     table.add_column("opened (UTC)", no_wrap=True)
@@ -100,7 +100,7 @@ def _print(alerts: Iterable[Alert], as_lines: bool) -> None:
             str((episode.last + 1 if end is None else end) - episode.opened),
             Text(alert.severity, _STYLES[alert.severity]),
             alert.key.rule,
-            Text(printable(episode.sighting.text)),
+            Text(printable(episode.detection.text)),
         )
     if table.row_count:
         Terminal().print(table)

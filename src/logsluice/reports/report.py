@@ -14,7 +14,7 @@ import polars as pl
 from pyspark import StorageLevel
 
 from logsluice.alerts.rules import Rule
-from logsluice.alerts.thresholds import Breaches, episodes
+from logsluice.alerts.thresholds import BreachEpisode, breach_episodes
 from logsluice.alerts.windows import Window, minute_of
 from logsluice.errors import LogsluiceError
 from logsluice.jobs.spark.failures import told
@@ -76,7 +76,7 @@ class Report:
     by_ip: pl.DataFrame
     by_service: pl.DataFrame
     by_endpoint: pl.DataFrame
-    alerts: tuple[Breaches, ...]
+    alerts: tuple[BreachEpisode, ...]
     damage: tuple[str, ...]
 
     @property
@@ -153,7 +153,7 @@ def _report(counts: DataFrame, sources: Sequence[str], rules: Sequence[Rule]) ->
         by_ip=_collected(counts.transform(aggregations.errors_per_ip)),
         by_service=_collected(counts.transform(aggregations.errors_per_service)),
         by_endpoint=_collected(counts.transform(aggregations.errors_per_endpoint)),
-        alerts=tuple(episodes(rules, _windows(minutes))),
+        alerts=tuple(breach_episodes(rules, _windows(minutes))),
         damage=tuple(f"{row.source}: {row.reason}" for row in damage),
     )
 

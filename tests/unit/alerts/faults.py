@@ -16,10 +16,10 @@ from random import Random
 from statistics import median
 from typing import NamedTuple
 
-from logsluice.alerts.baseline import History, remember
+from logsluice.alerts.baseline import History, summarize_hours
 from logsluice.alerts.conditions import Snapshot
-from logsluice.alerts.error_classes import ErrorClasses, Reported
-from logsluice.alerts.window_table import Board
+from logsluice.alerts.error_classes import ErrorClassCount, ErrorClasses
+from logsluice.alerts.window_table import WindowTable
 from logsluice.alerts.windows import Window
 from logsluice.demo.traffic import Profile, happenings
 
@@ -83,7 +83,7 @@ def past(reference: Day, seed: int) -> History:
                 for place, window in enumerate(random.choices(windows, k=len(windows))):
                     yield replace(window, minute=first + place)
 
-    return History(remember(drawn(), ("events", "errors", "p50")))
+    return History(summarize_hours(drawn(), ("events", "errors", "p50")))
 
 
 class Fault(NamedTuple):
@@ -231,5 +231,7 @@ def _keys(day: Day, minute: int) -> list[tuple[int, str]]:
 def snapshot(day: Day, history: History, reference: Day) -> Snapshot:
     """What the rules look at."""
     known = {(service, kind): FIRST_MINUTE - DAY for service, kind, _ in reference.reported}
-    reported = [Reported(service, kind, minute, count) for (service, kind, minute), count in day.reported.items()]
-    return Snapshot(Board(day.windows.values()), history, ErrorClasses(known, reported))
+    reported = [
+        ErrorClassCount(service, kind, minute, count) for (service, kind, minute), count in day.reported.items()
+    ]
+    return Snapshot(WindowTable(day.windows.values()), history, ErrorClasses(known, reported))

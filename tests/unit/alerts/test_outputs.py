@@ -18,7 +18,7 @@ from logsluice.alerts.outputs.file import FileOutput
 from logsluice.alerts.outputs.notification_worker import Later, NotificationWorker, Refused
 from logsluice.alerts.outputs.webhook import WebhookOutput, key_of, sign, slack_message
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule
-from logsluice.alerts.states import Episode, Key, Sighting
+from logsluice.alerts.states import Detection, Episode, Key
 from logsluice.alerts.store import AlertStore
 from logsluice.errors import LogsluiceError
 from logsluice.runtime.metrics import MOST_NAMES
@@ -33,7 +33,7 @@ def evaluation(
     transition: str = "opened", service: str = "payment", rule: Rule = RULE, error: str | None = None
 ) -> Evaluation:
     resolved = START + 4 if transition == "resolved" else None
-    episode = Episode(START, START + 3, Sighting(120, 100, f"{service}: 120 errors, more than 100"), resolved)
+    episode = Episode(START, START + 3, Detection(120, 100, f"{service}: 120 errors, more than 100"), resolved)
     return Evaluation(rule, Key(rule.name, service, error), episode, transition)  # type: ignore[arg-type]
 
 

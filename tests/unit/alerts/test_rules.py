@@ -9,7 +9,7 @@ import pytest
 
 from logsluice.alerts.job import run_alerts_job
 from logsluice.alerts.rules import load_rules
-from logsluice.alerts.thresholds import episodes, exceeded
+from logsluice.alerts.thresholds import breach_episodes, find_breaches
 from logsluice.alerts.windows import Window
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings, WindowsSettings
@@ -96,7 +96,7 @@ def test_times_are_windows_or_text_and_services_are_patterns(tmp_path: Path) -> 
 
 def test_a_text_of_ones_own_is_on_one_line_and_printable(tmp_path: Path) -> None:
     rule = one(tmp_path, "kind: error_count, threshold: 1, text: '{service} has {errors} of {events}, {value:.1f}'")
-    (breach,) = exceeded([rule], [Window(7, "a\x1b[31m\nb", 9, 4)])
+    (breach,) = find_breaches([rule], [Window(7, "a\x1b[31m\nb", 9, 4)])
     assert breach.text == "a [31m b has 4 of 9, 4.0"
 
 
@@ -108,18 +108,18 @@ def test_thresholds_are_exceeded_by_more_and_not_by_as_much() -> None:
         Window(4, "a", 2_000, 100, 0),
         Window(5, "a", 2_000, 101, 0),
     ]
-    assert [(breach.minute, breach.rule, breach.value) for breach in exceeded(RULES, windows)] == [
+    assert [(breach.minute, breach.rule, breach.value) for breach in find_breaches(RULES, windows)] == [
         (2, "error-rate", 0.11),
         (2, "critical-count", 6),
         (5, "error-count", 101),
     ]
-    text = exceeded(RULES, windows)[0].text
+    text = find_breaches(RULES, windows)[0].text
     assert all(word in text for word in ("a:", "11.0%", "10.0%", "11 of 100"))
 
 
 def test_breaches_next_to_each_other_are_one() -> None:
     errors = [0, 11, 50, 0, 20, 0, 0, 30]
-    found = episodes(RULES, [Window(minute, "a", 100, count) for minute, count in enumerate(errors)][::-1])
+    found = breach_episodes(RULES, [Window(minute, "a", 100, count) for minute, count in enumerate(errors)][::-1])
     assert [(each.first, each.last, each.worst) for each in found] == [(1, 4, 0.5), (7, 7, 0.3)]
     assert "50.0%" in found[0].text
 

@@ -12,9 +12,9 @@ from logsluice.alerts.conditions import Snapshot
 from logsluice.alerts.documents import Alert, alert_from, document_of, recorded_episode
 from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule, Silence
-from logsluice.alerts.states import QUIET, Episode, Sighting, advance
+from logsluice.alerts.states import QUIET, Detection, Episode, advance
 from logsluice.alerts.store import AlertStore
-from logsluice.alerts.window_table import Board
+from logsluice.alerts.window_table import WindowTable
 from logsluice.alerts.windows import Window
 
 LINK = "http://127.0.0.1:8501/?from={from}&to={to}&service={service}&level={level}"
@@ -27,8 +27,8 @@ holds = st.integers(1, 5)
 def lived(seen: Iterable[bool], hold: int, resolve_after: int) -> list[tuple[int, str, Episode]]:
     state, told = QUIET, []
     for minute, sight in enumerate(seen):
-        sighting = Sighting(1, 0, "x") if sight else None
-        state, transition, episode = advance(state, minute, sighting, hold=hold, resolve_after=resolve_after)
+        detection = Detection(1, 0, "x") if sight else None
+        state, transition, episode = advance(state, minute, detection, hold=hold, resolve_after=resolve_after)
         if transition and episode:
             told.append((minute, transition, episode))
     return told
@@ -91,16 +91,16 @@ class Persisted:
 class Process:
     """The job, without its threads."""
 
-    def __init__(self, persisted: Persisted, all_rules: list[Rule], board: Board, after: int) -> None:
-        self.persisted, self.board = persisted, board
+    def __init__(self, persisted: Persisted, all_rules: list[Rule], table: WindowTable, after: int) -> None:
+        self.persisted, self.table = persisted, table
         self.evaluator = Evaluator(all_rules, map(recorded_episode, persisted.alerts()), after)
         self.store = AlertStore(["out"], LINK, persisted.alerts())
         self.waiting = [notice for _, notice in self.store.pending()]
 
     def tick(self, minute: int) -> None:
-        newest = self.board.last_alive(minute)
+        newest = self.table.last_covered_minute(minute)
         complete = START if newest is None else newest
-        self.waiting += self.store.apply(self.evaluator.evaluate(Snapshot(self.board), complete, minute))
+        self.waiting += self.store.apply(self.evaluator.evaluate(Snapshot(self.table), complete, minute))
 
     def record(self) -> None:
         changed = self.store.changed(0)
@@ -118,8 +118,8 @@ windows = st.lists(st.tuples(st.sampled_from([None, 0, 9]), st.sampled_from([Non
 kills = st.lists(st.sampled_from(["run", "run", "run", "evaluated", "recorded", "told"]), min_size=50, max_size=50)
 
 
-def board_of(minutes: list[tuple[int | None, int | None]]) -> Board:
-    return Board(
+def table_of(minutes: list[tuple[int | None, int | None]]) -> WindowTable:
+    return WindowTable(
         Window(START + minute, service, 100, errors)
         for minute, pair in enumerate(minutes)
         for service, errors in zip("ab", pair, strict=True)
@@ -139,16 +139,16 @@ def final(persisted: Persisted) -> dict[str, object]:
 def test_a_kill_at_any_point_changes_nothing(
     minutes: list[tuple[int | None, int | None]], deaths: list[str], hold: int, resolve_after: int
 ) -> None:
-    board, all_rules = board_of(minutes), rules(hold, resolve_after)
+    table, all_rules = table_of(minutes), rules(hold, resolve_after)
     undisturbed = Persisted()
-    process = Process(undisturbed, all_rules, board, START - 1)
+    process = Process(undisturbed, all_rules, table, START - 1)
     for minute in range(START, START + len(minutes)):
         process.tick(minute)
         process.tell()
         process.record()
 
     persisted = Persisted()
-    process = Process(persisted, all_rules, board, START - 1)
+    process = Process(persisted, all_rules, table, START - 1)
     for minute, death in zip(range(START, START + len(minutes)), deaths, strict=False):
         process.tick(minute)
         if death == "run":
@@ -159,7 +159,7 @@ def test_a_kill_at_any_point_changes_nothing(
         elif death == "told":
             process.tell()
         if death != "run":
-            process = Process(persisted, all_rules, board, START - 1)
+            process = Process(persisted, all_rules, table, START - 1)
     process.tick(START + len(minutes) - 1)
     process.tell()
     process.record()
@@ -175,7 +175,7 @@ def test_at_any_time_there_is_one_alert_of_a_rule_and_a_service(
     minutes: list[tuple[int | None, int | None]], hold: int, resolve_after: int
 ) -> None:
     persisted = Persisted()
-    process = Process(persisted, rules(hold, resolve_after), board_of(minutes), START - 1)
+    process = Process(persisted, rules(hold, resolve_after), table_of(minutes), START - 1)
     for minute in range(START, START + len(minutes)):
         process.tick(minute)
         process.record()
