@@ -161,13 +161,13 @@ def scraped_groups(port: int) -> set[str]:
     return {sample.labels["group"] for family in families for sample in family.samples if "group" in sample.labels}
 
 
-def tells_alerts(workload: Workload) -> None:
+def sends_alerts(workload: Workload) -> None:
     rule = ErrorCount(name="errors", kind="error_count", severity="critical", description="Too many errors")
     episode = Episode(29_000_160, 29_000_163, Detection(120, 100, "pay: 120 errors, more than 100"), None)
     evaluation = Evaluation(rule, Key(rule.name, "pay", None), episode, "opened")
-    (notice,) = AlertStore(["kafka"], AlertSettings().link).apply([evaluation])
+    (notification,) = AlertStore(["kafka"], AlertSettings().link).apply([evaluation])
     with closing(KafkaOutput(workload.settings, job="alerts", stop=Event())) as output:
-        output.tell(notice)
+        output.notify(notification)
 
 
 def takes_events_and_finds_them_again(workload: Workload) -> None:
@@ -235,7 +235,7 @@ WORKLOADS: dict[str, Callable[[Workload], None]] = {
     "windows-job": counts_windows,
     "logstash": ships_as_logstash,
     "app-service": measures,
-    "alerts-job": tells_alerts,
+    "alerts-job": sends_alerts,
     "api": takes_events_and_finds_them_again,
 }
 

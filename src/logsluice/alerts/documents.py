@@ -1,4 +1,4 @@
-"""An alert as it is stored and sent, and back."""
+"""An alert, its document as it is stored and sent, and the notification of a transition."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Alert:
         description: Of its rule.
         episode: What it is about.
         url: Where the logs behind it are seen.
-        pending: Who is still to be told, as ``<output>:<transition>``.
+        pending: Outputs still to be notified, as ``<output>:<transition>``.
     """
 
     key: Key
@@ -51,8 +51,8 @@ class Alert:
         return "open" if self.episode.resolved is None else "resolved"
 
 
-class Notice(NamedTuple):
-    """Something to tell.
+class Notification(NamedTuple):
+    """A transition of an alert, to be sent to the outputs.
 
     Attributes:
         alert: The alert, as it was at that moment.
@@ -64,7 +64,7 @@ class Notice(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The same however often it is told."""
+        """The same however often it is sent."""
         return f"{self.alert.id}|{self.transition}"
 
     @property
@@ -85,7 +85,7 @@ def alert_of(evaluation: Evaluation, link: str, pending: frozenset[str] = frozen
     Args:
         evaluation: What a minute did to it.
         link: Template of its link, as in the settings.
-        pending: Who is still to be told.
+        pending: Outputs still to be notified.
     """
     rule, key, episode, _ = evaluation
     return Alert(key, rule.severity, rule.description, episode, link_of(rule, key, episode, link), pending)
@@ -153,7 +153,7 @@ def alert_from(document: Mapping[str, Any]) -> Alert:
 
 
 def recorded_episode(alert: Alert) -> RecordedEpisode:
-    """What a judge needs to know of an alert."""
+    """What an evaluator needs to know of an alert."""
     return RecordedEpisode(alert.key, alert.episode)
 
 
@@ -161,10 +161,10 @@ def _minute(text: str) -> int:
     return minute_of(datetime.fromisoformat(text))
 
 
-def headline(notice: Notice) -> str:
+def headline(notification: Notification) -> str:
     """What happened, in a line: for people."""
-    alert, episode = notice.alert, notice.alert.episode
-    if notice.transition == "opened":
+    alert, episode = notification.alert, notification.alert.episode
+    if notification.transition == "opened":
         return f"{alert.severity}: {episode.detection.text}"
     minutes = (episode.resolved or episode.last + 1) - episode.opened
     return f"resolved after {minutes} min: {episode.detection.text}"

@@ -1,4 +1,4 @@
-"""Classes of errors, as the results index knows them: which service reported which, and when."""
+"""Error classes of the results index: which service reported which, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The alerts job: looks at the windows every so many seconds of the wall clock, judges, and tells."""
+"""The alerts job: loads new windows every so many seconds, evaluates the rules, and notifies the outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.alerts.conditions import Snapshot
-from logsluice.alerts.documents import Notice, recorded_episode
+from logsluice.alerts.documents import Notification, recorded_episode
 from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.outputs.console import ConsoleOutput
 from logsluice.alerts.outputs.file import FileOutput
@@ -43,14 +43,14 @@ JOB: Final = "alerts"
 _SETTLE_SECONDS: Final = 2.0
 """Within this time after the first window of a minute can be found, all of its batch can be."""
 _RESOLVED_MINUTES: Final = 180
-"""Alerts that resolved so long before the first minute that is judged are of no more use."""
+"""Alerts that resolved so long before the first minute that is evaluated are of no more use."""
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
 def outputs_of(settings: Settings, stop: Event) -> list[Output]:
-    """Whom alerts are told, besides the alerts index.
+    """The outputs that are notified of alerts, besides the alerts index.
 
     Raises:
         LogsluiceError: The webhook's URL or secret is not what it looks like.
@@ -91,7 +91,7 @@ def run_alerts_job(settings: Settings, directory: Path, stop: Event) -> None:
     try:
         wait_until_up(client, server, job=JOB, stop=stop)
         wait_for_templates(client, server, [settings.windows_index, settings.alerts_index], job=JOB, stop=stop)
-        _Watch(settings, rules, client, outputs, stop).run()
+        _AlertsLoop(settings, rules, client, outputs, stop).run()
     except Stopped:
         log.info("stopped while waiting")
     except (ApiError, TlsError) as error:
@@ -100,8 +100,8 @@ def run_alerts_job(settings: Settings, directory: Path, stop: Event) -> None:
         client.close()
 
 
-class _Watch:
-    """The state of a job that runs."""
+class _AlertsLoop:
+    """The evaluation loop of a job that runs, with its threads."""
 
     def __init__(
         self, settings: Settings, rules: Sequence[Rule], client: Elasticsearch, outputs: Sequence[Output], stop: Event
@@ -112,7 +112,7 @@ class _Watch:
         self._newest: int | None = None
         after = self._watermark.closed(time.time()) - settings.alerts.catch_up_minutes
         resolved_since = datetime.fromtimestamp((after - _RESOLVED_MINUTES) * WINDOW_SECONDS, UTC)
-        alerts = self._when_up(lambda: read_alerts(client, settings.alerts_index, resolved_since))
+        alerts = self._retry_request(lambda: read_alerts(client, settings.alerts_index, resolved_since))
         self._evaluator = Evaluator(rules, map(recorded_episode, alerts), after)
         self._snapshot_loader = SnapshotLoader(client, settings, rules)
         self._store = AlertStore([output.name for output in outputs], settings.alerts.link, alerts)
@@ -122,8 +122,8 @@ class _Watch:
         log.info("watching", rules=len(rules), open_alerts=sum(alert.status == "open" for alert in alerts))
 
     def run(self) -> None:
-        for output, notice in self._store.pending():
-            self._workers[output].send(notice)
+        for output, notification in self._store.pending():
+            self._workers[output].enqueue(notification)
         threads = [self._index_writer, *self._workers.values()]
         for thread in threads:
             thread.start()
@@ -151,17 +151,17 @@ class _Watch:
         evaluations = self._evaluator.evaluate(
             snapshot, self._watermark.complete(snapshot.windows, now), self._watermark.closed(now)
         )
-        for notice in self._store.apply(evaluations):
-            self._send(notice)
+        for notification in self._store.apply(evaluations):
+            self._send(notification)
 
     def _load_snapshot(self, now: float) -> Snapshot:
-        return self._when_up(
+        return self._retry_request(
             lambda: self._snapshot_loader.load(int(now // WINDOW_SECONDS), self._evaluator.evaluated_until)
         )
 
-    def _send(self, notice: Notice) -> None:
+    def _send(self, notification: Notification) -> None:
         for worker in self._workers.values():
-            worker.send(notice)
+            worker.enqueue(notification)
 
-    def _when_up(self, ask: Callable[[], T]) -> T:
-        return retry_request(ask, self._settings.elasticsearch, job=JOB, stop=self._stop)
+    def _retry_request(self, request: Callable[[], T]) -> T:
+        return retry_request(request, self._settings.elasticsearch, job=JOB, stop=self._stop)

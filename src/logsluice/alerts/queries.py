@@ -1,4 +1,4 @@
-"""Asks Elasticsearch what the rules look at; only what its core knows: searches, and aggregations without scripts."""
+"""Elasticsearch queries of the alerts job: windows, hours, error classes and alerts, without scripts."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def read_error_class_counts(client: Elasticsearch, alias: str, first: int, until
 
 
 def read_alerts(client: Elasticsearch, alias: str, resolved_since: datetime) -> list[Alert]:
-    """The alerts that are open, that somebody is still to be told of, or whose cause ended since a moment.
+    """The alerts that are open, that some output is still to be notified of, or whose cause ended since a moment.
 
     Raises:
         elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.

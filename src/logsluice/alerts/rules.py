@@ -1,4 +1,4 @@
-"""The rules of ``alerts.yaml``."""
+"""Models of the rules in ``alerts.yaml``, and how they are loaded."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class ErrorRate(Rule):
 
     Attributes:
         threshold: Share, 0 to 1.
-        min_events: Windows with fewer events are not judged: of few events a tenth are errors every now and then.
+        min_events: Windows with fewer events are not evaluated: of few events a tenth are errors every now and then.
     """
 
     PLACEHOLDERS = (*Rule.PLACEHOLDERS, "events", "errors")
@@ -169,7 +169,7 @@ class Unusual(Rule):
         direction: Whether to look for numbers above, below, or both.
         deviations: A window is far off when it is so many standard deviations away.
         drift: How far, in standard deviations, the mean must move for small differences to add up.
-        drift_limit: The sum of them, beyond ``drift`` each, at which the drift is told.
+        drift_limit: The sum of them, beyond ``drift`` each, at which the drift is reported.
         min_change: Changes smaller than this share of the usual are left alone.
         min_count: Differences of fewer events, or errors, a minute are left alone.
         history: How far back the baseline is learnt from.
@@ -204,7 +204,7 @@ class NewError(Rule):
 
     Attributes:
         lookback: What happened longer ago is forgotten.
-        min_history: A service that speaks for less than this is not judged: to begin with, everything is new.
+        min_history: A service that speaks for less than this is not evaluated: to begin with, everything is new.
         fresh: For how long after its first event a class is new.
     """
 
@@ -271,7 +271,7 @@ class Refunds(Rule):
 class Pipeline(Rule):
     """No service has a new window: the windows job stands still or is behind, or nothing logs at all.
 
-    Meanwhile no other rule judges anything, so that a pipeline that stopped is one alert, not one a service.
+    Meanwhile no other rule is evaluated, so that a pipeline that stopped is one alert, not one a service.
 
     Attributes:
         threshold: Minutes that the newest window of all services may be behind.

@@ -1,4 +1,4 @@
-"""Keeps what the rules look at up to date, from Elasticsearch."""
+"""Loads the snapshot that rules are evaluated on from Elasticsearch, and keeps it up to date."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CORRECTED_MINUTES: Final = 10
 
 
 class SnapshotLoader:
-    """Reads what rules look at, at first all of it and then what is new.
+    """Loads the snapshot, at first all of it and then what is new.
 
     Args:
         client: Of the server.
         settings: Of the environment.
-        rules: What they look at is read, and no more.
+        rules: What they need is read, and no more.
     """
 
     def __init__(self, client: Elasticsearch, settings: Settings, rules: Sequence[Rule]) -> None:
@@ -40,11 +40,11 @@ class SnapshotLoader:
         self.snapshot = Snapshot(WindowTable(), History(), ErrorClasses())
 
     def load(self, until: int, evaluated_until: int) -> Snapshot:
-        """Read what is new.
+        """Load what is new.
 
         Args:
             until: The minute that it is now.
-            judged: Everything up to this minute is judged.
+            evaluated_until: Everything up to this minute is evaluated.
 
         Raises:
             elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
@@ -71,7 +71,7 @@ class SnapshotLoader:
         self._windows_until = until
 
     def _read_hours(self, over: int, evaluated_until: int) -> None:
-        """What is usual: of hours that are over, and again of the last one, in case its windows were corrected."""
+        """Summaries of hours that are over, and again of the last one, in case its windows were corrected."""
         oldest = (evaluated_until - self._history) // _HOUR
         first = oldest if self._hours_until is None else self._hours_until
         self.snapshot.history.add([*read_hours(self._client, self._settings.windows_index, first, over, self._metrics)])

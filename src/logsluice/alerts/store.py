@@ -1,8 +1,8 @@
-"""The alerts that are open or that somebody is still to be told of; safe for several threads.
+"""The store of alerts that are open or that some output is still to be notified of; safe for several threads.
 
-An alert is stored together with the names of those who are still to be told of it, and a name is struck off when it is
-told (the pattern of a transactional outbox). So whatever is killed, a process that starts anew reads who is to be told,
-and the worst that can happen is that somebody is told twice.
+An alert is stored together with the names of the outputs still to be notified of it, and a name is taken off when that
+is done (the pattern of a transactional outbox). So whatever is killed, a process that starts anew reads which are to be
+notified, and the worst that can happen is that an output is notified twice.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from threading import Condition
 
 from logsluice.alerts.conditions import EVERY_SERVICE
-from logsluice.alerts.documents import Alert, Notice, alert_id, alert_of
+from logsluice.alerts.documents import Alert, Notification, alert_id, alert_of
 from logsluice.alerts.evaluator import Evaluation
 from logsluice.alerts.states import Transition
 from logsluice.runtime import metrics
@@ -23,7 +23,7 @@ class AlertStore:
     """Alerts by their identity.
 
     Args:
-        outputs: The names of those who are told.
+        outputs: The names of the outputs that are notified.
         link: Template of the alerts' links.
         alerts: As they were recorded before.
     """
@@ -39,9 +39,9 @@ class AlertStore:
         self._shown: set[tuple[str, str, str]] = set()
         self._show()
 
-    def apply(self, evaluations: Sequence[Evaluation]) -> list[Notice]:
-        """Take evaluations in; gives what is to be told."""
-        notices = []
+    def apply(self, evaluations: Sequence[Evaluation]) -> list[Notification]:
+        """Apply evaluations; returns the notifications to send."""
+        notifications = []
         with self._condition:
             for evaluation in evaluations:
                 known = self._alerts.get(alert_id(evaluation.key, evaluation.episode.opened))
@@ -53,15 +53,15 @@ class AlertStore:
                 self._changed[alert.id] = None
                 if evaluation.transition:
                     metrics.ALERTS.labels(alert.key.rule, alert.severity, evaluation.transition).inc()
-                    notices.append(Notice(alert, evaluation.transition))
+                    notifications.append(Notification(alert, evaluation.transition))
             self._show()
             self._condition.notify_all()
-        return notices
+        return notifications
 
-    def retire(self, rules: Iterable[str]) -> list[Notice]:
-        """Resolve what is open of rules that there are no more; gives what is to be told."""
+    def retire(self, rules: Iterable[str]) -> list[Notification]:
+        """Resolve what is open of rules that there are no more; returns the notifications to send."""
         known = set(rules)
-        notices = []
+        notifications = []
         with self._condition:
             for alert in [*self._alerts.values()]:
                 if alert.status == "open" and alert.key.rule not in known:
@@ -73,14 +73,14 @@ class AlertStore:
                     self._alerts[alert.id] = over
                     self._changed[alert.id] = None
                     metrics.ALERTS.labels(over.key.rule, over.severity, "resolved").inc()
-                    notices.append(Notice(over, "resolved"))
+                    notifications.append(Notification(over, "resolved"))
             self._show()
-        return notices
+        return notifications
 
-    def pending(self) -> list[tuple[str, Notice]]:
-        """Who is to be told what, by output; of an output that there is no more, nobody."""
+    def pending(self) -> list[tuple[str, Notification]]:
+        """The notifications still to send, with their output; none of an output that there is no more."""
         with self._condition:
-            waiting: list[tuple[str, Notice]] = []
+            waiting: list[tuple[str, Notification]] = []
             for alert in sorted(self._alerts.values(), key=lambda each: each.episode.opened):
                 kept = frozenset(name for name in alert.pending if name.partition(":")[0] in self._outputs)
                 if kept != alert.pending:
@@ -90,15 +90,15 @@ class AlertStore:
                 for transition in transitions:
                     for output in self._outputs:
                         if f"{output}:{transition}" in kept:
-                            waiting.append((output, Notice(alert, transition)))
+                            waiting.append((output, Notification(alert, transition)))
             return waiting
 
-    def told(self, output: str, notice: Notice) -> None:
-        """Note that somebody was told."""
+    def mark_notified(self, output: str, notification: Notification) -> None:
+        """Note that an output was notified."""
         with self._condition:
-            alert = self._alerts.get(notice.alert.id)
+            alert = self._alerts.get(notification.alert.id)
             if alert:
-                self._alerts[alert.id] = replace(alert, pending=alert.pending - {f"{output}:{notice.transition}"})
+                self._alerts[alert.id] = replace(alert, pending=alert.pending - {f"{output}:{notification.transition}"})
                 self._changed[alert.id] = None
                 self._condition.notify_all()
 

@@ -1,4 +1,4 @@
-"""The windows of about a day, by service and minute, as the rules look them up."""
+"""In-memory table of the windows of about two days, by service and minute."""
 
 from __future__ import annotations
 

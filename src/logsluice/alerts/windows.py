@@ -1,4 +1,4 @@
-"""A window as the rules see it."""
+"""The one-minute window that rules are evaluated on, and minutes since the epoch."""
 
 from __future__ import annotations
 

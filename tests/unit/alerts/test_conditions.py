@@ -211,7 +211,7 @@ def test_a_class_of_error_is_new_once_and_only_where_the_service_is_known() -> N
     assert detect(NEW_ERROR, snapshot, START + 12)[key].value == 2
 
 
-def test_the_newest_window_decides_how_far_is_judged() -> None:
+def test_the_newest_window_decides_how_far_is_evaluated() -> None:
     watermark = Watermark(AlertSettings(allowance_seconds=10))
     now = (START + 10) * 60 + 15.0
     assert watermark.closed(now) == START + 9
@@ -225,7 +225,7 @@ def test_the_newest_window_decides_how_far_is_judged() -> None:
     assert watermark.complete(behind, now + 61) == START + 4
 
 
-def test_nothing_is_judged_in_minutes_that_nobody_can_tell_of() -> None:
+def test_nothing_is_evaluated_in_minutes_that_no_window_covers() -> None:
     rule = EVENTS.model_copy(update={"name": "x"})
     evaluator = Evaluator([SILENCE, rule], [], START - 1)
     assert evaluator.evaluate(Snapshot(WindowTable()), START + 500, START + 500) == []

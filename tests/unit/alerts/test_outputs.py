@@ -1,4 +1,4 @@
-"""Each output tells each notice, whatever fails meanwhile; what a notice looks like."""
+"""Each output sends each notification, whatever fails meanwhile; what a notification looks like."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
-from logsluice.alerts.documents import Alert, Notice, alert_from, document_of, link_of
+from logsluice.alerts.documents import Alert, Notification, alert_from, document_of, link_of
 from logsluice.alerts.evaluator import Evaluation
 from logsluice.alerts.outputs.file import FileOutput
-from logsluice.alerts.outputs.notification_worker import Later, NotificationWorker, Refused
+from logsluice.alerts.outputs.notification_worker import NotificationRefusedError, NotificationWorker, RetryLaterError
 from logsluice.alerts.outputs.webhook import WebhookOutput, key_of, sign, slack_message
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule
 from logsluice.alerts.states import Detection, Episode, Key
@@ -37,7 +37,7 @@ def evaluation(
     return Evaluation(rule, Key(rule.name, service, error), episode, transition)  # type: ignore[arg-type]
 
 
-def notice(transition: str = "opened", service: str = "payment") -> Notice:
+def notification(transition: str = "opened", service: str = "payment") -> Notification:
     (only,) = AlertStore(["out"], LINK).apply([evaluation(transition, service)])
     return only
 
@@ -53,14 +53,14 @@ class Faulty:
     """An output that fails so many times."""
 
     def __init__(self, *errors: Exception, name: str = "out") -> None:
-        self.name, self.errors, self.told = name, [*errors], []
+        self.name, self.errors, self.notified = name, [*errors], []
         self.attempts = 0
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notification: Notification) -> None:
         self.attempts += 1
         if self.errors:
             raise self.errors.pop(0)
-        self.told.append(notice.id)
+        self.notified.append(notification.id)
 
     def close(self) -> None:
         self.attempts = -1
@@ -68,12 +68,12 @@ class Faulty:
 
 def test_a_document_comes_back_as_the_alert_it_was() -> None:
     for transition in ("opened", "resolved"):
-        alert = replace(notice(transition).alert, key=Key("errors", "payment", "java.lang.Error"))
+        alert = replace(notification(transition).alert, key=Key("errors", "payment", "java.lang.Error"))
         assert alert_from(document_of(alert)) == alert
 
 
 def test_a_document_says_what_the_contract_says() -> None:
-    document = document_of(notice("resolved").alert)
+    document = document_of(notification("resolved").alert)
     assert document["@timestamp"] == document["event"]["start"] == "2025-02-20T00:00:00.000Z"
     assert document["alert"] | {"pending": []} == {
         "id": "errors|payment|2025-02-20T00:00:00.000Z", "status": "resolved", "severity": "critical", "value": 120,
@@ -86,7 +86,7 @@ def test_a_document_says_what_the_contract_says() -> None:
 
 def test_identities_are_told_apart_and_never_too_long() -> None:
     ids = {
-        replace(notice().alert, key=key).id
+        replace(notification().alert, key=key).id
         for key in (Key("a", "b"), Key("a", "b", "c"), Key("a", "b" * 600), Key("a", "b" * 601), Key("a", "ü" * 600))
     }
     assert len(ids) == 5
@@ -110,7 +110,7 @@ def test_services_that_events_make_up_do_not_make_endless_series() -> None:
 
 
 def test_a_link_leads_to_the_logs_around_the_alert() -> None:
-    assert notice(service="a&b").alert.url == (
+    assert notification(service="a&b").alert.url == (
         "http://127.0.0.1:8501/?from=2025-02-19T23%3A55%3A00.000Z&to=2025-02-20T00%3A09%3A00.000Z"
         "&service=a%26b&level=error"
     )
@@ -121,26 +121,26 @@ def test_a_link_leads_to_the_logs_around_the_alert() -> None:
 
 def test_what_fails_is_told_again_in_order_and_struck_off_when_it_arrived() -> None:
     store, stop = AlertStore(["out"], LINK), Event()
-    output = Faulty(ConnectionError("away"), Later("busy", 0.1))
+    output = Faulty(ConnectionError("away"), RetryLaterError("busy", 0.1))
     worker = NotificationWorker(output, store, stop)
     worker.start()
     for each in (*store.apply([evaluation()]), *store.apply([evaluation("resolved")])):
-        worker.send(each)
-    until(lambda: len(output.told) == 2 and not store.pending())
+        worker.enqueue(each)
+    until(lambda: len(output.notified) == 2 and not store.pending())
     stop.set()
     worker.join()
-    assert [name.rpartition("|")[2] for name in output.told] == ["opened", "resolved"]
+    assert [name.rpartition("|")[2] for name in output.notified] == ["opened", "resolved"]
     assert output.attempts == -1, "and it was closed"
 
 
 def test_what_is_refused_for_good_holds_up_nothing() -> None:
     store, stop = AlertStore(["out"], LINK), Event()
-    output = Faulty(Refused("malformed"))
+    output = Faulty(NotificationRefusedError("malformed"))
     worker = NotificationWorker(output, store, stop)
     worker.start()
     for each in store.apply([evaluation(service="a"), evaluation(service="b")]):
-        worker.send(each)
-    until(lambda: len(output.told) == 1 and not store.pending())
+        worker.enqueue(each)
+    until(lambda: len(output.notified) == 1 and not store.pending())
     stop.set()
     worker.join()
 
@@ -153,8 +153,8 @@ def test_an_output_that_is_down_holds_up_no_other_and_is_told_after_a_restart() 
         worker.start()
     for each in store.apply([evaluation()]):
         for worker in workers:
-            worker.send(each)
-    until(lambda: len(works.told) == 1 and down.attempts > 0)
+            worker.enqueue(each)
+    until(lambda: len(works.notified) == 1 and down.attempts > 0)
     stop.set()
     for worker in workers:
         worker.join()
@@ -166,19 +166,20 @@ def test_an_output_that_is_down_holds_up_no_other_and_is_told_after_a_restart() 
 
 
 def test_an_alert_of_a_rule_that_is_gone_resolves() -> None:
-    store = AlertStore(["out"], LINK, [notice().alert])
+    store = AlertStore(["out"], LINK, [notification().alert])
     assert [(each.transition, each.alert.status) for each in store.retire(["others"])] == [("resolved", "resolved")]
     assert store.retire(["others"]) == []
-    assert AlertStore(["out"], LINK, [notice().alert]).retire(["errors"]) == []
+    assert AlertStore(["out"], LINK, [notification().alert]).retire(["errors"]) == []
 
 
 def test_a_line_of_the_file_is_written_once_however_often_it_is_told(tmp_path: Path) -> None:
     path = tmp_path / "reports" / "alerts.log"
-    FileOutput(path).tell(notice())
-    FileOutput(path).tell(notice())
+    FileOutput(path).notify(notification())
+    FileOutput(path).notify(notification())
     output = FileOutput(path)
-    for each in (notice("resolved"), notice("resolved"), notice(service="a\nb\t[x]"), notice(service="a\nb\t[x]")):
-        output.tell(each)
+    strange = notification(service="a\nb\t[x]")
+    for each in (notification("resolved"), notification("resolved"), strange, strange):
+        output.notify(each)
     first, second, third = path.read_text().splitlines()
     assert first.startswith("2025-02-20T00:00:00.000Z OPENED critical: payment: 120 errors, more than 100 http://127")
     assert second.startswith("2025-02-20T00:04:00.000Z RESOLVED resolved after 4 min: payment: 120 errors")
@@ -187,9 +188,9 @@ def test_a_line_of_the_file_is_written_once_however_often_it_is_told(tmp_path: P
 
 def test_a_line_that_a_crash_cut_off_is_written_again(tmp_path: Path) -> None:
     path = tmp_path / "alerts.log"
-    FileOutput(path).tell(notice())
+    FileOutput(path).notify(notification())
     path.write_bytes(path.read_bytes()[:-20])
-    FileOutput(path).tell(notice())
+    FileOutput(path).notify(notification())
     assert len(path.read_text().splitlines()) == 2
     assert path.read_text().endswith("|opened\n")
 
@@ -205,7 +206,7 @@ def test_a_signature_is_that_of_standard_webhooks() -> None:
 
 
 def test_slack_is_told_in_its_own_format() -> None:
-    message = slack_message(notice(service="<b> & |"))
+    message = slack_message(notification(service="<b> & |"))
     assert set(message) == {"text", "blocks"}
     assert message["text"].startswith(":red_circle: *Opened* critical: &lt;b&gt; &amp; |: 120 errors")
     assert message["blocks"][0]["text"] == {"type": "mrkdwn", "text": message["text"]}

@@ -41,7 +41,7 @@ def test_the_promised_rules_are_shipped(environment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("kind: nothing", "rule 'r': kind: 'nothing' is no kind of rule; one of error_rate, error_count"),
         ("kind: error_rate, threshold: 12", "rule 'r': threshold: Input should be less than 1"),
@@ -55,10 +55,10 @@ def test_the_promised_rules_are_shipped(environment: str) -> None:
         ("kind: error_count, text: '{service:.1f}'", "rule 'r': text: "),
     ],
 )
-def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(LogsluiceError) as error:
         one(tmp_path, text)
-    assert f"{tmp_path / 'alerts.yaml'}, {told}" in str(error.value)
+    assert f"{tmp_path / 'alerts.yaml'}, {message}" in str(error.value)
 
 
 def test_a_rule_without_kind_or_twice_is_named(tmp_path: Path) -> None:

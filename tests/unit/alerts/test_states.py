@@ -82,7 +82,7 @@ class Persisted:
 
     def __init__(self) -> None:
         self.documents: dict[str, dict[str, object]] = {}
-        self.told: list[str] = []
+        self.notified: list[str] = []
 
     def alerts(self) -> list[Alert]:
         return [alert_from(document) for document in self.documents.values()]
@@ -95,7 +95,7 @@ class Process:
         self.persisted, self.table = persisted, table
         self.evaluator = Evaluator(all_rules, map(recorded_episode, persisted.alerts()), after)
         self.store = AlertStore(["out"], LINK, persisted.alerts())
-        self.waiting = [notice for _, notice in self.store.pending()]
+        self.waiting = [notification for _, notification in self.store.pending()]
 
     def tick(self, minute: int) -> None:
         newest = self.table.last_covered_minute(minute)
@@ -107,15 +107,15 @@ class Process:
         self.persisted.documents.update((alert.id, document_of(alert)) for alert in changed)
         self.store.stored(changed)
 
-    def tell(self) -> None:
-        for notice in self.waiting:
-            self.persisted.told.append(notice.id)
-            self.store.told("out", notice)
+    def notify(self) -> None:
+        for notification in self.waiting:
+            self.persisted.notified.append(notification.id)
+            self.store.mark_notified("out", notification)
         self.waiting = []
 
 
 windows = st.lists(st.tuples(st.sampled_from([None, 0, 9]), st.sampled_from([None, 0, 9])), min_size=1, max_size=50)
-kills = st.lists(st.sampled_from(["run", "run", "run", "evaluated", "recorded", "told"]), min_size=50, max_size=50)
+kills = st.lists(st.sampled_from(["run", "run", "run", "evaluated", "recorded", "notified"]), min_size=50, max_size=50)
 
 
 def table_of(minutes: list[tuple[int | None, int | None]]) -> WindowTable:
@@ -144,7 +144,7 @@ def test_a_kill_at_any_point_changes_nothing(
     process = Process(undisturbed, all_rules, table, START - 1)
     for minute in range(START, START + len(minutes)):
         process.tick(minute)
-        process.tell()
+        process.notify()
         process.record()
 
     persisted = Persisted()
@@ -152,20 +152,20 @@ def test_a_kill_at_any_point_changes_nothing(
     for minute, death in zip(range(START, START + len(minutes)), deaths, strict=False):
         process.tick(minute)
         if death == "run":
-            process.tell()
+            process.notify()
             process.record()
         elif death == "recorded":
             process.record()
-        elif death == "told":
-            process.tell()
+        elif death == "notified":
+            process.notify()
         if death != "run":
             process = Process(persisted, all_rules, table, START - 1)
     process.tick(START + len(minutes) - 1)
-    process.tell()
+    process.notify()
     process.record()
 
     assert final(persisted) == final(undisturbed)
-    assert sorted(set(persisted.told)) == sorted(undisturbed.told)
+    assert sorted(set(persisted.notified)) == sorted(undisturbed.notified)
     assert not any(alert.pending for alert in persisted.alerts())
 
 

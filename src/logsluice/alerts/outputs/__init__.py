@@ -1,1 +1,1 @@
-"""Whom alerts are told: each output by itself, so that one that is down holds up no other."""
+"""Outputs that notifications of alerts go to: each by itself, so that one that is down holds up no other."""

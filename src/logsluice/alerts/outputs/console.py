@@ -1,10 +1,10 @@
-"""Tells alerts in the job's own log."""
+"""Notifications in the job's own log."""
 
 from __future__ import annotations
 
 import structlog
 
-from logsluice.alerts.documents import Notice, headline
+from logsluice.alerts.documents import Notification, headline
 
 log = structlog.get_logger(__name__)
 
@@ -14,17 +14,17 @@ class ConsoleOutput:
 
     name = "console"
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notification: Notification) -> None:
         """Log it; an alert that opens as a warning or an error, by its severity."""
         say = log.info
-        if notice.transition == "opened":
-            say = log.error if notice.alert.severity == "critical" else log.warning
+        if notification.transition == "opened":
+            say = log.error if notification.alert.severity == "critical" else log.warning
         say(
-            f"alert {notice.transition}: {headline(notice)}",
-            alert=notice.alert.id,
-            rule=notice.alert.key.rule,
-            service=notice.alert.key.service,
-            url=notice.alert.url,
+            f"alert {notification.transition}: {headline(notification)}",
+            alert=notification.alert.id,
+            rule=notification.alert.key.rule,
+            service=notification.alert.key.service,
+            url=notification.alert.url,
         )
 
     def close(self) -> None:

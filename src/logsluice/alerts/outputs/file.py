@@ -1,4 +1,4 @@
-"""Tells alerts in a file: a line for each that opens or resolves, each once."""
+"""Notifications in a file: a line for each that opens or resolves, each once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from logsluice.alerts.documents import Notice, headline
+from logsluice.alerts.documents import Notification, headline
 from logsluice.alerts.windows import iso
 
 _LOOK_BACK_BYTES: Final = 4_000_000
@@ -28,18 +28,19 @@ class FileOutput:
         self._path = path
         self._written: set[str] | None = None
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notification: Notification) -> None:
         """Write a line, unless it is there.
 
         Raises:
             OSError: The file cannot be written.
         """
-        mark = _printable(notice.id)
+        mark = _printable(notification.id)
         if self._written is None:
             self._written = self._read()
         if mark in self._written:
             return
-        words = f"{iso(notice.at)} {notice.transition.upper()} {headline(notice)} {notice.alert.url}"
+        alert, transition = notification.alert, notification.transition
+        words = f"{iso(notification.at)} {transition.upper()} {headline(notification)} {alert.url}"
         line = f"{_printable(words)}\t{mark}\n"
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)

@@ -1,4 +1,4 @@
-"""Keeps the alerts index as the store is: what other outputs still have to be told stands there too."""
+"""Writes the alert store to the alerts index, with what other outputs are still to be notified of."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from logsluice.runtime.retry import Stopped
 from logsluice.settings import Settings
 
 NAME: Final = "index"
-_GLANCE_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class AlertIndexWriter(Thread):
         """Work until a stop is asked for."""
         try:
             while not self._stop_asked.is_set():
-                self.write(self._store.changed(_GLANCE_SECONDS))
+                self.write(self._store.changed(_POLL_SECONDS))
         except Stopped:
             pass
         except BaseException as error:

@@ -1,4 +1,4 @@
-"""Tells alerts in a Kafka topic."""
+"""Notifications in a Kafka topic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 from kafka import KafkaProducer
 
-from logsluice.alerts.documents import Notice, document_of
+from logsluice.alerts.documents import Notification, document_of
 from logsluice.kafka import producer, wait_for_topic
 from logsluice.settings import Settings
 
@@ -35,7 +35,7 @@ class KafkaOutput:
         self._stop = stop
         self._producer: KafkaProducer | None = None
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notification: Notification) -> None:
         """Send it, and wait until the broker has stored it.
 
         Raises:
@@ -47,11 +47,11 @@ class KafkaOutput:
         if self._producer is None:
             wait_for_topic(self._settings, topic, job=self._job, stop=self._stop)
             self._producer = producer(self._settings, job=self._job, stop=self._stop, linger_ms=0)
-        document = document_of(notice.alert)
-        # Who else is to be told is nobody's business.
+        document = document_of(notification.alert)
+        # Which other outputs are still to be notified is nobody's business.
         del document["alert"]["pending"]
         try:
-            self._producer.send(topic, orjson.dumps(document), key=notice.alert.id.encode()).get(timeout=_SECONDS)
+            self._producer.send(topic, orjson.dumps(document), key=notification.alert.id.encode()).get(timeout=_SECONDS)
         except BaseException:
             # What it still holds may arrive too, which the same key makes harmless; a new one starts clean.
             self.close()

@@ -1,4 +1,4 @@
-"""Tells one output, notice after notice, until each has arrived."""
+"""A thread an output: sends notifications in order, each until it has arrived."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from tenacity import RetryCallState, Retrying, retry_if_not_exception_type, wait
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
-from logsluice.alerts.documents import Notice
+from logsluice.alerts.documents import Notification
 from logsluice.alerts.store import AlertStore
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import Stopped
 
 _FIRST_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 60.0
-_SAY_EVERY_SECONDS: Final = 60.0
-_GLANCE_SECONDS: Final = 0.2
+_LOG_INTERVAL_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.2
 
 log = structlog.get_logger(__name__)
 
 
 class Output(Protocol):
-    """Somebody who is told."""
+    """Where notifications go."""
 
     name: str
 
-    def tell(self, notice: Notice) -> None:
-        """Tell of an alert and come back when that has arrived.
+    def notify(self, notification: Notification) -> None:
+        """Send a notification and come back when it has arrived.
 
         Raises:
-            Refused: This notice will never be taken.
+            NotificationRefusedError: This notification will never be taken.
             Exception: It did not arrive; try again.
         """
 
@@ -42,11 +42,11 @@ class Output(Protocol):
         """Let go of connections."""
 
 
-class Refused(Exception):  # noqa: N818 - told to the user as what became of a notice
-    """The output will never take this notice."""
+class NotificationRefusedError(Exception):
+    """The output will never take this notification."""
 
 
-class Later(Exception):  # noqa: N818 - told to the user as what is waited for
+class RetryLaterError(Exception):
     """The output asks to be left alone for a while.
 
     Attributes:
@@ -59,12 +59,12 @@ class Later(Exception):  # noqa: N818 - told to the user as what is waited for
 
 
 class NotificationWorker(Thread):
-    """Tells one output, in order, each notice until it has arrived; then it is struck off in the store.
+    """Sends notifications to one output, in order, each until it has arrived; then marks it in the store.
 
     Args:
-        output: Who is told.
-        store: Where it is noted.
-        stop: Ends it; what did not arrive stays noted.
+        output: Where they go.
+        store: Where it is marked what arrived.
+        stop: Ends it; what did not arrive stays pending.
     """
 
     def __init__(self, output: Output, store: AlertStore, stop: Event) -> None:
@@ -72,65 +72,67 @@ class NotificationWorker(Thread):
         self._output = output
         self._store = store
         self._stop_asked = stop
-        self._queue: SimpleQueue[Notice] = SimpleQueue()
-        self._said: float | None = None
+        self._queue: SimpleQueue[Notification] = SimpleQueue()
+        self._logged_at: float | None = None
 
-    def send(self, notice: Notice) -> None:
-        """Take a notice; comes back at once."""
-        self._queue.put(notice)
+    def enqueue(self, notification: Notification) -> None:
+        """Take a notification; comes back at once."""
+        self._queue.put(notification)
 
     def run(self) -> None:
         """Work until a stop is asked for."""
         try:
             while not self._stop_asked.is_set():
                 try:
-                    notice = self._queue.get(timeout=_GLANCE_SECONDS)
+                    notification = self._queue.get(timeout=_POLL_SECONDS)
                 except Empty:
                     continue
-                self._tell(notice)
+                self._notify(notification)
         except Stopped:
             pass
         finally:
             self._output.close()
 
-    def _tell(self, notice: Notice) -> None:
+    def _notify(self, notification: Notification) -> None:
         name = self._output.name
         try:
             Retrying(
-                retry=retry_if_not_exception_type((Refused, Stopped)),
+                retry=retry_if_not_exception_type((NotificationRefusedError, Stopped)),
                 wait=_wait,
                 stop=stop_when_event_set(self._stop_asked),
                 sleep=sleep_using_event(self._stop_asked),
                 before_sleep=self._failed,
-                retry_error_callback=_give_way,
-            )(self._output.tell, notice)
-        except Refused as error:
+                retry_error_callback=_raise_stopped,
+            )(self._output.notify, notification)
+        except NotificationRefusedError as error:
             metrics.ALERT_DELIVERIES.labels(name, "failed").inc()
-            log.error("an alert is not taken, and not sent again", output=name, alert=notice.id, reason=str(error))
+            log.error(
+                "an alert is not taken, and not sent again", output=name, alert=notification.id, reason=str(error)
+            )
         else:
             metrics.ALERT_DELIVERIES.labels(name, "delivered").inc()
-            if self._said is not None:
-                self._said = None
+            if self._logged_at is not None:
+                self._logged_at = None
                 log.info("alerts arrive again", output=name)
-        self._store.told(name, notice)
+        self._store.mark_notified(name, notification)
 
     def _failed(self, state: RetryCallState) -> None:
         metrics.ALERT_DELIVERIES.labels(self._output.name, "failed").inc()
         now = time.monotonic()
-        if self._said is None or now - self._said > _SAY_EVERY_SECONDS:
-            self._said = now
+        if self._logged_at is None or now - self._logged_at > _LOG_INTERVAL_SECONDS:
+            self._logged_at = now
             error = state.outcome.exception() if state.outcome else None
             reason = " ".join(str(error).split()) or type(error).__name__
             log.warning("an alert does not arrive; trying again", output=self._output.name, reason=reason)
 
 
-_BACK_OFF: Final = wait_exponential_jitter(multiplier=_FIRST_SECONDS, max=_LONGEST_SECONDS, jitter=_FIRST_SECONDS)
+_BACKOFF: Final = wait_exponential_jitter(multiplier=_FIRST_SECONDS, max=_LONGEST_SECONDS, jitter=_FIRST_SECONDS)
 
 
 def _wait(state: RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
-    return max(error.seconds if isinstance(error, Later) else 0.0, _BACK_OFF(state))
+    return max(error.seconds if isinstance(error, RetryLaterError) else 0.0, _BACKOFF(state))
 
 
-def _give_way(_state: RetryCallState) -> None:
+def _raise_stopped(_state: RetryCallState) -> None:
     raise Stopped

@@ -1,8 +1,8 @@
-"""Tells alerts over HTTP, in the format of Slack's incoming webhooks.
+"""Notifications over HTTP, in the format of Slack's incoming webhooks.
 
 The headers are those of Standard Webhooks (https://www.standardwebhooks.com, version 1): ``webhook-id`` is the same
-however often a notice is sent, ``webhook-timestamp`` the moment of sending in seconds since the epoch, and, where there
-is a secret, ``webhook-signature`` is ``v1,`` and the base64 of the HMAC-SHA256 (RFC 2104) of
+however often a notification is sent, ``webhook-timestamp`` the moment of sending in seconds since the epoch, and, where
+there is a secret, ``webhook-signature`` is ``v1,`` and the base64 of the HMAC-SHA256 (RFC 2104) of
 ``<id>.<timestamp>.<body>``. A receiver works it out anew, compares in constant time, and turns away old timestamps.
 """
 
@@ -20,8 +20,8 @@ import httpx
 import orjson
 
 from logsluice import __version__
-from logsluice.alerts.documents import Notice, headline
-from logsluice.alerts.outputs.notification_worker import Later, Refused
+from logsluice.alerts.documents import Notification, headline
+from logsluice.alerts.outputs.notification_worker import NotificationRefusedError, RetryLaterError
 from logsluice.errors import LogsluiceError
 from logsluice.settings import AlertSettings
 
@@ -58,16 +58,16 @@ class WebhookOutput:
         self._key = key_of(settings.webhook_secret.get_secret_value()) if settings.webhook_secret else None
         self._client = httpx.Client(timeout=_SECONDS, headers={"user-agent": f"logsluice/{__version__}"})
 
-    def tell(self, notice: Notice) -> None:
+    def notify(self, notification: Notification) -> None:
         """Send it.
 
         Raises:
-            Refused: The receiver says that it is malformed.
-            Later: The receiver asks for time.
+            NotificationRefusedError: The receiver says that it is malformed.
+            RetryLaterError: The receiver asks for time.
             httpx.HTTPError: It did not arrive.
         """
-        body = orjson.dumps(slack_message(notice))
-        name, now = webhook_id(notice), int(time.time())
+        body = orjson.dumps(slack_message(notification))
+        name, now = webhook_id(notification), int(time.time())
         headers = {"content-type": "application/json", "webhook-id": name, "webhook-timestamp": str(now)}
         if self._key is not None:
             headers["webhook-signature"] = sign(self._key, name, now, body)
@@ -79,17 +79,17 @@ class WebhookOutput:
             return
         reason = f"the webhook answered {response.status_code}"
         if response.status_code in _NEVER:
-            raise Refused(f"{reason}: {response.text[:200]!r}")
-        raise Later(reason, _retry_after(response))
+            raise NotificationRefusedError(f"{reason}: {response.text[:200]!r}")
+        raise RetryLaterError(reason, _retry_after(response))
 
     def close(self) -> None:
         """Let go of the connection."""
         self._client.close()
 
 
-def webhook_id(notice: Notice) -> str:
-    """A notice's name in a header: ASCII, without dots."""
-    return "alert_" + hashlib.sha256(notice.id.encode()).hexdigest()[:32]
+def webhook_id(notification: Notification) -> str:
+    """A notification's name in a header: ASCII, without dots."""
+    return "alert_" + hashlib.sha256(notification.id.encode()).hexdigest()[:32]
 
 
 def key_of(secret: str) -> bytes:
@@ -114,11 +114,11 @@ def sign(key: bytes, name: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(digest).decode()
 
 
-def slack_message(notice: Notice) -> dict[str, Any]:
-    """A notice in the format of Slack's incoming webhooks: ``text`` for notifications, ``blocks`` for the page."""
-    alert = notice.alert
-    icon = ":white_check_mark:" if notice.transition == "resolved" else _ICONS[alert.severity]
-    words = f"{icon} *{notice.transition.capitalize()}* {_escaped(headline(notice)[:_LONGEST_TEXT])}"
+def slack_message(notification: Notification) -> dict[str, Any]:
+    """A notification in the format of Slack's incoming webhooks: ``text`` for previews, ``blocks`` for the page."""
+    alert = notification.alert
+    icon = ":white_check_mark:" if notification.transition == "resolved" else _ICONS[alert.severity]
+    words = f"{icon} *{notification.transition.capitalize()}* {_escaped(headline(notification)[:_LONGEST_TEXT])}"
     # Slack's address of a link ends at the first bar.
     link = f"<{_escaped(alert.url.replace('|', '%7C'))}|Logs>"
     about = f"{link} · {_escaped(f'{alert.key.rule} · {alert.key.service} · {alert.description}'[:_LONGEST_ABOUT])}"
