@@ -21,7 +21,8 @@ from logsluice.dashboard import queries, server
 from logsluice.dashboard.filters import Filters, iso
 from logsluice.dashboard.loader import Reader
 from logsluice.demo.traffic import Profile, traffic
-from logsluice.documents.result import extraction_input, result_documents
+from logsluice.documents.extraction_input import extraction_input
+from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.records import Records, index_name
 from logsluice.extract import load_registry, make_extractor

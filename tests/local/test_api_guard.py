@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 from running import Runner, eventually, free_port
 
-from logsluice.documents.result import extraction_input
+from logsluice.documents.extraction_input import extraction_input
 from logsluice.event.records import Records
 from logsluice.extract import load_registry, make_extractor
 

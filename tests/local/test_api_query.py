@@ -17,8 +17,9 @@ from elasticsearch import Elasticsearch
 from pipeline import Pipeline
 from running import Runner, eventually
 
+from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.log import log_document
-from logsluice.documents.result import extraction_input, result_documents
+from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.records import Records, index_name
 from logsluice.extract import load_registry, make_extractor

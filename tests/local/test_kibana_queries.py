@@ -12,8 +12,9 @@ from elasticsearch import Elasticsearch
 from lens_queries import chart_body, rows, search_body
 
 from logsluice.demo.traffic import Profile, traffic
+from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.log import log_document
-from logsluice.documents.result import extraction_input, result_documents
+from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.identity import EventId
 from logsluice.event.records import Records, index_name

@@ -10,7 +10,8 @@ import pytest
 from elasticsearch import Elasticsearch
 from running import Runner
 
-from logsluice.documents.result import extraction_input, result_documents
+from logsluice.documents.extraction_input import extraction_input
+from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter
 from logsluice.event.records import Records
 from logsluice.extract import load_registry, make_extractor

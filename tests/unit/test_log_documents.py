@@ -5,8 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
+from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.log import log_document, unreadable
-from logsluice.documents.result import extraction_input, result_documents
+from logsluice.documents.result import result_documents
 from logsluice.event.identity import EventId
 from logsluice.event.records import Records
 from logsluice.extract import decode, load_registry, make_extractor

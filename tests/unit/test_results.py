@@ -3,7 +3,8 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from logsluice.documents.result import extraction_input, result_documents
+from logsluice.documents.extraction_input import extraction_input
+from logsluice.documents.result import result_documents
 from logsluice.event.records import Records, iso_millis
 from logsluice.extract import load_registry, make_extractor
 

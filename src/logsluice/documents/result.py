@@ -1,4 +1,4 @@
-"""Between Kafka and extraction, and between extraction and the results index: the same in every mode."""
+"""The documents of the results index, made from what was extracted, and the dead letters for what was not."""
 
 from __future__ import annotations
 
@@ -7,27 +7,10 @@ import pyarrow as pa
 
 from logsluice.elasticsearch.bulk import IndexAction
 from logsluice.event.records import Records, index_name
-from logsluice.extract import INPUT_SCHEMA, documents
+from logsluice.extract import documents
 from logsluice.kafka.dead_letters import DeadLetter
 
 CONSUMER = "regex"
-_ORIGINAL_LENGTH = "logsluice-original-length"
-_ORIGINAL_SHA256 = "logsluice-original-sha256"
-
-
-def extraction_input(records: Records) -> pa.RecordBatch:
-    """The records as an extractor takes them: years that a line lacks are found from Kafka's timestamp."""
-    lengths: list[int | None] = [None] * len(records)
-    digests: list[str | None] = [None] * len(records)
-    for row, headers in enumerate(records.headers):
-        for name, content in headers or ():
-            if content is None:
-                continue
-            if name == _ORIGINAL_LENGTH and content.isdigit():
-                lengths[row] = int(content)
-            elif name == _ORIGINAL_SHA256:
-                digests[row] = content.decode("ascii", "replace")
-    return pa.record_batch([records.value, records.timestamp_ms, lengths, digests], schema=INPUT_SCHEMA)
 
 
 def result_documents(

@@ -15,9 +15,10 @@ from elasticsearch import ApiError
 from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
+from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.log import log_document, unreadable
 from logsluice.documents.result import CONSUMER as REGEX
-from logsluice.documents.result import extraction_input, result_documents
+from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.elasticsearch.client import no_answer, wait_for_templates
 from logsluice.errors import LogsluiceError

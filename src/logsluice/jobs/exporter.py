@@ -25,11 +25,12 @@ import structlog
 from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 
+from logsluice.documents.extraction_input import extraction_input
 from logsluice.elasticsearch.client import connect, describe_error, refusal
 from logsluice.elasticsearch.client import is_unavailable as is_elasticsearch_unavailable
 from logsluice.event.ecs import LEVELS
-from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
-from logsluice.extract import INPUT_SCHEMA, Extractor, load_registry, make_extractor
+from logsluice.event.records import Records
+from logsluice.extract import Extractor, load_registry, make_extractor
 from logsluice.extract.schema import REASON
 from logsluice.kafka import TopicNotReady, admin, describe_topic, lag
 from logsluice.kafka import is_unavailable as is_kafka_unavailable
@@ -85,7 +86,7 @@ class EventCounter:
 
     def count(self, records: Sequence[ConsumerRecord]) -> Counts:
         """What records tell; those that can't be read are left out."""
-        extracted = self._extractor.extract(_batch(records))
+        extracted = self._extractor.extract(extraction_input(_columns(records)))
         table = pa.Table.from_batches([extracted.filter(pc.is_null(extracted[REASON]))])
         counts = Counts({}, {})
         for row in _grouped(table, (_SERVICE, _METHOD, _STATUS_CODE)):
@@ -254,18 +255,14 @@ def _grouped(table: pa.Table, columns: tuple[str, ...]) -> Iterator[dict[str, An
     yield from pa.table(chosen).group_by(list(columns)).aggregate([([], _COUNT)]).to_pylist()
 
 
-def _batch(records: Sequence[ConsumerRecord]) -> pa.RecordBatch:
-    headers: list[dict[str, Any]] = [dict(record.headers) for record in records]
-    lengths = [header.get(ORIGINAL_LENGTH) for header in headers]
-    digests = [header.get(ORIGINAL_SHA256) for header in headers]
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array([record.value for record in records], pa.binary()),
-            pa.array([record.timestamp for record in records], pa.int64()),
-            pa.array([int(length) if length and length.isdigit() else None for length in lengths], pa.int64()),
-            pa.array([digest.decode("ascii", "replace") if digest else None for digest in digests], pa.string()),
-        ],
-        schema=INPUT_SCHEMA,
+def _columns(records: Sequence[ConsumerRecord]) -> Records:
+    return Records(
+        topic=[record.topic for record in records],
+        partition=[record.partition for record in records],
+        offset=[record.offset for record in records],
+        timestamp_ms=[record.timestamp for record in records],
+        value=[record.value for record in records],
+        headers=[record.headers for record in records],
     )
 
 

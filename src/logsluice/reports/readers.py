@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from logsluice.errors import LogsluiceError
 from logsluice.patterns import Pattern
-from logsluice.jobs.spark.file_extraction import extraction_input
+from logsluice.jobs.spark.file_extraction import line_columns
 from logsluice.jobs.spark.files import Cut, FilePart, Lines, read_part
 from logsluice.jobs.spark.extractor_spec import Recipe, extractor
 from logsluice.reports.csv_logs import Bad, read_rows
@@ -97,7 +97,7 @@ def _read_lines(task: LinesTask, reading: Reading) -> Iterator[pa.RecordBatch]:
     before: int | None = None
     try:
         for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
-            extracted = extractor(reading.recipe).extract(extraction_input(lines, part.modified_ms))
+            extracted = extractor(reading.recipe).extract(line_columns(lines, part.modified_ms))
             yield counts_batch(count_events(events_of_extracted(extracted), reading.span))
             bad = [
                 Bad(number, reason.replace("_", " "), value.decode("utf-8", "replace"))

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from logsluice.jobs.regex.batch import Slice, slices
 from logsluice.jobs.regex.stats import BatchStats, sampled
-from logsluice.jobs.regex.workers import to_records
 from logsluice.jobs.spark.checkpoints import checkpoint_of, lost_offsets, was_made_again
 from logsluice.jobs.spark.failures import is_data_loss, refusal, told
+from logsluice.jobs.spark.kafka_records import records_from_arrow
 from logsluice.kafka.offsets import Committed
 from logsluice.kafka.topics import Topic
 
@@ -123,9 +123,9 @@ def test_records_keep_keys_headers_and_tombstones() -> None:
             ),
         }
     )
-    records = to_records(batch, "logs")
+    records = records_from_arrow(batch, "logs")
     assert [str(records.event_id(row)) for row in range(3)] == ["logs-0-5-1", "logs-1-6-2", "logs-2-7-3"]
     assert list(records.value) == [b"a", None, b"c"]
     assert [records.key_of(row) for row in range(3)] == [None, b"k", None]
     assert [list(records.headers_of(row)) for row in range(3)] == [[], [("x", b"1"), ("y", None)], [("z", b"")]]
-    assert to_records(batch.slice(0, 1), "logs").headers == ()
+    assert records_from_arrow(batch.slice(0, 1), "logs").headers == ()

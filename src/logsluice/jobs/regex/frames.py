@@ -1,4 +1,4 @@
-"""Kafka as Spark reads it, brought down to the columns that have to cross into Python."""
+"""The write of a Spark frame of Kafka records by the workers, and the counts that come back."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ from typing import TYPE_CHECKING
 
 from logsluice.jobs.regex.stats import BatchStats
 from logsluice.jobs.regex.workers import STATS_DDL, Work, write_batches
+from logsluice.jobs.spark.kafka_records import record_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-_COLUMNS = (
-    "partition",
-    "offset",
-    "unix_millis(timestamp) AS timestamp_ms",
-    "value",
-    "key",
-    # Null where there are none, so that the usual record costs nothing here.
-    "IF(size(headers) > 0, headers, NULL) AS headers",
-)
 
 
 def write_frame(frame: DataFrame, topic: str, work: Work) -> list[BatchStats]:
@@ -32,5 +23,5 @@ def write_frame(frame: DataFrame, topic: str, work: Work) -> list[BatchStats]:
         topic: The one topic they are of.
         work: How to extract, where to write.
     """
-    stats = frame.selectExpr(*_COLUMNS).mapInArrow(partial(write_batches, work=work, topic=topic), STATS_DDL)
+    stats = record_columns(frame).mapInArrow(partial(write_batches, work=work, topic=topic), STATS_DDL)
     return [BatchStats.from_json(row.stats) for row in stats.collect()]

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 
 import psutil
 import pyarrow as pa
-import pyarrow.compute as pc
 from prometheus_client import REGISTRY
 
-from logsluice.documents.result import CONSUMER, extraction_input, rejected_letter, result_documents
+from logsluice.documents.extraction_input import extraction_input
+from logsluice.documents.result import CONSUMER, rejected_letter, result_documents
 from logsluice.elasticsearch.bulk import BulkWriter
 from logsluice.event.records import Records
 from logsluice.extract import summarize
 from logsluice.jobs.regex.stats import JOB, BatchStats, sampled
 from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.jobs.spark.kafka_records import records_from_arrow
 from logsluice.jobs.spark.passwords import with_own_passwords, without_passwords
 from logsluice.kafka.dead_letters import DeadLetterWriter
 from logsluice.runtime.logging import configure_logging
@@ -120,33 +121,13 @@ def write_records(records: Records, work: Work) -> BatchStats:
 
 
 def write_batches(batches: Iterable[pa.RecordBatch], work: Work, topic: str) -> Iterator[pa.RecordBatch]:
-    """For ``mapInArrow``: :func:`write_records` for each batch of :func:`records_frame`, a row of counts
-    each."""
+    """For ``mapInArrow``: :func:`write_records` for each batch of
+    :func:`~logsluice.jobs.spark.kafka_records.record_columns`, a row of counts each.
+    """
     for batch in batches:
         if batch.num_rows:
-            stats = write_records(to_records(batch, topic), work)
+            stats = write_records(records_from_arrow(batch, topic), work)
             yield pa.record_batch([[stats.to_json()]], schema=STATS_SCHEMA)
-
-
-def to_records(batch: pa.RecordBatch, topic: str) -> Records:
-    """The columns of :func:`records_frame` as records."""
-    headers = batch["headers"]
-    return Records(
-        topic=[topic] * batch.num_rows,
-        partition=batch["partition"].to_pylist(),
-        offset=batch["offset"].to_pylist(),
-        timestamp_ms=batch["timestamp_ms"].to_pylist(),
-        value=batch["value"].to_pylist(),
-        key=batch["key"].to_pylist(),
-        headers=_headers(headers) if headers.null_count < len(headers) else (),
-    )
-
-
-def _headers(column: pa.Array) -> list[list[tuple[str, bytes | None]] | None]:
-    flat = pc.list_flatten(column)
-    pairs = iter(list(zip(flat.field("key").to_pylist(), flat.field("value").to_pylist(), strict=True)))
-    lengths = pc.list_value_length(column).to_pylist()
-    return [None if length is None else [next(pairs) for _ in range(length)] for length in lengths]
 
 
 def _retries() -> dict[str, int]:

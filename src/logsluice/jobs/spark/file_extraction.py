@@ -155,7 +155,7 @@ def _extract_part(part: FilePart, recipe: Recipe, file: Any, result: Extracted, 
     read = read_events if join else read_part
     try:
         for lines in read(part, rows=_ROWS):
-            extracted = extractor(recipe).extract(extraction_input(lines, part.modified_ms))
+            extracted = extractor(recipe).extract(line_columns(lines, part.modified_ms))
             records = _records(extracted, lines.values, part)
             file.writelines(records)
             summary = summarize(extracted)
@@ -169,7 +169,7 @@ def _extract_part(part: FilePart, recipe: Recipe, file: Any, result: Extracted, 
         result.damaged.append(str(error))
 
 
-def extraction_input(lines: Lines, modified_ms: int) -> pa.RecordBatch:
+def line_columns(lines: Lines, modified_ms: int) -> pa.RecordBatch:
     """Lines as an extractor takes them; years that one lacks are found from when its file was written last."""
     count = len(lines.values)
     lengths: list[int | None] = [None] * count

@@ -18,10 +18,10 @@ import polars as pl
 import pyarrow as pa
 from pyspark import AccumulatorParam, TaskContext
 
-from logsluice.documents.result import extraction_input
+from logsluice.documents.extraction_input import extraction_input
 from logsluice.extract.schema import LABELS, REASON
-from logsluice.jobs.regex.workers import to_records
 from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.jobs.spark.kafka_records import records_from_arrow
 from logsluice.jobs.windows.clock import CLOCK_ROW, Clock, Judged, PartitionClock, Rules, judge
 from logsluice.jobs.windows.files import EventFiles
 
@@ -155,7 +155,7 @@ def event_rows(batches: Iterable[pa.RecordBatch], work: WindowsWork, told: Any) 
     """For ``mapInArrow``: the rows of a partition's records that are in time.
 
     Args:
-        batches: Of :func:`logsluice.jobs.windows.frames.record_columns`: one task has records of one partition, in
+        batches: Of :func:`logsluice.jobs.spark.kafka_records.record_columns`: one task has records of one partition, in
             the order of their offsets.
         work: How and where to.
         told: The accumulator of :class:`TaskStatsParam`.
@@ -194,7 +194,7 @@ def read_events(batch: pa.RecordBatch, work: WindowsWork) -> pl.DataFrame:
         A row a record: ``partition``, ``offset``, ``own`` (its timestamp) and ``appended`` in microseconds, the reason
         why it cannot be read, the fields that are kept, ``labels.amount`` and ``labels.currency`` as text.
     """
-    records = to_records(batch, work.topic)
+    records = records_from_arrow(batch, work.topic)
     extracted = extractor(work.recipe).extract(extraction_input(records))
     names = [name for name in KEPT_FIELDS if name in extracted.schema.names]
     chosen = pl.DataFrame(pl.from_arrow(extracted.select(["@timestamp", REASON, LABELS, *names])))

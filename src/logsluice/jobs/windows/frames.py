@@ -39,18 +39,6 @@ Greenwald and Khanna's summary of one batch is within 1 / ACCURACY; merging the 
 QUANTILES = (0.5, 0.95, 0.99)
 
 
-def record_columns(stream: DataFrame) -> DataFrame:
-    """Kafka's records, brought down to what has to cross into Python."""
-    return stream.selectExpr(
-        "partition",
-        "offset",
-        "unix_millis(timestamp) AS timestamp_ms",
-        "value",
-        "CAST(NULL AS BINARY) AS key",
-        "IF(size(headers) > 0, headers, NULL) AS headers",
-    )
-
-
 def facts(records: DataFrame, work: WindowsWork, told: Any) -> DataFrame:
     """The events that are in time, with the columns that windows are made of."""
     return records.mapInArrow(partial(event_rows, work=work, told=told), ROW_DDL)

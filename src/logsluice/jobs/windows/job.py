@@ -15,13 +15,14 @@ from logsluice.elasticsearch.client import connect, wait_for_templates
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.kafka_records import record_columns
 from logsluice.jobs.spark.object_store import Store, store_at
 from logsluice.jobs.spark.session import kafka_jars, spark_session
 from logsluice.jobs.spark.streaming_query import Run, TopicQuery
 from logsluice.jobs.windows.clock import HOUR, Clock, Reading, Rules, next_watermark
 from logsluice.jobs.windows.events import CLOCK_PROPERTY, TaskStats, TaskStatsParam, WindowsWork
 from logsluice.jobs.windows.files import HourFiles
-from logsluice.jobs.windows.frames import STATE, beats, facts, record_columns, windowed, with_beats
+from logsluice.jobs.windows.frames import STATE, beats, facts, windowed, with_beats
 from logsluice.jobs.windows.tables import Finished, Key, empty, finished, index_action, late_action, table
 from logsluice.kafka import describe_topic, earliest_offsets, latest_offsets
 from logsluice.runtime import metrics
@@ -103,7 +104,7 @@ class WindowsJob(TopicQuery):
         self._told.value = {}
         self._began, self._heard = time.monotonic(), {}
         work = WindowsWork(run.topic.name, run.topic.id, self._recipe, self._rules, self._settings.windows_output)
-        events = facts(record_columns(stream), work, self._told)
+        events = facts(record_columns(stream, keys=False), work, self._told)
         counted = with_beats(events, beats(self._spark))
         return windowed(counted, self._settings.windows.window_seconds)
 
