@@ -53,12 +53,12 @@ test: setup test-packages $(CHECKOV)/.installed ## the tests, on real Kafka, Ela
 test-k8s: export PATH := $(PATH):$(CURDIR)/$(CHECKOV)/bin:$(CURDIR)/$(TOOLS)/bin
 test-k8s: export LOGSLUICE_CHARTS ?= $(wildcard $(CURDIR)/$(TOOLS)/charts)
 test-k8s: setup $(CHECKOV)/.installed ## what needs Kubernetes' tools: overlays, charts, Compose's file, a control plane
-	@$(BIN)/python tests/shared/prerequisites.py $(TOOLS)/bin
+	@$(BIN)/python -m tests.shared.prerequisites $(TOOLS)/bin
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  -m "tools and not long$(if $(LOGSLUICE_CHARTS),, and not charts)" tests/k8s tests/infra
 
 charts: setup ## fetch the pinned Helm charts, which make test-k8s then holds our values against
-	@PATH="$$PATH:$(CURDIR)/$(TOOLS)/bin" $(BIN)/python tests/k8s/pull_charts.py $(TOOLS)/charts
+	@PATH="$$PATH:$(CURDIR)/$(TOOLS)/bin" $(BIN)/python -m tests.k8s.pull_charts $(TOOLS)/charts
 
 # All users of the shared folder's data, as on a machine without it.
 test-alone: setup test-packages ## the tests that read the shared folder, without it

@@ -6,8 +6,9 @@ import os
 from collections.abc import Generator
 
 import pytest
-import shared_folder
 from hypothesis import settings
+
+from tests.shared import shared_folder
 
 # A machine that is busy with something else is no fault of the code.
 settings.register_profile("logsluice", deadline=None)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine import build_all, engine
-from project import Project, free_ports
+
+from tests.compose.engine import build_all, engine
+from tests.compose.project import Project, free_ports
 
 
 @pytest.fixture(scope="session")

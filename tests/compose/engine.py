@@ -17,9 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from shared_folder import ROOT, TOOLS
 
 from logsluice.stack import jar_paths
+from tests.shared.shared_folder import ROOT, TOOLS
 
 IMAGES = Path(__file__).parent / "images"
 OVERRIDE = Path(__file__).with_name("override.yml")

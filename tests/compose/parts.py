@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine import UPSTREAM
-from project import Project
+from tests.compose.engine import UPSTREAM
+from tests.compose.project import Project
 
 ONCE = {"prepare", "users", "setup", "schema-setup"}
 WATCHED = {"kafka", "elasticsearch", "prometheus", "elasticsearch-exporter", "spark-master", "spark-worker-1"}

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-from engine import OVERRIDE, ROOT, TAG, UPSTREAM, docker
+
+from tests.compose.engine import OVERRIDE, ROOT, TAG, UPSTREAM, docker
 
 T = TypeVar("T")
 SECONDS = 600.0

@@ -12,10 +12,11 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 import yaml
-from engine import OURS, ROOT
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from parts import ONCE, WATCHED, all_well, killed_for_memory
-from project import Project, eventually, free_ports
+
+from tests.compose.engine import OURS, ROOT
+from tests.compose.parts import ONCE, WATCHED, all_well, killed_for_memory
+from tests.compose.project import Project, eventually, free_ports
 
 pytestmark = [pytest.mark.timeout(3_600), pytest.mark.usefixtures("said")]
 

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine import ROOT, UPSTREAM
-from parts import ONCE, WATCHED, all_well, killed_for_memory
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from project import Project, eventually, free_ports
+
+from tests.compose.engine import ROOT, UPSTREAM
+from tests.compose.parts import ONCE, WATCHED, all_well, killed_for_memory
+from tests.compose.project import Project, eventually, free_ports
 
 pytestmark = [
     pytest.mark.skipif(not UPSTREAM, reason="wants the public images: LOGSLUICE_TEST_IMAGES=upstream pulls them"),

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from shared_folder import ROOT, compose_command
+
+from tests.shared.shared_folder import ROOT, compose_command
 
 ENVIRONMENTS = ("dev", "prod")
 TEXT = (ROOT / "docker-compose.yml").read_text()

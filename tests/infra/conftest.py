@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pulumi
 import pytest
-from graph import DIGEST, Graph, build
+
+from tests.infra.graph import DIGEST, Graph, build
 
 PROD_DIGEST = DIGEST.replace("logsluice-dev", "logsluice-prod")
 

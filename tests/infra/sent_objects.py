@@ -12,10 +12,10 @@ from typing import Any
 
 import pulumi
 import yaml
-from graph import INFRA, Graph
 
 from logsluice_infra.facts import Facts
 from logsluice_infra.workloads import transform
+from tests.infra.graph import INFRA, Graph
 
 Object = Mapping[str, Any]
 Identity = tuple[str, str, str, str]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from graph import Graph, Node
+from tests.infra.graph import Graph, Node
 
 TYPES = {
     "cloudwatch/logGroup:LogGroup": "aws_cloudwatch_log_group",

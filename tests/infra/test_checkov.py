@@ -10,8 +10,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from graph import Graph
-from terraform import plan
+
+from tests.infra.graph import Graph
+from tests.infra.terraform import plan
 
 WAIVED = {
     "CKV_AWS_18": "access logs of the bucket: CloudTrail's data events tell the same, for who wants to pay for them",

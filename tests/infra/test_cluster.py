@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from graph import ACCOUNT, DIGEST, Entries, Graph, build, project_config, stack_file
 
 from logsluice_infra.lookups import same
+from tests.infra.graph import ACCOUNT, DIGEST, Entries, Graph, build, project_config, stack_file
 
 BEFORE_NODES = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
 AFTER_NODES = ("coredns", "metrics-server", "aws-ebs-csi-driver")

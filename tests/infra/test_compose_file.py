@@ -12,15 +12,26 @@ from pathlib import Path
 
 import pytest
 import yaml
-from compose_file import ENVIRONMENTS, OURS, ROOT, TEXT, rendered, run, runs_once, scrape_configs, services, targets
-from compose_file import variables as variables_of_the_file
-from logstash_pipeline import pipeline_files
 
 from logsluice.alerts.rules import load_rules
 from logsluice.kubernetes.entrypoint import PATHS
 from logsluice.provision.compose import READERS
 from logsluice.provision.kibana import saved_objects
 from logsluice.settings import MetricsSettings, Settings, load_settings
+from tests.infra.compose_file import (
+    ENVIRONMENTS,
+    OURS,
+    ROOT,
+    TEXT,
+    rendered,
+    run,
+    runs_once,
+    scrape_configs,
+    services,
+    targets,
+)
+from tests.infra.compose_file import variables as variables_of_the_file
+from tests.shared.logstash_pipeline import pipeline_files
 
 pytestmark = pytest.mark.tools
 

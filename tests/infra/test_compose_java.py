@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from compose_file import ENVIRONMENTS, ROOT, services
+
+from tests.infra.compose_file import ENVIRONMENTS, ROOT, services
 
 pytestmark = pytest.mark.tools
 

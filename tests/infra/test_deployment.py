@@ -13,8 +13,6 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from graph import ACCOUNT, DIGEST, ROOT, Graph, build, plain, rendered, run, stack_file
-from shared_folder import tool
 
 from logsluice_infra import charts
 from logsluice_infra.definitions import definitions
@@ -22,6 +20,8 @@ from logsluice_infra.entries import ReleaseEntry, load_entries, load_values, mer
 from logsluice_infra.facts import Facts, fill
 from logsluice_infra.releases import kept
 from logsluice_infra.workloads import overlay, transform
+from tests.infra.graph import ACCOUNT, DIGEST, ROOT, Graph, build, plain, rendered, run, stack_file
+from tests.shared.shared_folder import tool
 
 LISTED = yaml.safe_load((ROOT / "helm" / "releases.yaml").read_text("utf-8"))["releases"]
 OWNERS = {
@@ -192,12 +192,12 @@ def test_a_cluster_that_cannot_be_reached_is_told_in_a_line() -> None:
     """As in the first `up` of prod from outside: the engine prints a RunError as a line, else a stack trace."""
     # A process of its own: the SDK keeps what an interrupted program left.
     program = (
-        "import pulumi; from graph import Answers, run, stack_file; answers = Answers(); "
+        "import pulumi; from tests.infra.graph import Answers, run, stack_file; answers = Answers(); "
         "answers.unreachable = 'dial tcp 10.30.0.9:443:\\ni/o timeout'\n"
         "try: run('prod', stack_file('prod'), answers=answers)\n"
         "except pulumi.RunError as error: print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     line = done.stdout.rstrip("\n")
     assert "\n" not in line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from graph import Graph, Node, plain, stack_file
+from tests.infra.graph import Graph, Node, plain, stack_file
 
 SETTINGS = {
     # setting: dev, prod
@@ -146,7 +146,7 @@ def test_only_prod_protects_and_only_what_holds_data(dev: Graph, prod: Graph) ->
 
 
 def test_a_protected_stack_can_be_taken_down_once_it_says_so(prod: Graph) -> None:
-    from graph import build
+    from tests.infra.graph import build
 
     graph = build("prod", protect=False)
     assert not [str(node) for node in graph.nodes if node.protect]
@@ -155,7 +155,7 @@ def test_a_protected_stack_can_be_taken_down_once_it_says_so(prod: Graph) -> Non
 
 
 def test_data_can_outlive_the_stack() -> None:
-    from graph import build
+    from tests.infra.graph import build
 
     kept = {str(node) for node in build("prod", retainData=True).nodes if node.retain_on_delete}
     assert kept == {

@@ -11,12 +11,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from compose_file import ROOT
 from pyspark.find_spark_home import _find_spark_home
 
 from logsluice.jvm.jars import locked
 from logsluice.jvm.java import system_java
 from logsluice.stack import jar_paths
+from tests.infra.compose_file import ROOT
 
 TEXT = (ROOT / "spark" / "Dockerfile").read_text()
 INSTRUCTION = re.compile(r"(?m)^([A-Z]+)\s+((?:[^\\\n]|\\\n|\\.)*)$")

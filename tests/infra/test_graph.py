@@ -6,11 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from graph import ACCOUNT, DIGEST, ROOT, Graph, build, run, stack_file
-from sent_objects import identity, sent, twice
+
+from tests.infra.graph import ACCOUNT, DIGEST, ROOT, Graph, build, run, stack_file
+from tests.infra.sent_objects import identity, sent, twice
 
 UNTAGGABLE = {
     # AWS keeps no tags of these.
@@ -162,10 +162,10 @@ def test_outputs(aws_stack: Graph) -> None:
 def test_a_stack_with_no_aws_loads_nothing_of_it() -> None:
     """It runs where the SDK of AWS, and with it the engine's plugin of 700 MB, is not installed."""
     program = (
-        "import sys; sys.modules['pulumi_aws'] = None; from graph import build; "
+        "import sys; sys.modules['pulumi_aws'] = None; from tests.infra.graph import build; "
         "print(len(build('local', image='logsluice:0.1.0').nodes))"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from graph import REGION, Graph, Node
+from tests.infra.graph import REGION, Graph, Node
 
 
 def _zones(graph: Graph) -> list[str]:

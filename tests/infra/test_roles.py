@@ -8,9 +8,19 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from graph import ACCOUNT, INFRA, REGION, ROOT, Graph, as_the_engine_gives_it, build, project_config, stack_file
 
 from logsluice_infra.settings import parse
+from tests.infra.graph import (
+    ACCOUNT,
+    INFRA,
+    REGION,
+    ROOT,
+    Graph,
+    as_the_engine_gives_it,
+    build,
+    project_config,
+    stack_file,
+)
 
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/logsluice-boundary"
 MAKES = {

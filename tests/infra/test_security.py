@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from graph import ACCOUNT, REGION, Graph
-from iam import allows
+
+from tests.infra.graph import ACCOUNT, REGION, Graph
+from tests.shared.iam import allows
 
 FORCED = {
     # (role, action): why its resource cannot be narrower than "*".

@@ -9,9 +9,9 @@ from typing import Any
 import pulumi
 import pytest
 import yaml
-from graph import DIGEST, INFRA, ROOT, Graph, build, run, stack_file
 
 from logsluice_infra.settings import log_retention, parse
+from tests.infra.graph import DIGEST, INFRA, ROOT, Graph, build, run, stack_file
 
 ROLE = "arn:aws:iam::123456789012:role/operators"
 SAID = [

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from graph import ROOT
-from shared_folder import tool
+
+from tests.infra.graph import ROOT
+from tests.shared.shared_folder import tool
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 ON_AWS = ("preview.yml", "release.yml")

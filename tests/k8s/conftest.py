@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from k8s_cluster import Cluster
-from k8s_manifests import ROOT
-from kwok_cluster import kwok_cluster
-from operator_definitions import all_definitions
-from shared_folder import TOOLS, found
+
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import ROOT
+from tests.k8s.kwok_cluster import kwok_cluster
+from tests.k8s.operator_definitions import all_definitions
+from tests.shared.shared_folder import TOOLS, found
 
 NAMED = "LOGSLUICE_TEST_KUBECONFIG"
 # Offsets of the ports that the control plane takes from its first one.

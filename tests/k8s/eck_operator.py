@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from helm_values import own_values, values
-from k8s_cluster import Cluster
-from shared_folder import tool
+
+from tests.k8s.helm_values import own_values, values
+from tests.k8s.k8s_cluster import Cluster
+from tests.shared.shared_folder import tool
 
 Object = dict[str, Any]
 

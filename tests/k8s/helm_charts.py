@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_values import HELM, OF_THE_STACK, RELEASES, merged
-from k8s_tools import Loader
-from shared_folder import tool
+
+from tests.k8s.helm_values import HELM, OF_THE_STACK, RELEASES, merged
+from tests.k8s.k8s_tools import Loader
+from tests.shared.shared_folder import tool
 
 VARIABLE = "LOGSLUICE_CHARTS"
 KUBERNETES = "1.36.3"

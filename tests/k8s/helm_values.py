@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import yaml
-from k8s_manifests import ROOT
+
+from tests.k8s.k8s_manifests import ROOT
 
 HELM = ROOT / "helm"
 STACKS = ("dev", "prod", "local")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from k8s_cluster import Cluster
+from tests.k8s.k8s_cluster import Cluster
 
 KUBERNETES = "v1.36.3"
 NODES = 3

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_charts import VARIABLE, rendered
-from helm_values import RELEASES
-from k8s_tools import Loader
-from shared_folder import DEFINITIONS
+
+from tests.k8s.helm_charts import VARIABLE, rendered
+from tests.k8s.helm_values import RELEASES
+from tests.k8s.k8s_tools import Loader
+from tests.shared.shared_folder import DEFINITIONS
 
 
 @cache

@@ -1,4 +1,7 @@
-"""Fetch the charts of ``helm/releases.yaml`` with helm, each at its pinned version: ``pull_charts.py FOLDER``."""
+"""Fetch the charts of ``helm/releases.yaml`` with helm, each at its pinned version.
+
+``python -m tests.k8s.pull_charts FOLDER``
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
-from shared_folder import ROOT, found
+
+from tests.shared.shared_folder import ROOT, found
 
 
 def pull(helm: str, releases: Iterable[Mapping[str, str]], folder: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import helm_values
-from k8s_manifests import Object, Overlay, Template
-from network_policies import Endpoint
-from strimzi_operator import entity_operator_pod, kafka_pods
-from strimzi_operator import network_policies as of_strimzi
+from tests.k8s import helm_values
+from tests.k8s.k8s_manifests import Object, Overlay, Template
+from tests.k8s.network_policies import Endpoint
+from tests.k8s.strimzi_operator import entity_operator_pod, kafka_pods
+from tests.k8s.strimzi_operator import network_policies as of_strimzi
 
 SPARK_PORTS = {"driver": frozenset({"4040", "7078", "7079"}), "executor": frozenset({"7079"})}
 """What Spark adds to its templates, as the SparkApplications fix it."""

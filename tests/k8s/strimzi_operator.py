@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from k8s_manifests import Object
+from tests.k8s.k8s_manifests import Object
 
 CONTROL_PLANE, REPLICATION, AGENT, METRICS = 9090, 9091, 8443, 9404
 TOPIC_OPERATOR, USER_OPERATOR = 8080, 8081

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_values import BY_STACK, HELM, RELEASES, STACKS, leaves, own_values, texts, values
-from k8s_manifests import ROOT
-from logstash_pipeline import pipeline_text
+
+from tests.k8s.helm_values import BY_STACK, HELM, RELEASES, STACKS, leaves, own_values, texts, values
+from tests.k8s.k8s_manifests import ROOT
+from tests.shared.logstash_pipeline import pipeline_text
 
 NAMES = [release["name"] for release in RELEASES]
 NAMESPACES = {

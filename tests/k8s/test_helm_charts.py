@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_charts import chart, defaults, release, rendered, unknown
-from helm_values import BY_STACK, HELM, RELEASES, leaves, own_values, values
-from k8s_cluster import Cluster
-from shared_folder import tool
+
+from tests.k8s.helm_charts import chart, defaults, release, rendered, unknown
+from tests.k8s.helm_values import BY_STACK, HELM, RELEASES, leaves, own_values, values
+from tests.k8s.k8s_cluster import Cluster
+from tests.shared.shared_folder import tool
 
 pytestmark = pytest.mark.charts
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_values import HELM, STACKS, values
-from k8s_cluster import Cluster
-from k8s_manifests import ROOT
-from shared_folder import tool
 
 from logsluice.elasticsearch.roles import role_name, roles
 from logsluice.settings import Settings, load_settings
+from tests.k8s.helm_values import HELM, STACKS, values
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import ROOT
+from tests.shared.shared_folder import tool
 
 NAMESPACE = "elasticsearch-users"
 

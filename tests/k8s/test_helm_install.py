@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import yaml
-from helm_values import RELEASES, values
-from k8s_cluster import Cluster
-from k8s_manifests import ROOT
-from shared_folder import tool
+
+from tests.k8s.helm_values import RELEASES, values
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import ROOT
+from tests.shared.shared_folder import tool
 
 LOCAL = [release for release in RELEASES if "local" in release["stacks"]]
 TOLD = """apiVersion: v1

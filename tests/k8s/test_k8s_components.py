@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from k8s_manifests import ROOT, Object, identity, kustomize, overlay
+
+from tests.k8s.k8s_manifests import ROOT, Object, identity, kustomize, overlay
 
 COMPONENTS = ROOT / "k8s" / "components"
 PARTS = ("api", "dashboard", "monitoring", "producer")

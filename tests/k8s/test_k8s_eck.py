@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from eck_operator import NAMESPACE, eck_operator, elastic_resources, other_objects
-from helm_values import STACKS, values
-from k8s_cluster import Cluster
-from k8s_manifests import ROOT
+
+from tests.k8s.eck_operator import NAMESPACE, eck_operator, elastic_resources, other_objects
+from tests.k8s.helm_values import STACKS, values
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import ROOT
 
 Object = dict[str, Any]
 NAMESPACE_FILE = ROOT / "k8s" / "base" / "network" / "namespace.yaml"

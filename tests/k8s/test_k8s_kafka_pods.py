@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from k8s_cluster import Cluster
-from k8s_manifests import OVERLAYS, Object, Overlay, overlay
-from strimzi_operator import entity_operator_pod, kafka_pods
+
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import OVERLAYS, Object, Overlay, overlay
+from tests.k8s.strimzi_operator import entity_operator_pod, kafka_pods
 
 
 @pytest.fixture(params=OVERLAYS)

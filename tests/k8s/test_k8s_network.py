@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from k8s_manifests import OVERLAYS, Overlay, overlay
-from network_policies import Endpoint, edges, in_vain
-from running_pods import endpoints, policies
+
+from tests.k8s.k8s_manifests import OVERLAYS, Overlay, overlay
+from tests.k8s.network_policies import Endpoint, edges, in_vain
+from tests.k8s.running_pods import endpoints, policies
 
 SPARK = ("regex-job", "regex-batch", "windows-job", "producer-job")
 API_SERVER = "kubernetes:443 kubernetes-node:6443"

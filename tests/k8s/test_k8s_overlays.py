@@ -9,15 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import helm_values
 import pytest
 import yaml
-from k8s_manifests import OVERLAYS, ROOT, SPARK, Object, Overlay, Template, identity, overlay
-from logstash_pipeline import pipeline_files
-from network_policies import selects
-from operator_definitions import definitions
-from running_pods import endpoints
-from shared_folder import tool
 
 from logsluice import __version__
 from logsluice.elasticsearch.roles import roles
@@ -25,6 +18,13 @@ from logsluice.kubernetes.secrets import parse_copy
 from logsluice.provision.setup import topic_plans
 from logsluice.runtime.yaml_files import environment_file
 from logsluice.settings import Settings, load_settings
+from tests.k8s import helm_values
+from tests.k8s.k8s_manifests import OVERLAYS, ROOT, SPARK, Object, Overlay, Template, identity, overlay
+from tests.k8s.network_policies import selects
+from tests.k8s.operator_definitions import definitions
+from tests.k8s.running_pods import endpoints
+from tests.shared.logstash_pipeline import pipeline_files
+from tests.shared.shared_folder import tool
 
 NAMESPACE = "logsluice"
 NAMES = ("name", "component", "part-of", "managed-by")

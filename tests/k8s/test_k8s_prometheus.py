@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_values import values
-from k8s_cluster import Cluster
-from k8s_manifests import OVERLAYS, Object, Overlay, overlay
-from shared_folder import tool
+
+from tests.k8s.helm_values import values
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import OVERLAYS, Object, Overlay, overlay
+from tests.shared.shared_folder import tool
 
 NAMESPACE = "monitoring"
 NAME = "kube-prometheus-stack-prometheus"

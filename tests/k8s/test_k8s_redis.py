@@ -16,8 +16,9 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from k8s_manifests import ROOT
 from redis import AuthenticationError, Redis, RedisError
+
+from tests.k8s.k8s_manifests import ROOT
 
 SECONDS = 30
 PASSWORD = "0123$HOME"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from k8s_manifests import ROOT, overlay
-from shared_folder import tool
+
+from tests.k8s.k8s_manifests import ROOT, overlay
+from tests.shared.shared_folder import tool
 
 MONITORING = ROOT / "k8s" / "components" / "monitoring"
 RULES = sorted(path.name for path in (MONITORING / "rules").glob("*.yaml"))

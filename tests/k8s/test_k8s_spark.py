@@ -14,10 +14,10 @@ from typing import Any
 
 import psutil
 import yaml
-from k8s_cluster import Cluster
-from k8s_manifests import SPARK, overlay
 
 from logsluice.kubernetes.entrypoint import spark_home
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import SPARK, overlay
 
 JOB = """
 from pyspark import SparkContext

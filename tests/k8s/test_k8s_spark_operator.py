@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import helm_values
 import psutil
 import pytest
 import yaml
-from k8s_cluster import Cluster
-from k8s_manifests import SPARK, rendered
-from shared_folder import tool
 
 from logsluice.kubernetes.entrypoint import spark_home
+from tests.k8s import helm_values
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import SPARK, rendered
+from tests.shared.shared_folder import tool
 
 pytestmark = pytest.mark.tools
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
-from k8s_cluster import Cluster
-from k8s_manifests import SPARK, overlay
 
 from logsluice.kubernetes.secrets import Copy, parse_copy
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import SPARK, overlay
 
 NAMESPACE = "logsluice"
 

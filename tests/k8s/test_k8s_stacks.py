@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
-from graph import DIGEST, build
-from k8s_cluster import Cluster
-from k8s_tools import Loader
-from operator_definitions import all_definitions
-from sent_objects import Object, identity, sent
 
 from logsluice_infra.definitions import definitions
+from tests.infra.graph import DIGEST, build
+from tests.infra.sent_objects import Object, identity, sent
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_tools import Loader
+from tests.k8s.operator_definitions import all_definitions
 
 IMAGES = {"local": "logsluice:0.1.0", "dev": DIGEST, "prod": DIGEST.replace("logsluice-dev", "logsluice-prod")}
 

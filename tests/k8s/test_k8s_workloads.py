@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from k8s_cluster import Cluster
-from k8s_manifests import OVERLAYS, SPARK, overlay
+
+from tests.k8s.k8s_cluster import Cluster
+from tests.k8s.k8s_manifests import OVERLAYS, SPARK, overlay
 
 LOGSLUICE = Path(sys.executable).with_name("logsluice")
 NAMESPACE = "logsluice"

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helm_values import RELEASES
-from k8s_manifests import ROOT
-from pull_charts import pull
-from shared_folder import tool
+
+from tests.k8s.helm_values import RELEASES
+from tests.k8s.k8s_manifests import ROOT
+from tests.k8s.pull_charts import pull
+from tests.shared.shared_folder import tool
 
 DEFINITION = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -57,9 +58,11 @@ def test_charts_are_pulled_and_the_definitions_are_found_in_them(repository: str
     charts = tmp_path / "charts"
     pull(tool("helm"), [{**release, "repository": repository} for release in RELEASES], charts)
     assert {path.name for path in charts.iterdir()} == {f"{r['chart']}-{r['version']}.tgz" for r in RELEASES}
-    code = "import operator_definitions as o; print(o.all_definitions().count('kind: CustomResourceDefinition'))"
-    here = os.pathsep.join(str(ROOT / "tests" / name) for name in ("k8s", "shared"))
-    environment = {**os.environ, "PYTHONPATH": here, "LOGSLUICE_CHARTS": str(charts), "LOGSLUICE_SHARED": str(tmp_path)}
+    code = (
+        "from tests.k8s.operator_definitions import all_definitions as a; print(a().count('kind: CustomResourceDef'))"
+    )
+    variables = {"PYTHONPATH": str(ROOT), "LOGSLUICE_CHARTS": str(charts), "LOGSLUICE_SHARED": str(tmp_path)}
+    environment = {**os.environ, **variables}
     environment["PATH"] = f"{Path(tool('helm')).parent}:{environment['PATH']}"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
     assert done.stdout == f"{len(RELEASES)}\n", done.stderr

@@ -21,9 +21,10 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 import yaml
-from k8s_cluster import Cluster
 from playwright.sync_api import expect, sync_playwright
-from shared_folder import ROOT
+
+from tests.k8s.k8s_cluster import Cluster
+from tests.shared.shared_folder import ROOT
 
 T = TypeVar("T")
 NAMED = "LOGSLUICE_TEST_CLUSTER"

@@ -15,12 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from elasticsearch import Elasticsearch
-from kafka_reading import stored
-from running import Runner, eventually
 
 from logsluice.event.ecs import FIELDS
 from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings, load_settings
+from tests.local.kafka_reading import stored
+from tests.local.running import Runner, eventually
 
 EVERY, LASTS = 300, 90
 """Between two bursts lie at least the two whole minutes without errors that resolve an alert."""

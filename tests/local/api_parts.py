@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 from redis import Redis
 from redis.exceptions import RedisError
-from running import LOGSLUICE, Job, Runner, eventually, free_port
+
+from tests.local.running import LOGSLUICE, Job, Runner, eventually, free_port
 
 
 @dataclass

@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_parts import Api, RedisServer, serving
 from elasticsearch import Elasticsearch
-from running import ROOT, Runner, forget_indices, free_port
 
 from logsluice.extract import load_registry
 from logsluice.jvm.jars import jar_paths
 from logsluice.provision.setup import run_setup
 from logsluice.settings import MetricsSettings, Settings, load_settings
 from logsluice.stack import LocalStack
+from tests.local.api_parts import Api, RedisServer, serving
+from tests.local.running import ROOT, Runner, forget_indices, free_port
 
 # Hundreds of Java machines live for some seconds here: their second compiler costs more than it gives.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")

@@ -21,9 +21,9 @@ import yaml
 from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 from kafka.admin import UserScramCredentialUpsertion as Password
-from running import ROOT
 
 from logsluice.stack import LocalStack, kafka
+from tests.local.running import ROOT
 
 Object = dict[str, Any]
 IMPLIES_DESCRIBE = {"DESCRIBE", "READ", "WRITE", "DELETE", "ALTER"}

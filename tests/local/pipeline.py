@@ -15,7 +15,6 @@ from elasticsearch import Elasticsearch, NotFoundError
 from elasticsearch.helpers import scan
 from kafka import TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
-from running import Job, Runner, eventually
 
 from logsluice.event.identity import EventId
 from logsluice.extract import load_registry
@@ -23,6 +22,7 @@ from logsluice.jobs.dead_letter_replay import read_letters
 from logsluice.kafka import consumer, producer
 from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings
+from tests.local.running import Job, Runner, eventually
 
 SECONDS = 240
 """How long anything may take on a slow machine that does other things as well."""

@@ -21,9 +21,10 @@ from urllib.parse import parse_qs, unquote
 from xml.etree import ElementTree as ET
 
 import boto3
-from iam import Statement, allows
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
+
+from tests.shared.iam import Statement, allows
 
 CREDENTIALS = "/credentials"
 TOKEN = "of-the-pod"

@@ -17,9 +17,6 @@ from urllib.request import urlopen
 import pytest
 from elasticsearch import Elasticsearch
 from kafka import TopicPartition
-from running import ROOT, Runner
-from running import eventually as eventually_within
-from window_documents import WINDOWS, store
 
 from logsluice.alerts.backtest import backtest_rules, known_alerts
 from logsluice.alerts.baseline import summarize_hours
@@ -33,6 +30,9 @@ from logsluice.kafka import consumer
 from logsluice.provision.setup import run_setup
 from logsluice.settings import ElasticsearchSettings, Settings, load_settings
 from logsluice.stack.ports import free_port
+from tests.local.running import ROOT, Runner
+from tests.local.running import eventually as eventually_within
+from tests.local.window_documents import WINDOWS, store
 
 ALERTS, RESULTS = "dev-alerts-index", "dev-results-index"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -16,13 +16,13 @@ from threading import Thread
 import httpx
 import orjson
 import pytest
-from api_parts import Api, RedisServer, serving
-from kafka_reading import by_id, count
 from redis import Redis
-from running import Runner, eventually, free_port
 
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
+from tests.local.api_parts import Api, RedisServer, serving
+from tests.local.kafka_reading import by_id, count
+from tests.local.running import Runner, eventually, free_port
 
 IN_FLIGHT = 500
 EVENTS = 2_000

@@ -19,15 +19,15 @@ import httpx
 import jwt
 import psutil
 import pytest
-from api_parts import Api, RedisServer, serving
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
-from running import Runner, eventually, free_port
 
 from logsluice.documents.extraction_input import extraction_input
 from logsluice.event.records import Records
 from logsluice.extract import load_registry, make_extractor
+from tests.local.api_parts import Api, RedisServer, serving
+from tests.local.running import Runner, eventually, free_port
 
 MEBIBYTE = 1_048_576
 EVENT = {"message": "x"}

@@ -16,17 +16,17 @@ import orjson
 import psutil
 import pytest
 import zstandard
-from api_parts import Api, RedisServer, serving
 from google.rpc.status_pb2 import Status
-from kafka_reading import by_id, count, stored
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
 from redis import Redis
-from running import Runner
 
 from logsluice.settings import Settings
+from tests.local.api_parts import Api, RedisServer, serving
+from tests.local.kafka_reading import by_id, count, stored
+from tests.local.running import Runner
 
 JSON = {"Content-Type": "application/json"}
 PLAIN = {"Content-Type": "text/plain"}

@@ -12,10 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from api_parts import Api, RedisServer, serving
 from elasticsearch import Elasticsearch
-from pipeline import Pipeline
-from running import Runner, eventually
 
 from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.log import log_document
@@ -25,6 +22,9 @@ from logsluice.event.records import Records, index_name
 from logsluice.extract import load_registry, make_extractor
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
+from tests.local.api_parts import Api, RedisServer, serving
+from tests.local.pipeline import Pipeline
+from tests.local.running import Runner, eventually
 
 REGISTRY = load_registry()
 SETTLED = f"{datetime.now(UTC) - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_parts import Api, RedisServer, serving
-from running import Runner
+
+from tests.local.api_parts import Api, RedisServer, serving
+from tests.local.running import Runner
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")

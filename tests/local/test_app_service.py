@@ -8,13 +8,13 @@ import urllib.request
 import orjson
 from elasticsearch import Elasticsearch
 from prometheus_client.parser import text_string_to_metric_families
-from running import Runner, eventually
 
 from logsluice.extract import load_registry
 from logsluice.kafka import producer
 from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings, config_dir
 from logsluice.stack import LocalStack
+from tests.local.running import Runner, eventually
 
 Series = dict[tuple[str, ...], float]
 

@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 import pytest
 from elasticsearch import Elasticsearch
-from pipeline import Pipeline, ends_well, metric
-from running import Job, Runner, eventually
 
 from logsluice.settings import Settings
+from tests.local.pipeline import Pipeline, ends_well, metric
+from tests.local.running import Job, Runner, eventually
 
 pytestmark = pytest.mark.timeout(1_200)
 

@@ -6,10 +6,10 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from running import LOGSLUICE, ROOT, Job, Runner, eventually, free_port
 
 from logsluice.settings import MetricsSettings
 from logsluice.stack.tls import issue
+from tests.local.running import LOGSLUICE, ROOT, Job, Runner, eventually, free_port
 
 JOBS = ("alerts_job", "index_job", "metrics_job", "producer_job", "regex_job", "windows_job")
 SECONDS = 120

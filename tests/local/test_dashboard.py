@@ -18,11 +18,9 @@ from typing import Any
 
 import psutil
 import pytest
-from dashboard_documents import alert, facts, millis, window, write
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
-from running import LOGSLUICE, ROOT, Job, Runner, eventually, forget_indices
 
 from logsluice.dashboard.filters import iso
 from logsluice.extract import load_registry
@@ -30,6 +28,8 @@ from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack
 from logsluice.stack.ports import free_port, is_open
+from tests.local.dashboard_documents import alert, facts, millis, window, write
+from tests.local.running import LOGSLUICE, ROOT, Job, Runner, eventually, forget_indices
 
 ERRORS = ("error", "critical")
 END = datetime.now(UTC).replace(second=0, microsecond=0)

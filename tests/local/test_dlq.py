@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from elasticsearch import Elasticsearch
-from running import Runner
 
 from logsluice.event.ecs import FIELDS
 from logsluice.event.identity import EventId
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
 from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings
+from tests.local.running import Runner
 
 NOON = 1_795_348_800_000  # 2026-11-22T12:00:00Z
 

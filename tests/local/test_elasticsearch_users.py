@@ -16,12 +16,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from api_parts import serving
 from elasticsearch import Elasticsearch
-from elasticsearch_guard import PASSWORD, Guard, allows
-from pipeline import Pipeline, assert_runs, metric
-from running import Runner, eventually, free_port
-from window_documents import store
 
 from logsluice.alerts.windows import Window
 from logsluice.dashboard.filters import Filters
@@ -29,6 +24,11 @@ from logsluice.dashboard.loader import Reader
 from logsluice.elasticsearch.roles import Role, roles
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack
+from tests.local.api_parts import serving
+from tests.local.elasticsearch_guard import PASSWORD, Guard, allows
+from tests.local.pipeline import Pipeline, assert_runs, metric
+from tests.local.running import Runner, eventually, free_port
+from tests.local.window_documents import store
 
 EXPORTER = "prometheus-elasticsearch-exporter"
 TASKS = "logger.org.elasticsearch.tasks.TaskManager"

@@ -8,11 +8,11 @@ from collections import Counter
 import orjson
 import pytest
 from elasticsearch import Elasticsearch
-from log_sets import LINES_OF_EACH, SYSTEMS, labels, log_file
-from pipeline import Pipeline, assert_no_stack_trace, ends_well
-from running import Runner
 
 from logsluice.settings import Settings
+from tests.local.pipeline import Pipeline, assert_no_stack_trace, ends_well
+from tests.local.running import Runner
+from tests.shared.log_sets import LINES_OF_EACH, SYSTEMS, labels, log_file
 
 pytestmark = pytest.mark.timeout(1_200)
 

@@ -14,10 +14,10 @@ import orjson
 import pyarrow as pa
 import pytest
 import zstandard
-from running import LOGSLUICE, ROOT, Runner, eventually
 
-from lines import HOSTILE, mixed
 from logsluice.extract import INPUT_SCHEMA, documents, load_registry, make_extractor
+from tests.local.lines import HOSTILE, mixed
+from tests.local.running import LOGSLUICE, ROOT, Runner, eventually
 
 MODIFIED = 1_795_000_000
 

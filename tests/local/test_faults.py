@@ -14,7 +14,13 @@ from threading import Condition, Thread
 
 import pytest
 from elasticsearch import Elasticsearch
-from pipeline import (
+
+from logsluice.extract import load_registry
+from logsluice.kafka import TopicNotReady, admin, describe_topic, producer
+from logsluice.provision.setup import set_up_elasticsearch, set_up_kafka
+from logsluice.settings import Settings
+from logsluice.stack import LocalStack
+from tests.local.pipeline import (
     SECONDS,
     Counts,
     Pipeline,
@@ -27,13 +33,7 @@ from pipeline import (
     python_workers,
     says,
 )
-from running import Runner, eventually
-
-from logsluice.extract import load_registry
-from logsluice.kafka import TopicNotReady, admin, describe_topic, producer
-from logsluice.provision.setup import set_up_elasticsearch, set_up_kafka
-from logsluice.settings import Settings
-from logsluice.stack import LocalStack
+from tests.local.running import Runner, eventually
 
 EVENTS = int(os.environ.get("LOGSLUICE_FAULT_EVENTS", "25000"))
 EMPTY_EVERY = 1_000

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 from kafka.errors import RetriableError
-from pipeline import SECONDS, metric
-from running import Job, Runner, eventually
 
 from logsluice.event.ecs import FIELDS
 from logsluice.event.identity import EventId
@@ -21,6 +19,8 @@ from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
 from logsluice.provision.setup import run_setup, set_up_kafka
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
+from tests.local.pipeline import SECONDS, metric
+from tests.local.running import Job, Runner, eventually
 
 INDEX = "dev-logs-index"
 MANY = 40_000

@@ -13,14 +13,10 @@ from threading import Event
 from typing import Any, NamedTuple
 
 import pytest
-from api_parts import serving
 from elasticsearch import Elasticsearch
 from kafka.errors import KafkaError
-from kafka_guard import Asked, asked, guarded, in_vain, make_users, users
-from pipeline import SECONDS, Pipeline, ends_well
 from prometheus_client.parser import text_string_to_metric_families
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
-from running import ROOT, Runner, eventually, forget_indices, free_port
 
 from logsluice.alerts.evaluator import Evaluation
 from logsluice.alerts.outputs.kafka import KafkaOutput
@@ -34,6 +30,10 @@ from logsluice.kafka import admin, committed_offsets, describe_topic, latest_off
 from logsluice.kafka.options import spark_kafka_options
 from logsluice.settings import AlertSettings, MetricsSettings, Settings, load_settings
 from logsluice.stack import LocalStack
+from tests.local.api_parts import serving
+from tests.local.kafka_guard import Asked, asked, guarded, in_vain, make_users, users
+from tests.local.pipeline import SECONDS, Pipeline, ends_well
+from tests.local.running import ROOT, Runner, eventually, forget_indices, free_port
 
 pytestmark = pytest.mark.timeout(1_200)
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 from elasticsearch import Elasticsearch
-from lens_queries import chart_body, rows, search_body
 
 from logsluice.demo.traffic import Profile, traffic
 from logsluice.documents.extraction_input import extraction_input
@@ -25,6 +24,7 @@ from logsluice.provision.kibana import saved_objects
 from logsluice.provision.kibana.objects import SavedObject
 from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.settings import Settings
+from tests.local.lens_queries import chart_body, rows, search_body
 
 pytestmark = pytest.mark.timeout(1_800)
 MEASURED = b'{"@timestamp":"%s","event":{"kind":"metric"},"service":{"name":"payment"},"system":{"load":0.5}}'

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from api_parts import Api, serving
-from pipeline import Pipeline
-from running import Runner
-
 from logsluice.settings import Settings
+from tests.local.api_parts import Api, serving
+from tests.local.pipeline import Pipeline
+from tests.local.running import Runner
 
 
 def posted(settings: Settings, runner: Runner) -> int:

@@ -7,10 +7,10 @@ import time
 from datetime import UTC, datetime
 
 from elasticsearch import Elasticsearch
-from pipeline import Pipeline
-from running import Runner, eventually
 
 from logsluice.settings import Settings
+from tests.local.pipeline import Pipeline
+from tests.local.running import Runner, eventually
 
 LENGTHS = (400, 600, 600, 30_000)
 

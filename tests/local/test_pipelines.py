@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 from kafka import TopicPartition
-from pipeline import Pipeline, assert_no_stack_trace
-from running import ROOT, Runner, eventually
 
-from lines import HOSTILE, mixed
 from logsluice.event.identity import EventId
 from logsluice.kafka import admin
 from logsluice.settings import Settings
+from tests.local.lines import HOSTILE, mixed
+from tests.local.pipeline import Pipeline, assert_no_stack_trace
+from tests.local.running import ROOT, Runner, eventually
 
 EVENTS = int(os.environ.get("LOGSLUICE_HISTORY_EVENTS", "10000"))
 SECONDS = 900

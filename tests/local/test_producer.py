@@ -7,14 +7,14 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
-from api_parts import RedisServer, serving
-from kafka_reading import count, stored, values
-from running import Runner, eventually, free_port
 
 from logsluice.demo.traffic import Profile, traffic
 from logsluice.provision.setup import set_up_kafka
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
+from tests.local.api_parts import RedisServer, serving
+from tests.local.kafka_reading import count, stored, values
+from tests.local.running import Runner, eventually, free_port
 
 
 def metric(settings: Settings, line: str) -> float:

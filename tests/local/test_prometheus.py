@@ -21,13 +21,13 @@ import httpx
 import pytest
 import yaml
 from elasticsearch import Elasticsearch
-from pipeline import SECONDS, Pipeline, says
-from running import ROOT, Job, Runner, eventually
-from views import Asked, everything, exported, selectors
 
 from logsluice.jvm.jars import jar_paths
 from logsluice.settings import Settings
 from logsluice.stack.ports import free_port
+from tests.local.pipeline import SECONDS, Pipeline, says
+from tests.local.running import ROOT, Job, Runner, eventually
+from tests.local.views import Asked, everything, exported, selectors
 
 INTERVAL_SECONDS = 5
 EXPORTER = "prometheus-elasticsearch-exporter"

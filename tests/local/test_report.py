@@ -19,10 +19,7 @@ import duckdb
 import orjson
 import pytest
 import typer
-from bad_rows import KINDS, with_good_rows
 from elasticsearch import Elasticsearch
-from log_sets import LINES_OF_EACH, labels, log_file
-from running import ROOT, Runner
 
 from logsluice.cli import report as command
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
@@ -32,6 +29,9 @@ from logsluice.formats import normalize_level
 from logsluice.jobs.spark.session import spark_session
 from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.settings import Settings
+from tests.local.running import ROOT, Runner
+from tests.shared.bad_rows import KINDS, with_good_rows
+from tests.shared.log_sets import LINES_OF_EACH, labels, log_file
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

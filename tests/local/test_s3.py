@@ -17,16 +17,16 @@ import polars as pl
 import pytest
 import yaml
 from elasticsearch import Elasticsearch
-from graph import DIGEST, REGION, Graph, build
-from pipeline import Pipeline
-from running import ROOT, Runner
-from s3_service import CREDENTIALS, TOKEN, S3Service, s3_service
-from windowing import shop
 
-from lines import mixed
 from logsluice.jvm.java import system_java
 from logsluice.settings import Settings
 from logsluice.stack import jar_paths
+from tests.infra.graph import DIGEST, REGION, Graph, build
+from tests.local.lines import mixed
+from tests.local.pipeline import Pipeline
+from tests.local.running import ROOT, Runner
+from tests.local.s3_service import CREDENTIALS, TOKEN, S3Service, s3_service
+from tests.local.windowing import shop
 
 SECONDS = 900
 SPARK = ROOT / "k8s" / "base" / "spark"

@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
-from running import Runner, eventually, free_port
 
 from logsluice.kafka.schema_registry import event_schema
 from logsluice.stack import LocalStack
 from logsluice.stack.ports import is_open
+from tests.local.running import Runner, eventually, free_port
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from elasticsearch import Elasticsearch
-from running import Runner
 
 from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.result import result_documents
@@ -17,6 +16,7 @@ from logsluice.event.records import Records
 from logsluice.extract import load_registry, make_extractor
 from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.settings import Settings
+from tests.local.running import Runner
 
 
 def line(minutes_ago: int, rest: str) -> bytes:

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 from elasticsearch import Elasticsearch
-from pipeline import SECONDS, Pipeline, assert_no_stack_trace, ends_well, family
-from running import LOGSLUICE, ROOT, Runner
 
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
+from tests.local.pipeline import SECONDS, Pipeline, assert_no_stack_trace, ends_well, family
+from tests.local.running import LOGSLUICE, ROOT, Runner
 
 pytestmark = pytest.mark.timeout(1_200)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from elasticsearch import Elasticsearch
 from kafka.admin import ConfigResource, ConfigResourceType
-from running import Runner, free_port
 
 from logsluice.event.ecs import FIELDS
 from logsluice.kafka import admin, describe_topic
 from logsluice.provision.setup import run_setup, topic_plans
 from logsluice.settings import Settings
+from tests.local.running import Runner, free_port
 
 NO_LIFECYCLE = "this server has no lifecycle management: old indices are kept until you delete them"
 NO_KIBANA = "there is no Kibana in the settings (kibana.host): its views are left out"

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from kafka_reading import count, stored, values
-from log_sets import LINES_OF_EACH, SYSTEMS, log_file
-from running import LOGSLUICE, Runner, eventually
 
 from logsluice.provision.setup import set_up_kafka
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
+from tests.local.kafka_reading import count, stored, values
+from tests.local.running import LOGSLUICE, Runner, eventually
+from tests.shared.log_sets import LINES_OF_EACH, SYSTEMS, log_file
 
 TRACE = (
     "2026-11-22 10:14:13,123 ERROR a.b.C - no\n"

@@ -9,7 +9,6 @@ from threading import Event
 import orjson
 import pytest
 from elasticsearch import Elasticsearch
-from running import eventually
 from structlog.testing import capture_logs
 
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
@@ -34,6 +33,7 @@ from logsluice.provision.setup import run_setup, set_up_kafka
 from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
+from tests.local.running import eventually
 
 INDEX = "dev-results-index-2026.11.22"
 

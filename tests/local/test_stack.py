@@ -18,7 +18,6 @@ from elasticsearch import Elasticsearch
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError
-from running import LOGSLUICE, Runner, eventually, free_port
 
 from logsluice.errors import LogsluiceError
 from logsluice.jvm.jars import locked, sha256
@@ -27,6 +26,7 @@ from logsluice.stack import LocalStack, jar_paths
 from logsluice.stack.kafka import client_options
 from logsluice.stack.ports import is_free
 from logsluice.stack.supervisor import PARTS
+from tests.local.running import LOGSLUICE, Runner, eventually, free_port
 
 
 class CommandLine:

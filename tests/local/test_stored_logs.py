@@ -5,13 +5,13 @@ from __future__ import annotations
 from threading import Event
 
 from elasticsearch import Elasticsearch
-from running import Runner, eventually
 
 from logsluice.event.ecs import FIELDS
 from logsluice.jobs.regex.stored_logs import plan_ranges, read_range
 from logsluice.kafka import producer
 from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings
+from tests.local.running import Runner, eventually
 
 
 def test_measurements_are_history_too(settings: Settings, runner: Runner, elasticsearch_client: Elasticsearch) -> None:

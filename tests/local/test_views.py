@@ -9,11 +9,15 @@ from urllib.parse import unquote
 
 import pytest
 import yaml
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
 from grafana.__main__ import files
 from grafana.rules import NOT_IN_COMPOSE
-from grafana_foundation_sdk.models.dashboard import Dashboard
-from running import ROOT
-from views import (
+from logsluice.elasticsearch.templates import Abilities, index_plans
+from logsluice.extract import load_registry
+from logsluice.settings import Settings
+from tests.local.running import ROOT
+from tests.local.views import (
     MONITORING,
     PROVISIONING,
     TARGET_LABELS,
@@ -27,10 +31,6 @@ from views import (
     rule_groups,
     selectors,
 )
-
-from logsluice.elasticsearch.templates import Abilities, index_plans
-from logsluice.extract import load_registry
-from logsluice.settings import Settings
 
 KIBANA_OBJECTS = {
     "logsluice-overview": "",

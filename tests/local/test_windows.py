@@ -18,14 +18,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from elasticsearch import Elasticsearch
-from log_sets import SYSTEMS, log_file
-from pipeline import Pipeline, assert_runs, ends_well, metric, says
-from running import Job, Runner, eventually
-from windowing import SECOND, Fact, Sent, Truth, assert_document, shop, truth
 
 from logsluice.extract import INPUT_SCHEMA, load_registry, make_extractor
 from logsluice.kafka import admin, committed_offsets, describe_topic, latest_offsets
 from logsluice.settings import Settings
+from tests.local.pipeline import Pipeline, assert_runs, ends_well, metric, says
+from tests.local.running import Job, Runner, eventually
+from tests.local.windowing import SECOND, Fact, Sent, Truth, assert_document, shop, truth
+from tests.shared.log_sets import SYSTEMS, log_file
 
 EVENTS = int(os.environ.get("LOGSLUICE_TEST_EVENTS", "20000"))
 SEED = 11

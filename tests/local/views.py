@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import yaml
 from prometheus_client import REGISTRY
-from running import ROOT
 
 import logsluice.runtime.metrics  # noqa: F401 - fills the registry
+from tests.local.running import ROOT
 
 MONITORING = ROOT / "k8s" / "components" / "monitoring"
 DASHBOARDS = MONITORING / "dashboards"

@@ -10,7 +10,7 @@ import csv
 from functools import cache
 from pathlib import Path
 
-from shared_folder import LOGHUB
+from tests.shared.shared_folder import LOGHUB
 
 SYSTEMS = ("Apache", "BGL", "HDFS", "OpenSSH", "Spark", "Zookeeper")
 REAL = LOGHUB.is_dir()

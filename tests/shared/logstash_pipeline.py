@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared_folder import ROOT
+from tests.shared.shared_folder import ROOT
 
 
 def pipeline_files(environment: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What `make test-k8s` needs beside Python: a line for each part that is missing, with how it is had.
 
-``python tests/shared/prerequisites.py FOLDER`` first builds with Go, pinned, what Go can build, into the folder; the
+``python -m tests.shared.prerequisites FOLDER`` first builds with Go, pinned, what Go can build, into the folder; the
 folder is on PATH already.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from shared_folder import DEFINITIONS, TOOLS, compose_command, found
+from tests.shared.shared_folder import DEFINITIONS, TOOLS, compose_command, found
 
 CHARTS = "LOGSLUICE_CHARTS"
 KUBECONFIG = "LOGSLUICE_TEST_KUBECONFIG"

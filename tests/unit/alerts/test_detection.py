@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faults import DAY, FAULTS, FIRST_MINUTE, Day, Placed, inject, past, place, simulate, snapshot
 
 from logsluice.alerts.baseline import History
 from logsluice.alerts.evaluator import Evaluation, Evaluator
 from logsluice.alerts.rules import load_rules
+from tests.unit.alerts.faults import DAY, FAULTS, FIRST_MINUTE, Day, Placed, inject, past, place, simulate, snapshot
 
 RULES = load_rules(Path(__file__).parents[3] / "config" / "dev")
 SETTLES = 15

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_sets import SYSTEMS, log_file
 
 from logsluice.extract import INPUT_SCHEMA, Registry, load_registry, make_extractor
 from logsluice.formats import load_formats, timestamps
 from logsluice.patterns import PatternRegistry
 from logsluice.patterns.model import Pattern
+from tests.shared.log_sets import SYSTEMS, log_file
 
 SEEN_MS = 1_795_000_000_000
 EXAMPLES = [example.line for entry in load_formats() for example in entry.examples]

@@ -1,0 +1,68 @@
+"""What a pattern's trial may take: no more memory than the API's container has beside the API, whatever the pattern."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pydantic import ValidationError
+
+from logsluice.api.query.parameters import MOST_TRIED, PatternTrial
+from logsluice.api.query.pattern_trials import Trial, TrialRoom, TrialTimeout
+
+CONFIG = Path(__file__).parents[4] / "config" / "dev"
+MOST_BYTES = 400_000_000
+"""Of the process, with some 100 MB of code that it shares with the API."""
+
+GREEDY = {
+    "a class after another": r"\w" * 1_900,
+    "folded characters": r"(?i)" + r"ä\w" * 1_260,
+    "negated classes": r"[^\w]" * 700,
+    "two classes in turn": r"(?:\d\w)" * 570,
+    "a loop in a loop": r"(?:[a-z]{1000}){1000}",
+    "groups in groups": "(" * 90 + "a" + ")*" * 90,
+    "many groups": "".join(f"(?P<g{number}>\\w)" for number in range(150)),
+}
+
+
+async def tried(room: TrialRoom, trial: Trial) -> tuple[Any, int]:
+    """What came of a trial, and the most bytes that its process held."""
+    running, most = asyncio.ensure_future(room.run(trial)), 0
+    while not running.done():
+        await asyncio.sleep(0.005)
+        for child in psutil.Process().children(recursive=True):
+            try:
+                most = max(most, child.memory_info().rss)
+            except psutil.Error:
+                continue
+    return running.exception() or running.result(), most
+
+
+@pytest.mark.slow
+def test_no_pattern_takes_more_memory_than_there_is(recwarn: pytest.WarningsRecorder) -> None:  # noqa: ARG001
+    async def try_all() -> None:
+        room = TrialRoom(CONFIG, "UTC")
+        try:
+            for name, regex in GREEDY.items():
+                fields = {f"g{number}": "labels.group" for number in range(150)} if "?P" in regex else {}
+                outcome, most = await tried(room, Trial(regex, fields, ["a" * 60_000] * 5))
+                assert isinstance(outcome, dict | TrialTimeout), f"{name}: {outcome!r}"
+                assert most < MOST_BYTES, f"{name}: {most / 1e6:.0f} MB"
+            outcome, most = await tried(room, Trial("x", {}, ["a" * 65_000 + "\N{GRINNING FACE}"] * 200))
+            assert isinstance(outcome, TrialTimeout), "52 MB of lines are more than a trial may take"
+            assert most < MOST_BYTES
+            outcome, _ = await tried(room, Trial("b", {}, ["abc"]))
+            assert outcome["results"][0]["outcome"] == "match"
+        finally:
+            room.close()
+
+    asyncio.run(try_all())
+
+
+def test_the_lines_of_a_trial_are_bounded_together() -> None:
+    PatternTrial(regex="a", lines=["a" * 50_000] * 20)
+    with pytest.raises(ValidationError, match=f"{MOST_TRIED:,} characters in all"):
+        PatternTrial(regex="a", lines=["a" * 50_000] * 21)

@@ -1,0 +1,29 @@
+"""What texts call by its path is there under that path."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from tests.shared.shared_folder import ROOT
+
+ROOMS = ROOT / "src" / "logsluice"
+WRITTEN = ("*.md", "docs/*.md", "*.yml", "config/**/*", "helm/**/*", "k8s/**/*", "spark/**/*", "jobs/*", "Makefile")
+
+
+def test_the_architecture_has_every_room() -> None:
+    (tree,) = re.findall(r"(?ms)^src/logsluice/\n(.*?)^\S", (ROOT / "docs" / "architecture.md").read_text())
+    named = {room for line in tree.splitlines() for room in re.findall(r"(?<= )(\w+)/(?=\s)", line)}
+    assert named == {path.parent.name for path in ROOMS.glob("*/__init__.py")}
+
+
+def test_no_text_names_a_source_file_that_is_gone() -> None:
+    texts = {path: path.read_text() for pattern in WRITTEN for path in ROOT.glob(pattern) if readable(path)}
+    source = re.compile(r"src/logsluice/[\w/]+(?:\.\w+)+")
+    named = [(path, name) for path, text in texts.items() for name in source.findall(text)]
+    assert named
+    assert not [f"{path.relative_to(ROOT)}: {name}" for path, name in named if not (ROOT / name).is_file()]
+
+
+def readable(path: Path) -> bool:
+    return path.is_file() and path.suffix not in (".tgz", ".pyc")
