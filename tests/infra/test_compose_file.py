@@ -113,6 +113,26 @@ def test_the_documents_say_what_a_profile_needs_more(profile: str, most: str) ->
     )
 
 
+def test_the_documents_say_what_the_index_job_spares() -> None:
+    limits = limits_of() | limits_of(small=True)
+    assert round(limits["logstash"] / limits["index-job"]) == 7
+    assert "in a seventh of the memory" in (ROOT / "docs/compose.md").read_text()
+    assert "in a seventh of its memory" in TEXT
+
+
+def test_the_documents_scale_to_a_worker_for_every_core() -> None:
+    def cores(name: str, said: str) -> int:
+        found = re.search(rf"{name}=(\d+)", said)
+        return int(found[1]) if found else int(re.findall(rf"\$\{{{name}:-(\d+)\}}", TEXT)[0])
+
+    lines = (ROOT / "docs/compose.md").read_text().splitlines()
+    scaled = [line for line in lines if line.startswith(("docker", "REGEX_CORES")) and "--scale spark-worker=" in line]
+    assert scaled
+    for line in scaled:
+        taken = cores("REGEX_CORES", line) + cores("WINDOWS_CORES", line)
+        assert 1 + cores("--scale spark-worker", line) >= taken, line
+
+
 def test_what_runs_once_fits_where_others_will_be() -> None:
     limits = {name: int(service["mem_limit"]) for name, service in services("dev").items()}
     for name, other in INSTEAD.items():
