@@ -26,8 +26,8 @@ from logsluice.event.records import Records, index_name
 from logsluice.extract import Registry, make_extractor
 from logsluice.jobs.index import job as index_job
 from logsluice.kafka import TopicNotReady, admin, consumer, describe_topic, earliest_offsets, latest_offsets
-from logsluice.kafka.consumer import ConsumerRecord
 from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, DeadLetterWriter, from_record
+from logsluice.kafka.topic_reader import ConsumerRecord
 from logsluice.settings import Settings
 
 JOB = "dlq"

@@ -34,7 +34,7 @@ from logsluice.extract import Extractor, load_registry, make_extractor
 from logsluice.extract.schema import REASON
 from logsluice.kafka import TopicNotReady, admin, describe_topic, lag
 from logsluice.kafka import is_unavailable as is_kafka_unavailable
-from logsluice.kafka.consumer import ConsumerRecord, TopicReader
+from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import OTHER, LabelNames
 from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable

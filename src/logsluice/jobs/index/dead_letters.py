@@ -19,8 +19,8 @@ from logsluice.elasticsearch.client import wait_for_templates, wait_until_up
 from logsluice.errors import LogsluiceError
 from logsluice.event.identity import EventId
 from logsluice.event.records import index_name, iso_millis
-from logsluice.kafka.consumer import ConsumerRecord, TopicReader
 from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, from_record
+from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import Stopped
 from logsluice.settings import Settings

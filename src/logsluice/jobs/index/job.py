@@ -17,8 +17,8 @@ from logsluice.elasticsearch.client import wait_for_templates, wait_until_up
 from logsluice.event.identity import EventId
 from logsluice.event.records import index_name
 from logsluice.jobs.index.dead_letters import index_dead_letters
-from logsluice.kafka.consumer import ConsumerRecord, TopicReader
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
+from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import Stopped
 from logsluice.settings import Settings
