@@ -1,4 +1,4 @@
-"""Writes the log traffic of a made-up shop to Kafka, or posts it to the HTTP API."""
+"""The demo producer: writes the log traffic of a made-up shop to Kafka, or posts it to the HTTP API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import time
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from threading import Event
 from typing import Annotated
 
@@ -16,11 +15,9 @@ from logsluice.demo.posting import ApiDestination
 from logsluice.demo.producing import Destination, KafkaDestination, produce
 from logsluice.demo.shop import SERVICES
 from logsluice.demo.traffic import Burst, Profile, traffic
-from logsluice.runtime.certificates import end_on_renewal
-from logsluice.runtime.entrypoint import run_job
-from logsluice.runtime.metrics import serve_metrics
-from logsluice.runtime.retry import Stopped, stop_on_signals
-from logsluice.settings import Settings, load_settings
+from logsluice.runtime.entrypoint import ConfigOption, run_job, start_job
+from logsluice.runtime.retry import Stopped
+from logsluice.settings import Settings
 
 
 class Via(StrEnum):
@@ -45,10 +42,10 @@ def main(
     start: Annotated[datetime | None, typer.Option(help="Time of the first event in UTC; now, where left out.")] = None,
     via: Annotated[Via, typer.Option(help="To Kafka itself, or over HTTP to the API.")] = Via.KAFKA,
     fast: Annotated[bool, typer.Option("--fast", help="Do not wait until an event is due.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Write the traffic of a made-up shop until SIGTERM, Ctrl-C, or the count."""
-    stop = stop_on_signals()
+    job = start_job(config, lambda metrics: metrics.producer)
     profile = Profile(
         rate=rate,
         error_rate=error_rate,
@@ -58,13 +55,10 @@ def main(
         daily=daily,
         count=count,
     )
-    settings = load_settings(config)
-    serve_metrics(settings.metrics.host, settings.metrics.producer)
-    end_on_renewal(settings)
     began = start.replace(tzinfo=UTC).timestamp() if start else time.time()
     events = traffic(seed if seed is not None else time.time_ns(), profile, began)
-    with suppress(Stopped), closing(_destination(via, settings, stop)) as destination:
-        produce(events, destination, stop, paced=not fast)
+    with suppress(Stopped), closing(_destination(via, job.settings, job.stop)) as destination:
+        produce(events, destination, job.stop, paced=not fast)
 
 
 def _destination(via: Via, settings: Settings, stop: Event) -> Destination:

@@ -1,19 +1,16 @@
-"""Finds the facts in the topic's events and indexes them, as they come or out of what is stored."""
+"""The regex job: extracts fields from the topic's events and indexes them, as they come or out of what is stored."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from logsluice.jobs.regex.job import run_regex
 from logsluice.runtime.certificates import end_on_renewal
-from logsluice.runtime.entrypoint import run_job
-from logsluice.runtime.retry import stop_on_signals
+from logsluice.runtime.entrypoint import ConfigOption, MetricsPortOption, run_job, start_job
 from logsluice.runtime.time_expressions import parse_moment
-from logsluice.settings import config_dir, load_settings
 
 
 class Mode(StrEnum):
@@ -38,18 +35,18 @@ def main(
         str | None, typer.Option(metavar="TIME", help="For batch: events appended since then: 24h, 7d, or a UTC time.")
     ] = None,
     until_caught_up: Annotated[bool, typer.Option(help="End when everything was read.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Where /metrics is served.")] = None,
+    config: ConfigOption = None,
+    metrics_port: MetricsPortOption = None,
 ) -> None:
     """Find the facts in the topic's events and index them, until SIGTERM or Ctrl-C."""
-    settings = load_settings(config)
-    if (mode or settings.processing_mode) != Mode.BATCH:
+    job = start_job(config, restartable=False)
+    if (mode or job.settings.processing_mode) != Mode.BATCH:
         # History that ends half-way would pass for done.
-        end_on_renewal(settings)
+        end_on_renewal(job.settings)
     run_regex(
-        settings,
-        config or config_dir(),
-        stop=stop_on_signals(),
+        job.settings,
+        job.directory,
+        stop=job.stop,
         mode=mode.value if mode else None,
         source=source.value,
         since=parse_moment(since) if since else None,

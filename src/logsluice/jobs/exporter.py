@@ -1,5 +1,5 @@
-"""What no single job can tell: lag of every consumer, freshness and size of the indices, requests and levels of
-every service.
+"""The exporter: metrics that no single job can tell: the lag of every consumer group, freshness and size of the
+indices, requests and levels of every service.
 
 Each of the three is watched on a thread of its own, so that a part that is away holds up nothing else; what
 was measured last stays on ``/metrics``, and ``logsluice_part_up`` says that the part is away.
@@ -103,7 +103,7 @@ class EventCounter:
         return self._services(name) if name else UNKNOWN
 
 
-def run_app_service(settings: Settings, directory: Path | None, stop: Event) -> None:
+def run_exporter(settings: Settings, directory: Path | None, stop: Event) -> None:
     """Measure until ``stop`` is set; parts that are away are waited for.
 
     Args:
