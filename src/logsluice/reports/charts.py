@@ -14,8 +14,8 @@ import altair as alt
 import polars as pl
 import vl_convert as vlc
 
-from logsluice.reports.report import Report
 from logsluice.reports.display_text import visible
+from logsluice.reports.report import Report
 
 _WIDE: Final = 820
 _NARROW: Final = 300

@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from logsluice.errors import LogsluiceError
 from logsluice.extract.decode import decode
-from logsluice.jobs.spark.files import FilePart, plan_parts, read_part
 from logsluice.inputs.files import open_bytes, reading
+from logsluice.jobs.spark.files import FilePart, plan_parts, read_part
 
 REQUIRED: Final = ("timestamp", "log_level", "message")
 

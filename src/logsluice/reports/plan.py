@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from logsluice.errors import LogsluiceError
+from logsluice.inputs.files import STDIN, expand, spooled
 from logsluice.jobs.spark.files import PART_BYTES, plan_parts
 from logsluice.reports.csv_logs import plan_csv, recognize
 from logsluice.reports.events import Span
 from logsluice.reports.tasks import CsvTask, LinesTask, Task
 from logsluice.settings import Settings
-from logsluice.inputs.files import STDIN, expand, spooled
 
 ELASTICSEARCH: Final = "elasticsearch"
 _INDEX: Final = "es:"

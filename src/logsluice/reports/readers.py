@@ -13,10 +13,12 @@ from typing import Final
 import pyarrow as pa
 
 from logsluice.errors import LogsluiceError
-from logsluice.patterns import Pattern
+from logsluice.inputs.files import Line, read_lines
+from logsluice.inputs.multiline import Joiner, join
+from logsluice.jobs.spark.extractor_spec import Recipe, extractor
 from logsluice.jobs.spark.file_extraction import line_columns
 from logsluice.jobs.spark.files import Cut, FilePart, Lines, read_part
-from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.patterns import Pattern
 from logsluice.reports.csv_logs import Bad, read_rows
 from logsluice.reports.events import (
     Span,
@@ -30,8 +32,6 @@ from logsluice.reports.events import (
 )
 from logsluice.reports.tasks import CsvTask, LinesTask, StoredRange, Task
 from logsluice.settings import Settings
-from logsluice.inputs.files import Line, read_lines
-from logsluice.inputs.multiline import Joiner, join
 
 _ROWS: Final = 10_000
 _COUNTING_BYTES: Final = 4 << 20

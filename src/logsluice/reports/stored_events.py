@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import polars as pl
 from elastic_transport import TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch
 
+from logsluice.elasticsearch.client import connect, no_answer, refusal, retry_request
 from logsluice.errors import LogsluiceError
 from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, complete
 from logsluice.reports.tasks import StoredRange
 from logsluice.settings import Settings
-from logsluice.elasticsearch.client import connect, no_answer, refusal, retry_request
-from logsluice.runtime.retry import RetryContext, retry_on_unavailable
-
 
 JOB: Final = "report"
 _RANGE_EVENTS: Final = 100_000

@@ -17,8 +17,8 @@ import polars as pl
 import psutil
 
 from logsluice.errors import LogsluiceError
-from logsluice.reports.report import Rejected, Report
 from logsluice.reports.page import page
+from logsluice.reports.report import Rejected, Report
 
 _UNFINISHED: Final = ".unfinished-report-"
 _RATE_DIGITS: Final = 6
