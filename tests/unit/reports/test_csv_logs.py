@@ -10,7 +10,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.shared.bad_rows import GOOD, HEADER, KINDS, QUOTED, UNQUOTED, BadRow, with_good_rows
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.patterns import load_patterns
 from logsluice.reports.csv_logs import Bad, plan_csv, read_rows, recognize
 from logsluice.reports.events import Span, count_events, events_of_rows, patterns_read
+from tests.shared.bad_rows import GOOD, HEADER, KINDS, QUOTED, UNQUOTED, BadRow, with_good_rows
 
 SEEN_MS = int(datetime(2026, 11, 23, tzinfo=UTC).timestamp() * 1000)
 

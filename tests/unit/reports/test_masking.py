@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.shared.log_sets import labels
 
 from logsluice.reports.error_types import error_types
 from logsluice.reports.masking import endpoints, templates
+from tests.shared.log_sets import labels
 
 PIECES = st.one_of(
     st.sampled_from(

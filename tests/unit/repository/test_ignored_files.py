@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from shared_folder import ROOT, tool
+from tests.shared.shared_folder import ROOT, tool
 
 FOLDERS = ("src", "tests", "jobs", "bench", "infra", "grafana", "docs", "config", "helm", "k8s", "spark")
 SUFFIXES = (".py", ".md", ".yaml", ".yml", ".json")
