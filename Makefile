@@ -13,7 +13,7 @@ PLATFORMS ?=
 PUSH ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo image test test-k8s test-alone charts test-cluster test-compose test-long test-unit test-packages releases lint format bench views lock clean
+.PHONY: help setup demo image test test-k8s test-alone charts test-cluster test-compose test-long test-unit test-packages releases lint format bench views pictures lock clean
 
 help: ## what can be typed here
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -124,6 +124,9 @@ bench: setup ## speed, side by side; nothing else should run meanwhile
 
 views: setup ## write Grafana's dashboards and compose's alert rules anew from their code
 	@$(BIN)/python -m grafana
+
+pictures: setup ## take the dashboard's pictures in docs/images anew, with Chromium
+	@$(BIN)/python -m tests.local.dashboard_pictures
 
 lock: setup ## pin anew what pyproject.toml asks for
 	@$(BIN)/uv pip compile --group build --universal --python-version 3.11 --generate-hashes --no-header --quiet \
