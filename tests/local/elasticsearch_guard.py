@@ -164,9 +164,9 @@ class Guard:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def _answer(self) -> None:
+            def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                status, text, headers = guard._answer(self.command, self.path, self.headers, body)
+                status, text, headers = guard.answer(self.command, self.path, self.headers, body)
                 self.send_response(status)
                 for name, value in headers:
                     if name.lower() not in ("connection", "transfer-encoding", "content-length"):
@@ -176,7 +176,7 @@ class Guard:
                 if self.command != "HEAD":
                     self.wfile.write(text)
 
-            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the library's names
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - the library's names
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -201,7 +201,7 @@ class Guard:
         self._server.shutdown()
         self._server.server_close()
 
-    def _answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         credentials = base64.b64decode(headers.get("authorization", "").removeprefix("Basic ")).decode()
         user, _, password = credentials.partition(":")
         if user not in self._roles or password != PASSWORD:

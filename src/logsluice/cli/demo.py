@@ -73,7 +73,7 @@ def demo(
         else:
             last = _until(before + events, settings, jobs, started, stop, timeout)
     if not sys.stdout.isatty():
-        console.print(_screen(last[0], last[1], settings))
+        console.print(screen(last[0], last[1], settings))
     console.print(_closer_look(settings, logs))
 
 
@@ -114,12 +114,12 @@ def _watch(
 ) -> tuple[Snapshot, Snapshot]:
     client = connect(settings.elasticsearch)
     earlier = now = take_snapshot(settings, jobs, client)
-    with Live(_screen(earlier, now, settings), console=console, auto_refresh=False) as live:
+    with Live(screen(earlier, now, settings), console=console, auto_refresh=False) as live:
         while not stop.wait(_REFRESH_SECONDS):
             for job in started:
                 job.check()
             earlier, now = now, take_snapshot(settings, jobs, client, now)
-            live.update(Group(_screen(earlier, now, settings), Text("Ctrl-C ends the demo", "dim")), refresh=True)
+            live.update(Group(screen(earlier, now, settings), Text("Ctrl-C ends the demo", "dim")), refresh=True)
     return earlier, now
 
 
@@ -143,7 +143,8 @@ def _until(
     return first, now
 
 
-def _screen(earlier: Snapshot, now: Snapshot, settings: Settings) -> RenderableType:
+def screen(earlier: Snapshot, now: Snapshot, settings: Settings) -> RenderableType:
+    """What flowed between two snapshots, as the tables of the demo."""
     seconds = max(now.at - earlier.at, 1e-9)
     flow = Table("", "events", "a second", title="Flow", title_justify="left")
     for name, before, after in (

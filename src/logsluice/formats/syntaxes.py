@@ -77,13 +77,13 @@ _DAY = r"(?P<day>[0-9]{1,2})"
 _CLOCK = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2})"
 _FRACTION = r"(?:[.,:](?P<fraction>[0-9]{1,9}))?"
 _AMPM = r"(?: ?(?P<ampm>[AaPp]\.?[Mm]\.?))?"
-_ABBREVIATION = (
+ABBREVIATION = (
     "UTC?|GMT|[AECMP][SD]T|AK[SD]T|A[CE][SD]T|AWST|NZ[SD]T|[WCE]ES?T|MES?Z|MET|[BHIJKS]ST|BRS?T|[HP]KT|SGT|MSK|SAST|WIB"
 )
 """Exactly those of ZONES and AMBIGUOUS_ZONES, written short."""
 OFFSET: Final = (
     r"(?P<offset>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?|"
-    rf" ?(?:Z|[+-][0-9]{{2}}:?[0-9]{{2}}|{_ABBREVIATION}))?"
+    rf" ?(?:Z|[+-][0-9]{{2}}:?[0-9]{{2}}|{ABBREVIATION}))?"
 )
 """How far from UTC a time is, where it says so."""
 _ZONE_NAME = r"(?: (?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/-]+))?"

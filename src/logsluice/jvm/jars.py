@@ -165,7 +165,7 @@ def _fetch(name: str, jars: list[Jar], root: Path) -> None:
                     hint="something between here and the registry changes files; ask who runs the network",
                 )
             if len(left) == len(missing):
-                raise _refused(left, len(jars), said)
+                raise fetch_error(left, len(jars), said)
             missing = left
             progress.update(task, completed=len(jars) - len(missing))
     shutil.rmtree(staging, ignore_errors=True)
@@ -184,7 +184,7 @@ def _move(jars: Iterable[Jar], source: Path, root: Path) -> Jar | None:
     return None
 
 
-def _refused(left: list[Jar], wanted: int, said: list[str]) -> LogsluiceError:
+def fetch_error(left: list[Jar], wanted: int, said: list[str]) -> LogsluiceError:
     """The one line for a network that gives nothing more."""
     fault = next((found.group(1).strip() for line in said if (found := _FAULT.match(line))), "")
     culprit = next((jar for jar in left if jar.path.name in fault), left[0])

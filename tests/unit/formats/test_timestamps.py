@@ -192,7 +192,7 @@ def test_an_empty_column_stays_empty() -> None:
 
 def test_abbreviations_in_the_syntaxes_are_those_of_the_tables() -> None:
     known = {*ZONES, *AMBIGUOUS_ZONES}
-    alternatives = re.compile(written._ABBREVIATION)
+    alternatives = re.compile(written.ABBREVIATION)
     assert all(alternatives.fullmatch(name) for name in known)
     assert both("2024-01-31 10:00:00 XYZ", "iso8601") is None
 

@@ -8,7 +8,7 @@ import pytest
 
 from logsluice.errors import LogsluiceError
 from logsluice.jvm import jars
-from logsluice.jvm.jars import Jar, _refused, cache_dir, jar_paths, locked
+from logsluice.jvm.jars import Jar, cache_dir, fetch_error, jar_paths, locked
 
 
 def test_every_pinned_file_has_a_checksum_and_a_place_of_its_own() -> None:
@@ -80,7 +80,7 @@ def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, t
 )
 def test_the_jar_that_could_not_be_had_is_named_with_the_networks_words(said: str) -> None:
     left = [Jar("org.example", name, "1.0", "") for name in ("another", "thing")]
-    error = _refused(left, 7, ["tried http://x/another-1.0.jar", "WARN: module not found: another", said])
+    error = fetch_error(left, 7, ["tried http://x/another-1.0.jar", "WARN: module not found: another", said])
     assert error.where == "org.example:thing:1.0"
     assert error.what == "could not be fetched, nor 1 more of 7 jars"
     assert error.why == said.partition(": ")[2]

@@ -22,7 +22,7 @@ from rich.text import Text
 
 import logsluice.runtime.logging
 from logsluice.api import edge
-from logsluice.cli.demo import _screen
+from logsluice.cli.demo import screen
 from logsluice.demo.pipeline import Snapshot
 from logsluice.runtime.logging import configure_logging
 from logsluice.runtime.terminal import JsonOutput, Terminal, json_line, printable, printable_lines
@@ -83,10 +83,10 @@ def test_what_is_ordinary_stays_as_it_is() -> None:
 
 def test_a_service_may_have_any_name_in_the_demos_table() -> None:
     names = Counter({"[/x]": 3, NASTY: 2, "payment": 1})
-    screen = _screen(Snapshot(at=0), Snapshot(at=1, errors=names, patterns=Counter({"[/y]": 1})), load_settings())
+    drawn = screen(Snapshot(at=0), Snapshot(at=1, errors=names, patterns=Counter({"[/y]": 1})), load_settings())
     terminal = Terminal()
     terminal.width = 200
-    with terminal.capture() as captured, Live(screen, console=terminal, auto_refresh=False):
+    with terminal.capture() as captured, Live(drawn, console=terminal, auto_refresh=False):
         pass
     shown = captured.get()
     assert not CONTROLS.search(shown)

@@ -47,7 +47,7 @@ class Caller:
         return scope in self.scopes or "admin" in self.scopes
 
 
-_ANYBODY: Final = Caller("anonymous", SCOPES)
+ANYBODY: Final = Caller("anonymous", SCOPES)
 
 
 class Guard:
@@ -115,7 +115,7 @@ class Guard:
     async def _identify(self, headers: Headers) -> Caller:
         if self._ring is None and self._tokens is None:
             _refuse_strangers(headers)
-            return _ANYBODY
+            return ANYBODY
         credentials = _credentials(headers)
         if credentials is None:
             raise _unauthorized("say who you are: Authorization: Bearer <API key or token>", "missing", _REALM)
@@ -197,7 +197,7 @@ def _is_here(url: str) -> bool:
 def client_of(request: Request) -> str:
     """Whom limits are counted for: the caller of a request that was admitted, or its address where anybody may ask."""
     caller: Caller = request.scope["caller"]
-    return caller.id if caller is not _ANYBODY else _address(request)
+    return caller.id if caller is not ANYBODY else _address(request)
 
 
 def _address(request: Request) -> str:

@@ -18,8 +18,8 @@ import structlog
 
 from logsluice.settings import OidcSettings
 
-_FETCH_SECONDS: Final = 5.0
-_AGAIN_SECONDS: Final = 10.0
+FETCH_SECONDS: Final = 5.0
+AGAIN_SECONDS: Final = 10.0
 _MOST_BYTES: Final = 1_048_576
 
 log = structlog.get_logger(__name__)
@@ -65,7 +65,7 @@ class IssuerKeys:
             IssuerAway: No keys are known at all.
         """
         # A token may name any key it likes: the issuer is not asked for each.
-        if key_id not in self._keys and (self._trying() or time.monotonic() - self._tried_at > _AGAIN_SECONDS):
+        if key_id not in self._keys and (self._trying() or time.monotonic() - self._tried_at > AGAIN_SECONDS):
             await asyncio.shield(self._refreshed())
         if not self._keys:
             raise IssuerAway("the issuer's keys cannot be had")
@@ -74,7 +74,7 @@ class IssuerKeys:
     async def _keep(self) -> None:
         while True:
             fresh = await asyncio.shield(self._refreshed())
-            await asyncio.sleep(self._settings.jwks_seconds if fresh else _AGAIN_SECONDS)
+            await asyncio.sleep(self._settings.jwks_seconds if fresh else AGAIN_SECONDS)
 
     def _trying(self) -> bool:
         return self._attempt is not None and not self._attempt.done()
@@ -88,7 +88,7 @@ class IssuerKeys:
     async def _refresh(self) -> bool:
         self._tried_at = time.monotonic()
         try:
-            async with asyncio.timeout(_FETCH_SECONDS):
+            async with asyncio.timeout(FETCH_SECONDS):
                 document = await self._published()
             self._keys = {key.key_id or "": key for key in jwt.PyJWKSet.from_dict(document).keys}
         except Exception as error:
@@ -108,7 +108,7 @@ class IssuerKeys:
 
     async def _json(self, url: str) -> dict[str, Any]:
         content = bytearray()
-        async with self._client.stream("GET", url, timeout=_FETCH_SECONDS, follow_redirects=False) as answer:
+        async with self._client.stream("GET", url, timeout=FETCH_SECONDS, follow_redirects=False) as answer:
             answer.raise_for_status()
             async for piece in answer.aiter_bytes():
                 content += piece

@@ -29,7 +29,7 @@ SCOPES: Final[tuple[Scope, ...]] = ("ingest", "query", "admin")
 
 _KEY: Final = re.compile(r"ls_(?P<id>[a-z0-9]{12})_(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
 _ID_CHARACTERS: Final = string.ascii_lowercase + string.digits
-_LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -147,7 +147,7 @@ class KeyRing:
 
     def _look(self) -> None:
         now = time.monotonic()
-        if now - self._looked_at < _LOOK_SECONDS:
+        if now - self._looked_at < LOOK_SECONDS:
             return
         self._looked_at = now
         state = _state_of(self._path)

@@ -24,7 +24,7 @@ from logsluice.runtime import metrics
 _EVENTS: Final = 2_000
 _BYTES: Final = 8_388_608
 _AGAIN_SECONDS: Final = 0.5
-_EXPIRE_SECONDS: Final = 60.0
+EXPIRE_SECONDS: Final = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -48,10 +48,10 @@ async def _drain(intake: Intake, buffer: EventBuffer) -> None:
     expired_at = time.monotonic()
     while True:
         with suppress(TimeoutError):
-            async with asyncio.timeout(_EXPIRE_SECONDS):
+            async with asyncio.timeout(EXPIRE_SECONDS):
                 await buffer.filled.wait()
         try:
-            if time.monotonic() - expired_at > _EXPIRE_SECONDS:
+            if time.monotonic() - expired_at > EXPIRE_SECONDS:
                 expired_at = time.monotonic()
                 await buffer.expire()
             if not buffer.events:

@@ -33,10 +33,10 @@ from logsluice.runtime.time_expressions import parse_moment
 Scalar = str | int | float | bool
 _PROTECTED: Final = ("@timestamp", "message", "event.dataset", "event.id", "event.hash", "event.original", "tags")
 _PROTECTED_GROUPS: Final = ("kafka.", "logsluice.")
-_LOCK_SECONDS: Final = 15
+LOCK_SECONDS: Final = 15
 _LOCK_WAIT_SECONDS: Final = 5
 # When the lock is over, another may write.
-_WORK_SECONDS: Final = 10
+WORK_SECONDS: Final = 10
 _ATTEMPTS: Final = 5
 _LONGEST_TEXT: Final = 8_191
 
@@ -131,7 +131,7 @@ class Merger:
             Problem: 503 while Elasticsearch or the Redis that is configured is away.
         """
         try:
-            async with self._alone(event_id), asyncio.timeout(_WORK_SECONDS):
+            async with self._alone(event_id), asyncio.timeout(WORK_SECONDS):
                 return await self._merge(index, event_id, processor, facts)
         except TimeoutError:
             raise Problem(
@@ -186,6 +186,6 @@ class Merger:
 
 
 async def _acquired(redis: Any, name: str) -> Any:
-    lock = redis.lock(name, timeout=_LOCK_SECONDS)
+    lock = redis.lock(name, timeout=LOCK_SECONDS)
     await lock.acquire()
     return lock

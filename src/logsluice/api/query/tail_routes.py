@@ -31,7 +31,7 @@ _RETRY_MS: Final = 2_000
 _FULL_SECONDS: Final = 10
 
 
-async def _followed(
+async def followed_tail(
     request: Request,
     resources: ResourcesOf,
     level: Levels = [],  # noqa: B006 - FastAPI hands out copies
@@ -89,7 +89,7 @@ async def _followed(
     responses=problem_responses(*GUARDED),
     openapi_extra=FIELD_PARAMETERS,
 )
-async def tail(followed: Annotated[Tail, Depends(_followed)]) -> AsyncIterator[ServerSentEvent]:
+async def tail(followed: Annotated[Tail, Depends(followed_tail)]) -> AsyncIterator[ServerSentEvent]:
     """Results as they are stored, one server-sent event each, from now on.
 
     An event's `id` names its place: sent as `Last-Event-ID`, as browsers do by themselves, the stream goes on after it

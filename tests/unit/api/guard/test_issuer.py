@@ -87,8 +87,8 @@ async def _seconds(work: Awaitable[Any]) -> float:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(issuer, "_FETCH_SECONDS", 0.5)
-    monkeypatch.setattr(issuer, "_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(issuer, "FETCH_SECONDS", 0.5)
+    monkeypatch.setattr(issuer, "AGAIN_SECONDS", 0.1)
 
 
 @pytest.mark.parametrize("fault", ["hangs", "drips", "floods"])

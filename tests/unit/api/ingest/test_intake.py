@@ -86,7 +86,7 @@ def test_a_post_with_errors_may_come_again_when_kafka_is_back(tmp_path: Path) ->
 def test_the_buffer_is_emptied_though_it_could_not_forget_its_tickets_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draining_module, "_EXPIRE_SECONDS", 0.01)
+    monkeypatch.setattr(draining_module, "EXPIRE_SECONDS", 0.01)
 
     async def story() -> None:
         async with EventBuffer.opened(ApiBufferSettings(directory=tmp_path), tmp_path) as buffer:

@@ -71,8 +71,8 @@ def test_facts_are_merged_into_what_a_newer_revision_found_meanwhile() -> None:
 
 
 def test_a_merge_ends_before_its_lock_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert merge._WORK_SECONDS < merge._LOCK_SECONDS
-    monkeypatch.setattr(merge, "_WORK_SECONDS", 0.05)
+    assert merge.WORK_SECONDS < merge.LOCK_SECONDS
+    monkeypatch.setattr(merge, "WORK_SECONDS", 0.05)
     result = OneResult(3, seconds=1.0)
     with pytest.raises(Problem) as told:
         asyncio.run(merger(result).merge("i", "e", "geo", FACTS))

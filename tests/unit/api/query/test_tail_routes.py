@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 from starlette.requests import Request
 
-from logsluice.api.guard.access import _ANYBODY, Caller
+from logsluice.api.guard.access import ANYBODY, Caller
 from logsluice.api.problems import Problem
 from logsluice.api.query.conditions import searchable_fields
-from logsluice.api.query.tail_routes import _followed
+from logsluice.api.query.tail_routes import followed_tail
 from logsluice.api.resources import Resources
 from logsluice.event.ecs import FIELDS
 from logsluice.settings import load_settings
@@ -33,7 +33,7 @@ def resources(**api: int) -> Resources:
 async def following(shared: Resources, caller: Caller, address: str = "10.0.0.1") -> AsyncIterator[None]:
     scope: dict[str, Any] = {"type": "http", "query_string": b"", "headers": [], "path": "/logs/tail", "method": "GET"}
     request = Request({**scope, "caller": caller, "client": (address, 1)})
-    place = _followed(request, shared, [], None, [], None, "2026.12.01=1")
+    place = followed_tail(request, shared, [], None, [], None, "2026.12.01=1")
     await anext(place)
     try:
         yield
@@ -66,9 +66,9 @@ def test_one_caller_leaves_places_to_others_and_gives_theirs_back() -> None:
 def test_where_anybody_may_ask_an_address_is_a_caller() -> None:
     async def work() -> None:
         shared = resources(tails_each=1)
-        async with following(shared, _ANYBODY, "10.0.0.1"), following(shared, _ANYBODY, "10.0.0.2"):
+        async with following(shared, ANYBODY, "10.0.0.1"), following(shared, ANYBODY, "10.0.0.2"):
             with pytest.raises(Problem, match="already"):
-                async with following(shared, _ANYBODY, "10.0.0.2"):
+                async with following(shared, ANYBODY, "10.0.0.2"):
                     pass
 
     asyncio.run(work())
