@@ -25,7 +25,7 @@ from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.records import Records, index_name
-from logsluice.extract import load_registry, make_extractor
+from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.settings import DashboardSettings
 from logsluice.stack.ports import free_port
 
@@ -148,7 +148,7 @@ def fill(running: Servers, events: int, end: datetime) -> None:
     values = [event.line.encode() for event in itertools.islice(happenings, distinct)]
     size = len(values)
     records = Records(["logs"] * size, [0] * size, list(range(size)), [int(end.timestamp() * 1000)] * size, values)
-    extracted = make_extractor(registry).extract(extraction_input(records))
+    extracted = ColumnarExtractor(registry).extract(extraction_input(records))
     actions, _ = result_documents(records, extracted, registry.revision, running.settings.results_index)
     documents = [orjson.loads(action.document) for action in actions]
     step = timedelta(hours=_HOURS) / events

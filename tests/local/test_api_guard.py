@@ -25,7 +25,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from logsluice.documents.extraction_input import extraction_input
 from logsluice.event.records import Records
-from logsluice.extract import load_registry, make_extractor
+from logsluice.extract import ColumnarExtractor, load_registry
 from tests.local.api_parts import Api, RedisServer, serving
 from tests.local.running import Runner, eventually, free_port
 
@@ -354,7 +354,7 @@ def test_requests_have_ids_and_lines_that_are_understood_here(api: Api) -> None:
     size = len(lines)
     values = [line.encode() for line in lines]
     records = Records(["t"] * size, [0] * size, list(range(size)), [int(time.time() * 1000)] * size, values)
-    events = make_extractor(load_registry()).extract(extraction_input(records)).to_pylist()
+    events = ColumnarExtractor(load_registry()).extract(extraction_input(records)).to_pylist()
     first = next(event for event in events if event["http.request.id"] == "trace-17")
     assert first["http.request.method"] == "POST"
     assert first["http.response.status_code"] == 201

@@ -19,7 +19,7 @@ from logsluice.documents.log import log_document
 from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.records import Records, index_name
-from logsluice.extract import load_registry, make_extractor
+from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
 from tests.local.api_parts import Api, RedisServer, serving
@@ -36,7 +36,7 @@ def store(settings: Settings, lines: Sequence[str], *, first: int = 0, revision:
     now = int(time.time() * 1000)
     values = [line.encode() for line in lines]
     records = Records([settings.kafka.topic] * size, [0] * size, list(range(first, first + size)), [now] * size, values)
-    extracted = make_extractor(REGISTRY).extract(extraction_input(records))
+    extracted = ColumnarExtractor(REGISTRY).extract(extraction_input(records))
     actions, letters = result_documents(records, extracted, revision or REGISTRY.revision, settings.results_index)
     assert letters == []
     raw = [
@@ -246,7 +246,7 @@ def test_facts_of_others_are_merged_and_outlive_a_replay_but_not_a_newer_revisio
         records = Records(
             [settings.kafka.topic], [0], [event["offset"]], [int(moment.timestamp() * 1000)], [text.encode()]
         )
-        extracted = make_extractor(REGISTRY).extract(extraction_input(records))
+        extracted = ColumnarExtractor(REGISTRY).extract(extraction_input(records))
         actions, _ = result_documents(records, extracted, revision, settings.results_index)
         with closing(BulkWriter(settings.elasticsearch, job="test")) as writer:
             writer.write(actions)

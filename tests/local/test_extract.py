@@ -15,9 +15,10 @@ import pyarrow as pa
 import pytest
 import zstandard
 
-from logsluice.extract import INPUT_SCHEMA, documents, load_registry, make_extractor
+from logsluice.extract import INPUT_SCHEMA, documents, load_registry
 from tests.local.lines import HOSTILE, mixed
 from tests.local.running import LOGSLUICE, ROOT, Runner, eventually
+from tests.oracles.reference_extractor import ReferenceExtractor
 
 MODIFIED = 1_795_000_000
 
@@ -34,12 +35,12 @@ def write(path: Path, content: bytes) -> Path:
 
 
 def expected(lines: list[bytes], path: Path) -> list[dict[str, Any]]:
-    """What the reference engine says of each line, without Spark."""
+    """What the oracle says of each line, without Spark."""
     batch = pa.record_batch(
         [lines, [MODIFIED * 1000] * len(lines), pa.nulls(len(lines), pa.int64()), pa.nulls(len(lines), pa.string())],
         schema=INPUT_SCHEMA,
     )
-    found = make_extractor(load_registry(ROOT / "config" / "dev"), "re").extract(batch)
+    found = ReferenceExtractor(load_registry(ROOT / "config" / "dev")).extract(batch)
     rendered = documents(found, {"log.file.path": [str(path)] * len(lines)})
     return [orjson.loads(document) if document else {} for document in rendered]
 

@@ -17,7 +17,7 @@ from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.identity import EventId
 from logsluice.event.records import Records, index_name
-from logsluice.extract import load_registry, make_extractor
+from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.jobs.index.dead_letters import dead_letter_document
 from logsluice.kafka.dead_letters import DeadLetter
 from logsluice.provision.kibana import saved_objects
@@ -38,7 +38,7 @@ def events(settings: Settings, now: float) -> Iterator[IndexAction]:
     size, stamp = len(values), int(now * 1000)
     records = Records(["logs"] * size, [0] * size, list(range(size)), [stamp] * size, values)
     registry = load_registry()
-    extracted = make_extractor(registry).extract(extraction_input(records))
+    extracted = ColumnarExtractor(registry).extract(extraction_input(records))
     actions, _ = result_documents(records, extracted, registry.revision, settings.results_index)
     yield from actions
     for row, value in enumerate(values):

@@ -13,7 +13,7 @@ from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter
 from logsluice.event.records import Records
-from logsluice.extract import load_registry, make_extractor
+from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.settings import Settings
 from tests.local.running import Runner
@@ -36,7 +36,7 @@ def events(settings: Settings, elasticsearch_client: Elasticsearch) -> None:
     size = len(values)
     now = int(time.time() * 1000)
     records = Records(["logs"] * size, [0] * size, list(range(size)), [now] * size, values)
-    extracted = make_extractor(registry).extract(extraction_input(records))
+    extracted = ColumnarExtractor(registry).extract(extraction_input(records))
     actions, letters = result_documents(records, extracted, registry.revision, settings.results_index)
     assert letters == []
     writer = BulkWriter(settings.elasticsearch, job="test")

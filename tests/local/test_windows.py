@@ -19,12 +19,13 @@ import pyarrow as pa
 import pytest
 from elasticsearch import Elasticsearch
 
-from logsluice.extract import INPUT_SCHEMA, load_registry, make_extractor
+from logsluice.extract import INPUT_SCHEMA, load_registry
 from logsluice.kafka import admin, committed_offsets, describe_topic, latest_offsets
 from logsluice.settings import Settings
 from tests.local.pipeline import Pipeline, assert_runs, ends_well, metric, says
 from tests.local.running import Job, Runner, eventually
 from tests.local.windowing import SECOND, Fact, Sent, Truth, assert_document, shop, truth
+from tests.oracles.reference_extractor import ReferenceExtractor
 from tests.shared.log_sets import SYSTEMS, log_file
 
 EVENTS = int(os.environ.get("LOGSLUICE_TEST_EVENTS", "20000"))
@@ -199,18 +200,18 @@ def _exists(pipeline: Pipeline) -> bool:
 def test_logs_of_six_systems_are_counted_as_duckdb_counts_them(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each set in a partition of its own; the plain Python engine reads the lines."""
+    """Each set in a partition of its own; the oracle reads the lines."""
     monkeypatch.setenv("LOGSLUICE_KAFKA__PARTITIONS", str(len(SYSTEMS)))
     plan = pipeline.settings.kafka.model_copy(update={"partitions": len(SYSTEMS)})
     pipeline.settings = pipeline.settings.model_copy(update={"kafka": plan})
     pipeline.set_up()
-    engine = make_extractor(load_registry(None), "re")
+    oracle = ReferenceExtractor(load_registry(None))
     sent: list[Sent] = []
     for number, name in enumerate(SYSTEMS):
         lines = [line.rstrip("\r\n").encode() for line in io.StringIO(log_file(name).read_text(errors="replace"))]
         seen = round(time.time() * 1000)
         batch = pa.record_batch([lines, [seen] * len(lines), *[[None] * len(lines)] * 2], schema=INPUT_SCHEMA)
-        for line, row in zip(lines, engine.extract(batch).to_pylist(), strict=True):
+        for line, row in zip(lines, oracle.extract(batch).to_pylist(), strict=True):
             stamp = row["@timestamp"]
             own = None if stamp is None else round(stamp.timestamp() * SECOND)
             fact = Fact(

@@ -1,19 +1,22 @@
-"""The reference engine: one line at a time with Python's ``re``; slow, plain, and right by definition."""
+"""The oracle of extraction: one line at a time with Python's ``re``; slow, plain, and right by definition."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from logsluice.extract import decode
-from logsluice.extract.bounded import LINE_SECONDS, unbounded_search
+from logsluice.extract.bounded import unbounded_search
 from logsluice.extract.facts import find_facts
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema
 from logsluice.extract.values import read_value
 from logsluice.formats import Format, KeyedEvent, normalize, read_json, read_logfmt
-from logsluice.regex.compile import RegexTimeoutError, time_limit
+from logsluice.regex.timeout import RegexTimeoutError, time_limit
+
+LINE_SECONDS: Final = 10.0
+"""How long all of a line may take."""
 
 _Texts = dict[str, str]
 
@@ -23,9 +26,9 @@ class _RejectedError(Exception):
 
 
 class ReferenceExtractor:
-    """Extracts line by line; see :func:`logsluice.extract.make_extractor`."""
+    """Extracts line by line what :class:`logsluice.extract.ColumnarExtractor` does column by column."""
 
-    def __init__(self, registry: Registry, time_zone: str) -> None:
+    def __init__(self, registry: Registry, time_zone: str = "UTC") -> None:
         self._registry = registry
         self._zone = time_zone
         self._fields = registry.fields
@@ -65,7 +68,7 @@ class ReferenceExtractor:
         if not original.strip(decode.BLANK):
             raise _RejectedError(decode.EMPTY)
         text = decode.bare(original)
-        found, texts, labels = self._recognise(text, reference_ms, cut)
+        found, texts, labels = self._detect(text, reference_ms, cut)
         if found.wraps and texts.get("message"):
             found, texts, labels = self._unwrap(found, texts, labels, reference_ms)
         texts.setdefault("message", text)
@@ -85,17 +88,17 @@ class ReferenceExtractor:
         row[LABELS] = decode.labels_text(labels) if labels else None
 
     def _unwrap(self, outer: Format, texts: _Texts, labels: _Texts, reference_ms: int) -> tuple[Format, _Texts, _Texts]:
-        """Recognise the message as a line of its own; what it says wins over what is around it."""
+        """Detect the format of the message as a line of its own; what it says wins over what is around it."""
         message = decode.bare(texts["message"])
         try:
-            inner, inner_texts, inner_labels = self._recognise(message, reference_ms, True)
+            inner, inner_texts, inner_labels = self._detect(message, reference_ms, True)
         except _RejectedError:
             return outer, texts, labels
         inner_texts.setdefault("message", message)
         plain = inner is self._registry.formats[-1]
         return outer if plain else inner, {**texts, **inner_texts}, {**labels, **inner_labels}
 
-    def _recognise(self, text: str, reference_ms: int, cut: bool) -> tuple[Format, _Texts, _Texts]:
+    def _detect(self, text: str, reference_ms: int, cut: bool) -> tuple[Format, _Texts, _Texts]:
         """The format that takes the line, its texts by field (``@timestamp`` in microseconds), its labels."""
         if text.startswith("{"):
             event = read_json(text, (entry for entry in self._registry.formats if entry.kind == "json"))

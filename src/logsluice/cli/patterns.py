@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from logsluice.errors import LogsluiceError
-from logsluice.extract import INPUT_SCHEMA, Registry, documents, load_registry, make_extractor
+from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry, documents, load_registry
 from logsluice.formats.examples import check_examples
 from logsluice.runtime.terminal import Terminal, printable
 from logsluice.settings import config_dir, load_settings
@@ -66,7 +66,7 @@ def _show_line(line: str, registry: Registry, time_zone: str, console: Terminal)
     columns = [pa.array([line.encode(errors="surrogateescape")], pa.binary()), pa.array([now_ms], pa.int64())]
     nothing = [pa.nulls(1, pa.int64()), pa.nulls(1, pa.string())]
     batch = pa.record_batch([*columns, *nothing], schema=INPUT_SCHEMA)
-    extracted = make_extractor(registry, "rust", time_zone).extract(batch)
+    extracted = ColumnarExtractor(registry, time_zone).extract(batch)
     reason = extracted["reason"][0].as_py()
     if reason is not None:
         raise LogsluiceError("would go to the dead letters", where="this line", why=reason)

@@ -1,7 +1,7 @@
 """From lines to facts: pure functions over Arrow batches, which know nothing of where lines come from or go to."""
 
+from logsluice.extract.columnar import ColumnarExtractor
 from logsluice.extract.documents import documents
-from logsluice.extract.engine import Engine, Extractor, make_extractor
 from logsluice.extract.registry import Registry, load_registry
 from logsluice.extract.schema import INPUT_SCHEMA
 from logsluice.extract.summary import BatchSummary, summarize
@@ -9,11 +9,9 @@ from logsluice.extract.summary import BatchSummary, summarize
 __all__ = [
     "INPUT_SCHEMA",
     "BatchSummary",
-    "Engine",
-    "Extractor",
+    "ColumnarExtractor",
     "Registry",
     "documents",
     "load_registry",
-    "make_extractor",
     "summarize",
 ]

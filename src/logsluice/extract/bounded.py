@@ -6,17 +6,13 @@ import re
 import time
 from typing import Final, Protocol
 
-from logsluice.regex.compile import RegexTimeoutError, time_limit
+from logsluice.regex.timeout import RegexTimeoutError, time_limit
 
 SEARCH_SECONDS: Final = 0.25
 """How long one search may take; a million times what an ordinary one does."""
 
 BATCH_SECONDS: Final = 5.0
 """How long a pattern may waste in one batch; what it has not searched by then counts as timed out."""
-
-
-LINE_SECONDS: Final = 10.0
-"""How long the reference engine may take for all of a line."""
 
 
 class Search(Protocol):

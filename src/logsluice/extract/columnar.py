@@ -1,4 +1,4 @@
-"""The fast engine: one pass over whole columns on Polars' linear-time Rust regular expressions."""
+"""Extraction of facts in one pass over whole columns, on Polars' linear-time regular expressions (Rust)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from logsluice.event.ecs import FieldType
 from logsluice.extract import decode
 from logsluice.extract.columns import read_column
-from logsluice.extract.format_detection import CUT_LINE, REFERENCE, ROW, TEXT, Recognizer
+from logsluice.extract.format_detection import CUT_LINE, REFERENCE, ROW, TEXT, FormatDetector
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema, polars_type
@@ -22,18 +22,26 @@ from logsluice.patterns import Pattern
 _Columns = dict[str, pl.Series]
 
 
-class RustExtractor:
-    """Extracts column by column; see :func:`logsluice.extract.make_extractor`."""
+class ColumnarExtractor:
+    """Finds the facts in batches of lines, column by column.
 
-    def __init__(self, registry: Registry, time_zone: str) -> None:
+    Args:
+        registry: Formats and patterns.
+        time_zone: IANA zone of timestamps that carry none.
+
+    Attributes:
+        schema: The columns that come out.
+    """
+
+    def __init__(self, registry: Registry, time_zone: str = "UTC") -> None:
         self._fields = registry.fields
         self._patterns = registry.patterns.patterns
         self._zone = time_zone
-        self._recognizer = Recognizer(registry.formats, time_zone)
+        self._format_detector = FormatDetector(registry.formats, time_zone)
         self.schema = output_schema(self._fields)
 
     def extract(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Extract from a batch of :data:`~logsluice.extract.schema.INPUT_SCHEMA`."""
+        """Extract from a batch of :data:`~logsluice.extract.schema.INPUT_SCHEMA`; row by row, in order."""
         if batch.num_rows == 0:
             return pa.RecordBatch.from_pylist([], schema=self.schema)
         matcher = ColumnMatcher()
@@ -62,7 +70,7 @@ class RustExtractor:
         """Header and facts of lines that have a text, and the remarks by row."""
         if lines.is_empty():
             return {}, {}
-        header = self._recognizer.recognize(lines, matcher)
+        header = self._format_detector.detect(lines, matcher)
         columns: _Columns = {name: header[name] for name in header.columns if name not in (ROW, REFERENCE)}
         tags: dict[int, list[str]] = {}
         self._give_types(columns, lines[ROW], tags)

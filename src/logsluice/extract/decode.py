@@ -1,4 +1,4 @@
-"""What both engines share: reading raw bytes as text, and what is said of a line besides its facts."""
+"""Decoding of raw bytes as text, and the tags and reasons that are given to a line besides its facts."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from logsluice.extract.values import Value, read_value
 from logsluice.formats import parse_timestamp
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
 from logsluice.patterns import Pattern
-from logsluice.regex.compile import RegexTimeoutError
+from logsluice.regex.timeout import RegexTimeoutError
 
 _EXAMPLES_SEEN_MS = int(datetime.fromisoformat("2026-12-31T23:59:59+00:00").timestamp() * 1000)
 

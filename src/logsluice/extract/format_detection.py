@@ -1,4 +1,4 @@
-"""Recognising what format each line of a column has: the formats are tried in order, the first that fits wins."""
+"""Detection of the format of each line of a column: the formats are tried in order, the first that fits wins."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class _Dispatch:
 
 
 class _Alike:
-    """Lines that can have the same formats and have not been recognised yet.
+    """Lines that can have the same formats and have not been detected yet.
 
     Attributes:
         formats: The formats they can have, as a set of bits.
@@ -119,8 +119,8 @@ class _Alike:
         self._having = {text: having.filter(left) for text, having in self._having.items()}
 
 
-class Recognizer:
-    """Recognises formats; a table of ``row``, ``text``, ``reference_ms`` and ``cut`` goes in."""
+class FormatDetector:
+    """Detects formats; a table of ``row``, ``text``, ``reference_ms`` and ``cut`` goes in."""
 
     def __init__(self, formats: Sequence[Format], time_zone: str) -> None:
         self._zone = time_zone
@@ -129,7 +129,7 @@ class Recognizer:
         self._formats = tuple(entry for entry in formats if entry.kind != "json")
         self._dispatch = _Dispatch(self._formats)
 
-    def recognize(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
+    def detect(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
         """Find the header of each line.
 
         Returns:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from logsluice.extract.bounded import BoundedSearch
-from logsluice.regex.compile import Regex, RegexTimeoutError
+from logsluice.regex.compile import Regex
+from logsluice.regex.timeout import RegexTimeoutError
 
 
 class ColumnMatcher:

@@ -23,7 +23,7 @@ from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.elasticsearch.client import no_answer, wait_for_templates
 from logsluice.errors import LogsluiceError
 from logsluice.event.records import Records, index_name
-from logsluice.extract import Registry, make_extractor
+from logsluice.extract import ColumnarExtractor, Registry
 from logsluice.jobs.index import job as index_job
 from logsluice.kafka import TopicNotReady, admin, consumer, describe_topic, earliest_offsets, latest_offsets
 from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, DeadLetterWriter, from_record
@@ -112,7 +112,7 @@ def replay(settings: Settings, registry: Registry, letters: Sequence[DeadLetter]
     """
     writer = BulkWriter(settings.elasticsearch, job=JOB)
     marks = DeadLetterWriter(settings, job=JOB)
-    extractor = make_extractor(registry, time_zone=settings.time_zone)
+    extractor = ColumnarExtractor(registry, time_zone=settings.time_zone)
 
     def facts(batch: Sequence[DeadLetter]) -> list[IndexAction | str]:
         records = _as_records(batch)

@@ -30,7 +30,7 @@ from logsluice.elasticsearch.client import connect, describe_error, refusal
 from logsluice.elasticsearch.client import is_unavailable as is_elasticsearch_unavailable
 from logsluice.event.ecs import LEVELS
 from logsluice.event.records import Records
-from logsluice.extract import Extractor, load_registry, make_extractor
+from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.extract.schema import REASON
 from logsluice.kafka import TopicNotReady, admin, describe_topic, lag
 from logsluice.kafka import is_unavailable as is_kafka_unavailable
@@ -80,7 +80,7 @@ class EventCounter:
     count as ``other``; events that name no service or level as ``unknown``.
     """
 
-    def __init__(self, extractor: Extractor) -> None:
+    def __init__(self, extractor: ColumnarExtractor) -> None:
         self._extractor = extractor
         self._services = LabelNames()
 
@@ -114,7 +114,7 @@ def run_exporter(settings: Settings, directory: Path | None, stop: Event) -> Non
     Raises:
         LogsluiceError: The registry is wrong, or a server refuses the credentials.
     """
-    counter = EventCounter(make_extractor(load_registry(directory), time_zone=settings.time_zone))
+    counter = EventCounter(ColumnarExtractor(load_registry(directory), time_zone=settings.time_zone))
     failures: list[BaseException] = []
     for part in ("kafka", "elasticsearch"):
         metrics.PART_UP.labels(part).set(0)

@@ -1,4 +1,4 @@
-"""One regular expression, two engines: Python's ``re`` and the linear-time Rust engine inside Polars.
+"""Compilation of a regular expression for Python's ``re`` and for the linear-time Rust engine inside Polars.
 
 The meaning is always Python's. A pattern is parsed by Python's own parser and written anew in Rust's syntax,
 construct by construct, so that what looks alike but differs (Unicode ``\\d \\w \\s``, case folding, ``$``) is
@@ -11,23 +11,18 @@ Sources: https://docs.python.org/3/library/re.html and https://docs.rs/regex/lat
 from __future__ import annotations
 
 import re
-import signal
 import sys
-import threading
 import warnings
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
-from re import _constants, _parser  # type: ignore[attr-defined]
-from types import FrameType
 from typing import Any, Final
 
 import polars as pl
 
 from logsluice.errors import LogsluiceError
-from logsluice.regex.prefilter import SINGLE, beginnings, compile_single, literals, subpattern
+from logsluice.regex.prefilter import SINGLE, beginnings, literals
+from logsluice.regex.syntax_tree import compile_single, constants, parse, subpattern
 
 LONGEST_REGEX: Final = 20_000
 """Characters of a regular expression, its fragments filled in."""
@@ -39,22 +34,22 @@ MOST_GROUPS: Final = 200
 # 25 bytes a character, before it looks at the size of the program that becomes of it.
 _LONGEST_RUST: Final = 1_000_000
 _ASCII_CATEGORIES = {
-    _constants.CATEGORY_DIGIT: r"0-9",
-    _constants.CATEGORY_SPACE: r"\t\n\r\x0b\x0c ",
-    _constants.CATEGORY_WORD: r"0-9A-Za-z_",
-    _constants.CATEGORY_NOT_DIGIT: r"\x00-/:-\x{10FFFF}",
-    _constants.CATEGORY_NOT_SPACE: r"\x00-\x08\x0e-\x1f!-\x{10FFFF}",
-    _constants.CATEGORY_NOT_WORD: r"\x00-/:-@\[-^`\{-\x{10FFFF}",
+    constants.CATEGORY_DIGIT: r"0-9",
+    constants.CATEGORY_SPACE: r"\t\n\r\x0b\x0c ",
+    constants.CATEGORY_WORD: r"0-9A-Za-z_",
+    constants.CATEGORY_NOT_DIGIT: r"\x00-/:-\x{10FFFF}",
+    constants.CATEGORY_NOT_SPACE: r"\x00-\x08\x0e-\x1f!-\x{10FFFF}",
+    constants.CATEGORY_NOT_WORD: r"\x00-/:-@\[-^`\{-\x{10FFFF}",
 }
 _SHOWN: Final = 200
 _TOO_LARGE: Final = "too large for the linear-time engine"
 _UNSAYABLE = {
-    _constants.ASSERT: "look-around",
-    _constants.ASSERT_NOT: "look-around",
-    _constants.GROUPREF: "back-reference",
-    _constants.GROUPREF_EXISTS: "conditional group",
-    _constants.ATOMIC_GROUP: "atomic group",
-    _constants.POSSESSIVE_REPEAT: "possessive quantifier",
+    constants.ASSERT: "look-around",
+    constants.ASSERT_NOT: "look-around",
+    constants.GROUPREF: "back-reference",
+    constants.GROUPREF_EXISTS: "conditional group",
+    constants.ATOMIC_GROUP: "atomic group",
+    constants.POSSESSIVE_REPEAT: "possessive quantifier",
 }
 
 
@@ -91,10 +86,6 @@ class Regex:
         return None if self.rust is None else rf"\A(?:{self.rust})\z"
 
 
-class RegexTimeoutError(Exception):
-    """A search on ``re`` took longer than it may."""
-
-
 class _UnsayableError(Exception):
     """Rust's engine cannot run this exactly."""
 
@@ -115,7 +106,7 @@ def compile_regex(source: str) -> Regex:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             python = re.compile(source)
-            parsed = _parser.parse(source)
+            parsed = parse(source)
     except (re.error, OverflowError, RecursionError) as error:
         position = getattr(error, "pos", None)
         at = "" if position is None else f" at character {position + 1}"
@@ -150,31 +141,6 @@ def compile_regex(source: str) -> Regex:
     )
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Bound the CPU time of what runs inside; ``re`` looks for signals while it searches, so a runaway search ends too.
-
-    Outside a process's main thread, where Python takes no signals, nothing is bounded.
-
-    Raises:
-        RegexTimeoutError: The time is over.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise RegexTimeoutError
-
-    before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
-
-
 @dataclass(slots=True)
 class _Translation:
     captured: set[int]
@@ -189,13 +155,13 @@ class _Translation:
     def node(self, operation: Any, argument: Any, flags: int) -> str:
         if operation in SINGLE:
             return self.single(operation, argument, flags)
-        if operation is _constants.SUBPATTERN:
+        if operation is constants.SUBPATTERN:
             return self.group(argument, flags)
-        if operation is _constants.BRANCH:
+        if operation is constants.BRANCH:
             return "(?:" + "|".join(self.sequence(branch, flags) for branch in argument[1]) + ")"
-        if operation in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
+        if operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
             return self.repeat(operation, argument, flags)
-        if operation is _constants.AT:
+        if operation is constants.AT:
             return self.position(argument, flags)
         raise _UnsayableError(_UNSAYABLE.get(operation, str(operation).lower()))
 
@@ -222,22 +188,22 @@ class _Translation:
         self.in_loop = outer
         if high > 1 and body.getwidth()[0] == 0:
             raise _UnsayableError("loop over what may be empty")
-        upper = "" if high is _constants.MAXREPEAT else str(int(high))
-        lazy = "?" if operation is _constants.MIN_REPEAT else ""
+        upper = "" if high is constants.MAXREPEAT else str(int(high))
+        lazy = "?" if operation is constants.MIN_REPEAT else ""
         return f"(?:{inner}){{{int(low)},{upper}}}{lazy}"
 
     def position(self, where: Any, flags: int) -> str:
         multiline = bool(flags & re.MULTILINE)
-        if where is _constants.AT_BEGINNING_STRING or (where is _constants.AT_BEGINNING and not multiline):
+        if where is constants.AT_BEGINNING_STRING or (where is constants.AT_BEGINNING and not multiline):
             return r"\A"
-        if where is _constants.AT_BEGINNING:
+        if where is constants.AT_BEGINNING:
             return "(?m:^)"
-        if where is _constants.AT_END_STRING:
+        if where is constants.AT_END_STRING:
             return r"\z"
-        if where is _constants.AT_END:
+        if where is constants.AT_END:
             self.needs_no_final_newline |= not multiline
             return "(?m:$)" if multiline else r"\z"
-        if where is _constants.AT_BOUNDARY:
+        if where is constants.AT_BOUNDARY:
             self.needs_ascii |= not flags & re.ASCII
             return r"(?-u:\b)"
         raise _UnsayableError(r"\B")
@@ -253,27 +219,27 @@ def _hashable(argument: Any) -> Any:
 
 
 def _character_class(operation: Any, argument: Any, flags: int) -> str:
-    if operation is _constants.ANY:
+    if operation is constants.ANY:
         return "(?s:.)" if flags & re.DOTALL else r"[^\n]"
-    items = argument if operation is _constants.IN else [(operation, argument)]
+    items = argument if operation is constants.IN else [(operation, argument)]
     if flags & re.IGNORECASE and not flags & re.ASCII:
         return _by_trial(operation, _hashable(argument), flags)
     parts, negated = [], False
     for kind, value in items:
-        if kind is _constants.NEGATE:
+        if kind is constants.NEGATE:
             negated = True
-        elif kind in (_constants.LITERAL, _constants.NOT_LITERAL):
-            negated |= kind is _constants.NOT_LITERAL
+        elif kind in (constants.LITERAL, constants.NOT_LITERAL):
+            negated |= kind is constants.NOT_LITERAL
             parts.append(_escape(value))
             if flags & re.IGNORECASE and chr(value).isascii():
                 parts.append(_escape(ord(chr(value).swapcase())))
-        elif kind is _constants.RANGE:
+        elif kind is constants.RANGE:
             parts += _ranges(*value, fold=bool(flags & re.IGNORECASE))
-        elif kind is _constants.CATEGORY and flags & re.ASCII:
+        elif kind is constants.CATEGORY and flags & re.ASCII:
             parts.append(_ASCII_CATEGORIES[value])
         else:
             return _by_trial(operation, _hashable(argument), flags)
-    if parts == [parts[0]] and not negated and operation is _constants.LITERAL:
+    if parts == [parts[0]] and not negated and operation is constants.LITERAL:
         return parts[0]
     return f"[{'^' if negated else ''}{''.join(parts)}]"
 
@@ -298,7 +264,7 @@ def _every_character() -> str:
 @lru_cache(maxsize=1024)
 def _by_trial(operation: Any, argument: Any, flags: int) -> str:
     """Ask ``re`` itself about every character there is: exact whatever the engines' Unicode versions."""
-    once_or_more = (_constants.MAX_REPEAT, (1, _constants.MAXREPEAT, subpattern(operation, argument, flags)))
+    once_or_more = (constants.MAX_REPEAT, (1, constants.MAXREPEAT, subpattern(operation, argument, flags)))
     every = _every_character()
     spans = (match.span() for match in compile_single(*once_or_more, flags).finditer(every))
     ranges = [

@@ -1,4 +1,4 @@
-"""What every match of a regular expression has: cheap to look for before the expression itself is tried.
+"""Necessary properties of a regular expression's matches: cheap to look for before the expression itself is tried.
 
 Both answers are read off the parsed expression. They are necessary, never sufficient: a text without them
 cannot match, whatever the engine.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
 from typing import Any, Final
+
+from logsluice.regex.syntax_tree import compile_single, constants
 
 POSITIONS: Final = 8
 """How many of a match's first characters are looked at."""
@@ -18,11 +19,11 @@ POSITIONS: Final = 8
 BEYOND_ASCII: Final = 128
 """The bit that stands for all characters beyond ASCII; the others are those of the characters themselves."""
 
-SINGLE: Final = frozenset({_constants.LITERAL, _constants.NOT_LITERAL, _constants.IN, _constants.ANY})
+SINGLE: Final = frozenset({constants.LITERAL, constants.NOT_LITERAL, constants.IN, constants.ANY})
 """What matches exactly one character."""
 
 _ANYTHING: Final = (1 << (BEYOND_ASCII + 1)) - 1
-_LOOPS: Final = frozenset({_constants.MAX_REPEAT, _constants.MIN_REPEAT})
+_LOOPS: Final = frozenset({constants.MAX_REPEAT, constants.MIN_REPEAT})
 
 
 def beginnings(nodes: Any, flags: int) -> tuple[int, ...]:
@@ -43,20 +44,6 @@ def literals(nodes: Any, flags: int) -> tuple[str, ...]:
     return tuple(sorted(telling, key=lambda run: (-len(run), run)))
 
 
-def compile_single(operation: Any, argument: Any, flags: int) -> re.Pattern[str]:
-    """A parsed construct of its own as a pattern of ``re``."""
-    pattern: re.Pattern[str] = _compiler.compile(subpattern(operation, argument, flags), flags)
-    return pattern
-
-
-def subpattern(operation: Any, argument: Any, flags: int) -> Any:
-    """A parsed construct of its own, as Python's parser would give it."""
-    state = _parser.State()
-    state.flags = flags
-    content = list(argument) if isinstance(argument, tuple) and operation is _constants.IN else argument
-    return _parser.SubPattern(state, [(operation, content)])
-
-
 def _walk(nodes: Any, flags: int, starts: set[int], found: list[int]) -> set[int]:
     """Note what a sequence can match from each of some places on; gives the places where it can end."""
     for operation, argument in nodes:
@@ -72,12 +59,12 @@ def _step(operation: Any, argument: Any, flags: int, starts: set[int], found: li
         for place in starts:
             found[place] |= bits
         return {place + 1 for place in starts if place + 1 < POSITIONS}
-    if operation is _constants.AT:
+    if operation is constants.AT:
         return starts
-    if operation is _constants.SUBPATTERN:
+    if operation is constants.SUBPATTERN:
         _, added, removed, body = argument
         return _walk(body, (flags | added) & ~removed, starts, found)
-    if operation is _constants.BRANCH:
+    if operation is constants.BRANCH:
         return set().union(*(_walk(branch, flags, starts, found) for branch in argument[1]))
     if operation in _LOOPS:
         low, high, body = argument
@@ -104,14 +91,14 @@ def _stays_in_ascii(operation: Any, argument: Any, flags: int) -> bool:
     """Whether a single-character construct surely matches nothing outside ASCII."""
     if flags & re.IGNORECASE and not flags & re.ASCII:
         return False
-    if operation is _constants.LITERAL:
+    if operation is constants.LITERAL:
         return bool(argument < BEYOND_ASCII)
-    if operation is _constants.IN:
-        negative = (_constants.CATEGORY_NOT_DIGIT, _constants.CATEGORY_NOT_SPACE, _constants.CATEGORY_NOT_WORD)
+    if operation is constants.IN:
+        negative = (constants.CATEGORY_NOT_DIGIT, constants.CATEGORY_NOT_SPACE, constants.CATEGORY_NOT_WORD)
         return all(
-            (kind is _constants.LITERAL and value < BEYOND_ASCII)
-            or (kind is _constants.RANGE and value[1] < BEYOND_ASCII)
-            or (kind is _constants.CATEGORY and flags & re.ASCII and value not in negative)
+            (kind is constants.LITERAL and value < BEYOND_ASCII)
+            or (kind is constants.RANGE and value[1] < BEYOND_ASCII)
+            or (kind is constants.CATEGORY and flags & re.ASCII and value not in negative)
             for kind, value in argument
         )
     return False
@@ -120,11 +107,11 @@ def _stays_in_ascii(operation: Any, argument: Any, flags: int) -> bool:
 def _collect(nodes: Sequence[Any], flags: int, run: str, runs: set[str]) -> str:
     """Add the runs of characters that a sequence must have; gives the run that it ends with."""
     for operation, argument in nodes:
-        if operation is _constants.LITERAL and not flags & re.IGNORECASE:
+        if operation is constants.LITERAL and not flags & re.IGNORECASE:
             run += chr(argument)
-        elif operation is _constants.AT:
+        elif operation is constants.AT:
             continue
-        elif operation is _constants.SUBPATTERN:
+        elif operation is constants.SUBPATTERN:
             _, added, removed, body = argument
             run = _collect(body, (flags | added) & ~removed, run, runs)
         elif operation in _LOOPS and argument[0] >= 1:

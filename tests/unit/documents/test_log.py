@@ -10,7 +10,7 @@ from logsluice.documents.log import log_document, unreadable
 from logsluice.documents.result import result_documents
 from logsluice.event.identity import EventId
 from logsluice.event.records import Records
-from logsluice.extract import decode, load_registry, make_extractor
+from logsluice.extract import ColumnarExtractor, decode, load_registry
 
 EVENT = EventId("logs-topic", 3, 42, 1_763_800_000_123)
 APPENDED = "2025-11-22T08:26:40.123Z"
@@ -132,7 +132,7 @@ def test_what_is_a_measurement_here_is_one_to_extraction() -> None:
     lines = list(METRICS)
     records = Records(["logs"] * len(lines), [0] * len(lines), list(range(len(lines))), [1] * len(lines), lines)
     registry = load_registry()
-    extracted = make_extractor(registry).extract(extraction_input(records))
+    extracted = ColumnarExtractor(registry).extract(extraction_input(records))
     actions, _ = result_documents(records, extracted, registry.revision, "dev-results-index")
     found = {action.id: orjson.loads(action.document).get("event", {}).get("kind") == "metric" for action in actions}
     for row, (line, expected) in enumerate(METRICS.items()):

@@ -6,7 +6,7 @@ import pytest
 from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.result import result_documents
 from logsluice.event.records import Records, iso_millis
-from logsluice.extract import load_registry, make_extractor
+from logsluice.extract import ColumnarExtractor, load_registry
 
 DAY = 86_400_000
 NOON = 1_763_800_000_123
@@ -27,7 +27,7 @@ def records(*values: bytes | None, timestamps: list[int] | None = None) -> Recor
 
 def test_documents_carry_their_origin_and_go_to_the_day_of_kafkas_timestamp() -> None:
     batch = records(b"payment failed user_id=7", b"ok", timestamps=[NOON, NOON + DAY])
-    extracted = make_extractor(load_registry()).extract(extraction_input(batch))
+    extracted = ColumnarExtractor(load_registry()).extract(extraction_input(batch))
     actions, letters = result_documents(batch, extracted, 12, "dev-results-index")
     assert letters == []
     assert [action.index for action in actions] == ["dev-results-index-2025.11.22", "dev-results-index-2025.11.23"]
@@ -48,7 +48,7 @@ def test_documents_carry_their_origin_and_go_to_the_day_of_kafkas_timestamp() ->
 
 def test_what_cannot_be_read_becomes_a_dead_letter_with_all_it_came_with() -> None:
     batch = records(b"fine", None, b"", b'{"broken": ')
-    extracted = make_extractor(load_registry()).extract(extraction_input(batch))
+    extracted = ColumnarExtractor(load_registry()).extract(extraction_input(batch))
     actions, letters = result_documents(batch, extracted, 1, "dev-results-index")
     assert [action.id for action in actions] == [str(batch.event_id(0))]
     assert [letter.reason for letter in letters] == ["tombstone", "empty", "invalid_json"]

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logsluice.extract import INPUT_SCHEMA, documents, load_registry, make_extractor
+from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, documents, load_registry
 from logsluice.extract.schema import LABELS, REASON, output_schema
 
 REGISTRY = load_registry()
@@ -94,7 +94,7 @@ def test_documents_leave_out_what_is_not_there() -> None:
     batch = pa.record_batch(
         [pa.array(column, field.type) for column, field in zip(columns, INPUT_SCHEMA, strict=True)], schema=INPUT_SCHEMA
     )
-    first, second = documents(make_extractor(REGISTRY).extract(batch), {"kafka.partition": [3, 3]})
+    first, second = documents(ColumnarExtractor(REGISTRY).extract(batch), {"kafka.partition": [3, 3]})
     assert first == (
         b'{"@timestamp":"2026-01-02T03:04:05.000Z","message":"hi","event":{"dataset":"json",'
         b'"original":"{\\"@timestamp\\":\\"2026-01-02T03:04:05Z\\",\\"message\\":\\"hi\\"}"},"kafka":{"partition":3}}'

@@ -1,10 +1,10 @@
-"""The fast engine answers as the reference does, whatever the lines are."""
+"""Extraction column by column answers as the oracle does, whatever the lines are."""
 
 from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logsluice.extract import INPUT_SCHEMA, Registry, load_registry, make_extractor
+from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry, load_registry
 from logsluice.formats import load_formats, timestamps
 from logsluice.patterns import PatternRegistry
 from logsluice.patterns.model import Pattern
+from tests.oracles.reference_extractor import ReferenceExtractor
 from tests.shared.log_sets import SYSTEMS, log_file
 
 SEEN_MS = 1_795_000_000_000
 EXAMPLES = [example.line for entry in load_formats() for example in entry.examples]
 REGISTRY = load_registry()
+Extractor = ColumnarExtractor | ReferenceExtractor
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,7 +33,9 @@ def _columns_of_any_length() -> Iterator[None]:
         yield
 
 
-def batch(values: list[bytes | None], *, seen_ms: int = SEEN_MS, cut: frozenset[int] = frozenset()) -> pa.RecordBatch:
+def batch(
+    values: Sequence[bytes | None], *, seen_ms: int = SEEN_MS, cut: frozenset[int] = frozenset()
+) -> pa.RecordBatch:
     rows = range(len(values))
     return pa.record_batch(
         [
@@ -45,13 +49,20 @@ def batch(values: list[bytes | None], *, seen_ms: int = SEEN_MS, cut: frozenset[
 
 
 def answers(
-    engine: Any, values: list[bytes | None], registry: Registry = REGISTRY, zone: str = "UTC", **how: Any
-) -> list:
-    return make_extractor(registry, engine, zone).extract(batch(values, **how)).to_pylist()
+    extractor: type[Extractor],
+    values: Sequence[bytes | None],
+    registry: Registry = REGISTRY,
+    zone: str = "UTC",
+    **how: Any,
+) -> list[dict[str, Any]]:
+    return list(extractor(registry, zone).extract(batch(values, **how)).to_pylist())
 
 
-def assert_alike(values: list[bytes | None], registry: Registry = REGISTRY, **how: Any) -> None:
-    fast, plain = answers("rust", values, registry, **how), answers("re", values, registry, **how)
+def assert_alike(values: Sequence[bytes | None], registry: Registry = REGISTRY, **how: Any) -> None:
+    fast, plain = (
+        answers(ColumnarExtractor, values, registry, **how),
+        answers(ReferenceExtractor, values, registry, **how),
+    )
     for value, one, other in zip(values, fast, plain, strict=True):
         assert one == other, {"line": value} | {key: (one[key], other[key]) for key in one if one[key] != other[key]}
 
@@ -117,7 +128,7 @@ def test_engines_agree_on_hostile_lines() -> None:
 
 
 def test_engines_agree_on_an_empty_batch() -> None:
-    assert answers("rust", []) == answers("re", []) == []
+    assert answers(ColumnarExtractor, []) == answers(ReferenceExtractor, []) == []
 
 
 def test_what_only_re_can_run_is_run_by_re() -> None:
@@ -143,7 +154,7 @@ def test_what_only_re_can_run_is_run_by_re() -> None:
     assert_alike([b"hello world!", "grüße, Füße!".encode(), b"aab", "ſ ß".encode(), b"end\n", b"- -"], registry)
     assert_alike([b'{"level":"broken', b"hello world!", None, b""], registry)
     assert_alike([b'{"level":"broken'], registry)
-    first = answers("rust", ["Füße!".encode()], registry)[0]
+    first = answers(ColumnarExtractor, ["Füße!".encode()], registry)[0]
     assert first["labels.ahead"] == "Füße"
     assert first["labels.unicode_edge"] == "Füße"
 
@@ -160,7 +171,7 @@ def test_a_pattern_that_blows_up_sends_its_line_away_and_no_other() -> None:
         }
     )
     registry = Registry(REGISTRY.formats, PatternRegistry(1, (evil,)))
-    rows = answers("rust", [b"x" + b"y" * 64 + b"!", b"xy"], registry)
+    rows = answers(ColumnarExtractor, [b"x" + b"y" * 64 + b"!", b"xy"], registry)
     assert rows[0]["reason"] == "regex_timeout"
     assert rows[1]["reason"] is None
     assert rows[1]["labels.evil"] == "x"
@@ -168,7 +179,7 @@ def test_a_pattern_that_blows_up_sends_its_line_away_and_no_other() -> None:
 
 def test_colours_of_a_terminal_do_not_hide_a_format() -> None:
     line = "\x1b[2m2026-01-01T00:00:00.5Z\x1b[0m \x1b[33m WARN\x1b[0m \x1b[1mapp::store\x1b[0m: almost full"
-    row = answers("rust", [line.encode()])[0]
+    row = answers(ColumnarExtractor, [line.encode()])[0]
     assert (row["log.level"], row["message"], row["event.original"]) == ("warn", "almost full", line)
 
 

@@ -9,14 +9,16 @@ from functools import cache
 import pyarrow as pa
 import pytest
 
-from logsluice.extract import INPUT_SCHEMA, load_registry, make_extractor
-from logsluice.extract.engine import Engine
+from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, load_registry
+from tests.oracles.reference_extractor import ReferenceExtractor
 from tests.shared.log_sets import LINES_OF_EACH, labels, log_file
 
 SEEN = datetime(2026, 11, 22, 10, tzinfo=UTC)
 ENOUGH = 0.98
 
 Row = dict[str, str]
+Extractor = ColumnarExtractor | ReferenceExtractor
+EXTRACTORS = (ColumnarExtractor, ReferenceExtractor)
 
 
 def written(pattern: str, *columns: str) -> Callable[[Row], datetime]:
@@ -63,7 +65,7 @@ LEVELS = {
 
 
 @cache
-def found_in(name: str, engine: Engine) -> tuple[Row, ...]:
+def found_in(name: str, extractor: type[Extractor]) -> tuple[Row, ...]:
     lines = log_file(name).read_bytes().splitlines()
     nothing = [None] * len(lines)
     seen_ms = [int(SEEN.timestamp() * 1000)] * len(lines)
@@ -72,12 +74,14 @@ def found_in(name: str, engine: Engine) -> tuple[Row, ...]:
         for values, field in zip([lines, seen_ms, nothing, nothing], INPUT_SCHEMA, strict=True)
     ]
     batch = pa.RecordBatch.from_arrays(columns, schema=INPUT_SCHEMA)
-    extracted = make_extractor(load_registry(None), engine=engine, time_zone="UTC").extract(batch)
+    extracted = extractor(load_registry(None)).extract(batch)
     return tuple(extracted.select(["@timestamp", "log.level", "message"]).to_pylist())
 
 
-def misses(name: str, engine: Engine, field: str, expected: Callable[[Row], object]) -> list[tuple[object, object]]:
-    pairs = zip(labels(name), found_in(name, engine), strict=True)
+def misses(
+    name: str, extractor: type[Extractor], field: str, expected: Callable[[Row], object]
+) -> list[tuple[object, object]]:
+    pairs = zip(labels(name), found_in(name, extractor), strict=True)
     wanted = [(expected(truth), found[field]) for truth, found in pairs]
     return [(want, got) for want, got in wanted if want != (got.strip() if isinstance(got, str) else got)]
 
@@ -88,19 +92,19 @@ def at_least_98_percent(name: str, wrong: list[tuple[object, object]]) -> None:
     assert 1 - len(wrong) / total >= ENOUGH, f"{len(wrong)} of {total} wrong, such as {wrong[:3]}"
 
 
-@pytest.mark.parametrize("engine", ["rust", "re"])
+@pytest.mark.parametrize("extractor", EXTRACTORS)
 @pytest.mark.parametrize("name", TIMES)
-def test_timestamps(name: str, engine: Engine) -> None:
-    at_least_98_percent(name, misses(name, engine, "@timestamp", TIMES[name]))
+def test_timestamps(name: str, extractor: type[Extractor]) -> None:
+    at_least_98_percent(name, misses(name, extractor, "@timestamp", TIMES[name]))
 
 
-@pytest.mark.parametrize("engine", ["rust", "re"])
+@pytest.mark.parametrize("extractor", EXTRACTORS)
 @pytest.mark.parametrize("name", [name for name in TIMES if name != "OpenSSH"])
-def test_levels(name: str, engine: Engine) -> None:
-    at_least_98_percent(name, misses(name, engine, "log.level", lambda row: LEVELS[row["Level"]]))
+def test_levels(name: str, extractor: type[Extractor]) -> None:
+    at_least_98_percent(name, misses(name, extractor, "log.level", lambda row: LEVELS[row["Level"]]))
 
 
-@pytest.mark.parametrize("engine", ["rust", "re"])
+@pytest.mark.parametrize("extractor", EXTRACTORS)
 @pytest.mark.parametrize("name", TIMES)
-def test_messages(name: str, engine: Engine) -> None:
-    at_least_98_percent(name, misses(name, engine, "message", lambda row: row["Content"].strip()))
+def test_messages(name: str, extractor: type[Extractor]) -> None:
+    at_least_98_percent(name, misses(name, extractor, "message", lambda row: row["Content"].strip()))

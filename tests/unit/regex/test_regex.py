@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
-from logsluice.regex.compile import Regex, RegexTimeoutError, compile_regex, time_limit
+from logsluice.regex.compile import Regex, compile_regex
 from logsluice.regex.prefilter import BEYOND_ASCII
+from logsluice.regex.timeout import RegexTimeoutError, time_limit
 
 ALPHABET = "abzAZ019_- .,\n\t\r\x0b\x1c\x85é߀ſKΣσς٣中\x00{}$"
 ATOMS = st.one_of(

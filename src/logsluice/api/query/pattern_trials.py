@@ -23,14 +23,14 @@ from pebble import ProcessExpired, ProcessPool
 from pydantic import ValidationError
 
 from logsluice.errors import LogsluiceError
-from logsluice.extract import INPUT_SCHEMA, Extractor, Registry, make_extractor
+from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry
 from logsluice.extract.bounded import BoundedSearch
 from logsluice.extract.documents import format_instants
 from logsluice.extract.facts import field_is_date, find_facts
 from logsluice.extract.schema import REASON
 from logsluice.formats import load_formats
 from logsluice.patterns import Pattern, PatternExample, PatternRegistry
-from logsluice.regex.compile import RegexTimeoutError
+from logsluice.regex.timeout import RegexTimeoutError
 
 TRIAL_SECONDS: Final = 5.0
 """How long a trial may take, all its lines together."""
@@ -181,6 +181,6 @@ def _pattern(trial: Trial) -> Pattern:
 
 
 @lru_cache(maxsize=1)
-def _reader(directory: Path | None, time_zone: str) -> Extractor:
+def _reader(directory: Path | None, time_zone: str) -> ColumnarExtractor:
     """Reads headers alone: what a line's message is."""
-    return make_extractor(Registry(load_formats(directory), PatternRegistry(1, ())), time_zone=time_zone)
+    return ColumnarExtractor(Registry(load_formats(directory), PatternRegistry(1, ())), time_zone=time_zone)

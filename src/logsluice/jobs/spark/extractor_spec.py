@@ -7,7 +7,7 @@ import pickle
 from dataclasses import dataclass
 from functools import lru_cache
 
-from logsluice.extract import Engine, Extractor, Registry, make_extractor
+from logsluice.extract import ColumnarExtractor, Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,24 +18,22 @@ class Recipe:
         registry: The pickled registry.
         revision: The registry's revision.
         time_zone: IANA zone of timestamps that carry none.
-        engine: Which engine runs it.
     """
 
     registry: bytes
     revision: int
     time_zone: str
-    engine: Engine = "rust"
 
     @classmethod
-    def of(cls, registry: Registry, time_zone: str, engine: Engine = "rust") -> Recipe:
+    def of(cls, registry: Registry, time_zone: str) -> Recipe:
         """Pack a registry."""
-        return cls(pickle.dumps(registry), registry.revision, time_zone, engine)
+        return cls(pickle.dumps(registry), registry.revision, time_zone)
 
 
 @lru_cache(maxsize=1)
-def extractor(recipe: Recipe) -> Extractor:
+def extractor(recipe: Recipe) -> ColumnarExtractor:
     """The extractor of this process; compiled for its first batch and kept for the others."""
-    made = make_extractor(pickle.loads(recipe.registry), recipe.engine, recipe.time_zone)  # noqa: S301
+    made = ColumnarExtractor(pickle.loads(recipe.registry), recipe.time_zone)  # noqa: S301
     # A batch makes tens of thousands of small objects and no cycles; looking for some after every 700 objects
     # costs 40% of the time in which documents are made. Spark's worker collects after each task anyway.
     gc.collect()
