@@ -84,6 +84,12 @@ def test_the_job_runs_on_both_workers(project: Project) -> None:
     eventually(lambda: [worker["coresused"] for worker in workers(project)] == [1, 1])
 
 
+def test_no_other_container_submits_a_job_over_http(project: Project) -> None:
+    look = "import urllib.request as r; r.urlopen('http://spark-master:6066/v1/submissions/readyz', timeout=30)"
+    with pytest.raises(AssertionError, match="Connection refused"):
+        project.compose("exec", "-T", "producer", "python", "-ISc", look)
+
+
 def test_every_event_is_found_in_both_indices(project: Project) -> None:
     eventually(lambda: sum(ends(project).values()) > 200)
     project.compose("stop", "producer")

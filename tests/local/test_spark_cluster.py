@@ -172,6 +172,15 @@ def test_who_does_not_know_the_secret_runs_nothing(cluster: Cluster, tmp_path: P
         assert "masters are unresponsive" in said.lower(), said[-2_000:]
 
 
+def test_no_other_way_in_is_open_that_asks_for_no_secret(cluster: Cluster) -> None:
+    # Submission over HTTP knows no secret (CVE-2018-11770). A master offers it since Spark 4.1 (SPARK-51165), and says
+    # so on its page and in its log.
+    front = cluster.page()
+    assert cluster.master in front
+    assert "REST URL" not in front
+    assert "REST server" not in (cluster.folder / "master.log").read_text()
+
+
 def test_a_master_without_the_secret_does_not_start(cluster: Cluster) -> None:
     ports = {"SPARK_MASTER_PORT": "0", "SPARK_MASTER_WEBUI_PORT": "0"}
     with cluster.running("master", **ports, SPARK_AUTH_SECRET_FILE=str(cluster.folder / "none")) as master:
