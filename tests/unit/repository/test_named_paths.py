@@ -12,8 +12,9 @@ WRITTEN = ("*.md", "docs/*.md", "*.yml", "config/**/*", "helm/**/*", "k8s/**/*",
 
 
 def test_the_architecture_has_every_room() -> None:
-    (tree,) = re.findall(r"(?ms)^src/logsluice/\n(.*?)^\S", (ROOT / "docs" / "architecture.md").read_text())
-    named = {room for line in tree.splitlines() for room in re.findall(r"(?<= )(\w+)/(?=\s)", line)}
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    (table,) = re.findall(r"(?ms)^\| room \|.*?\n\n", text)
+    named = {room for row in table.strip().splitlines() for room in re.findall(r"`(\w+)/`", row.split("|")[1])}
     assert named == {path.parent.name for path in ROOMS.glob("*/__init__.py")}
 
 
