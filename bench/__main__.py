@@ -38,7 +38,7 @@ class Name(StrEnum):
 
 def main(
     names: Annotated[list[Name] | None, typer.Argument(help="Which; all where left out.")] = None,
-    repeat: Annotated[int, typer.Option(min=1, help="Measured repetitions of each way.")] = 3,
+    repeat: Annotated[int, typer.Option(min=1, help="BatchMeasurement repetitions of each way.")] = 3,
     lines: Annotated[
         int, typer.Option(min=1_000, help="Lines; end_to_end takes half as many events, dashboard five times.")
     ] = 200_000,

@@ -15,7 +15,7 @@ from bench.measuring import ratio, side_by_side
 from bench.report import Claim, Report
 from logsluice.extract import INPUT_SCHEMA, Registry, documents, load_registry
 from logsluice.extract.matching import ColumnMatcher
-from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.patterns import Fact, Pattern, PatternRegistry
 
 if TYPE_CHECKING:
@@ -170,17 +170,17 @@ def _unchanged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def whole_extraction(registry: Registry) -> Way:
     """All that logsluice does to a line: format, header, facts, types, and the document as JSON."""
-    recipe = Recipe.of(registry, "UTC")
-    return lambda frame: frame.mapInArrow(partial(_extract, recipe=recipe), "document binary")
+    extractor_spec = ExtractorSpec.of(registry, "UTC")
+    return lambda frame: frame.mapInArrow(partial(_extract, extractor_spec=extractor_spec), "document binary")
 
 
-def _extract(batches: Iterable[pa.RecordBatch], recipe: Recipe) -> Iterator[pa.RecordBatch]:
+def _extract(batches: Iterable[pa.RecordBatch], extractor_spec: ExtractorSpec) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         count = batch.num_rows
         nothing = [None] * count
         values = batch["message"].cast(pa.binary())
         given = pa.record_batch([values, [SEEN_MS] * count, nothing, nothing], schema=INPUT_SCHEMA)
-        yield pa.record_batch({"document": documents(extractor(recipe).extract(given))})
+        yield pa.record_batch({"document": documents(extractor(extractor_spec).extract(given))})
 
 
 def write_nowhere(frame: DataFrame) -> None:

@@ -14,9 +14,9 @@ from typing import Any
 from bench.servers import answer, requests, wait_until
 from logsluice.extract import load_registry
 from logsluice.jobs.regex.stats import DESTINATION, JOB
-from logsluice.jobs.regex.stream import StreamJob
+from logsluice.jobs.regex.stream import RegexStreamJob
 from logsluice.jobs.regex.workers import Work
-from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.session import spark_session
 from logsluice.runtime import metrics
 from logsluice.runtime.logging import configure_logging
@@ -28,7 +28,7 @@ def main() -> None:
     """Run modes until there are no more requests."""
     configure_logging()
     settings = load_settings()
-    work = Work(settings, Recipe.of(load_registry(config_dir()), settings.time_zone))
+    work = Work(settings, ExtractorSpec.of(load_registry(config_dir()), settings.time_zone))
     log_file = settings.home / "logs" / "spark-regex.log"
     conf = {"spark.master": "local[2, 4]"}
     with spark_session("logsluice bench", log_file=log_file, jars=jar_paths("spark-kafka"), conf=conf) as spark:
@@ -42,8 +42,12 @@ def _run(spark: Any, work: Work, request: dict[str, Any]) -> float:
     kafka = work.settings.kafka.model_copy(update={"topic": request["topic"]})
     settings = work.settings.model_copy(update={"stream": stream, "kafka": kafka})
     stop, ended = threading.Event(), threading.Event()
-    job = StreamJob(
-        spark, Work(settings, work.recipe), optimized=request["mode"] == "optimized", until_caught_up=False, stop=stop
+    job = RegexStreamJob(
+        spark,
+        Work(settings, work.extractor_spec),
+        optimized=request["mode"] == "optimized",
+        until_caught_up=False,
+        stop=stop,
     )
 
     def run() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.servers import answer, requests, wait_until
 from logsluice.extract import load_registry
-from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.session import spark_session
 from logsluice.jobs.windows.frames import STATE
 from logsluice.jobs.windows.job import JOB, WindowsJob
@@ -27,15 +27,15 @@ def main() -> None:
     """Count topics until there are no more requests."""
     configure_logging()
     settings = load_settings()
-    recipe = Recipe.of(load_registry(config_dir()), settings.time_zone)
+    extractor_spec = ExtractorSpec.of(load_registry(config_dir()), settings.time_zone)
     log_file = settings.home / "logs" / "spark-windows.log"
     conf = STATE | {"spark.master": "local[2, 4]"}
     with spark_session("logsluice bench", log_file=log_file, jars=jar_paths("spark-kafka"), conf=conf) as spark:
         for request in requests():
-            answer(**_run(spark, settings, recipe, request))
+            answer(**_run(spark, settings, extractor_spec, request))
 
 
-def _run(spark: Any, settings: Settings, recipe: Recipe, request: dict[str, Any]) -> dict[str, float]:
+def _run(spark: Any, settings: Settings, extractor_spec: ExtractorSpec, request: dict[str, Any]) -> dict[str, float]:
     """Seconds from the start of the query to the last event counted, and the most that its state held."""
     folder = Path(request["folder"])
     stream = settings.stream.model_copy(update={"checkpoint_location": str(folder / "checkpoints")})
@@ -45,7 +45,7 @@ def _run(spark: Any, settings: Settings, recipe: Recipe, request: dict[str, Any]
     kafka = settings.kafka.model_copy(update={"topic": request["topic"]})
     settings = settings.model_copy(update={"stream": stream, "windows": windows, "kafka": kafka})
     stop, ended = threading.Event(), threading.Event()
-    job = WindowsJob(spark, settings, recipe, until_caught_up=False, stop=stop)
+    job = WindowsJob(spark, settings, extractor_spec, until_caught_up=False, stop=stop)
 
     def run() -> None:
         try:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from logsluice.jobs.regex.job import run_regex
-from logsluice.runtime.certificates import end_on_renewal
+from logsluice.runtime.certificates import stop_on_certificate_renewal
 from logsluice.runtime.entrypoint import ConfigOption, MetricsPortOption, run_job, start_job
 from logsluice.runtime.time_expressions import parse_moment
 
@@ -42,7 +42,7 @@ def main(
     job = start_job(config, restartable=False)
     if (mode or job.settings.processing_mode) != Mode.BATCH:
         # History that ends half-way would pass for done.
-        end_on_renewal(job.settings)
+        stop_on_certificate_renewal(job.settings)
     run_regex(
         job.settings,
         job.directory,

@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.__main__ import files
 from grafana.rules import NOT_IN_COMPOSE
-from logsluice.elasticsearch.templates import Abilities, index_plans
+from logsluice.elasticsearch.templates import ServerFeatures, index_plans
 from logsluice.extract import load_registry
 from logsluice.settings import Settings
 from tests.local.running import ROOT
@@ -137,7 +137,7 @@ def test_the_overview_shows_what_it_should() -> None:
 
 
 def test_every_link_leads_to_a_saved_object_and_asks_for_fields_that_its_index_has() -> None:
-    plans = index_plans(Settings(), load_registry(ROOT / "config" / "dev").fields, Abilities())
+    plans = index_plans(Settings(), load_registry(ROOT / "config" / "dev").fields, ServerFeatures())
     fields = {plan.alias.removeprefix("dev-").removesuffix("-index"): set(plan.properties) for plan in plans}
     linked = set()
     for name, dashboard in dashboards().items():

@@ -16,7 +16,7 @@ from logsluice.api.application import create_app
 from logsluice.api.protocol import bounded
 from logsluice.api.resources import Resources
 from logsluice.errors import LogsluiceError
-from logsluice.runtime.certificates import end_on_renewal
+from logsluice.runtime.certificates import stop_on_certificate_renewal
 from logsluice.settings import ApiSettings, Settings
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ def serve(settings: Settings) -> None:
     # What it logs of a request is answered to it, and of a start that fails told below.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     gc.set_threshold(*_GARBAGE)
-    end_on_renewal(settings)
+    stop_on_certificate_renewal(settings)
     try:
         _Server(config, api).run()
     except SystemExit:

@@ -28,8 +28,8 @@ from rich.table import Table
 
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
-from logsluice.inputs.files import STDIN, expand, spooled
-from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.inputs.files import STDIN, expand, spooled_copy
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.file_extraction import Extracted, extract_files
 from logsluice.jobs.spark.files import PART_BYTES, FilePart, plan_parts
 from logsluice.jobs.spark.session import spark_context
@@ -59,7 +59,7 @@ def extract(
     if config is not None and not config.is_dir():
         raise LogsluiceError("there is no such folder", where=str(config), why="--config")
     settings = load_settings(directory)
-    recipe = Recipe.of(load_registry(directory), settings.time_zone)
+    extractor_spec = ExtractorSpec.of(load_registry(directory), settings.time_zone)
     with _scratch(out) as scratch:
         parts, wrong = _plan(files, scratch, join)
         for line in wrong:
@@ -72,7 +72,7 @@ def extract(
             found = extract_files(
                 spark,
                 parts,
-                recipe,
+                extractor_spec,
                 stream,
                 scratch,
                 join=join,
@@ -91,7 +91,7 @@ def _plan(names: Sequence[str], scratch: Path, join: bool) -> tuple[list[FilePar
     for name in expand(names):
         path = Path(name).absolute()
         if name == STDIN or path.is_fifo() or path.is_char_device():
-            path = spooled(name, scratch)
+            path = spooled_copy(name, scratch)
         found.append((path, name))
     cores = os.cpu_count() or 1
     total = sum(path.stat().st_size for path, _ in found if path.is_file())

@@ -20,7 +20,7 @@ from logsluice.alerts.rules import load_rules
 from logsluice.alerts.windows import iso, moment_of
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
-from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.session import spark_session
 from logsluice.reports.events import Span
 from logsluice.reports.plan import plan
@@ -73,7 +73,7 @@ def report(
         raise LogsluiceError("there is no such folder", where=str(config), why="--config")
     settings = load_settings(directory)
     rules = load_rules(directory)
-    recipe = Recipe.of(load_registry(directory), settings.time_zone)
+    extractor_spec = ExtractorSpec.of(load_registry(directory), settings.time_zone)
     span = _span(since, until)
     with unfinished(out) as folder:
         planned = plan(sources, settings, span, folder, joined=join)
@@ -81,7 +81,7 @@ def report(
             console.print(line, soft_wrap=True)
         if not planned.sources:
             raise typer.Exit(1)
-        reading = Reading(tuple(planned.tasks), recipe, span, settings)
+        reading = Reading(tuple(planned.tasks), extractor_spec, span, settings)
         with (
             spark_session("logsluice report", log_file=folder / "spark.log", conf=_CONF) as spark,
             _progress(console) as progress,

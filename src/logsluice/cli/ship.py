@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from logsluice.errors import LogsluiceError
-from logsluice.inputs.files import STDIN, expand, is_there
+from logsluice.inputs.files import STDIN, expand, path_exists
 from logsluice.runtime.logging import configure_logging
 from logsluice.runtime.metrics import serve_metrics
 from logsluice.runtime.retry import Stopped, stop_on_signals
@@ -104,7 +104,7 @@ def _serve(host: str, port: int) -> None:
 def _total_bytes(names: list[str]) -> int | None:
     if STDIN in names:
         return None
-    return sum(Path(name).stat().st_size for name in expand(names) if is_there(name))
+    return sum(Path(name).stat().st_size for name in expand(names) if path_exists(name))
 
 
 def _speed(summary: ShipSummary) -> int:

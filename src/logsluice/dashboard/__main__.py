@@ -9,10 +9,10 @@ from pathlib import Path
 from streamlit.web import cli
 
 import logsluice.dashboard.page  # noqa: F401 - that is the waiting
-from logsluice.runtime.certificates import end_on_renewal
+from logsluice.runtime.certificates import stop_on_certificate_renewal
 from logsluice.settings import load_settings
 
 if __name__ == "__main__":
-    end_on_renewal(load_settings())
+    stop_on_certificate_renewal(load_settings())
     sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *sys.argv[1:]]
     cli.main()

@@ -12,7 +12,7 @@ import structlog
 from logsluice.demo.traffic import TrafficEvent
 from logsluice.event.limits import cut
 from logsluice.kafka import wait_for_topic
-from logsluice.kafka.ordered_producer import Outlet
+from logsluice.kafka.ordered_producer import OrderedProducer
 from logsluice.runtime import metrics
 from logsluice.settings import Settings
 
@@ -53,7 +53,7 @@ class KafkaDestination:
 
     def __init__(self, settings: Settings, stop: Event) -> None:
         topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop)
-        self._outlet: Outlet[None] = Outlet(settings, topic.name, job=JOB, stop=stop)
+        self._outlet: OrderedProducer[None] = OrderedProducer(settings, topic.name, job=JOB, stop=stop)
         self._stop = stop
         self._sent = metrics.EVENTS_OUT.labels(JOB, "kafka")
         self._glance_at = 0.0

@@ -128,7 +128,7 @@ class IndexPlan(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Abilities:
+class ServerFeatures:
     """What a server has beyond Elasticsearch's core.
 
     Attributes:
@@ -140,7 +140,7 @@ class Abilities:
     lifecycle: bool = False
 
 
-def field_mapping(name: str, kind: FieldType, abilities: Abilities) -> dict[str, Any]:
+def field_mapping(name: str, kind: FieldType, abilities: ServerFeatures) -> dict[str, Any]:
     """How a field of ours is indexed."""
     if kind == "text":
         return {"type": "match_only_text" if abilities.match_only_text else "text"}
@@ -149,12 +149,12 @@ def field_mapping(name: str, kind: FieldType, abilities: Abilities) -> dict[str,
     return {"type": "long" if kind == "duration" else kind}
 
 
-def logs_properties(abilities: Abilities) -> Properties:
+def logs_properties(abilities: ServerFeatures) -> Properties:
     """The fields of the logs index: those of Elastic Common Schema where a JSON event brings them."""
     return {name: field_mapping(name, kind, abilities) for name, kind in FIELDS.items()} | _COMMON
 
 
-def results_properties(fields: Mapping[str, FieldType], abilities: Abilities) -> Properties:
+def results_properties(fields: Mapping[str, FieldType], abilities: ServerFeatures) -> Properties:
     """The fields of the results index.
 
     Args:
@@ -167,7 +167,7 @@ def results_properties(fields: Mapping[str, FieldType], abilities: Abilities) ->
     return named | _COMMON | _RESULTS
 
 
-def index_plans(settings: Settings, fields: Mapping[str, FieldType], abilities: Abilities) -> list[IndexPlan]:
+def index_plans(settings: Settings, fields: Mapping[str, FieldType], abilities: ServerFeatures) -> list[IndexPlan]:
     """Every index of an environment.
 
     Args:

@@ -232,7 +232,7 @@ class reading:  # noqa: N801 - reads as a statement
                 raise FileError("cannot be read", where=self._where, why=error.strerror) from None
 
 
-def spooled(name: str, folder: Path) -> Path:
+def spooled_copy(name: str, folder: Path) -> Path:
     """A copy of what can be read once only (``-``: standard input), which can be cut into parts and tried again."""
     with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
         if name == STDIN:
@@ -250,7 +250,7 @@ def expand(patterns: Iterable[str]) -> list[str]:
     """
     found: dict[str, None] = {}
     for pattern in patterns:
-        if pattern == STDIN or is_there(pattern) or not glob.has_magic(pattern):
+        if pattern == STDIN or path_exists(pattern) or not glob.has_magic(pattern):
             found[pattern] = None
             continue
         matches = [name for name in sorted(glob.glob(pattern, recursive=True)) if Path(name).is_file()]  # noqa: PTH207
@@ -258,6 +258,6 @@ def expand(patterns: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def is_there(name: str) -> bool:
+def path_exists(name: str) -> bool:
     """Whether there is something of this name that can be seen; no name is too long or too odd to ask."""
     return os.path.exists(name)  # noqa: PTH110 - pathlib raises where the answer is no

@@ -101,7 +101,7 @@ _KINDS = re.compile(
 _MAY_CONTINUE = frozenset(b" \t.-])}#_rnuptABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz[\x0b\x0c/*(%=")
 
 
-class Joined(NamedTuple):
+class JoinedEvent(NamedTuple):
     """One event of a file.
 
     Attributes:
@@ -149,7 +149,7 @@ class _In(Enum):
     """Source code with a marker below; the exception follows."""
 
 
-class Joiner:
+class LineJoiner:
     """Takes lines one by one and gives events.
 
     Args:
@@ -174,7 +174,7 @@ class Joiner:
         """Whether an event is at hand that may still grow."""
         return bool(self._lines)
 
-    def feed(self, line: Line) -> list[Joined]:
+    def feed(self, line: Line) -> list[JoinedEvent]:
         """Take the next line; gives the events that it shows to be complete."""
         data = line.data
         if not data or data.isspace():
@@ -199,14 +199,14 @@ class Joiner:
         self._begin(line)
         return events
 
-    def flush(self) -> list[Joined]:
+    def flush(self) -> list[JoinedEvent]:
         """End the event at hand; gives it, and what waited behind it."""
         events = self._release() + self._end()
         self.blank += len(self._undecided)
         self._undecided = []
         return events
 
-    def _feed_blank(self, line: Line) -> list[Joined]:
+    def _feed_blank(self, line: Line) -> list[JoinedEvent]:
         """A blank line may be one inside a trace: what follows decides."""
         if not self._lines:
             self.blank += 1
@@ -223,7 +223,7 @@ class Joiner:
             and _beginning(data) is _In.PLAIN
         )
 
-    def _release(self) -> list[Joined]:
+    def _release(self) -> list[JoinedEvent]:
         """Give up waiting: what is undecided continues nothing."""
         waiting, self._undecided = self._undecided, []
         events = self._end() if waiting else []
@@ -250,17 +250,17 @@ class Joiner:
             and self._bytes + waiting + 1 + len(line.data) <= self._max_bytes
         )
 
-    def _end(self) -> list[Joined]:
+    def _end(self) -> list[JoinedEvent]:
         lines = self._lines
         if not lines:
             return []
         self._lines = []
         first = lines[0]
         if len(lines) == 1:
-            return [Joined(first.data, first.offset, first.end, 1, 0, first.headers)]
+            return [JoinedEvent(first.data, first.offset, first.end, 1, 0, first.headers)]
         blank = sum(not line.data or line.data.isspace() for line in lines)
         value = b"\n".join([line.data for line in lines])
-        return [Joined(value, first.offset, lines[-1].end, len(lines), blank)]
+        return [JoinedEvent(value, first.offset, lines[-1].end, len(lines), blank)]
 
     def _following(self, data: bytes) -> _In | None:
         """What the event is when this line continues it; ``None`` when it does not."""
@@ -341,9 +341,9 @@ def _beginning(data: bytes) -> _In:
             return _In.PLAIN
 
 
-def join(lines: Iterable[Line], joiner: Joiner | None = None) -> Iterator[Joined]:
+def join(lines: Iterable[Line], joiner: LineJoiner | None = None) -> Iterator[JoinedEvent]:
     """Join the lines of a whole file."""
-    joiner = joiner or Joiner()
+    joiner = joiner or LineJoiner()
     for line in lines:
         yield from joiner.feed(line)
     yield from joiner.flush()

@@ -1,4 +1,4 @@
-"""Reading the dead letters, and trying them again with what is known now.
+"""Replay of dead letters: reading them, and processing them again with the formats and patterns of now.
 
 A letter that could be written after all is marked in the topic: a record with its key, no value and the header
 ``logsluice-replayed``. The last record of a key tells how its event stands.

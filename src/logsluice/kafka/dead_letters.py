@@ -40,7 +40,7 @@ _REFUSALS = (
     kafka_errors.MessageSizeTooLargeError,
     kafka_errors.RecordListTooLargeError,
 )
-_SAY_EVERY_SECONDS = 15.0
+_LOG_EVERY_SECONDS = 15.0
 _LONGEST_VALUE = 1_048_588
 _MOST_BESIDE = 500_000
 
@@ -227,7 +227,7 @@ class DeadLetterWriter:
                 raise Stopped
             with suppress(kafka_errors.KafkaTimeoutError):
                 future.get(timeout=1)
-            if not future.is_done and time.monotonic() - said > _SAY_EVERY_SECONDS:
+            if not future.is_done and time.monotonic() - said > _LOG_EVERY_SECONDS:
                 said = time.monotonic()
                 metrics.RETRIES.labels(self._job, "kafka").inc()
                 log.warning(

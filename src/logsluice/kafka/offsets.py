@@ -24,7 +24,7 @@ Offsets: TypeAlias = dict[int, int]
 log = structlog.get_logger(__name__)
 
 
-class Committed(NamedTuple):
+class CommittedOffset(NamedTuple):
     """A committed offset.
 
     Attributes:
@@ -46,12 +46,12 @@ def latest_offsets(client: KafkaAdminClient, topic: Topic) -> Offsets:
     return _offsets(client, topic, OffsetSpec.LATEST)
 
 
-def committed_offsets(client: KafkaAdminClient, group: str, topic: Topic) -> dict[int, Committed]:
+def committed_offsets(client: KafkaAdminClient, group: str, topic: Topic) -> dict[int, CommittedOffset]:
     """What a group has committed; partitions without a commit are left out."""
     partitions = [TopicPartition(topic.name, partition) for partition in topic.partitions]
     found = client.list_group_offsets({group: partitions}).get(group, {})
     return {
-        partition.partition: Committed(entry.offset, entry.metadata or "")
+        partition.partition: CommittedOffset(entry.offset, entry.metadata or "")
         for partition, entry in found.items()
         if entry.offset >= 0
     }

@@ -1,4 +1,4 @@
-"""Records on their way to Kafka: no more than so many at once, acknowledged in the order they were sent."""
+"""A producer with a bounded number of records in flight, acknowledged in the order they were sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_RECORDS: Final = 20_000
 MAX_BYTES: Final = 32 * 1024 * 1024
 _RECORD_OVERHEAD: Final = 200
 _STALLED_SECONDS: Final = 5.0
-_SAY_EVERY_SECONDS: Final = 15.0
+_LOG_EVERY_SECONDS: Final = 15.0
 _CLOSE_SECONDS: Final = 5.0
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Acknowledged(NamedTuple, Generic[T]):
     offset: int
 
 
-class Outlet(Generic[T]):
+class OrderedProducer(Generic[T]):
     """Sends records to one topic and keeps at most so many unacknowledged.
 
     kafka-python's producer buffers without bound; this one makes the sender wait for the broker. While the
@@ -120,7 +120,7 @@ class Outlet(Generic[T]):
             self._said_at = None
             self._moved_at = now
         elif now - self._moved_at > _STALLED_SECONDS and (
-            self._said_at is None or now - self._said_at > _SAY_EVERY_SECONDS
+            self._said_at is None or now - self._said_at > _LOG_EVERY_SECONDS
         ):
             self._said_at = now
             log.warning("waiting for kafka", where=self._where, waited_seconds=round(now - self._moved_at, 1))

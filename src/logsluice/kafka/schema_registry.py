@@ -27,7 +27,7 @@ _NOT_FOUND: Final = httpx.codes.NOT_FOUND
 _CONFLICT: Final = httpx.codes.CONFLICT
 
 
-class Registered(NamedTuple):
+class RegisteredSchema(NamedTuple):
     """A registered schema.
 
     Attributes:
@@ -130,7 +130,7 @@ class SchemaRegistry:
         if answer is not None and not answer["is_compatible"]:
             raise _incompatible(subject, "; ".join(answer.get("messages") or ()))
 
-    def register(self, subject: str, schema: dict[str, Any]) -> Registered:
+    def register(self, subject: str, schema: dict[str, Any]) -> RegisteredSchema:
         """Register a schema, from now on held to what came before; one that is there already stays as it is.
 
         Raises:
@@ -141,7 +141,7 @@ class SchemaRegistry:
         found = self._ask("POST", f"subjects/{subject}", _content(schema))
         if answer is None or found is None:
             raise LogsluiceError("does not have what was just registered", where=f"{self._url}, {subject}")
-        return Registered(int(answer["id"]), int(found["version"]))
+        return RegisteredSchema(int(answer["id"]), int(found["version"]))
 
     def _hold(self, subject: str) -> None:
         """Have a subject's schemas held to each other; a rule that somebody set stays as it is."""

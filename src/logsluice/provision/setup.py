@@ -18,8 +18,8 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from logsluice.elasticsearch import snapshots
 from logsluice.elasticsearch.client import connect, retry_request
 from logsluice.elasticsearch.templates import (
-    Abilities,
     Properties,
+    ServerFeatures,
     index_plans,
     index_template,
     lifecycle_policy,
@@ -200,11 +200,11 @@ def _correct_configs(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
     return [f"topic {plan.name}: {key} is {value} instead of {current[key]['value']}" for key, value in wrong.items()]
 
 
-def abilities_of(client: Elasticsearch) -> Abilities:
+def abilities_of(client: Elasticsearch) -> ServerFeatures:
     """What the server has beyond Elasticsearch's core, by the modules that every node of it has."""
     nodes = client.nodes.info(metric="plugins", filter_path="nodes.*.modules.name")["nodes"].values()
     modules = [{module["name"] for module in node["modules"]} for node in nodes]
-    return Abilities(
+    return ServerFeatures(
         match_only_text=all("mapper-extras" in names for names in modules),
         lifecycle=all("x-pack-ilm" in names for names in modules),
     )

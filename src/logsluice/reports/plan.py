@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from logsluice.errors import LogsluiceError
-from logsluice.inputs.files import STDIN, expand, spooled
+from logsluice.inputs.files import STDIN, expand, spooled_copy
 from logsluice.jobs.spark.files import PART_BYTES, plan_parts
 from logsluice.reports.csv_logs import plan_csv, recognize
 from logsluice.reports.events import Span
@@ -107,4 +107,4 @@ def _index(name: str, settings: Settings) -> str | None:
 
 def _path(name: str, scratch: Path) -> Path:
     path = Path(name).absolute()
-    return spooled(name, scratch) if name == STDIN or path.is_fifo() or path.is_char_device() else path
+    return spooled_copy(name, scratch) if name == STDIN or path.is_fifo() or path.is_char_device() else path

@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from logsluice.errors import LogsluiceError
 from logsluice.inputs.files import Line, read_lines
-from logsluice.inputs.multiline import Joiner, join
-from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.inputs.multiline import LineJoiner, join
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.jobs.spark.file_extraction import line_columns
 from logsluice.jobs.spark.files import Cut, FilePart, Lines, read_part
 from logsluice.patterns import Pattern
@@ -44,13 +44,13 @@ class Reading:
 
     Attributes:
         tasks: What there is to read; a batch that comes in names some of them by number.
-        recipe: How to extract.
+        extractor_spec: How to extract.
         span: The events wanted.
         settings: Where Elasticsearch is.
     """
 
     tasks: tuple[Task, ...]
-    recipe: Recipe
+    extractor_spec: ExtractorSpec
     span: Span
     settings: Settings
 
@@ -79,11 +79,13 @@ def _read(task: Task, reading: Reading) -> Iterator[pa.RecordBatch]:
 
 def _read_csv(task: CsvTask, reading: Reading) -> Iterator[pa.RecordBatch]:
     part = task.part
-    patterns = _patterns(reading.recipe)
+    patterns = _patterns(reading.extractor_spec)
     before: int | None = None
     try:
         for rows in read_rows(part, task.layout):
-            events, bad = events_of_rows(rows, task.layout, patterns, part.modified_ms, reading.recipe.time_zone)
+            events, bad = events_of_rows(
+                rows, task.layout, patterns, part.modified_ms, reading.extractor_spec.time_zone
+            )
             yield counts_batch(count_events(events, reading.span))
             if bad:
                 before = _lines_before(part) if before is None else before
@@ -97,7 +99,7 @@ def _read_lines(task: LinesTask, reading: Reading) -> Iterator[pa.RecordBatch]:
     before: int | None = None
     try:
         for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
-            extracted = extractor(reading.recipe).extract(line_columns(lines, part.modified_ms))
+            extracted = extractor(reading.extractor_spec).extract(line_columns(lines, part.modified_ms))
             yield counts_batch(count_events(events_of_extracted(extracted), reading.span))
             bad = [
                 Bad(number, reason.replace("_", " "), value.decode("utf-8", "replace"))
@@ -128,7 +130,7 @@ def _joined_events(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
             begun.append((line.offset, number))
             yield line
 
-    events = join(numbered(), Joiner())
+    events = join(numbered(), LineJoiner())
     while block := list(islice(events, _ROWS)):
         numbers = []
         for event in block:
@@ -155,5 +157,5 @@ def _lines_before(part: FilePart) -> int:
 
 
 @lru_cache(maxsize=1)
-def _patterns(recipe: Recipe) -> list[Pattern]:
-    return patterns_read(pickle.loads(recipe.registry).patterns.patterns)  # noqa: S301
+def _patterns(extractor_spec: ExtractorSpec) -> list[Pattern]:
+    return patterns_read(pickle.loads(extractor_spec.registry).patterns.patterns)  # noqa: S301

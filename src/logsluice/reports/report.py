@@ -17,7 +17,7 @@ from logsluice.alerts.rules import Rule
 from logsluice.alerts.thresholds import BreachEpisode, breach_episodes
 from logsluice.alerts.windows import Window, minute_of
 from logsluice.errors import LogsluiceError
-from logsluice.jobs.spark.failures import told
+from logsluice.jobs.spark.failures import describe_error
 from logsluice.reports import aggregations
 from logsluice.reports.events import COUNTS_DDL
 from logsluice.reports.readers import Reading, read_batches
@@ -116,7 +116,7 @@ def built(
         raise
     except Exception as error:
         if type(error).__module__.startswith(("py4j", "pyspark")):
-            raise LogsluiceError("Spark gave up", why=told(error)) from None
+            raise LogsluiceError("Spark gave up", why=describe_error(error)) from None
         raise
     finally:
         counts.unpersist()

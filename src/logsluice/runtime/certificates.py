@@ -25,7 +25,7 @@ _SECONDS: Final = 10.0
 log = structlog.get_logger(__name__)
 
 
-def end_on_renewal(settings: Settings) -> None:
+def stop_on_certificate_renewal(settings: Settings) -> None:
     """Send this process SIGTERM when a file of trusted certificates has other contents than now.
 
     Whatever ends on SIGTERM then ends as it always does: with its work done. Looks every ten seconds, from a thread of

@@ -12,7 +12,7 @@ import structlog
 import typer
 
 from logsluice.errors import LogsluiceError
-from logsluice.runtime.certificates import end_on_renewal
+from logsluice.runtime.certificates import stop_on_certificate_renewal
 from logsluice.runtime.logging import configure_logging
 from logsluice.runtime.metrics import serve_metrics
 from logsluice.runtime.retry import stop_on_signals
@@ -54,7 +54,7 @@ def start_job(
     if metrics_port is not None:
         serve_metrics(settings.metrics.host, metrics_port(settings.metrics))
     if restartable:
-        end_on_renewal(settings)
+        stop_on_certificate_renewal(settings)
     return JobContext(settings, config or config_dir(), stop)
 
 

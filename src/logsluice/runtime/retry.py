@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _FIRST_SECONDS = 0.1
 _LONGEST_SECONDS = 5.0
-_SAY_EVERY_SECONDS = 15.0
+_LOG_EVERY_SECONDS = 15.0
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ def retry_on_unavailable(
         nonlocal said
         metrics.RETRIES.labels(context.job, context.part).inc()
         now = time.monotonic()
-        if said is not None and now - said < _SAY_EVERY_SECONDS:
+        if said is not None and now - said < _LOG_EVERY_SECONDS:
             return
         said = now
         error = state.outcome.exception() if state.outcome else None

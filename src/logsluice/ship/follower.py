@@ -9,10 +9,10 @@ from typing import Final
 
 import structlog
 
-from logsluice.inputs.files import STDIN, FileError, expand, is_there
+from logsluice.inputs.files import STDIN, FileError, expand, path_exists
 from logsluice.runtime.retry import Stopped
 from logsluice.ship.shipper import IDLE_SECONDS, Shipper
-from logsluice.ship.source import Leaving, Source
+from logsluice.ship.source import CloseReason, Source
 
 _POLL_SECONDS: Final = 0.25
 _RESCAN_SECONDS: Final = 2.0
@@ -53,7 +53,7 @@ class Follower:
                     progressed |= bool(read)
                     if read is False and time.monotonic() - source.read_at > IDLE_SECONDS:
                         self._rotated.remove(source)
-                        self._shipper.leave(source, Leaving.AT_END)
+                        self._shipper.leave(source, CloseReason.AT_END)
                 if not progressed:
                     if self._done and not (self._open or self._rotated or self._missing):
                         return
@@ -62,7 +62,7 @@ class Follower:
             pass
         finally:
             for source in [*self._rotated, *self._open.values()]:
-                self._shipper.leave(source, Leaving.STOPPED)
+                self._shipper.leave(source, CloseReason.STOPPED)
             self._shipper.tell()
 
     def _look(self) -> None:
@@ -70,7 +70,7 @@ class Follower:
         for name in expand(self._names):
             if name in self._open or name in self._done:
                 continue
-            if name != STDIN and not is_there(name):
+            if name != STDIN and not path_exists(name):
                 if name not in self._missing:
                     self._missing.add(name)
                     log.info("waiting for the file", file=name)
@@ -92,14 +92,14 @@ class Follower:
             else:
                 self._done.add(source.name)
                 del self._open[source.name]
-            self._shipper.leave(source, Leaving.BROKEN)
+            self._shipper.leave(source, CloseReason.BROKEN)
             return None
 
     def _at_end(self, name: str, source: Source) -> bool:
         """What to do with a file that has nothing more for now; whether its name is free again."""
         if source.claimed is None or source.compressed:
             self._done.add(name)
-            self._shipper.leave(self._open.pop(name), Leaving.AT_END)
+            self._shipper.leave(self._open.pop(name), CloseReason.AT_END)
         elif source.was_rotated():
             log.info("the file was rotated", file=name)
             source.read_at = time.monotonic()
@@ -107,7 +107,7 @@ class Follower:
             return True
         elif source.was_truncated():
             log.info("the file was truncated or written anew: reading it from its beginning", file=name)
-            self._shipper.leave(self._open.pop(name), Leaving.REPLACED)
+            self._shipper.leave(self._open.pop(name), CloseReason.REPLACED)
             return True
         else:
             self._shipper.rest(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from logsluice.inputs.files import Line
-from logsluice.inputs.multiline import Joined, Joiner
+from logsluice.inputs.multiline import JoinedEvent, LineJoiner
 from logsluice.ship.state import FileState
 
 
@@ -20,7 +20,7 @@ class Remaining:
         covered: Ends of the events that are there, by their offsets.
     """
 
-    def __init__(self, joiner: Joiner, covered: Mapping[int, int]) -> None:
+    def __init__(self, joiner: LineJoiner, covered: Mapping[int, int]) -> None:
         self.joiner = joiner
         self._covered = dict(covered)
         self.until = 0
@@ -33,7 +33,7 @@ class Remaining:
         """Whether events that are there are still to be passed."""
         return bool(self._covered)
 
-    def take(self, lines: Iterable[Line]) -> Iterator[Joined]:
+    def take(self, lines: Iterable[Line]) -> Iterator[JoinedEvent]:
         """The events that these lines show to be complete."""
         feed = self.joiner.feed
         for line in lines:
@@ -65,7 +65,7 @@ class Progress:
         self.state = state
         self._last_covered = max(covered.values(), default=0)
 
-    def stored(self, event: Joined, partition: int, offset: int) -> None:
+    def stored(self, event: JoinedEvent, partition: int, offset: int) -> None:
         """An event was acknowledged; to be told in the order of sending."""
         self.state.position = event.end
         # Events of the interrupted run may be behind this one in the file and before it in the topic.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from threading import Event
 
 from logsluice.kafka import wait_for_topic
-from logsluice.kafka.ordered_producer import Outlet
+from logsluice.kafka.ordered_producer import OrderedProducer
 from logsluice.settings import Settings
 from logsluice.ship.follower import Follower
 from logsluice.ship.lookup import JOB
@@ -45,13 +45,13 @@ def ship(
         Stopped: ``stop`` was set before Kafka answered.
     """
     topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop)
-    outlet: Outlet[Sent] = Outlet(settings, topic.name, job=JOB, stop=stop)
-    shipper = Shipper(settings, options, topic, outlet, stop, listener)
+    producer: OrderedProducer[Sent] = OrderedProducer(settings, topic.name, job=JOB, stop=stop)
+    shipper = Shipper(settings, options, topic, producer, stop, listener)
     try:
         if options.follow:
             Follower(shipper, names, stop).run()
         else:
             shipper.ship_all(names)
     finally:
-        outlet.close()
+        producer.close()
     return shipper.summary

@@ -15,16 +15,16 @@ from typing import Final, TypeVar
 import structlog
 
 from logsluice.inputs.files import STDIN, FileError, Line, expand, is_compressed, reading, skip, uncompressed
-from logsluice.inputs.multiline import Joined
+from logsluice.inputs.multiline import JoinedEvent
 from logsluice.inputs.stdin import Stdin
 from logsluice.kafka import Offsets, Topic, admin, is_unavailable, latest_offsets
-from logsluice.kafka.ordered_producer import Outlet
+from logsluice.kafka.ordered_producer import OrderedProducer
 from logsluice.runtime import metrics
 from logsluice.runtime.pacing import Pacer
 from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
 from logsluice.settings import Settings
 from logsluice.ship.lookup import JOB, shipped_since
-from logsluice.ship.source import Leaving, Source
+from logsluice.ship.source import CloseReason, Source
 from logsluice.ship.state import ClaimedState, FileState, ShipStates
 
 _BLOCK_BYTES: Final = 256 * 1024
@@ -97,7 +97,7 @@ class Sent:
     """What an acknowledgement is about."""
 
     source: Source
-    event: Joined
+    event: JoinedEvent
 
 
 class Shipper:
@@ -108,14 +108,14 @@ class Shipper:
         settings: Settings,
         options: ShipOptions,
         topic: Topic,
-        outlet: Outlet[Sent],
+        producer: OrderedProducer[Sent],
         stop: Event,
         listener: Listener,
     ) -> None:
         self._settings = settings
         self._options = options
         self._topic = topic
-        self._outlet = outlet
+        self._producer = producer
         self._stop = stop
         self._listener = listener
         self._states = ShipStates(settings.home, topic.id)
@@ -145,13 +145,13 @@ class Shipper:
                 if self._stop.is_set():
                     raise Stopped
         except Stopped:
-            self.leave(source, Leaving.STOPPED)
+            self.leave(source, CloseReason.STOPPED)
             raise
         except FileError as error:
             self.note(error)
-            self.leave(source, Leaving.BROKEN)
+            self.leave(source, CloseReason.BROKEN)
         else:
-            if not self.leave(source, Leaving.AT_END):
+            if not self.leave(source, CloseReason.AT_END):
                 raise Stopped
 
     def note(self, error: FileError) -> None:
@@ -212,7 +212,7 @@ class Shipper:
     def _look_up(self, name: str, state: FileState) -> dict[int, int]:
         """Find the events past the kept position that an interrupted run has stored all the same."""
         log.info("an earlier run was interrupted: looking for its last events in the topic", file=name)
-        found = self._when_there(
+        found = self._wait_for_kafka(
             lambda: shipped_since(self._settings, self._topic, state.ends, state.ship_id, self._stop)
         )
         found = {offset: end for offset, end in found.items() if offset >= state.position}
@@ -245,7 +245,7 @@ class Shipper:
         self._send(source, source.remaining.take(lines))
         self.summary.already += source.remaining.already - before
 
-    def _send(self, source: Source, events: Iterable[Joined]) -> None:
+    def _send(self, source: Source, events: Iterable[JoinedEvent]) -> None:
         count = 0
         for event in events:
             if source.claimed and not source.claimed.state.sending:
@@ -255,13 +255,13 @@ class Shipper:
                 self.tell()
                 if self._stop.wait(early):
                     raise Stopped
-            while self._outlet.full:
+            while self._producer.full:
                 if self._stop.is_set():
                     raise Stopped
-                self._outlet.wait(_POLL_SECONDS)
+                self._producer.wait(_POLL_SECONDS)
                 self.collect()
                 self.tell()
-            self._outlet.send(Sent(source, event), event.value, None, source.headers(event))
+            self._producer.send(Sent(source, event), event.value, None, source.headers(event))
             source.in_flight += 1
             source.sent_to = event.end
             count += 1
@@ -274,12 +274,12 @@ class Shipper:
             with closing(admin(self._settings, job=JOB, stop=self._stop)) as asking:
                 return latest_offsets(asking, self._topic)
 
-        claimed.state.ends = self._when_there(ends)
+        claimed.state.ends = self._wait_for_kafka(ends)
         claimed.state.sending = True
         claimed.state.size = None
         claimed.save()
 
-    def _when_there(self, function: Callable[[], T]) -> T:
+    def _wait_for_kafka(self, function: Callable[[], T]) -> T:
         where = self._settings.kafka.bootstrap_servers
         return retry_on_unavailable(function, is_unavailable, RetryContext("kafka", where, JOB, stop=self._stop))
 
@@ -288,7 +288,7 @@ class Shipper:
         summary = self.summary
         touched: set[Source] = set()
         count = 0
-        for tag, partition, offset in self._outlet.collect():
+        for tag, partition, offset in self._producer.collect():
             source, event = tag.source, tag.event
             source.in_flight -= 1
             count += 1
@@ -316,21 +316,21 @@ class Shipper:
         if idle > IDLE_SECONDS and source.claimed and source.claimed.state.sending and not source.in_flight:
             self._keep(source)
 
-    def leave(self, source: Source, how: Leaving) -> bool:
+    def leave(self, source: Source, how: CloseReason) -> bool:
         """Send what is to be sent still, wait for the broker, and keep how far it came.
 
         Returns:
             Whether everything that was read is in the topic.
         """
         try:
-            if how is Leaving.AT_END:
+            if how is CloseReason.AT_END:
                 self._take(source, source.splitter.finish())
-            if how in (Leaving.AT_END, Leaving.REPLACED) or source.claimed is None:
+            if how in (CloseReason.AT_END, CloseReason.REPLACED) or source.claimed is None:
                 self._send(source, source.joiner.flush())
             else:
-                how = Leaving.STOPPED
+                how = CloseReason.STOPPED
         except Stopped:
-            how = Leaving.STOPPED
+            how = CloseReason.STOPPED
         deadline: float | None = None
         while source.in_flight:
             if self._stop.is_set():
@@ -342,14 +342,14 @@ class Shipper:
                         events=source.in_flight,
                     )
                     break
-            self._outlet.wait(_POLL_SECONDS)
+            self._producer.wait(_POLL_SECONDS)
             self.collect()
             self.tell()
         self.summary.blank += source.joiner.blank
         self.summary.lines += source.joiner.blank
-        self._keep(source, complete=how is Leaving.AT_END)
+        self._keep(source, complete=how is CloseReason.AT_END)
         source.close()
-        return not source.in_flight and how is not Leaving.STOPPED
+        return not source.in_flight and how is not CloseReason.STOPPED
 
     def _keep(self, source: Source, *, complete: bool = False) -> None:
         """Write down how far a file has come.

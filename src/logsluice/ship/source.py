@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from logsluice.inputs.files import LineSplitter
-from logsluice.inputs.multiline import Joined, Joiner
+from logsluice.inputs.multiline import JoinedEvent, LineJoiner
 from logsluice.ship.lookup import OFFSET_HEADER, SHIP_HEADER
 from logsluice.ship.resume import Progress, Remaining
 from logsluice.ship.state import ClaimedState
@@ -45,7 +45,7 @@ class Source:
         self.compressed = compressed
         self.sent_to = claimed.state.position if claimed else 0
         self.splitter = LineSplitter(self.sent_to)
-        self.joiner = Joiner(enabled=join)
+        self.joiner = LineJoiner(enabled=join)
         self.remaining = Remaining(self.joiner, covered or {})
         self.progress = Progress(claimed.state, covered or {}) if claimed else None
         self.in_flight = 0
@@ -63,7 +63,7 @@ class Source:
         """How many bytes of the file on disk have been read."""
         return self.raw.tell() if self.claimed else self.splitter.offset
 
-    def headers(self, event: Joined) -> list[tuple[str, bytes]]:
+    def headers(self, event: JoinedEvent) -> list[tuple[str, bytes]]:
         """The record headers of an event."""
         headers: list[tuple[str, bytes]] = [(OFFSET_HEADER, b"%d" % event.offset), *event.headers]
         if self.claimed:
@@ -96,7 +96,7 @@ class Source:
             self.raw.close()
 
 
-class Leaving(Enum):
+class CloseReason(Enum):
     """Why a file is left."""
 
     AT_END = auto()

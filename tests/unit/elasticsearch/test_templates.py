@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from logsluice.elasticsearch.templates import (
-    Abilities,
+    ServerFeatures,
     field_mapping,
     index_plans,
     index_template,
@@ -13,7 +13,7 @@ from logsluice.elasticsearch.templates import (
 from logsluice.event.ecs import FIELDS
 from logsluice.settings import Settings
 
-CORE, FULL = Abilities(), Abilities(match_only_text=True, lifecycle=True)
+CORE, FULL = ServerFeatures(), ServerFeatures(match_only_text=True, lifecycle=True)
 
 
 def test_every_field_of_ours_is_mapped_to_a_type_that_elasticsearch_has() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from logsluice.formats import load_formats
 from logsluice.inputs.files import Line, read_lines, split_lines
-from logsluice.inputs.multiline import Joined, Joiner, join
+from logsluice.inputs.multiline import JoinedEvent, LineJoiner, join
 from tests.shared.log_sets import LINES_OF_EACH, SYSTEMS, log_file
 
 JAVA = """\
@@ -193,8 +193,8 @@ def lines_of(data: bytes) -> list[Line]:
     return list(split_lines([data]))
 
 
-def joined(text: str, **options: int) -> list[Joined]:
-    return list(join(lines_of(text.encode()), Joiner(**options)))  # type: ignore[arg-type]
+def joined(text: str, **options: int) -> list[JoinedEvent]:
+    return list(join(lines_of(text.encode()), LineJoiner(**options)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ONE_EVENT)
@@ -241,7 +241,7 @@ def test_an_event_of_a_shipped_format_is_one_event_wherever_it_stands(name: str)
 
 
 def test_blank_lines_between_events_are_counted_not_kept() -> None:
-    joiner = Joiner()
+    joiner = LineJoiner()
     events = list(join(lines_of(b"\n  \na b c\n\n\nd e f\n\n"), joiner))
     assert [event.value for event in events] == [b"a b c", b"d e f"]
     assert joiner.blank == 5
@@ -266,7 +266,7 @@ def test_a_cut_line_is_an_event_of_its_own() -> None:
 
 
 def test_disabled_every_line_is_an_event() -> None:
-    events = list(join(lines_of(JAVA.encode()), Joiner(enabled=False)))
+    events = list(join(lines_of(JAVA.encode()), LineJoiner(enabled=False)))
     assert [event.value.decode() for event in events] == JAVA.splitlines()
 
 
@@ -281,7 +281,7 @@ LINES = st.lists(
 def test_nothing_is_lost(texts: list[str], max_lines: int) -> None:
     data = "\n".join(texts).encode("utf-8", "surrogatepass")
     lines = lines_of(data)
-    joiner = Joiner(max_lines=max_lines)
+    joiner = LineJoiner(max_lines=max_lines)
     events = list(join(lines, joiner))
     full = [line for line in lines if line.data and not line.data.isspace()]
     kept = [part for event in events for part in event.value.split(b"\n") if part and not part.isspace()]
@@ -297,7 +297,7 @@ def test_nothing_is_lost(texts: list[str], max_lines: int) -> None:
 @given(LINES, st.integers(2, 8))
 def test_reading_from_any_event_finds_the_same(texts: list[str], max_lines: int) -> None:
     data = "\n".join(texts).encode("utf-8", "surrogatepass")
-    events = list(join(lines_of(data), Joiner(max_lines=max_lines)))
+    events = list(join(lines_of(data), LineJoiner(max_lines=max_lines)))
     for number, event in enumerate(events):
         rest = split_lines([data[event.offset :]], event.offset)
-        assert list(join(rest, Joiner(max_lines=max_lines))) == events[number:]
+        assert list(join(rest, LineJoiner(max_lines=max_lines))) == events[number:]

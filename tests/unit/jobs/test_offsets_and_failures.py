@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logsluice.jobs.regex.batch import Slice, slices
-from logsluice.jobs.regex.stats import BatchStats, sampled
+from logsluice.jobs.regex.stats import BatchStats, evenly_sampled
 from logsluice.jobs.spark.checkpoints import checkpoint_of, lost_offsets, was_made_again
-from logsluice.jobs.spark.failures import is_data_loss, refusal, told
+from logsluice.jobs.spark.failures import describe_error, is_data_loss, permanent_error
 from logsluice.jobs.spark.kafka_records import records_from_arrow
-from logsluice.kafka.offsets import Committed
+from logsluice.kafka.offsets import CommittedOffset
 from logsluice.kafka.topics import Topic
 
 TOPIC = Topic("logs", "new-id", (0, 1))
@@ -46,12 +46,12 @@ def test_a_topic_made_again_is_noticed(
 ) -> None:
     for folder in folders:
         (tmp_path / "regex" / "logs" / folder).mkdir(parents=True)
-    committed = {partition: Committed(7, topic_id) for partition, topic_id in enumerate(committed_for)}
+    committed = {partition: CommittedOffset(7, topic_id) for partition, topic_id in enumerate(committed_for)}
     assert was_made_again(str(tmp_path), TOPIC, committed) is expected
 
 
 def test_lost_events_are_those_between_the_commit_and_the_earliest_offset() -> None:
-    committed = {0: Committed(10, "new-id"), 1: Committed(50, "new-id")}
+    committed = {0: CommittedOffset(10, "new-id"), 1: CommittedOffset(50, "new-id")}
     assert lost_offsets({0: 25, 1: 50, 2: 7}, committed) == 15
 
 
@@ -79,8 +79,8 @@ def test_failures_are_told_in_one_line() -> None:
         "Caused by: org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment.\n"
         "\tat java.base/java.lang.Thread.run(Thread.java:840)"
     )
-    assert told(RuntimeError(java)) == "TimeoutException: Timed out waiting for a node assignment."
-    assert told(RuntimeError()) == "RuntimeError"
+    assert describe_error(RuntimeError(java)) == "TimeoutException: Timed out waiting for a node assignment."
+    assert describe_error(RuntimeError()) == "RuntimeError"
 
 
 def test_what_a_worker_refuses_is_found_in_sparks_words() -> None:
@@ -89,8 +89,8 @@ def test_what_a_worker_refuses_is_found_in_sparks_words() -> None:
         '  File "workers.py", line 1, in write\n'
         "logsluice.errors.LogsluiceError: http://es:9200: Elasticsearch refuses; check the password\n SQLSTATE: 38000"
     )
-    assert refusal(RuntimeError(text)) == "http://es:9200: Elasticsearch refuses; check the password"
-    assert refusal(RuntimeError("something else")) is None
+    assert permanent_error(RuntimeError(text)) == "http://es:9200: Elasticsearch refuses; check the password"
+    assert permanent_error(RuntimeError("something else")) is None
 
 
 def test_data_loss_is_told_from_other_failures() -> None:
@@ -105,7 +105,7 @@ def test_counts_survive_the_way_from_a_worker() -> None:
 
 @pytest.mark.parametrize(("count", "most", "expected"), [(0, 5, 0), (5, 5, 5), (6, 5, 3), (10_000, 500, 500)])
 def test_samples_are_spread_over_the_batch(count: int, most: int, expected: int) -> None:
-    assert len(sampled(range(count), most)) == expected
+    assert len(evenly_sampled(range(count), most)) == expected
 
 
 def test_records_keep_keys_headers_and_tombstones() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logsluice.inputs.files import Line, split_lines
-from logsluice.inputs.multiline import Joined, Joiner, join
+from logsluice.inputs.multiline import JoinedEvent, LineJoiner, join
 from logsluice.ship.resume import Progress, Remaining
 from logsluice.ship.state import FileState
 
@@ -43,8 +43,8 @@ def test_every_line_is_there_once(texts: list[str], flushes: set[int], kept: lis
     data = "\n".join(texts).encode()
     lines = list(split_lines([data]))
     # The first run ends some events early, as it does when a file that is followed rests.
-    joiner = Joiner()
-    first: list[Joined] = []
+    joiner = LineJoiner()
+    first: list[JoinedEvent] = []
     for number, line in enumerate(lines):
         first += joiner.feed(line)
         if number in flushes:
@@ -54,7 +54,7 @@ def test_every_line_is_there_once(texts: list[str], flushes: set[int], kept: lis
     stored = first[:acknowledged] + [event for event, there in zip(first[acknowledged:], kept, strict=False) if there]
     position = first[:acknowledged][-1].end if first[:acknowledged] else 0
     covered = {event.offset: event.end for event in stored if event.offset >= position}
-    remaining = Remaining(Joiner(), covered)
+    remaining = Remaining(LineJoiner(), covered)
     second = [*remaining.take(split_lines([data[position:]], position)), *remaining.joiner.flush()]
     assert remaining.already == len(covered)
     spans = sorted((event.offset, event.end) for event in stored + second)
@@ -66,12 +66,12 @@ def test_every_line_is_there_once(texts: list[str], flushes: set[int], kept: lis
 @given(TEXTS)
 def test_with_nothing_there_it_is_plain_joining(texts: list[str]) -> None:
     lines = list(split_lines(["\n".join(texts).encode()]))
-    remaining = Remaining(Joiner(), {})
+    remaining = Remaining(LineJoiner(), {})
     assert [*remaining.take(lines), *remaining.joiner.flush()] == list(join(lines))
 
 
 def test_the_rest_of_a_line_that_was_sent_unfinished() -> None:
-    remaining = Remaining(Joiner(), {0: 4})
+    remaining = Remaining(LineJoiner(), {0: 4})
     events = [*remaining.take(split_lines([b"half and half\nnext\n"])), *remaining.joiner.flush()]
     assert [(event.value, event.offset) for event in events] == [(b" and half", 4), (b"next", 14)]
 
@@ -114,8 +114,8 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
     covered: dict[int, int] = {}
     if state.sending:
         covered = {offset: end for offset, end in broker.since(state.ends).items() if offset >= state.position}
-    remaining, progress = Remaining(Joiner(), covered), Progress(state, covered)
-    unacknowledged: list[tuple[Joined, int, int]] = []
+    remaining, progress = Remaining(LineJoiner(), covered), Progress(state, covered)
+    unacknowledged: list[tuple[JoinedEvent, int, int]] = []
     sent_to = state.position
     stop_at = random.randint(0, 60)
 
@@ -127,7 +127,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
             progress.stored(event, partition, offset)
             del unacknowledged[0]
 
-    def send(event: Joined) -> None:
+    def send(event: JoinedEvent) -> None:
         nonlocal saved, sent_to
         if not state.sending:
             state.ends, state.sending = broker.ends(), True

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from logsluice.elasticsearch.templates import Abilities, results_properties
+from logsluice.elasticsearch.templates import ServerFeatures, results_properties
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import LEVELS, FieldType
 from logsluice.extract.values import read_value
@@ -29,7 +29,7 @@ def searchable_fields(fields: Mapping[str, FieldType]) -> dict[str, str]:
     Args:
         fields: Every field that formats and patterns can fill.
     """
-    properties = results_properties(fields, Abilities())
+    properties = results_properties(fields, ServerFeatures())
     return {name: mapping["type"] for name, mapping in properties.items() if mapping.get("index", True)}
 
 

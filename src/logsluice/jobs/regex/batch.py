@@ -1,4 +1,4 @@
-"""The regex job over what is stored: Kafka from its earliest to its latest offset, or the logs index.
+"""The regex job as a batch over what is stored: Kafka from its earliest to its latest offset, or the logs index.
 
 Facts are written again under the events' own ids; those of a newer registry replace older ones, and an older
 registry changes nothing.
@@ -23,7 +23,7 @@ from logsluice.jobs.regex.frames import write_frame
 from logsluice.jobs.regex.stats import JOB, BatchStats, count
 from logsluice.jobs.regex.stored_logs import LogRange, plan_ranges, read_range
 from logsluice.jobs.regex.workers import Work, write_records
-from logsluice.jobs.spark.failures import refusal, told
+from logsluice.jobs.spark.failures import describe_error, permanent_error
 from logsluice.jobs.spark.progress import progress
 from logsluice.kafka import (
     Offsets,
@@ -76,7 +76,7 @@ def slices(start: Offsets, end: Offsets, events: int = _SLICE_EVENTS) -> Iterato
         yield Slice(*cut)
 
 
-def from_kafka(spark: SparkSession, work: Work, *, since: datetime | None, stop: Event) -> None:
+def reprocess_topic(spark: SparkSession, work: Work, *, since: datetime | None, stop: Event) -> None:
     """Read everything that the topic holds now.
 
     Args:
@@ -103,16 +103,16 @@ def from_kafka(spark: SparkSession, work: Work, *, since: datetime | None, stop:
             for part in todo:
                 if stop.is_set():
                     return
-                _again_and_again(partial(_write_slice, spark, work, client, topic, part), stop)
+                _retry_failed_work(partial(_write_slice, spark, work, client, topic, part), stop)
                 advance(part.events)
     finally:
         client.close()
 
 
-def from_logs(spark: SparkSession, work: Work, *, since: datetime | None, stop: Event) -> None:
+def reprocess_logs_index(spark: SparkSession, work: Work, *, since: datetime | None, stop: Event) -> None:
     """Read the logs index, which may hold what Kafka has dropped already.
 
-    Takes the same arguments and raises the same as :func:`from_kafka`.
+    Takes the same arguments and raises the same as :func:`reprocess_topic`.
     """
     cores = spark.sparkContext.defaultParallelism
     ranges = list(plan_ranges(work.settings, since, stop))
@@ -121,7 +121,7 @@ def from_logs(spark: SparkSession, work: Work, *, since: datetime | None, stop: 
             if stop.is_set():
                 return
             group = ranges[first : first + 2 * cores]
-            _again_and_again(partial(_write_ranges, spark, work, group), stop)
+            _retry_failed_work(partial(_write_ranges, spark, work, group), stop)
             advance(sum(entry.events for entry in group))
 
 
@@ -161,7 +161,7 @@ def _write_range(entry: LogRange, *, work: Work) -> list[BatchStats]:
     return [write_records(records, work) for records in read_range(entry, work.settings)]
 
 
-def _again_and_again(function: Callable[[], list[BatchStats]], stop: Event) -> None:
+def _retry_failed_work(function: Callable[[], list[BatchStats]], stop: Event) -> None:
     """Do a piece of work, again where it failed: what is written twice is written once."""
     for failures in range(1, _MOST_FAILURES + 1):
         began = time.monotonic()
@@ -170,11 +170,11 @@ def _again_and_again(function: Callable[[], list[BatchStats]], stop: Event) -> N
         except LogsluiceError:
             raise
         except Exception as error:
-            if refused := refusal(error):
+            if refused := permanent_error(error):
                 raise LogsluiceError(refused) from None
             if failures == _MOST_FAILURES or stop.is_set():
-                raise LogsluiceError(f"failed {failures} times in a row", why=told(error)) from None
-            log.warning("a part of the work failed and is done again", reason=told(error))
+                raise LogsluiceError(f"failed {failures} times in a row", why=describe_error(error)) from None
+            log.warning("a part of the work failed and is done again", reason=describe_error(error))
             stop.wait(2.0**failures)
         else:
             metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - began)

@@ -10,11 +10,11 @@ from typing import Literal
 
 from logsluice.elasticsearch.client import connect, wait_for_templates
 from logsluice.extract import load_registry
-from logsluice.jobs.regex.batch import from_kafka, from_logs
+from logsluice.jobs.regex.batch import reprocess_logs_index, reprocess_topic
 from logsluice.jobs.regex.stats import JOB
-from logsluice.jobs.regex.stream import StreamJob
+from logsluice.jobs.regex.stream import RegexStreamJob
 from logsluice.jobs.regex.workers import Work
-from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.passwords import leave_this_machine
 from logsluice.jobs.spark.session import kafka_jars, spark_session
 from logsluice.runtime.metrics import serve_metrics
@@ -65,16 +65,16 @@ def _run(
     metrics_port: int | None,
 ) -> None:
     registry = load_registry(directory)
-    recipe = Recipe.of(registry, settings.time_zone)
+    extractor_spec = ExtractorSpec.of(registry, settings.time_zone)
     serve_metrics(settings.metrics.host, metrics_port or settings.metrics.regex)
     with closing(connect(settings.elasticsearch)) as client:
         wait_for_templates(client, settings.elasticsearch, [settings.results_index], job=JOB, stop=stop)
     log_file = settings.home.absolute() / "logs" / "spark-regex.log"
     with spark_session(f"logsluice regex, {mode}", log_file=log_file, jars=kafka_jars()) as spark:
-        work = Work(settings, recipe, remote=leave_this_machine(spark.sparkContext))
+        work = Work(settings, extractor_spec, remote=leave_this_machine(spark.sparkContext))
         if mode != "batch":
-            StreamJob(spark, work, optimized=mode == "optimized", until_caught_up=until_caught_up, stop=stop).run()
+            RegexStreamJob(spark, work, optimized=mode == "optimized", until_caught_up=until_caught_up, stop=stop).run()
         elif source == "kafka":
-            from_kafka(spark, work, since=since, stop=stop)
+            reprocess_topic(spark, work, since=since, stop=stop)
         else:
-            from_logs(spark, work, since=since, stop=stop)
+            reprocess_logs_index(spark, work, since=since, stop=stop)

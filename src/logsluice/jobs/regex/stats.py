@@ -1,4 +1,4 @@
-"""What came of a batch, as a worker tells the driver, which alone serves metrics."""
+"""Statistics of a batch, sent by a worker to the driver, which alone serves metrics."""
 
 from __future__ import annotations
 
@@ -86,6 +86,6 @@ def count(stats: Iterable[BatchStats]) -> int:
     return events
 
 
-def sampled(values: Sequence[int], most: int) -> Sequence[int]:
+def evenly_sampled(values: Sequence[int], most: int) -> Sequence[int]:
     """At most so many of the values, evenly."""
     return values[:: -(-len(values) // most)] if values else values

@@ -1,4 +1,4 @@
-"""The regex job over a topic as it grows: ``stream`` for latency, ``optimized`` for throughput.
+"""The regex job's streaming query over a growing topic: ``stream`` for latency, ``optimized`` for throughput.
 
 Every document is written under the event's own id, so that a batch which is written again changes nothing.
 """
@@ -16,7 +16,7 @@ from logsluice.jobs.regex.stats import JOB, count
 from logsluice.jobs.regex.workers import Work
 from logsluice.jobs.spark.batch_size import next_batch_size
 from logsluice.jobs.spark.checkpoints import GROUP, REGEX
-from logsluice.jobs.spark.streaming_query import Run, TopicQuery
+from logsluice.jobs.spark.streaming_query import Run, StreamingQueryJob
 
 if TYPE_CHECKING:
     from kafka import KafkaAdminClient
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class StreamJob(TopicQuery):
+class RegexStreamJob(StreamingQueryJob):
     """Extracts from a topic to its end, and on.
 
     Args:
@@ -60,7 +60,7 @@ class StreamJob(TopicQuery):
         """Partitions split over all cores where throughput is wanted."""
         return {"minPartitions": str(self._spark.sparkContext.defaultParallelism)} if self._optimized else {}
 
-    def told_at_start(self) -> Mapping[str, object]:
+    def start_log_fields(self) -> Mapping[str, object]:
         """The mode."""
         return {"mode": "optimized" if self._optimized else "stream"}
 

@@ -1,4 +1,4 @@
-"""What runs in Spark's Python workers: from records to acknowledged documents and dead letters.
+"""The regex job's work in Spark's Python workers: from records to acknowledged documents and dead letters.
 
 The same in every mode, so that every mode gives the same documents. A worker writes what it found by itself;
 only small counts go back through the JVM.
@@ -20,8 +20,8 @@ from logsluice.documents.result import CONSUMER, rejected_letter, result_documen
 from logsluice.elasticsearch.bulk import BulkWriter
 from logsluice.event.records import Records
 from logsluice.extract import summarize
-from logsluice.jobs.regex.stats import JOB, BatchStats, sampled
-from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.jobs.regex.stats import JOB, BatchStats, evenly_sampled
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.jobs.spark.kafka_records import records_from_arrow
 from logsluice.jobs.spark.passwords import with_own_passwords, without_passwords
 from logsluice.kafka.dead_letters import DeadLetterWriter
@@ -40,24 +40,24 @@ class Work:
 
     Attributes:
         settings: Where to write to.
-        recipe: How to extract.
+        extractor_spec: How to extract.
         remote: Whether the workers are on other machines: then it is shipped without passwords, and each worker has
             its own.
     """
 
     settings: Settings
-    recipe: Recipe
+    extractor_spec: ExtractorSpec
     remote: bool = False
 
-    def __reduce__(self) -> tuple[Callable[..., Work], tuple[Settings, Recipe, bool]]:
+    def __reduce__(self) -> tuple[Callable[..., Work], tuple[Settings, ExtractorSpec, bool]]:
         """What is shipped."""
         settings = without_passwords(self.settings) if self.remote else self.settings
-        return _unpacked, (settings, self.recipe, self.remote)
+        return _unpacked, (settings, self.extractor_spec, self.remote)
 
 
-def _unpacked(settings: Settings, recipe: Recipe, remote: bool) -> Work:
+def _unpacked(settings: Settings, extractor_spec: ExtractorSpec, remote: bool) -> Work:
     """What a worker makes of it."""
-    return Work(with_own_passwords(settings) if remote else settings, recipe, remote)
+    return Work(with_own_passwords(settings) if remote else settings, extractor_spec, remote)
 
 
 class _Sinks:
@@ -89,10 +89,10 @@ def write_records(records: Records, work: Work) -> BatchStats:
     sinks = _sinks_of(work.settings)
     retries = _retries()
     began = time.perf_counter()
-    extracted = extractor(work.recipe).extract(extraction_input(records))
+    extracted = extractor(work.extractor_spec).extract(extraction_input(records))
     summary = summarize(extracted)
     extracted_at = time.perf_counter()
-    actions, letters = result_documents(records, extracted, work.recipe.revision, work.settings.results_index)
+    actions, letters = result_documents(records, extracted, work.extractor_spec.revision, work.settings.results_index)
     outcome = sinks.documents.write(actions)
     if outcome.rejected:
         rows = {str(records.event_id(row)): row for row in range(len(records))}
@@ -111,7 +111,7 @@ def write_records(records: Records, work: Work) -> BatchStats:
         datasets=dict(summary.datasets),
         patterns=dict(summary.patterns),
         tags=dict(summary.tags),
-        latencies=[max(now - stamp / 1000, 0.0) for stamp in sampled(records.timestamp_ms, _LATENCY_SAMPLES)],
+        latencies=[max(now - stamp / 1000, 0.0) for stamp in evenly_sampled(records.timestamp_ms, _LATENCY_SAMPLES)],
         retries={part: count - retries[part] for part, count in _retries().items()},
         extracting=extracted_at - began,
         writing=time.perf_counter() - extracted_at,

@@ -1,4 +1,4 @@
-"""How large a batch of the ``optimized`` mode should be, by measured speed."""
+"""The batch size of the ``optimized`` mode, by measured throughput."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SMALLEST_BATCH = 1_000
 _LARGEST_BATCH = 5_000_000
 
 
-class Measured(NamedTuple):
+class BatchMeasurement(NamedTuple):
     """A finished batch.
 
     Attributes:
@@ -28,7 +28,7 @@ class Measured(NamedTuple):
     seconds: float
 
 
-def next_batch_size(current: int, measured: Sequence[Measured], target_seconds: float) -> int:
+def next_batch_size(current: int, measured: Sequence[BatchMeasurement], target_seconds: float) -> int:
     """The events a batch should hold so that it takes about ``target_seconds``.
 
     Only batches that were full tell anything: a small one was small because there was no more to read, and

@@ -1,11 +1,11 @@
-"""Where a topic's checkpoint lies, and what happened to the topic since it was written."""
+"""The location of a topic's checkpoint, and whether the topic was made again or lost events since it was written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from logsluice.kafka.offsets import Committed, Offsets
+from logsluice.kafka.offsets import CommittedOffset, Offsets
 from logsluice.kafka.topics import Topic
 
 GROUP = "logsluice-regex"
@@ -29,7 +29,7 @@ def checkpoint_of(location: str, topic: Topic, folder: str = REGEX) -> str:
     return f"{_of_topic(location, topic.name, folder)}/{topic.id}"
 
 
-def was_made_again(location: str, topic: Topic, committed: Mapping[int, Committed], folder: str = REGEX) -> bool:
+def was_made_again(location: str, topic: Topic, committed: Mapping[int, CommittedOffset], folder: str = REGEX) -> bool:
     """Whether there was another topic of this name: one that left a checkpoint, or offsets of the group."""
     if any(entry.topic_id not in ("", topic.id) for entry in committed.values()):
         return True
@@ -39,7 +39,7 @@ def was_made_again(location: str, topic: Topic, committed: Mapping[int, Committe
     return any(entry.is_dir() for entry in path.iterdir())
 
 
-def lost_offsets(earliest: Offsets, committed: Mapping[int, Committed]) -> int:
+def lost_offsets(earliest: Offsets, committed: Mapping[int, CommittedOffset]) -> int:
     """Events that the topic's retention removed before they were read."""
     return sum(
         max(0, earliest[partition] - entry.offset) for partition, entry in committed.items() if partition in earliest

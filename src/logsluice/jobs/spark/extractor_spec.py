@@ -1,4 +1,4 @@
-"""An extractor on its way to the workers, and there."""
+"""The specification of an extractor, as it is shipped to Spark's workers, and the extractor a worker makes of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from logsluice.extract import ColumnarExtractor, Registry
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ExtractorSpec:
     """How to make an extractor; small, hashable and the same on every worker.
 
     Attributes:
@@ -25,15 +25,15 @@ class Recipe:
     time_zone: str
 
     @classmethod
-    def of(cls, registry: Registry, time_zone: str) -> Recipe:
+    def of(cls, registry: Registry, time_zone: str) -> ExtractorSpec:
         """Pack a registry."""
         return cls(pickle.dumps(registry), registry.revision, time_zone)
 
 
 @lru_cache(maxsize=1)
-def extractor(recipe: Recipe) -> ColumnarExtractor:
+def extractor(extractor_spec: ExtractorSpec) -> ColumnarExtractor:
     """The extractor of this process; compiled for its first batch and kept for the others."""
-    made = ColumnarExtractor(pickle.loads(recipe.registry), recipe.time_zone)  # noqa: S301
+    made = ColumnarExtractor(pickle.loads(extractor_spec.registry), extractor_spec.time_zone)  # noqa: S301
     # A batch makes tens of thousands of small objects and no cycles; looking for some after every 700 objects
     # costs 40% of the time in which documents are made. Spark's worker collects after each task anyway.
     gc.collect()

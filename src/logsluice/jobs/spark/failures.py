@@ -1,4 +1,4 @@
-"""What Spark's exceptions mean to somebody who does not want to read stack traces."""
+"""Spark's exceptions in one line, and which of them are permanent or mean lost data."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _OURS = re.compile(r"logsluice\.errors\.LogsluiceError: (?P<line>.+)")
 _CAUSE = re.compile(r"^(?:Caused by: )?(?:[\w$]+\.)*(?P<line>[\w$]+(?:Error|Exception|Interrupt)[^\n]*)", re.MULTILINE)
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """One line that says what happened."""
     text = str(error)
-    if ours := refusal(error):
+    if ours := permanent_error(error):
         return ours
     causes = _CAUSE.findall(text)
     line = causes[-1] if causes else next((line for line in text.splitlines() if line.strip()), "")
     return " ".join(line.split())[:500] or type(error).__name__
 
 
-def refusal(error: BaseException) -> str | None:
+def permanent_error(error: BaseException) -> str | None:
     """The words of a :class:`LogsluiceError` that a worker raised: a fault that trying again does not
     heal."""
     found = _OURS.search(str(error))

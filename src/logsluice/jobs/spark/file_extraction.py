@@ -1,4 +1,4 @@
-"""From files to files: every line's facts as one JSON object a line, in the order of the input."""
+"""Extraction of files on Spark's workers: every line's fields as one JSON object a line, in the order of the input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
 from logsluice.extract import INPUT_SCHEMA, BatchSummary, documents, summarize
 from logsluice.inputs.files import STDIN
-from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.jobs.spark.files import FilePart, Lines, read_events, read_part
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Extracted:
 def extract_files(
     spark: SparkContext,
     parts: Sequence[FilePart],
-    recipe: Recipe,
+    extractor_spec: ExtractorSpec,
     out: BinaryIO,
     scratch: Path,
     *,
@@ -72,7 +72,7 @@ def extract_files(
     Args:
         spark: Where to run; its workers must see the files and ``scratch``.
         parts: What to read.
-        recipe: The extractor.
+        extractor_spec: The extractor.
         out: Where the records go.
         scratch: An empty folder for finished pieces on their way to ``out``.
         join: Join the lines of one event; the parts must be whole files.
@@ -85,7 +85,7 @@ def extract_files(
     total = Extracted()
     if not tasks:
         return total
-    work = partial(_extract_parts, recipe=recipe, scratch=scratch, join=join)
+    work = partial(_extract_parts, extractor_spec=extractor_spec, scratch=scratch, join=join)
     with ThreadPoolExecutor(1, thread_name_prefix="extract") as pool:
         running = pool.submit(lambda: spark.parallelize(tasks, len(tasks)).map(work).collect())
         try:
@@ -140,22 +140,22 @@ def _piece(scratch: Path, number: int) -> Path:
     return scratch / f"{number}.jsonl"
 
 
-def _extract_parts(task: Task, *, recipe: Recipe, scratch: Path, join: bool) -> Extracted:
+def _extract_parts(task: Task, *, extractor_spec: ExtractorSpec, scratch: Path, join: bool) -> Extracted:
     """Runs in a worker. The piece appears under its name when it is complete, whoever else tried before."""
     number, parts = task
     result = Extracted()
     with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as file:
         for part in parts:
-            _extract_part(part, recipe, file, result, join)
+            _extract_part(part, extractor_spec, file, result, join)
     Path(file.name).replace(_piece(scratch, number))
     return result
 
 
-def _extract_part(part: FilePart, recipe: Recipe, file: Any, result: Extracted, join: bool) -> None:
+def _extract_part(part: FilePart, extractor_spec: ExtractorSpec, file: Any, result: Extracted, join: bool) -> None:
     read = read_events if join else read_part
     try:
         for lines in read(part, rows=_ROWS):
-            extracted = extractor(recipe).extract(line_columns(lines, part.modified_ms))
+            extracted = extractor(extractor_spec).extract(line_columns(lines, part.modified_ms))
             records = _records(extracted, lines.values, part)
             file.writelines(records)
             summary = summarize(extracted)

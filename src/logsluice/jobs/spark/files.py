@@ -1,4 +1,4 @@
-"""Cuts files into parts that workers read on their own, and reads the whole lines of a part.
+"""Splits of files: byte ranges that workers read on their own, and the whole lines that begin in each.
 
 A part of a plain file is a range of bytes; a line belongs to the part in which it begins, wherever that part
 was cut. A compressed file cannot be entered in the middle, so it is one part.
@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from logsluice.event.limits import GrowingValue, Headers
 from logsluice.inputs.files import is_compressed, open_bytes, read_lines, reading
-from logsluice.inputs.multiline import Joiner, join
+from logsluice.inputs.multiline import LineJoiner, join
 
 PART_BYTES = 16 << 20
 """Bytes of a part, about."""
@@ -121,7 +121,7 @@ def read_part(part: FilePart, *, rows: int, longest_line: int = LONGEST_LINE) ->
 def read_events(part: FilePart, *, rows: int) -> Iterator[Lines]:
     """Read a whole file, with the lines of one event (a stack trace) joined; otherwise like
     :func:`read_part`."""
-    joiner = Joiner()
+    joiner = LineJoiner()
     events = join(read_lines(part.path), joiner)
     blank = 0
     while block := list(islice(events, rows)):

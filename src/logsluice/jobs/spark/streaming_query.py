@@ -20,9 +20,9 @@ import structlog
 from kafka import errors as kafka_errors
 
 from logsluice.errors import LogsluiceError
-from logsluice.jobs.spark.batch_size import MEASURED_BATCHES, Measured
+from logsluice.jobs.spark.batch_size import MEASURED_BATCHES, BatchMeasurement
 from logsluice.jobs.spark.checkpoints import checkpoint_of, lost_offsets, was_made_again
-from logsluice.jobs.spark.failures import is_data_loss, told
+from logsluice.jobs.spark.failures import describe_error, is_data_loss
 from logsluice.jobs.spark.passwords import leave_this_machine
 from logsluice.kafka import (
     admin,
@@ -81,11 +81,11 @@ class Run:
     offsets: dict[int, int] = field(default_factory=dict)
     batches: int = 0
     last_batch: int = -1
-    measured: deque[Measured] = field(default_factory=lambda: deque(maxlen=MEASURED_BATCHES))
+    measured: deque[BatchMeasurement] = field(default_factory=lambda: deque(maxlen=MEASURED_BATCHES))
     failure: BaseException | None = None
 
 
-class TopicQuery(ABC):
+class StreamingQueryJob(ABC):
     """Reads a topic to its end, and on; a job says what becomes of each batch.
 
     Args:
@@ -136,7 +136,7 @@ class TopicQuery(ABC):
         """Further options of Spark's Kafka source."""
         return {}
 
-    def told_at_start(self) -> Mapping[str, object]:
+    def start_log_fields(self) -> Mapping[str, object]:
         """What else is logged when reading begins."""
         return {}
 
@@ -188,7 +188,7 @@ class TopicQuery(ABC):
 
     def _look_back(self, client: KafkaAdminClient, topic: Topic, known: Topic | None) -> bool:
         """Say what happened to the topic since the last time; True where events of it are gone."""
-        committed = self._asked(lambda: committed_offsets(client, self.group, topic))
+        committed = self._wait_for_kafka(lambda: committed_offsets(client, self.group, topic))
         location = self._settings.checkpoint_location
         if (known and known.id != topic.id) or was_made_again(location, topic, committed, self.checkpoints):
             log.warning(
@@ -197,7 +197,7 @@ class TopicQuery(ABC):
                 topic_id=topic.id,
             )
             return False
-        lost = lost_offsets(self._asked(lambda: earliest_offsets(client, topic)), committed)
+        lost = lost_offsets(self._wait_for_kafka(lambda: earliest_offsets(client, topic)), committed)
         if lost:
             log.error(
                 "events were removed by the topic's retention before they were read",
@@ -214,14 +214,16 @@ class TopicQuery(ABC):
         looked at before every start.
         """
         assert run.failure is not None
-        reason = told(run.failure)
+        reason = describe_error(run.failure)
         if isinstance(run.failure, LogsluiceError):
             raise run.failure
         if failures >= _MOST_FAILURES:
             raise LogsluiceError(f"failed {failures} times in a row", where=f"topic {run.topic.name}", why=reason)
         log.warning("the query failed and is started again", reason=reason)
         self._stop.wait(min(2.0**failures, _LONGEST_PAUSE))
-        return is_data_loss(run.failure) and not self._asked(lambda: committed_offsets(client, self.group, run.topic))
+        return is_data_loss(run.failure) and not self._wait_for_kafka(
+            lambda: committed_offsets(client, self.group, run.topic)
+        )
 
     def _run_query(self, client: KafkaAdminClient, run: Run) -> _End:
         query = self._start(client, run)
@@ -282,7 +284,7 @@ class TopicQuery(ABC):
             "reading",
             topic=run.topic.name,
             topic_id=run.topic.id,
-            **self.told_at_start(),
+            **self.start_log_fields(),
             events_a_batch=run.size,
         )
         writer = self.query(stream, run).writeStream.foreachBatch(write).trigger(**self.trigger())
@@ -306,7 +308,7 @@ class TopicQuery(ABC):
             latest = _offsets(source.latestOffset, run.topic)
             seconds = progress.durationMs.get("triggerExecution", 0) / 1000
             if run.batches > 1:  # the first one after a start is always slow
-                run.measured.append(Measured(progress.numInputRows, seconds))
+                run.measured.append(BatchMeasurement(progress.numInputRows, seconds))
             for partition, end in ends.items():
                 metrics.CONSUMER_LAG.labels(self.group, run.topic.name, str(partition)).set(
                     max(0, latest.get(partition, end) - end)
@@ -331,7 +333,7 @@ class TopicQuery(ABC):
             log.warning("waiting for kafka", where=self._settings.kafka.bootstrap_servers, reason=str(error))
         return False
 
-    def _asked(self, function: Callable[[], T]) -> T:
+    def _wait_for_kafka(self, function: Callable[[], T]) -> T:
         """What the broker answers, waited for where it is away."""
         where = self._settings.kafka.bootstrap_servers
         return retry_on_unavailable(function, is_unavailable, RetryContext("kafka", where, self.job, stop=self._stop))

@@ -1,4 +1,4 @@
-"""Which window an event belongs to, when a window is finished, and who comes too late.
+"""Event time, watermarks and lateness: which window an event belongs to, when a window is closed, which event is late.
 
 Time is told by the events. Each partition of the topic has a clock: the latest timestamp of the events before, and
 of the event itself. An event is late where its window had ended ``watermark_seconds`` before its own partition's
@@ -32,7 +32,7 @@ HISTORY = 300 * SECOND
 """An event that is older than this when it arrives is history that is being replayed."""
 
 
-class Rules(NamedTuple):
+class WindowRules(NamedTuple):
     """:class:`~logsluice.settings.WindowsSettings` in microseconds."""
 
     window: int
@@ -105,7 +105,7 @@ class Clock:
         return cls(partitions, content["watermark"], content["closed"], waiting)
 
 
-class Judged(NamedTuple):
+class LatenessEvaluation(NamedTuple):
     """What became of a partition's events.
 
     Attributes:
@@ -121,14 +121,14 @@ class Judged(NamedTuple):
     clock: PartitionClock
 
 
-def judge(
+def evaluate_lateness(
     own: pl.Series,
     appended: pl.Series,
     next_offset: int,
     before: PartitionClock | None,
     watermark: int | None,
-    rules: Rules,
-) -> Judged:
+    rules: WindowRules,
+) -> LatenessEvaluation:
     """Give every event its time and say whether it is late.
 
     An event without a timestamp, or one that cannot be read, takes that of its arrival in Kafka, and so does one
@@ -178,7 +178,7 @@ def judge(
     end = (pl.col("time") // rules.window + 1) * rules.window
     frame = frame.with_columns(clock.alias("clock"), (end <= closed).alias("late"))
     last = frame.select("clock", pl.col("time").cum_max().alias("latest"), "lead", "last", "age").row(-1, named=True)
-    return Judged(
+    return LatenessEvaluation(
         frame["time"],
         frame["timed"].is_null(),
         frame["late"],
@@ -193,7 +193,7 @@ def judge(
     )
 
 
-class Reading(NamedTuple):
+class PartitionStatus(NamedTuple):
     """How it stands with reading a partition after a batch.
 
     Attributes:
@@ -205,7 +205,7 @@ class Reading(NamedTuple):
     silent: int
 
 
-def next_watermark(clock: Clock, readings: Mapping[int, Reading], rules: Rules) -> int | None:
+def next_watermark(clock: Clock, readings: Mapping[int, PartitionStatus], rules: WindowRules) -> int | None:
     """Up to where windows may be closed after a batch.
 
     The partition that is furthest behind decides. One that was read to its end and then silent for ``idle`` is

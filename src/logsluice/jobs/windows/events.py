@@ -1,4 +1,4 @@
-"""What runs in Spark's Python workers for the windows job: from records to the few columns that windows are made of.
+"""The windows job's work in Spark's Python workers: from records to the few columns that windows are made of.
 
 A worker keeps the processed events in files by itself, so that they do not cross back to the JVM. A file is named by
 the first offset in it and replaced as a whole: a batch that is done again leaves the same files.
@@ -20,9 +20,16 @@ from pyspark import AccumulatorParam, TaskContext
 
 from logsluice.documents.extraction_input import extraction_input
 from logsluice.extract.schema import LABELS, REASON
-from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.jobs.spark.kafka_records import records_from_arrow
-from logsluice.jobs.windows.clock import CLOCK_ROW, Clock, Judged, PartitionClock, Rules, judge
+from logsluice.jobs.windows.clock import (
+    CLOCK_ROW,
+    Clock,
+    LatenessEvaluation,
+    PartitionClock,
+    WindowRules,
+    evaluate_lateness,
+)
 from logsluice.jobs.windows.files import EventFiles
 
 CLOCK_PROPERTY = "logsluice.windows.clock"
@@ -93,21 +100,21 @@ _IN_MESSAGE = {
 
 
 @dataclass(frozen=True, slots=True)
-class WindowsWork:
+class WindowsTaskSpec:
     """All that a worker has to know.
 
     Attributes:
         topic: The topic's name.
         topic_id: Its id.
-        recipe: How to extract.
+        extractor_spec: How to extract.
         rules: What is late.
         output: Where files go.
     """
 
     topic: str
     topic_id: str
-    recipe: Recipe
-    rules: Rules
+    extractor_spec: ExtractorSpec
+    rules: WindowRules
     output: str
 
 
@@ -151,7 +158,7 @@ class TaskStatsParam(AccumulatorParam[dict[TaskKey, TaskStats]]):  # type: ignor
         return value1
 
 
-def event_rows(batches: Iterable[pa.RecordBatch], work: WindowsWork, told: Any) -> Iterator[pa.RecordBatch]:
+def event_rows(batches: Iterable[pa.RecordBatch], work: WindowsTaskSpec, told: Any) -> Iterator[pa.RecordBatch]:
     """For ``mapInArrow``: the rows of a partition's records that are in time.
 
     Args:
@@ -175,11 +182,13 @@ def event_rows(batches: Iterable[pa.RecordBatch], work: WindowsWork, told: Any) 
         partition = found
         before = stats.clock if stats else clock.partitions.get(found)
         events = read_events(batch, work)
-        judged = judge(events["own"], events["appended"], events["offset"][-1] + 1, before, clock.watermark, work.rules)
-        stats = stats or TaskStats(judged.clock)
-        frame = with_verdict(events, judged, work.rules)
+        evaluation = evaluate_lateness(
+            events["own"], events["appended"], events["offset"][-1] + 1, before, clock.watermark, work.rules
+        )
+        stats = stats or TaskStats(evaluation.clock)
+        frame = with_lateness(events, evaluation, work.rules)
         readable = frame.filter(pl.col(REASON).is_null()).drop(REASON)
-        _count(stats, frame, readable, judged.clock)
+        _count(stats, frame, readable, evaluation.clock)
         files.add(found, events["offset"][0], readable)
         yield from rows(readable.filter(~pl.col("late")))
     if stats is not None and partition is not None:
@@ -187,7 +196,7 @@ def event_rows(batches: Iterable[pa.RecordBatch], work: WindowsWork, told: Any) 
         told.add({(number, partition): stats})
 
 
-def read_events(batch: pa.RecordBatch, work: WindowsWork) -> pl.DataFrame:
+def read_events(batch: pa.RecordBatch, work: WindowsTaskSpec) -> pl.DataFrame:
     """Extract the facts of records.
 
     Returns:
@@ -195,7 +204,7 @@ def read_events(batch: pa.RecordBatch, work: WindowsWork) -> pl.DataFrame:
         why it cannot be read, the fields that are kept, ``labels.amount`` and ``labels.currency`` as text.
     """
     records = records_from_arrow(batch, work.topic)
-    extracted = extractor(work.recipe).extract(extraction_input(records))
+    extracted = extractor(work.extractor_spec).extract(extraction_input(records))
     names = [name for name in KEPT_FIELDS if name in extracted.schema.names]
     chosen = pl.DataFrame(pl.from_arrow(extracted.select(["@timestamp", REASON, LABELS, *names])))
     frame = chosen.with_columns(
@@ -234,14 +243,14 @@ def _from_labels(labels: pl.Series, name: str) -> pl.Series:
     return pl.Series(name, values, pl.String)
 
 
-def with_verdict(frame: pl.DataFrame, judged: Judged, rules: Rules) -> pl.DataFrame:
+def with_lateness(frame: pl.DataFrame, evaluation: LatenessEvaluation, rules: WindowRules) -> pl.DataFrame:
     """Events with their time, their window's start, and whether they are late."""
-    time = judged.time.cast(pl.Int64)
+    time = evaluation.time.cast(pl.Int64)
     return frame.with_columns(
         time.alias("time"),
         ((time // rules.window) * rules.window).alias("window"),
-        judged.untimed.alias("untimed"),
-        judged.late.alias("late"),
+        evaluation.untimed.alias("untimed"),
+        evaluation.late.alias("late"),
     )
 
 

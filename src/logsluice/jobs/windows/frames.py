@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from logsluice.event.ecs import LEVELS
-from logsluice.jobs.windows.events import ROW_DDL, WindowsWork, clock_rows, event_rows
+from logsluice.jobs.windows.events import ROW_DDL, WindowsTaskSpec, clock_rows, event_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -39,24 +39,24 @@ Greenwald and Khanna's summary of one batch is within 1 / ACCURACY; merging the 
 QUANTILES = (0.5, 0.95, 0.99)
 
 
-def facts(records: DataFrame, work: WindowsWork, told: Any) -> DataFrame:
+def facts(records: DataFrame, work: WindowsTaskSpec, told: Any) -> DataFrame:
     """The events that are in time, with the columns that windows are made of."""
     return records.mapInArrow(partial(event_rows, work=work, told=told), ROW_DDL)
 
 
-def beats(spark: SparkSession) -> DataFrame:
+def watermark_ticks(spark: SparkSession) -> DataFrame:
     """A row every trigger, whose time is the watermark: Spark's follows it, and nothing else."""
     source = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", "1").option("numPartitions", "1")
     return source.load().mapInArrow(clock_rows, ROW_DDL).withWatermark("time", "0 seconds")
 
 
-def with_beats(events: DataFrame, beats: DataFrame) -> DataFrame:
+def with_watermark_ticks(events: DataFrame, watermark_ticks: DataFrame) -> DataFrame:
     """Both; the column's watermark is that of the first, so the events' own times do not move it."""
-    return beats.unionByName(events)
+    return watermark_ticks.unionByName(events)
 
 
 def windowed(rows: DataFrame, seconds: int) -> DataFrame:
-    """Finished windows by service; the amounts of each currency are rows of their own beside the window's."""
+    """FinishedWindows windows by service; the amounts of each currency are rows of their own beside the window's."""
     from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
 
     return (

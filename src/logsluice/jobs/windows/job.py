@@ -14,16 +14,16 @@ from logsluice.elasticsearch.bulk import BulkWriter
 from logsluice.elasticsearch.client import connect, wait_for_templates
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
-from logsluice.jobs.spark.extractor_spec import Recipe
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.kafka_records import record_columns
 from logsluice.jobs.spark.object_store import Store, store_at
 from logsluice.jobs.spark.session import kafka_jars, spark_session
-from logsluice.jobs.spark.streaming_query import Run, TopicQuery
-from logsluice.jobs.windows.clock import HOUR, Clock, Reading, Rules, next_watermark
-from logsluice.jobs.windows.events import CLOCK_PROPERTY, TaskStats, TaskStatsParam, WindowsWork
+from logsluice.jobs.spark.streaming_query import Run, StreamingQueryJob
+from logsluice.jobs.windows.clock import HOUR, Clock, PartitionStatus, WindowRules, next_watermark
+from logsluice.jobs.windows.events import CLOCK_PROPERTY, TaskStats, TaskStatsParam, WindowsTaskSpec
 from logsluice.jobs.windows.files import HourFiles
-from logsluice.jobs.windows.frames import STATE, beats, facts, windowed, with_beats
-from logsluice.jobs.windows.tables import Finished, Key, empty, finished, index_action, late_action, table
+from logsluice.jobs.windows.frames import STATE, facts, watermark_ticks, windowed, with_watermark_ticks
+from logsluice.jobs.windows.tables import FinishedWindows, Key, empty, finished, index_action, late_action, table
 from logsluice.kafka import describe_topic, earliest_offsets, latest_offsets
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import serve_metrics
@@ -45,7 +45,7 @@ _DAY = 24 * HOUR
 log = structlog.get_logger(__name__)
 
 
-class WindowsJob(TopicQuery):
+class WindowsJob(StreamingQueryJob):
     """Counts a topic's events in windows.
 
     A batch is done in this order: the workers extract, put late events aside and keep all in files; Spark counts;
@@ -55,7 +55,7 @@ class WindowsJob(TopicQuery):
     Args:
         spark: The session, with :data:`~logsluice.jobs.windows.frames.STATE` in its configuration.
         settings: Of the environment.
-        recipe: How to extract.
+        extractor_spec: How to extract.
         until_caught_up: End when all is read, and closed because nothing more came.
         stop: Ends the job.
     """
@@ -64,17 +64,23 @@ class WindowsJob(TopicQuery):
     group = GROUP
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, recipe: Recipe, *, until_caught_up: bool, stop: Event
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        extractor_spec: ExtractorSpec,
+        *,
+        until_caught_up: bool,
+        stop: Event,
     ) -> None:
         size = settings.windows.max_offsets_per_trigger
         super().__init__(spark, settings, size=size, until_caught_up=until_caught_up, stop=stop)
-        self._recipe = recipe
-        self._rules = Rules.of(settings.windows)
+        self._recipe = extractor_spec
+        self._rules = WindowRules.of(settings.windows)
         self._writer = BulkWriter(settings.elasticsearch, job=JOB, stop=stop)
-        self._told = spark.sparkContext.accumulator({}, TaskStatsParam())
+        self._task_stats = spark.sparkContext.accumulator({}, TaskStatsParam())
         self._clock = Clock()
         self._began = time.monotonic()
-        self._heard: dict[int, float] = {}
+        self._last_read: dict[int, float] = {}
         self._done = False
 
     @property
@@ -101,18 +107,18 @@ class WindowsJob(TopicQuery):
         self._files.publish_what_is_left()
         self._checkpointed: Store = store_at(self.checkpoint(run))
         self._set(_last_clock(self._checkpointed))
-        self._told.value = {}
-        self._began, self._heard = time.monotonic(), {}
-        work = WindowsWork(run.topic.name, run.topic.id, self._recipe, self._rules, self._settings.windows_output)
-        events = facts(record_columns(stream, keys=False), work, self._told)
-        counted = with_beats(events, beats(self._spark))
+        self._task_stats.value = {}
+        self._began, self._last_read = time.monotonic(), {}
+        work = WindowsTaskSpec(run.topic.name, run.topic.id, self._recipe, self._rules, self._settings.windows_output)
+        events = facts(record_columns(stream, keys=False), work, self._task_stats)
+        counted = with_watermark_ticks(events, watermark_ticks(self._spark))
         return windowed(counted, self._settings.windows.window_seconds)
 
     def write(self, frame: DataFrame, batch: int, run: Run, client: KafkaAdminClient) -> int:
         """Write the windows that this batch finished."""
         rows = [row.asDict() for row in frame.collect()]
-        told = {partition: stats for (number, partition), stats in self._told.value.items() if number == batch}
-        self._told.value = {}
+        told = {partition: stats for (number, partition), stats in self._task_stats.value.items() if number == batch}
+        self._task_stats.value = {}
         before = self._clock
         clock = Clock(before.partitions | {partition: stats.clock for partition, stats in told.items()})
         readings = self._readings(client, run, clock, told)
@@ -153,16 +159,18 @@ class WindowsJob(TopicQuery):
 
     def _readings(
         self, client: KafkaAdminClient, run: Run, clock: Clock, told: dict[int, TaskStats]
-    ) -> dict[int, Reading]:
-        topic = self._asked(lambda: describe_topic(client, run.topic.name))
-        latest = self._asked(lambda: latest_offsets(client, topic))
+    ) -> dict[int, PartitionStatus]:
+        topic = self._wait_for_kafka(lambda: describe_topic(client, run.topic.name))
+        latest = self._wait_for_kafka(lambda: latest_offsets(client, topic))
         position = {number: entry.offset for number, entry in clock.partitions.items()}
         if latest.keys() - position.keys():
-            position = self._asked(lambda: earliest_offsets(client, topic)) | position
+            position = self._wait_for_kafka(lambda: earliest_offsets(client, topic)) | position
         now = time.monotonic()
-        self._heard |= dict.fromkeys(told, now)
+        self._last_read |= dict.fromkeys(told, now)
         return {
-            number: Reading(end > position[number], round((now - self._heard.get(number, self._began)) * 1e6))
+            number: PartitionStatus(
+                end > position[number], round((now - self._last_read.get(number, self._began)) * 1e6)
+            )
             for number, end in latest.items()
         }
 
@@ -218,14 +226,14 @@ def run_windows(
     """
     with suppress(Stopped):
         registry = load_registry(directory)
-        recipe = Recipe.of(registry, settings.time_zone)
+        extractor_spec = ExtractorSpec.of(registry, settings.time_zone)
         store_at(settings.windows_output)
         serve_metrics(settings.metrics.host, metrics_port or settings.metrics.windows)
         with closing(connect(settings.elasticsearch)) as client:
             wait_for_templates(client, settings.elasticsearch, [settings.windows_index], job=JOB, stop=stop)
         log_file = settings.home.absolute() / "logs" / "spark-windows.log"
         with spark_session("logsluice windows", log_file=log_file, jars=kafka_jars(), conf=STATE) as spark:
-            job = WindowsJob(spark, settings, recipe, until_caught_up=until_caught_up, stop=stop)
+            job = WindowsJob(spark, settings, extractor_spec, until_caught_up=until_caught_up, stop=stop)
             with closing(job):
                 job.run()
 
@@ -266,7 +274,7 @@ def _count(told: dict[int, TaskStats]) -> int:
     return sum(stats.events for stats in told.values())
 
 
-def _note_written(done: Finished) -> None:
+def _note_written(done: FinishedWindows) -> None:
     metrics.WINDOWS_WRITTEN.labels(JOB).inc(len(done.rows))
     metrics.EVENTS_OUT.labels(JOB, DESTINATION).inc(sum(row["events"] for row in done.rows.values()))
     for appended in done.appended.values():

@@ -1,4 +1,4 @@
-"""Finished windows as rows of a table, as CSV, and as documents: pure functions."""
+"""FinishedWindows windows as rows of a table, as CSV, and as documents: pure functions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TABLE: dict[str, Any] = {
 _QUANTILES = ("duration_p50", "duration_p95", "duration_p99")
 
 
-class Finished(NamedTuple):
+class FinishedWindows(NamedTuple):
     """Windows that take nothing more.
 
     Attributes:
@@ -57,7 +57,7 @@ class Finished(NamedTuple):
     appended: dict[Key, int]
 
 
-def finished(rows: Iterable[Mapping[str, Any]], window: int, late: Mapping[Key, int]) -> Finished:
+def finished(rows: Iterable[Mapping[str, Any]], window: int, late: Mapping[Key, int]) -> FinishedWindows:
     """Put together what Spark gives of finished windows.
 
     Args:
@@ -90,7 +90,7 @@ def finished(rows: Iterable[Mapping[str, Any]], window: int, late: Mapping[Key, 
         by_what.setdefault(what, {})[currency] = amount_text(row["amount"], row["scale"])
     for key, by_what in amounts.items():
         found[key] |= {f"{what}_amounts": _json(values) for what, values in by_what.items()}
-    return Finished(found, appended)
+    return FinishedWindows(found, appended)
 
 
 def empty(key: Key, window: int, late: int) -> dict[str, Any]:

@@ -2,11 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logsluice.jobs.spark.batch_size import Measured, next_batch_size
+from logsluice.jobs.spark.batch_size import BatchMeasurement, next_batch_size
 
 
-def batches(size: int, events_per_second: float, count: int = 3) -> list[Measured]:
-    return [Measured(size, size / events_per_second)] * count
+def batches(size: int, events_per_second: float, count: int = 3) -> list[BatchMeasurement]:
+    return [BatchMeasurement(size, size / events_per_second)] * count
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_batches_that_were_not_full_decide_nothing() -> None:
 
 
 def test_one_slow_batch_among_three_decides_nothing() -> None:
-    measured = [*batches(50_000, 5_000, count=2), Measured(50_000, 300.0)]
+    measured = [*batches(50_000, 5_000, count=2), BatchMeasurement(50_000, 300.0)]
     assert next_batch_size(50_000, measured, 10.0) == 50_000
 
 

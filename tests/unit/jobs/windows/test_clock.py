@@ -12,16 +12,16 @@ from logsluice.jobs.windows.clock import (
     HISTORY,
     SECOND,
     Clock,
-    Judged,
+    LatenessEvaluation,
     PartitionClock,
-    Reading,
-    Rules,
-    judge,
+    PartitionStatus,
+    WindowRules,
+    evaluate_lateness,
     next_watermark,
 )
 from logsluice.settings import WindowsSettings, load_settings
 
-RULES = Rules.of(WindowsSettings(watermark_seconds=10, idle_seconds=15, ahead_seconds=60))
+RULES = WindowRules.of(WindowsSettings(watermark_seconds=10, idle_seconds=15, ahead_seconds=60))
 MINUTE = 60 * SECOND
 NOW = 1_790_000_000 * SECOND // MINUTE * MINUTE
 EVENTS = st.lists(st.tuples(st.one_of(st.none(), st.integers(-600, 120)), st.integers(0, 30)), min_size=1, max_size=60)
@@ -29,8 +29,8 @@ EVENTS = st.lists(st.tuples(st.one_of(st.none(), st.integers(-600, 120)), st.int
 
 def judged(
     own: list[int | None], appended: list[int], before: PartitionClock | None = None, watermark: int | None = None
-) -> Judged:
-    return judge(pl.Series(own, dtype=pl.Int64), pl.Series(appended), len(own), before, watermark, RULES)
+) -> LatenessEvaluation:
+    return evaluate_lateness(pl.Series(own, dtype=pl.Int64), pl.Series(appended), len(own), before, watermark, RULES)
 
 
 def test_an_event_is_late_when_its_partition_had_moved_on() -> None:
@@ -103,29 +103,29 @@ def clock_at(*seconds: int, watermark: int | None = None) -> Clock:
 
 
 def test_the_partition_that_is_furthest_behind_decides() -> None:
-    readings = {0: Reading(True, 0), 1: Reading(True, 0)}
+    readings = {0: PartitionStatus(True, 0), 1: PartitionStatus(True, 0)}
     assert next_watermark(clock_at(100, 3_000), readings, RULES) == NOW + 90 * SECOND
 
 
 def test_one_of_which_nothing_was_read_yet_holds_the_others() -> None:
-    readings = {0: Reading(True, 0), 7: Reading(True, 0)}
+    readings = {0: PartitionStatus(True, 0), 7: PartitionStatus(True, 0)}
     assert next_watermark(clock_at(100), readings, RULES) is None
     assert next_watermark(clock_at(100, watermark=5), readings, RULES) == 5
 
 
 def test_an_empty_or_silent_partition_holds_nobody() -> None:
-    readings = {0: Reading(False, 20 * SECOND), 1: Reading(True, 0), 2: Reading(False, SECOND)}
+    readings = {0: PartitionStatus(False, 20 * SECOND), 1: PartitionStatus(True, 0), 2: PartitionStatus(False, SECOND)}
     assert next_watermark(clock_at(5, 100), readings, RULES) == NOW + 90 * SECOND
 
 
 def test_a_silent_partition_with_a_backlog_is_not_idle() -> None:
-    readings = {0: Reading(True, 3_600 * SECOND), 1: Reading(True, 0)}
+    readings = {0: PartitionStatus(True, 3_600 * SECOND), 1: PartitionStatus(True, 0)}
     assert next_watermark(clock_at(5, 100), readings, RULES) == NOW - 5 * SECOND
 
 
 def test_silence_closes_what_is_open_and_no_more() -> None:
     def after(silent: int) -> int | None:
-        return next_watermark(clock_at(0, 70), dict.fromkeys((0, 1), Reading(False, silent * SECOND)), RULES)
+        return next_watermark(clock_at(0, 70), dict.fromkeys((0, 1), PartitionStatus(False, silent * SECOND)), RULES)
 
     assert after(14) == NOW - 10 * SECOND
     assert after(15) == NOW + 75 * SECOND
@@ -144,7 +144,7 @@ def test_the_watermark_never_goes_back_and_never_overtakes_a_backlog(
     seconds: list[int], behind: list[bool], silent: list[int], watermark: int | None
 ) -> None:
     before = None if watermark is None else NOW + watermark * SECOND
-    readings = {number: Reading(behind[number], silent[number] * SECOND) for number in range(len(seconds))}
+    readings = {number: PartitionStatus(behind[number], silent[number] * SECOND) for number in range(len(seconds))}
     after = next_watermark(clock_at(*seconds, watermark=before), readings, RULES)
     if before is not None:
         assert after is not None

@@ -13,15 +13,15 @@ import pytest
 from logsluice.errors import LogsluiceError
 from logsluice.jobs.spark import object_store
 from logsluice.jobs.spark.object_store import LocalStore, store_at
-from logsluice.jobs.windows.clock import CLOCK_ROW, HOUR, SECOND, Judged, PartitionClock, Rules
-from logsluice.jobs.windows.events import read_amount, rows, with_money, with_verdict
+from logsluice.jobs.windows.clock import CLOCK_ROW, HOUR, SECOND, LatenessEvaluation, PartitionClock, WindowRules
+from logsluice.jobs.windows.events import read_amount, rows, with_lateness, with_money
 from logsluice.jobs.windows.files import EventFiles, HourFiles, hour_folder
 from logsluice.jobs.windows.tables import TABLE, empty, finished, index_action, late_action, of_table, table
 from logsluice.settings import WindowsSettings
 
 START = 1_790_000_000 * SECOND // HOUR * HOUR
 MINUTE = 60 * SECOND
-RULES = Rules.of(WindowsSettings())
+RULES = WindowRules.of(WindowsSettings())
 
 
 def spark_row(money: str | None = None, **values: Any) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def events(offsets: list[int], minute: int = 0, late: bool = False) -> pl.DataFr
     )
     time = pl.Series([START + minute * MINUTE + offset for offset in offsets])
     flags = pl.Series([late] * count)
-    return with_verdict(frame, Judged(time, flags, flags, PartitionClock(0, 0, 0)), RULES)
+    return with_lateness(frame, LatenessEvaluation(time, flags, flags, PartitionClock(0, 0, 0)), RULES)
 
 
 def put(folder: Path, offsets: list[int], *, topic: str = "id", **options: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from logsluice.elasticsearch.templates import Abilities, Properties, index_plans
+from logsluice.elasticsearch.templates import Properties, ServerFeatures, index_plans
 from logsluice.extract import load_registry
 from logsluice.provision.kibana import saved_objects
 from logsluice.settings import Settings
@@ -148,7 +148,7 @@ def test_every_chart_shows_columns_that_it_has_in_their_roles(objects: list[Any]
 
 def mappings(settings: Settings, objects: list[Any]) -> dict[str, Properties]:
     """The fields of each data view, by its id."""
-    plans = index_plans(settings, load_registry().fields, Abilities())
+    plans = index_plans(settings, load_registry().fields, ServerFeatures())
     by_alias = {plan.alias: plan.properties for plan in plans}
     views = {view.id: by_alias[view.attributes.title] for view in of(objects, DataView)}
     assert {view.attributes.title for view in of(objects, DataView)} == by_alias.keys()
