@@ -1,5 +1,5 @@
 """Every object that a stack sends to its cluster, as the provider would send it: its own, the definitions of charts,
-and those of its kustomize folder behind the program's transform. What Helm makes of a release is Helm's to send.
+and those of its kustomize folder behind the program's transform; and what Helm makes of the charts of its releases.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import Any
 import pulumi
 import yaml
 
+from logsluice_infra.definitions import definitions
 from logsluice_infra.facts import Facts
 from logsluice_infra.workloads import transform
 from tests.infra.graph import INFRA, Graph
+from tests.k8s.helm_charts import in_namespace, template
 
 Object = Mapping[str, Any]
 Identity = tuple[str, str, str, str]
@@ -45,6 +47,17 @@ def sent(graph: Graph) -> Iterator[Object]:
                 yield _changed(change, item)
         elif node.type == "kubernetes:yaml/v2:ConfigGroup":
             yield from node.inputs["objs"]
+
+
+def of_charts(graph: Graph) -> Iterator[Object]:
+    """What the charts' sources make of a stack's releases: the definitions that the stack owns, and what Helm sends."""
+    for options in graph.templates:
+        yield from definitions({"result": template(options["release_name"], options["values"], "--include-crds")})
+    for node in graph.of("helm.sh/v3:Release"):
+        inputs = node.inputs
+        crds = () if inputs["skipCrds"] else ("--include-crds",)
+        for item in template(inputs["name"], inputs["values"], "--skip-tests", *crds):
+            yield in_namespace(item, inputs["namespace"])
 
 
 def facts(graph: Graph) -> Facts:

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tests.infra.graph import ACCOUNT, DIGEST, ROOT, Graph, build, run, stack_file
-from tests.infra.sent_objects import identity, sent, twice
+from tests.infra.sent_objects import identity, of_charts, sent, twice
 
 UNTAGGABLE = {
     # AWS keeps no tags of these.
@@ -42,6 +42,16 @@ def test_every_object_of_the_cluster_has_one_owner(any_stack: Graph) -> None:
     objects = list(sent(any_stack))
     assert {"Namespace", "CustomResourceDefinition", "Kafka", "Deployment"} <= {item["kind"] for item in objects}
     assert twice(objects) == []
+
+
+@pytest.mark.tools
+@pytest.mark.charts
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the folder of the workloads")
+def test_no_chart_makes_what_another_or_the_stack_makes(any_stack: Graph) -> None:
+    """Helm refuses a release of which an object is there already and not its own."""
+    made = list(of_charts(any_stack))
+    assert {"CustomResourceDefinition", "Deployment", "Elasticsearch", "Prometheus"} <= {item["kind"] for item in made}
+    assert twice([*sent(any_stack), *made]) == []
 
 
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl renders the folder of the workloads")

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.k8s.helm_values import HELM, OF_THE_STACK, RELEASES, merged
+from tests.k8s.helm_values import RELEASES, merged, values
 from tests.k8s.k8s_tools import Loader
 from tests.shared.shared_folder import tool
 
@@ -111,6 +111,32 @@ def _unknown(
             yield from _unknown(value, known[key], (*path, key), *inside)
 
 
+CLUSTER_WIDE = {
+    "APIService",
+    "ClusterIssuer",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "GatewayClass",
+    "IngressClass",
+    "MutatingWebhookConfiguration",
+    "Namespace",
+    "PriorityClass",
+    "StorageClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
+}
+"""Kinds that charts make and that are in no namespace."""
+
+
+def in_namespace(item: dict[str, Any], namespace: str) -> dict[str, Any]:
+    """The object where Helm puts it: in the release's namespace, unless it names one or is in none."""
+    if item["kind"] in CLUSTER_WIDE:
+        return item
+    return {**item, "metadata": {"namespace": namespace, **item["metadata"]}}
+
+
 @cache
 def rendered(name: str, stack: str, *, more: str = "{}") -> tuple[dict[str, Any], ...]:
     """What a release installs in a stack, its definitions included.
@@ -120,15 +146,20 @@ def rendered(name: str, stack: str, *, more: str = "{}") -> tuple[dict[str, Any]
         stack: The stack.
         more: Values over all others, as JSON.
     """
+    return template(name, merged(values(name, stack), json.loads(more)), "--include-crds")
+
+
+def template(name: str, values: Mapping[str, Any], *options: str) -> tuple[dict[str, Any], ...]:
+    """What `helm template` makes of a release's chart.
+
+    Args:
+        name: The release.
+        values: Over the chart's own.
+        options: Of `helm template`.
+    """
     command = [tool("helm"), "template", name, str(chart(name)), "--namespace", release(name)["namespace"]]
-    command += ["--include-crds", "--kube-version", KUBERNETES]
-    for path in (HELM / name / "values.yaml", HELM / name / f"values-{stack}.yaml"):
-        if path.is_file():
-            command += ["--values", str(path)]
-    over = merged(OF_THE_STACK.get(name, {}), json.loads(more))
-    done = subprocess.run(
-        [*command, "--values", "-"], input=yaml.safe_dump(over), capture_output=True, text=True, timeout=120
-    )
+    command += ["--kube-version", KUBERNETES, *options, "--values", "-"]
+    done = subprocess.run(command, input=yaml.safe_dump(values), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return tuple(_flat(yaml.load_all(done.stdout, Loader)))
 

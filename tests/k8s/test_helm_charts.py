@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.k8s.helm_charts import chart, defaults, release, rendered, unknown
+from tests.k8s.helm_charts import chart, defaults, in_namespace, release, rendered, unknown
 from tests.k8s.helm_values import BY_STACK, HELM, RELEASES, leaves, own_values, values
 from tests.k8s.k8s_cluster import Cluster
 from tests.shared.shared_folder import tool
@@ -177,7 +177,7 @@ def test_the_first_eck_stack_is_not_refused_by_a_webhook_that_is_not_up_yet(requ
     text = yaml.safe_dump_all([space, *webhooks])
     cluster.kubectl("apply", "-f", "-", stdin=text)
     try:
-        custom = yaml.safe_dump_all(_namespaced(item, "logsluice") for item in items)
+        custom = yaml.safe_dump_all(in_namespace(item, "logsluice") for item in items)
         done = cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=custom)
         assert len(done.stdout.splitlines()) == len(items) == 3
     finally:
@@ -216,21 +216,6 @@ def test_grafanas_password_is_made_up_and_not_in_any_file() -> None:
     assert "adminPassword" not in own_values("kube-prometheus-stack")["grafana"]
 
 
-CLUSTER_WIDE = {
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "CustomResourceDefinition",
-    "MutatingWebhookConfiguration",
-    "ValidatingWebhookConfiguration",
-}
-
-
-def _namespaced(item: dict[str, Any], namespace: str) -> dict[str, Any]:
-    if item["kind"] in CLUSTER_WIDE:
-        return item
-    return {**item, "metadata": {"namespace": namespace, **item["metadata"]}}
-
-
 @pytest.fixture(scope="module")
 def prepared(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """The cluster with every definition and namespace of the releases; nothing of theirs stays."""
@@ -267,7 +252,7 @@ def prepared(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 @pytest.mark.parametrize(("name", "stack"), BY_STACK)
 def test_the_control_plane_accepts_every_object(prepared: Cluster, name: str, stack: str) -> None:
     """With strict validation; and no pod would break Pod Security `restricted`, but for the one that is known to."""
-    items = [_namespaced(item, release(name)["namespace"]) for item in rendered(name, stack)]
+    items = [in_namespace(item, release(name)["namespace"]) for item in rendered(name, stack)]
     items = [item for item in items if item["kind"] != "CustomResourceDefinition"]
     done = prepared.kubectl(
         *("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"),
