@@ -24,9 +24,9 @@ from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.session import spark_session
 from logsluice.reports.events import Span
 from logsluice.reports.plan import plan
-from logsluice.reports.readers import Reading
-from logsluice.reports.report import Report, built
-from logsluice.reports.writer import unfinished, write_report
+from logsluice.reports.readers import WorkerInput
+from logsluice.reports.report import Report, build_report
+from logsluice.reports.writer import temporary_folder, write_report
 from logsluice.runtime.terminal import Terminal, json_line, printable
 from logsluice.runtime.time_expressions import parse_moment
 from logsluice.settings import config_dir, load_settings
@@ -75,17 +75,17 @@ def report(
     rules = load_rules(directory)
     extractor_spec = ExtractorSpec.of(load_registry(directory), settings.time_zone)
     span = _span(since, until)
-    with unfinished(out) as folder:
+    with temporary_folder(out) as folder:
         planned = plan(sources, settings, span, folder, joined=join)
-        for line in planned.wrong:
+        for line in planned.problems:
             console.print(line, soft_wrap=True)
         if not planned.sources:
             raise typer.Exit(1)
-        reading = Reading(tuple(planned.tasks), extractor_spec, span, settings)
+        worker_input = WorkerInput(tuple(planned.tasks), extractor_spec, span, settings)
         with (
             spark_session("logsluice report", log_file=folder / "spark.log", conf=_CONF) as spark,
             _progress(console) as progress,
-            built(spark, reading, planned.sources, rules, on_progress=progress) as (made, rejected),
+            build_report(spark, worker_input, planned.sources, rules, on_progress=progress) as (made, rejected),
         ):
             files = write_report(made, rejected, out, folder)
     for line in made.damage:
@@ -94,7 +94,7 @@ def report(
         sys.stdout.buffer.write(json_line(_summary(made, files)))
     else:
         Terminal().print(*_tables(made, out), sep="\n")
-    if planned.wrong or made.damage:
+    if planned.problems or made.damage:
         raise typer.Exit(1)
     if fail_on_alert and made.alerts:
         raise typer.Exit(_ALERT)

@@ -1,1 +1,1 @@
-"""Reports: what went wrong in a number of logs, counted by Spark and written down as files and a page."""
+"""Reports: the errors in a number of logs, counted by Spark and written as files and a page."""

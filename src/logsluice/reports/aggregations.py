@@ -1,6 +1,6 @@
 """The counts of a report: DataFrames in, DataFrames out.
 
-What workers read is aggregated once, by :func:`together`, into a table of which every file of the report is a small
+What workers read is aggregated once, by :func:`aggregate`, into a table of which every file of the report is a small
 part: ``counts`` below. Only that table is kept.
 """
 
@@ -26,7 +26,7 @@ _SETS: Final[tuple[tuple[str, ...], ...]] = (
 _COLUMNS: Final = tuple(column for columns in _SETS for column in columns)
 
 
-def together(events: DataFrame) -> DataFrame:
+def aggregate(events: DataFrame) -> DataFrame:
     """Aggregate what was read by each of several sets of columns, in one pass.
 
     Args:

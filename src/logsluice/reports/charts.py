@@ -14,8 +14,8 @@ import altair as alt
 import polars as pl
 import vl_convert as vlc
 
-from logsluice.reports.display_text import visible
 from logsluice.reports.report import Report
+from logsluice.reports.display_text import visible_text
 
 _WIDE: Final = 820
 _NARROW: Final = 300
@@ -62,7 +62,7 @@ class Figure:
     narrow: str | None = None
 
 
-def figures(report: Report) -> list[Figure]:
+def draw_figures(report: Report) -> list[Figure]:
     """Every chart of a report that has errors; none where there are no errors."""
     if not report.errors:
         return []
@@ -85,7 +85,7 @@ def _errors_over_time(report: Report) -> Figure:
         step, unit = timedelta(minutes=1), "minute"
         frame = report.minutes.rename({"minute": "begin"}).group_by("begin").agg(pl.col("errors", "critical").sum())
     else:
-        step, unit, frame = _hours_or_days(report)
+        step, unit, frame = _hourly_or_daily(report)
     values = [
         {"begin": _iso(begin), "end": _iso(begin + step), "level": level, "low": low, "high": high}
         for begin, errors, critical in frame.select("begin", "errors", "critical").sort("begin").iter_rows()
@@ -103,7 +103,7 @@ def _errors_over_time(report: Report) -> Figure:
 
 
 def _rate_over_time(report: Report) -> Figure:
-    step, unit, frame = _hours_or_days(report)
+    step, unit, frame = _hourly_or_daily(report)
     values = [
         {"begin": _iso(begin), "end": _iso(begin + step), "low": 0, "high": errors / events}
         for begin, events, errors in frame.select("begin", "events", "errors").sort("begin").iter_rows()
@@ -113,7 +113,7 @@ def _rate_over_time(report: Report) -> Figure:
     return _time_figure("rate", "Error rate", caption, values, rate, alt.value(_RATE))
 
 
-def _hours_or_days(report: Report) -> tuple[timedelta, str, pl.DataFrame]:
+def _hourly_or_daily(report: Report) -> tuple[timedelta, str, pl.DataFrame]:
     hours = report.trends.rename({"hour": "begin"})
     if report.first and report.last and report.last - report.first > _LONG:
         days = hours.with_columns(pl.col("begin").dt.truncate("1d"))
@@ -143,7 +143,7 @@ def _time_figure(name: str, title: str, caption: str, values: list[dict[str, Any
 def _bars(name: str, title: str, frame: pl.DataFrame) -> Figure:
     labels: list[str] = []
     for text in frame.head(_MOST_BARS).to_series(0):
-        label = visible(text)
+        label = visible_text(text)
         # Two names that look the same are two bars all the same.
         labels.append(label if label not in labels else f"{label} ({len(labels) + 1})")
     values = [

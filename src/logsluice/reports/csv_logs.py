@@ -1,4 +1,4 @@
-"""CSV logs: what their columns are, and their rows as columns of text, the bad ones set aside.
+"""Reader of CSV logs: detects the layout, gives rows as columns of text, and sets bad rows aside.
 
 RFC 4180 with a comma, semicolon, tab or bar between columns: a field between double quotes may hold separators, line
 ends and doubled quotes; a quote inside an unquoted field is a character like any other. A quote that is opened and
@@ -65,8 +65,8 @@ csv.field_size_limit(1 << 30)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """What the header of a CSV log says.
+class CsvLayout:
+    """The layout of a CSV log: its separator and columns.
 
     Attributes:
         separator: Between two columns.
@@ -91,7 +91,7 @@ class Layout:
         return (*_BEFORE_SLASHES, *slashes, *_BEHIND_SLASHES)
 
 
-class Bad(NamedTuple):
+class BadRow(NamedTuple):
     """A row that cannot be read.
 
     Attributes:
@@ -116,10 +116,10 @@ class Rows:
     """
 
     columns: pl.DataFrame
-    bad: list[Bad] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
 
 
-def recognize(path: Path, name: str) -> Layout | None:
+def detect_layout(path: Path, name: str) -> CsvLayout | None:
     """The layout of a CSV log, or None where a file is something else.
 
     A file is a CSV log when its first line that is not blank names the columns ``timestamp``, ``log_level`` and
@@ -153,7 +153,7 @@ def recognize(path: Path, name: str) -> Layout | None:
     return layout
 
 
-def _read_header(beginning: bytes) -> Layout | None:
+def _read_header(beginning: bytes) -> CsvLayout | None:
     lines = beginning.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
     number = next((number for number, line in enumerate(lines) if line.strip()), None)
     if number is None:
@@ -162,7 +162,7 @@ def _read_header(beginning: bytes) -> Layout | None:
         header = lines[number].decode().strip("\r\n \ufeff")
     except UnicodeDecodeError:
         return None
-    best: Layout | None = None
+    best: CsvLayout | None = None
     for separator in _SEPARATORS:
         fields = parse_row(header, separator)
         if isinstance(fields, str):
@@ -174,11 +174,11 @@ def _read_header(beginning: bytes) -> Layout | None:
             if column is not None:
                 columns.setdefault(column, place)
         if best is None or len(columns) > len(best.columns):
-            best = Layout(separator, names, columns, number + 1)
+            best = CsvLayout(separator, names, columns, number + 1)
     return best
 
 
-def plan_csv(path: Path, name: str, layout: Layout, *, part_bytes: int) -> tuple[Layout, list[FilePart]]:
+def plan_csv(path: Path, name: str, layout: CsvLayout, *, part_bytes: int) -> tuple[CsvLayout, list[FilePart]]:
     """Cut a CSV log into parts, and complete its layout by what can only be seen in the whole file.
 
     A file with quotes is one part: where a row begins can only be told from the beginning.
@@ -197,7 +197,7 @@ def plan_csv(path: Path, name: str, layout: Layout, *, part_bytes: int) -> tuple
                 day_first = day_first or _DAY_FIRST.search(block) is not None
                 month_first = month_first or _MONTH_FIRST.search(block) is not None
             block = file.read(_BLOCK_BYTES)
-    layout = Layout(
+    layout = CsvLayout(
         layout.separator,
         layout.header,
         layout.columns,
@@ -208,7 +208,7 @@ def plan_csv(path: Path, name: str, layout: Layout, *, part_bytes: int) -> tuple
     return layout, plan_parts(path, name, whole=quoted, part_bytes=part_bytes)
 
 
-def read_rows(part: FilePart, layout: Layout) -> Iterator[Rows]:
+def read_rows(part: FilePart, layout: CsvLayout) -> Iterator[Rows]:
     """Read the rows that begin in a part, some thousands at a time; blank lines are no rows.
 
     Lines are counted from 1, the first line of the part.
@@ -247,7 +247,7 @@ def _texts(values: list[bytes]) -> list[str]:
     return texts
 
 
-def _unquoted(texts: list[str], layout: Layout, first_line: int) -> Rows:
+def _unquoted(texts: list[str], layout: CsvLayout, first_line: int) -> Rows:
     """Rows of lines without quotes, column by column."""
     frame = pl.DataFrame(
         {
@@ -259,7 +259,7 @@ def _unquoted(texts: list[str], layout: Layout, first_line: int) -> Rows:
     separators = frame["row"].str.count_matches(layout.separator, literal=True)
     fits = separators >= width - 1 if _message_is_last(layout) else separators == width - 1
     bad = [
-        Bad(line, _wrong_width(count + 1, width), row)
+        BadRow(line, _width_problem(count + 1, width), row)
         for (line, row), count in zip(frame.filter(~fits).iter_rows(), separators.filter(~fits), strict=True)
     ]
     frame = frame.filter(fits)
@@ -267,7 +267,7 @@ def _unquoted(texts: list[str], layout: Layout, first_line: int) -> Rows:
     return Rows(frame.with_columns(fields[f"field_{place}"].alias(name) for name, place in layout.columns.items()), bad)
 
 
-def _quoted(texts: Iterator[str], layout: Layout, skipped: int) -> Iterator[Rows]:
+def _quoted(texts: Iterator[str], layout: CsvLayout, skipped: int) -> Iterator[Rows]:
     """Rows of lines that may have quotes, row by row."""
     pending: list[str] = []
     number = 0
@@ -281,7 +281,7 @@ def _quoted(texts: Iterator[str], layout: Layout, skipped: int) -> Iterator[Rows
     for _ in range(skipped):
         following()
     found: list[tuple[int, str, list[str]]] = []
-    bad: list[Bad] = []
+    bad: list[BadRow] = []
     while (text := following()) is not None:
         if not text.strip():
             continue
@@ -291,11 +291,11 @@ def _quoted(texts: Iterator[str], layout: Layout, skipped: int) -> Iterator[Rows
             # Only the line on which the row begins is lost; the others are read again.
             pending += reversed(more)
             number -= len(more)
-            bad.append(Bad(begin, fields, text))
+            bad.append(BadRow(begin, fields, text))
         else:
-            fields = _fitting(fields, layout)
+            fields = _fit_width(fields, layout)
             if isinstance(fields, str):
-                bad.append(Bad(begin, fields, row))
+                bad.append(BadRow(begin, fields, row))
             else:
                 found.append((begin, row, fields))
         if len(found) + len(bad) >= _ROWS:
@@ -326,7 +326,7 @@ def _row(text: str, separator: str, following: Callable[[], str | None]) -> tupl
     return text, _OPEN_QUOTE, more
 
 
-def _as_rows(found: Iterable[tuple[int, str, list[str]]], bad: list[Bad], layout: Layout) -> Rows:
+def _as_rows(found: Iterable[tuple[int, str, list[str]]], bad: list[BadRow], layout: CsvLayout) -> Rows:
     lines, rows, fields = [], [], []
     for line, row, values in found:
         lines.append(line)
@@ -341,19 +341,19 @@ def _as_rows(found: Iterable[tuple[int, str, list[str]]], bad: list[Bad], layout
     )
 
 
-def _fitting(fields: list[str], layout: Layout) -> list[str] | str:
+def _fit_width(fields: list[str], layout: CsvLayout) -> list[str] | str:
     width = len(layout.header)
     if len(fields) == width:
         return fields
     if len(fields) > width and _message_is_last(layout):
         return [*fields[: width - 1], layout.separator.join(fields[width - 1 :])]
-    return _wrong_width(len(fields), width)
+    return _width_problem(len(fields), width)
 
 
-def _message_is_last(layout: Layout) -> bool:
+def _message_is_last(layout: CsvLayout) -> bool:
     """Separators that nobody quoted can only be part of a message in the last column."""
     return layout.columns["message"] == len(layout.header) - 1
 
 
-def _wrong_width(found: int, wanted: int) -> str:
+def _width_problem(found: int, wanted: int) -> str:
     return f"has {found} column{'s' if found != 1 else ''}, not {wanted}"

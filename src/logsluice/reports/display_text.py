@@ -21,6 +21,6 @@ _INVISIBLE: Final[dict[int, None]] = dict.fromkeys(
 )
 
 
-def visible(text: str) -> str:
+def visible_text(text: str) -> str:
     """A text without control characters and marks of direction."""
     return text.translate(_INVISIBLE)

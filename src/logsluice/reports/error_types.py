@@ -1,4 +1,4 @@
-"""What kind of error an event is, where it names no class of its own.
+"""The error type of an event, derived from its message where no field names one.
 
 The first of these that there is:
 
@@ -39,17 +39,17 @@ def error_types(errors: pl.DataFrame) -> pl.Series:
     clause = bare.str.extract(_CLAUSE).fill_null(bare).str.extract(_FIRST_WORDS).str.strip_chars(" ,.;:-")
     return errors.select(
         pl.coalesce(
-            _said(pl.col("error_type")),
-            _said(pl.col("code")),
+            _non_blank(pl.col("error_type")),
+            _non_blank(pl.col("code")),
             pl.col("message").str.extract(_ERROR_NUMBER),
             pl.when(pl.col("status") >= 500).then(pl.format("HTTP {}", pl.col("status"))),
-            _said(clause),
-            _said(bare),
+            _non_blank(clause),
+            _non_blank(bare),
             pl.col("level"),
         ).str.slice(0, _LONGEST)
     ).to_series()
 
 
-def _said(text: pl.Expr) -> pl.Expr:
+def _non_blank(text: pl.Expr) -> pl.Expr:
     text = text.str.strip_chars()
     return pl.when(text != "").then(text)

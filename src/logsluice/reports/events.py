@@ -1,4 +1,4 @@
-"""Events as a report counts them: whatever they were read from, the same columns, equal rows put together."""
+"""Events of all sources in the same columns, and the counts of equal ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from logsluice.extract.columns import by_distinct, read_column
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.formats import normalize_level, parse_timestamps
 from logsluice.patterns import Pattern
-from logsluice.reports.csv_logs import Bad, Layout, Rows
+from logsluice.reports.csv_logs import BadRow, CsvLayout, Rows
 from logsluice.reports.error_types import error_types
 from logsluice.reports.masking import endpoints, templates
 
@@ -80,7 +80,7 @@ _LONGEST_QUOTE: Final = 60
 
 
 class Span(NamedTuple):
-    """The events that a report is about, by their own clock.
+    """The stretch of event time that a report is about.
 
     Attributes:
         since: First microsecond of the epoch, or None.
@@ -92,8 +92,8 @@ class Span(NamedTuple):
 
 
 def events_of_rows(
-    rows: Rows, layout: Layout, patterns: Sequence[Pattern], reference_ms: int, zone: str
-) -> tuple[pl.DataFrame, list[Bad]]:
+    rows: Rows, layout: CsvLayout, patterns: Sequence[Pattern], reference_ms: int, zone: str
+) -> tuple[pl.DataFrame, list[BadRow]]:
     """The events of a CSV log's rows, and the rows that are none.
 
     Args:
@@ -110,22 +110,22 @@ def events_of_rows(
     levels = by_distinct(texts["log_level"], normalize_level, pl.String())
     reasons = _reasons(texts, layout, instants, levels, frame["row"])
     bad = [
-        Bad(line, reason, row)
+        BadRow(line, reason, row)
         for line, row, reason in zip(frame["line"], frame["row"], reasons, strict=True)
         if reason is not None
     ] if reasons.null_count() < len(reasons) else []  # fmt: skip
     columns: dict[str, pl.Series] = {"instant": instants, "level": levels, "message": texts["message"]}
     for name in ("service", "endpoint", "error_type"):
         if name in texts:
-            columns[name] = _not_empty(texts[name])
+            columns[name] = _empty_to_null(texts[name])
     if "ip" in texts:
         columns["ip"] = read_column(texts["ip"], "ip")
-    events = complete(pl.DataFrame(columns).filter(reasons.is_null()))
-    return _with_facts(events, patterns), rows.bad + bad
+    events = with_all_columns(pl.DataFrame(columns).filter(reasons.is_null()))
+    return _with_pattern_fields(events, patterns), rows.bad + bad
 
 
 def _reasons(
-    texts: dict[str, pl.Series], layout: Layout, instants: pl.Series, levels: pl.Series, rows: pl.Series
+    texts: dict[str, pl.Series], layout: CsvLayout, instants: pl.Series, levels: pl.Series, rows: pl.Series
 ) -> pl.Series:
     """Why a row is no event; null where it is one."""
     frame = pl.DataFrame({name: texts[name] for name in ("timestamp", "log_level", "message")}).with_columns(
@@ -162,20 +162,20 @@ def _escaped(name: str) -> str:
     return name.replace("{", "").replace("}", "")
 
 
-def _with_facts(events: pl.DataFrame, patterns: Sequence[Pattern]) -> pl.DataFrame:
+def _with_pattern_fields(events: pl.DataFrame, patterns: Sequence[Pattern]) -> pl.DataFrame:
     """What the patterns find in the messages of errors, where no column says it."""
     is_error = events["level"].is_in(ERROR_LEVELS).fill_null(False)
     errors = events.filter(is_error)
     if errors.is_empty():
         return events
-    found = by_column(_facts(errors["message"], patterns))
+    found = by_column(_pattern_fields(errors["message"], patterns))
     errors = errors.with_columns(
         pl.coalesce(name, values.cast(_EVENT[name]).rename("found")).alias(name) for name, values in found.items()
     )
     return pl.concat([events.filter(~is_error), errors])
 
 
-def _facts(messages: pl.Series, patterns: Sequence[Pattern]) -> dict[str, pl.Series]:
+def _pattern_fields(messages: pl.Series, patterns: Sequence[Pattern]) -> dict[str, pl.Series]:
     matcher = ColumnMatcher()
     ids = pl.int_range(len(messages), dtype=pl.UInt32, eager=True)
     facts: dict[str, pl.Series] = {}
@@ -203,7 +203,7 @@ def events_of_extracted(extracted: pa.RecordBatch) -> pl.DataFrame:
         "message": frame["message"],
         **by_column({field: frame[field] for field in FIELDS_READ}),
     }
-    return complete(pl.DataFrame(columns))
+    return with_all_columns(pl.DataFrame(columns))
 
 
 def by_column(fields: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
@@ -216,7 +216,7 @@ def by_column(fields: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
     return columns
 
 
-def complete(events: pl.DataFrame) -> pl.DataFrame:
+def with_all_columns(events: pl.DataFrame) -> pl.DataFrame:
     """Events with all their columns in order; those that are missing are null."""
     missing = [pl.lit(None, dtype=kind).alias(name) for name, kind in _EVENT.items() if name not in events.columns]
     return events.with_columns(missing).select(pl.col(name).cast(kind) for name, kind in _EVENT.items())
@@ -233,19 +233,19 @@ def count_events(events: pl.DataFrame, span: Span) -> pl.DataFrame:
     if span.until is not None:
         events = events.filter(pl.col("instant") < span.until)
     is_error = pl.col("level").is_in(ERROR_LEVELS).fill_null(False)
-    told = {
+    common = {
         "minute": pl.col("instant") // _MINUTE * _MINUTE,
         "level": pl.col("level"),
-        "service": pl.coalesce(_named("service"), pl.lit(UNKNOWN_SERVICE)),
+        "service": pl.coalesce(_clean_name("service"), pl.lit(UNKNOWN_SERVICE)),
     }
     nothing = {name: pl.lit(None, dtype=pl.String) for name in ("error_type", "template", "ip", "endpoint")}
-    others = events.filter(~is_error).select(**told, **nothing)
+    others = events.filter(~is_error).select(**common, **nothing)
     errors = events.filter(is_error)
     errors = errors.with_columns(template=templates(errors["message"].fill_null("")))
     errors = errors.with_columns(error_type=error_types(errors))
     errors = errors.select(
-        **told,
-        error_type=_named("error_type"),
+        **common,
+        error_type=_clean_name("error_type"),
         template=pl.when(pl.col("template") != "").then("template").otherwise("error_type"),
         ip="ip",
         endpoint=endpoints(errors["endpoint"]),
@@ -253,13 +253,13 @@ def count_events(events: pl.DataFrame, span: Span) -> pl.DataFrame:
     return pl.concat([others, errors]).group_by(_KEYS, maintain_order=True).agg(events=pl.len().cast(pl.Int64))
 
 
-def _named(column: str) -> pl.Expr:
+def _clean_name(column: str) -> pl.Expr:
     """A name on one line, of bearable length; null where it is blank."""
     name = pl.col(column).str.replace_all(r"[\s\x00-\x1f\x7f]+", " ").str.strip_chars().str.slice(0, _LONGEST_NAME)
     return pl.when(name != "").then(name)
 
 
-def _not_empty(texts: pl.Series) -> pl.Series:
+def _empty_to_null(texts: pl.Series) -> pl.Series:
     return texts.zip_with(texts != "", pl.Series([None], dtype=pl.String))
 
 
@@ -268,7 +268,7 @@ def counts_batch(counts: pl.DataFrame) -> pa.RecordBatch:
     return _batch({name: counts[name].to_arrow() for name in counts.columns}, counts.height)
 
 
-def rejected_batch(source: str, bad: Sequence[Bad], lines_before: int = 0) -> pa.RecordBatch:
+def rejected_batch(source: str, bad: Sequence[BadRow], lines_before: int = 0) -> pa.RecordBatch:
     """Rejected rows as a batch of :data:`COUNTS_SCHEMA`."""
     return _batch(
         {

@@ -1,4 +1,4 @@
-"""A report as one page: no script, nothing from the network, light and dark, wide and narrow."""
+"""Renders a report as one page: no script, nothing from the network, light and dark, wide and narrow."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from markupsafe import Markup
 
 from logsluice import __version__
 from logsluice.alerts.windows import moment_of
-from logsluice.reports.charts import figures
-from logsluice.reports.display_text import visible
 from logsluice.reports.report import Report
+from logsluice.reports.charts import draw_figures
+from logsluice.reports.display_text import visible_text
 
 _MOST_ROWS: Final = 20
 _MOST_ALERTS: Final = 50
 _MOST_SOURCES: Final = 10
 
 
-def page(report: Report) -> str:
+def render_page(report: Report) -> str:
     """Render a report as HTML."""
     environment = Environment(
         loader=PackageLoader("logsluice.reports", "."),
@@ -29,8 +29,11 @@ def page(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"visible": visible, "moment": _moment, "minute": lambda minute: _moment(moment_of(minute))}
-    drawn = figures(report)
+    environment.filters |= {
+        "visible_text": visible_text,
+        "moment": _moment,
+        "minute": lambda minute: _moment(moment_of(minute)),
+    }
     return environment.get_template("report.html.j2").render(
         report=report,
         written=datetime.now(UTC),
@@ -39,7 +42,7 @@ def page(report: Report) -> str:
         more_sources=len(report.sources) - _MOST_SOURCES,
         alerts=report.alerts[:_MOST_ALERTS],
         more_alerts=len(report.alerts) - _MOST_ALERTS,
-        figures=[(figure, Markup(figure.wide), Markup(figure.narrow or "")) for figure in drawn],  # noqa: S704
+        figures=[(figure, Markup(figure.wide), Markup(figure.narrow or "")) for figure in draw_figures(report)],  # noqa: S704
         tables=[table for table in _tables(report) if table["rows"]],
     )
 

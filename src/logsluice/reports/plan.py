@@ -1,4 +1,4 @@
-"""What the sources of a report are, and how the work on them is cut."""
+"""The plan of a report: its sources, and the tasks into which they are cut for Spark's workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from logsluice.errors import LogsluiceError
 from logsluice.inputs.files import STDIN, expand, spooled_copy
 from logsluice.jobs.spark.files import PART_BYTES, plan_parts
-from logsluice.reports.csv_logs import plan_csv, recognize
+from logsluice.reports.csv_logs import plan_csv, detect_layout
 from logsluice.reports.events import Span
 from logsluice.reports.tasks import CsvTask, LinesTask, Task
 from logsluice.settings import Settings
@@ -30,13 +30,13 @@ class Plan:
         tasks: The work, in pieces.
         sources: Names of what can be read, as the user gave them.
         size: Bytes of the files.
-        wrong: A line for each source that cannot be read.
+        problems: A line for each source that cannot be read.
     """
 
     tasks: list[Task] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     size: int = 0
-    wrong: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
 
 def plan(names: Sequence[str], settings: Settings, span: Span, scratch: Path, *, joined: bool) -> Plan:
@@ -67,7 +67,7 @@ def plan(names: Sequence[str], settings: Settings, span: Span, scratch: Path, *,
             made.tasks += plan_stored(settings, str(index), span)
             made.sources.append(name)
         except LogsluiceError as error:
-            made.wrong.append(str(error))
+            made.problems.append(str(error))
     total = sum(path.stat().st_size for _, path in files if path.is_file())
     part_bytes = min(max(total // ((os.cpu_count() or 1) * _PARTS_A_CORE), _LEAST_PART_BYTES), PART_BYTES)
     for name, path in files:
@@ -76,12 +76,12 @@ def plan(names: Sequence[str], settings: Settings, span: Span, scratch: Path, *,
             made.sources.append(name)
             made.size += path.stat().st_size
         except LogsluiceError as error:
-            made.wrong.append(str(error))
+            made.problems.append(str(error))
     return made
 
 
 def _plan_file(name: str, path: Path, joined: bool, part_bytes: int) -> list[Task]:
-    layout = recognize(path, name)
+    layout = detect_layout(path, name)
     if layout is None:
         return [LinesTask(part, joined) for part in plan_parts(path, name, whole=joined, part_bytes=part_bytes)]
     layout, parts = plan_csv(path, name, layout, part_bytes=part_bytes)

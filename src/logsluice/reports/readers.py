@@ -1,4 +1,4 @@
-"""What Spark's workers do for a report: from parts of sources to counted events, a batch at a time."""
+"""Readers that run in Spark's workers: from parts of sources to counted events, a batch at a time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from logsluice.inputs.multiline import LineJoiner, join
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.jobs.spark.file_extraction import line_columns
 from logsluice.jobs.spark.files import Cut, FilePart, Lines, read_part
-from logsluice.patterns import Pattern
-from logsluice.reports.csv_logs import Bad, read_rows
+from logsluice.jobs.spark.extractor_spec import Recipe, extractor
+from logsluice.reports.csv_logs import BadRow, read_rows
 from logsluice.reports.events import (
     Span,
     count_events,
@@ -39,8 +39,8 @@ _EMPTY: Final = "empty"
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """All that a worker has to know.
+class WorkerInput:
+    """What every worker gets.
 
     Attributes:
         tasks: What there is to read; a batch that comes in names some of them by number.
@@ -55,38 +55,36 @@ class Reading:
     settings: Settings
 
 
-def read_batches(batches: Iterable[pa.RecordBatch], reading: Reading) -> Iterator[pa.RecordBatch]:
+def read_batches(batches: Iterable[pa.RecordBatch], worker_input: WorkerInput) -> Iterator[pa.RecordBatch]:
     """For ``mapInArrow``: the counted events of the tasks whose numbers come in, in the column ``id``."""
     for batch in batches:
         for number in batch["id"].to_pylist():
-            yield from _read(reading.tasks[number], reading)
+            yield from _read(worker_input.tasks[number], worker_input)
 
 
-def _read(task: Task, reading: Reading) -> Iterator[pa.RecordBatch]:
+def _read(task: Task, worker_input: WorkerInput) -> Iterator[pa.RecordBatch]:
     match task:
         case CsvTask():
-            yield from _read_csv(task, reading)
+            yield from _read_csv(task, worker_input)
         case LinesTask():
-            yield from _read_lines(task, reading)
+            yield from _read_lines(task, worker_input)
         case StoredRange():
             from logsluice.reports.stored_events import stored_counts, stored_errors
 
-            for counts in stored_counts(task, reading.settings):
+            for counts in stored_counts(task, worker_input.settings):
                 yield counts_batch(counts)
-            for events in stored_errors(task, reading.settings):
-                yield counts_batch(count_events(events, reading.span))
+            for events in stored_errors(task, worker_input.settings):
+                yield counts_batch(count_events(events, worker_input.span))
 
 
-def _read_csv(task: CsvTask, reading: Reading) -> Iterator[pa.RecordBatch]:
+def _read_csv(task: CsvTask, worker_input: WorkerInput) -> Iterator[pa.RecordBatch]:
     part = task.part
-    patterns = _patterns(reading.extractor_spec)
+    patterns = _patterns(worker_input.extractor_spec)
     before: int | None = None
     try:
         for rows in read_rows(part, task.layout):
-            events, bad = events_of_rows(
-                rows, task.layout, patterns, part.modified_ms, reading.extractor_spec.time_zone
-            )
-            yield counts_batch(count_events(events, reading.span))
+            events, bad = events_of_rows(rows, task.layout, patterns, part.modified_ms, worker_input.extractor_spec.time_zone)
+            yield counts_batch(count_events(events, worker_input.span))
             if bad:
                 before = _lines_before(part) if before is None else before
                 yield rejected_batch(part.name, bad, before)
@@ -94,15 +92,15 @@ def _read_csv(task: CsvTask, reading: Reading) -> Iterator[pa.RecordBatch]:
         yield damage_batch(part.name, error)
 
 
-def _read_lines(task: LinesTask, reading: Reading) -> Iterator[pa.RecordBatch]:
+def _read_lines(task: LinesTask, worker_input: WorkerInput) -> Iterator[pa.RecordBatch]:
     part = task.part
     before: int | None = None
     try:
         for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
-            extracted = extractor(reading.extractor_spec).extract(line_columns(lines, part.modified_ms))
-            yield counts_batch(count_events(events_of_extracted(extracted), reading.span))
+            extracted = extractor(worker_input.extractor_spec).extract(line_columns(lines, part.modified_ms))
+            yield counts_batch(count_events(events_of_extracted(extracted), worker_input.span))
             bad = [
-                Bad(number, reason.replace("_", " "), value.decode("utf-8", "replace"))
+                BadRow(number, reason.replace("_", " "), value.decode("utf-8", "replace"))
                 for number, reason, value in zip(numbers, extracted["reason"].to_pylist(), lines.values, strict=True)
                 if reason is not None and reason != _EMPTY
             ]

@@ -1,4 +1,4 @@
-"""From sources to a report: the one place where Spark is driven."""
+"""Builds a report from its sources; the only module of reports that starts Spark jobs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.jobs.spark.failures import describe_error
 from logsluice.reports import aggregations
 from logsluice.reports.events import COUNTS_DDL
-from logsluice.reports.readers import Reading, read_batches
+from logsluice.reports.readers import WorkerInput, read_batches
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -29,7 +29,7 @@ _PARTITIONS_A_CORE: Final = 32
 _POLL_SECONDS: Final = 0.2
 _ROWS_AT_ONCE: Final = 50_000
 
-Rejected = tuple[str, int | None, str, str | None]
+RejectedRow = tuple[str, int | None, str, str | None]
 """Source, line, reason and row."""
 
 
@@ -86,29 +86,29 @@ class Report:
 
 
 @contextmanager
-def built(
+def build_report(
     spark: SparkSession,
-    reading: Reading,
+    worker_input: WorkerInput,
     sources: Sequence[str],
     rules: Sequence[Rule],
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
-) -> Iterator[tuple[Report, Iterator[Rejected]]]:
+) -> Iterator[tuple[Report, Iterator[RejectedRow]]]:
     """Read the sources once and count; the report, and the rejected rows by source and line.
 
     Args:
         spark: Where to run; its workers must see the files.
-        reading: What to read, and how.
+        worker_input: What to read, and how.
         sources: Names of what is read.
         rules: The thresholds that are held against each minute of each service.
-        on_progress: Told how many pieces of the work are done, and of how many.
+        on_progress: Called with how many tasks are done, and of how many.
 
     Raises:
         LogsluiceError: Spark gave up, or Elasticsearch refused.
     """
-    counts = read(spark, reading).transform(aggregations.together).persist(StorageLevel.MEMORY_AND_DISK)
+    counts = read(spark, worker_input).transform(aggregations.aggregate).persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        with _watched(spark, on_progress):
+        with _report_progress(spark, on_progress):
             counts.count()
         report = _report(counts, sources, rules)
         yield report, _rejected(counts, report.rejected + len(report.damage))
@@ -122,11 +122,11 @@ def built(
         counts.unpersist()
 
 
-def read(spark: SparkSession, reading: Reading) -> DataFrame:
+def read(spark: SparkSession, worker_input: WorkerInput) -> DataFrame:
     """What the sources hold, with the columns of :data:`logsluice.reports.events.COUNTS_SCHEMA`."""
-    tasks = len(reading.tasks)
+    tasks = len(worker_input.tasks)
     partitions = max(1, min(tasks, _PARTITIONS_A_CORE * spark.sparkContext.defaultParallelism))
-    return spark.range(0, tasks, 1, partitions).mapInArrow(partial(read_batches, reading=reading), COUNTS_DDL)
+    return spark.range(0, tasks, 1, partitions).mapInArrow(partial(read_batches, worker_input=worker_input), COUNTS_DDL)
 
 
 def _report(counts: DataFrame, sources: Sequence[str], rules: Sequence[Rule]) -> Report:
@@ -167,7 +167,7 @@ def _windows(minutes: pl.DataFrame) -> Iterator[Window]:
         yield Window(minute_of(minute), service, events, errors, critical)
 
 
-def _rejected(counts: DataFrame, rows: int) -> Iterator[Rejected]:
+def _rejected(counts: DataFrame, rows: int) -> Iterator[RejectedRow]:
     """Fetched a partition at a time, so that many of them do not fill the driver's memory."""
     if not rows:
         return
@@ -179,8 +179,8 @@ def _rejected(counts: DataFrame, rows: int) -> Iterator[Rejected]:
 
 
 @contextmanager
-def _watched(spark: SparkSession, on_progress: Callable[[int, int], None]) -> Iterator[None]:
-    """Tell how many tasks of the stage that reads are done, as long as it runs."""
+def _report_progress(spark: SparkSession, on_progress: Callable[[int, int], None]) -> Iterator[None]:
+    """Call ``on_progress`` with how many tasks of the stage that reads are done, as long as it runs."""
     tracker = spark.sparkContext.statusTracker()
     over = threading.Event()
 
@@ -191,10 +191,10 @@ def _watched(spark: SparkSession, on_progress: Callable[[int, int], None]) -> It
                 first = min(stages, key=lambda info: info.stageId)
                 on_progress(first.numCompletedTasks, first.numTasks)
 
-    watching = threading.Thread(target=watch, name="report-progress", daemon=True)
-    watching.start()
+    watcher = threading.Thread(target=watch, name="report-progress", daemon=True)
+    watcher.start()
     try:
         yield
     finally:
         over.set()
-        watching.join()
+        watcher.join()

@@ -13,7 +13,7 @@ from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.elasticsearch.client import connect, no_answer, refusal, retry_request
 from logsluice.errors import LogsluiceError
-from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, complete
+from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, with_all_columns
 from logsluice.reports.tasks import StoredRange
 from logsluice.settings import Settings
 
@@ -151,7 +151,7 @@ def _events(sources: list[dict[str, Any]]) -> pl.DataFrame:
         "message": _texts(sources, "message"),
         **by_column(fields),
     }
-    return complete(pl.DataFrame(columns))
+    return with_all_columns(pl.DataFrame(columns))
 
 
 def _numbers(sources: list[dict[str, Any]], field: str) -> pl.Series:

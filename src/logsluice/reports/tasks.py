@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from logsluice.jobs.spark.files import FilePart
-from logsluice.reports.csv_logs import Layout
+from logsluice.reports.csv_logs import CsvLayout
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class CsvTask:
     """A part of a CSV log."""
 
     part: FilePart
-    layout: Layout
+    layout: CsvLayout
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The files of a report: each complete under its name, or not there; a second report takes the first one's place."""
+"""Writes the files of a report: each complete under its name, or not there; a second report takes the first one's place."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import polars as pl
 import psutil
 
 from logsluice.errors import LogsluiceError
-from logsluice.reports.page import page
-from logsluice.reports.report import Rejected, Report
+from logsluice.reports.report import RejectedRow, Report
+from logsluice.reports.page import render_page
 
-_UNFINISHED: Final = ".unfinished-report-"
+_TEMPORARY_PREFIX: Final = ".unfinished-report-"
 _RATE_DIGITS: Final = 6
 
 
 @contextmanager
-def unfinished(out: Path) -> Iterator[Path]:
+def temporary_folder(out: Path) -> Iterator[Path]:
     """A folder inside ``out``, which is made where it is not there, for files on their way; gone in the end.
 
     What a report that was killed left behind goes too.
@@ -35,11 +35,11 @@ def unfinished(out: Path) -> Iterator[Path]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for left in out.glob(f"{_UNFINISHED}*"):
-            owner = left.name.removeprefix(_UNFINISHED).partition("-")[0]
+        for left in out.glob(f"{_TEMPORARY_PREFIX}*"):
+            owner = left.name.removeprefix(_TEMPORARY_PREFIX).partition("-")[0]
             if owner.isdecimal() and not psutil.pid_exists(int(owner)):
                 shutil.rmtree(left, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=out))
+        folder = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY_PREFIX}{os.getpid()}-", dir=out))
     except (FileExistsError, NotADirectoryError):
         raise LogsluiceError("is not a folder", where=str(out), why="--out") from None
     except OSError as error:
@@ -50,14 +50,14 @@ def unfinished(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def write_report(report: Report, rejected: Iterable[Rejected], out: Path, folder: Path) -> list[Path]:
+def write_report(report: Report, rejected: Iterable[RejectedRow], out: Path, folder: Path) -> list[Path]:
     """Write every file of a report into a folder beside, then put each in its place.
 
     Args:
         report: What it says.
         rejected: The rows that could not be read.
         out: Where the report is to be.
-        folder: Of :func:`unfinished`.
+        folder: Of :func:`temporary_folder`.
 
     Returns:
         The files.
@@ -75,7 +75,7 @@ def write_report(report: Report, rejected: Iterable[Rejected], out: Path, folder
     return [out / name for name in names]
 
 
-def _write(report: Report, rejected: Iterable[Rejected], folder: Path) -> Iterator[str]:
+def _write(report: Report, rejected: Iterable[RejectedRow], folder: Path) -> Iterator[str]:
     (folder / "csv").mkdir()
     (folder / "json").mkdir()
     for name, frame in (
@@ -98,7 +98,7 @@ def _write(report: Report, rejected: Iterable[Rejected], folder: Path) -> Iterat
         records = [{key: _plain(value) for key, value in row.items()} for row in frame.iter_rows(named=True)]
         (folder / name).write_bytes(orjson.dumps(records, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         yield name
-    (folder / "report.html").write_text(page(report), encoding="utf-8")
+    (folder / "report.html").write_text(render_page(report), encoding="utf-8")
     yield "report.html"
 
 

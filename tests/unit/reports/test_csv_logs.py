@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
 from logsluice.patterns import load_patterns
-from logsluice.reports.csv_logs import Bad, plan_csv, read_rows, recognize
+from logsluice.reports.csv_logs import BadRow, plan_csv, read_rows, detect_layout
 from logsluice.reports.events import Span, count_events, events_of_rows, patterns_read
 from tests.shared.bad_rows import GOOD, HEADER, KINDS, QUOTED, UNQUOTED, BadRow, with_good_rows
 
@@ -30,9 +30,9 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "app.csv"
 
 
-def read(path: Path, part_bytes: int = 1 << 20, zone: str = "UTC") -> tuple[pl.DataFrame, list[Bad]]:
+def read(path: Path, part_bytes: int = 1 << 20, zone: str = "UTC") -> tuple[pl.DataFrame, list[BadRow]]:
     """All events of a CSV log with the lines of bad rows, read part by part."""
-    layout = recognize(path, str(path))
+    layout = detect_layout(path, str(path))
     assert layout is not None
     layout, parts = plan_csv(path, str(path), layout, part_bytes=part_bytes)
     frames, bad = [], []
@@ -174,7 +174,7 @@ def test_a_missing_column_is_named(name: str, header: str, said: str, tmp_path: 
     path = tmp_path / name
     path.write_text(f"{header}\n1,2,3\n")
     with pytest.raises(LogsluiceError) as caught:
-        recognize(path, str(path))
+        detect_layout(path, str(path))
     assert str(caught.value).startswith(f"{path}: {said} (its columns are ")
 
 
@@ -191,13 +191,13 @@ def test_a_missing_column_is_named(name: str, header: str, said: str, tmp_path: 
 )
 def test_other_files_are_no_csv_logs(beginning: bytes, log: Path) -> None:
     log.write_bytes(beginning)
-    assert recognize(log, str(log)) is None
+    assert detect_layout(log, str(log)) is None
 
 
 def test_utf16_is_refused(log: Path) -> None:
     log.write_bytes("timestamp,log_level,message\n".encode("utf-16"))
     with pytest.raises(LogsluiceError, match="is UTF-16; save it as UTF-8"):
-        recognize(log, str(log))
+        detect_layout(log, str(log))
 
 
 _FIELDS = st.text(st.sampled_from(list("ab \",;\n\té\u2028='")), max_size=8)
