@@ -19,7 +19,7 @@ from bench.report import Claim, Report
 from bench.servers import ROOT, Servers, servers
 from logsluice.dashboard import queries, server
 from logsluice.dashboard.filters import Filters, iso
-from logsluice.dashboard.loader import Reader
+from logsluice.dashboard.loader import DataLoader
 from logsluice.demo.traffic import Profile, traffic
 from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.result import result_documents
@@ -61,7 +61,7 @@ def _measure(
     running: Servers, filters: Filters, repeat: int, say: Callable[[str], None]
 ) -> tuple[list[float], list[float], list[float]]:
     redraws, searches, openings = [], [], []
-    reader = Reader(running.settings)
+    loader = DataLoader(running.settings)
     with _page(running) as (page, url):
         for number in range(repeat + 1):
             began = time.perf_counter()
@@ -78,7 +78,7 @@ def _measure(
                 _shown(page, events)
                 redraw = time.perf_counter() - began
                 began = time.perf_counter()
-                reader.read(wanted, datetime.now(UTC))
+                loader.load(wanted, datetime.now(UTC))
                 search = time.perf_counter() - began
                 if number:  # the first is to warm up
                     redraws.append(redraw)
@@ -86,7 +86,7 @@ def _measure(
             if number:
                 openings.append(opening)
                 say(f"{number} of {repeat}: {Spread.of(redraws[-len(_TEXTS) :]).median:.2f} s")
-    reader.close()
+    loader.close()
     return redraws, searches, openings
 
 

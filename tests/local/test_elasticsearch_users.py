@@ -20,7 +20,7 @@ from elasticsearch import Elasticsearch
 
 from logsluice.alerts.windows import Window
 from logsluice.dashboard.filters import Filters
-from logsluice.dashboard.loader import Reader
+from logsluice.dashboard.loader import DataLoader
 from logsluice.elasticsearch.roles import Role, roles
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack
@@ -142,8 +142,8 @@ def test_every_role_is_enough_and_no_more(
     with monkeypatch.context() as patch:
         for name, value in guard.environment("dashboard").items():
             patch.setenv(name, value)
-        with closing(Reader(load_settings())) as reader:
-            assert reader.read(Filters(), datetime.now(UTC)).total > 300
+        with closing(DataLoader(load_settings())) as loader:
+            assert loader.load(Filters(), datetime.now(UTC)).total > 300
     # Both serve their metrics on one port.
     assert regex_job.terminate() == 0, regex_job.output
     batch = runner.job("regex_job", "--mode", "batch", "--source", "logs", env=guard.environment("regex-batch"))

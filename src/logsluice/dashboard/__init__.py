@@ -1,6 +1,6 @@
-"""The page that an on-call engineer keeps open: what goes wrong, since when, where.
+"""The dashboard, a Streamlit page for on-call engineers: errors, alerts and log lines.
 
-``filters`` (what is asked, as it stands in the URL) ← ``queries`` (requests and the tables in their answers, pure)
-← ``reading``, ``reports``, ``lag`` (where the tables come from) ← ``charts``, ``page`` (Streamlit). Nothing here
-starts Spark.
+Imports go one way: ``filters`` (parsed from the URL) ← ``queries``, ``tables`` (requests and the tables in their
+answers, pure) ← ``loader``, ``reports``, ``consumer_lag`` (where the tables come from) ← ``charts``, ``markup``,
+``selection``, ``panels``, ``page`` (Streamlit). Nothing here starts Spark.
 """

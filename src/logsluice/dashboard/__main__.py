@@ -8,7 +8,7 @@ from pathlib import Path
 
 from streamlit.web import cli
 
-import logsluice.dashboard.page  # noqa: F401 - that is the waiting
+import logsluice.dashboard.page  # noqa: F401 - imported early, see above
 from logsluice.runtime.certificates import stop_on_certificate_renewal
 from logsluice.settings import load_settings
 

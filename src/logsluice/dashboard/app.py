@@ -1,4 +1,4 @@
-"""What Streamlit runs."""
+"""Entry script for ``streamlit run``."""
 
 from logsluice.dashboard.page import draw
 

@@ -1,4 +1,4 @@
-"""The charts, from tables: each bar can be clicked, which selects it as ``pick``."""
+"""Charts from tables: a click on a bar selects it, under :data:`SELECTION_NAME`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import polars as pl
 from logsluice.dashboard.filters import Span
 from logsluice.dashboard.queries import ERROR_LEVELS
 
-PICK: Final = "pick"
+SELECTION_NAME: Final = "selected_bar"
 TOP: Final = 8
 HEIGHT: Final = 236
 
 # Seen well on light and on dark ground, and told apart by those who do not see red and green as two.
 COLORS: Final = {"error": "#e8833a", "critical": "#c9265e"}
-_CALM: Final = "#4690b4"
+_NEUTRAL: Final = "#4690b4"
 _NUMBERS: Final = "#84909c"
 _FADED: Final = 0.3
 _SECONDS_SHOWN_UP_TO: Final = 600
@@ -44,12 +44,12 @@ def errors_over_time(table: pl.DataFrame, span: Span) -> alt.Chart:
         .filter(pl.col("count") > 0)
         .with_columns(low=pl.when(pl.col("level") == "critical").then("critical_from").otherwise(0))
         .with_columns(high=pl.col("low") + pl.col("count"))
-        .with_columns(told=pl.format("{}: {} {}", "when", "count", "level"))
+        .with_columns(description=pl.format("{}: {} {}", "when", "count", "level"))
         .drop("critical_from")
     )  # fmt: skip
     first = table["time"].min() if len(table) else span.start
     scale = alt.Scale(type="utc", domain=[int(moment.timestamp() * 1000) for moment in (first, span.end)])  # type: ignore[union-attr]
-    picked = alt.selection_point(name=PICK, fields=["bar", "level"], toggle=False)
+    selected = alt.selection_point(name=SELECTION_NAME, fields=["bar", "level"], toggle=False)
     chart: alt.Chart = (
         alt.Chart(bars, height=HEIGHT + 16)
         .mark_bar(cursor="pointer", binSpacing=0, stroke=None)
@@ -63,20 +63,20 @@ def errors_over_time(table: pl.DataFrame, span: Span) -> alt.Chart:
                 scale=alt.Scale(domain=list(COLORS), range=list(COLORS.values())),
                 legend=None,
             ),
-            opacity=alt.condition(picked, alt.value(1), alt.value(_FADED)),
+            opacity=alt.condition(selected, alt.value(1), alt.value(_FADED)),
             tooltip=[
                 alt.Tooltip("when:N", title="from"),
                 alt.Tooltip("level:N"),
                 alt.Tooltip("count:Q", title="errors"),
             ],
-            description=alt.Description("told:N"),
+            description=alt.Description("description:N"),
         )
-        .add_params(picked)
+        .add_params(selected)
     )
     return chart
 
 
-def hours(table: pl.DataFrame) -> alt.Chart:
+def errors_by_hour(table: pl.DataFrame) -> alt.Chart:
     """Bars of errors by hour.
 
     Args:
@@ -120,10 +120,10 @@ def ranking(table: pl.DataFrame, name: str, *, clickable: bool = True) -> alt.La
         x=alt.X("count:Q", title=None, axis=None, scale=alt.Scale(domain=[0, most * 1.18], nice=False)),
         tooltip=[alt.Tooltip(f"{column}", format=_tooltip_format(column)) for column in top.columns],
     )
-    bars = base.mark_bar(color=_CALM, cornerRadiusEnd=2, cursor="pointer" if clickable else "default")
+    bars = base.mark_bar(color=_NEUTRAL, cornerRadiusEnd=2, cursor="pointer" if clickable else "default")
     if clickable:
-        picked = alt.selection_point(name=PICK, fields=[name], toggle=False)
-        bars = bars.encode(opacity=alt.condition(picked, alt.value(1), alt.value(_FADED))).add_params(picked)
+        selected = alt.selection_point(name=SELECTION_NAME, fields=[name], toggle=False)
+        bars = bars.encode(opacity=alt.condition(selected, alt.value(1), alt.value(_FADED))).add_params(selected)
     numbers = base.mark_text(align="left", dx=4, fontSize=11, color=_NUMBERS).encode(
         text=alt.Text("count:Q", format=",")
     )

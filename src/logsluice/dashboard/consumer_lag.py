@@ -1,7 +1,7 @@
-"""How far the consumers are behind, as app-service tells it on its ``/metrics``.
+"""Monitor of the consumer lag, from the ``/metrics`` of app-service.
 
 Asking Kafka itself costs a connection of its own and several round trips; app-service measures every five seconds
-anyway. It is asked on a thread, so that the page never waits for it.
+anyway. It is fetched on a thread, so that the page never waits for it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-_EVERY_SECONDS: Final = 5.0
+_INTERVAL_SECONDS: Final = 5.0
 _TIMEOUT_SECONDS: Final = 2.0
 _FIRST_ANSWER_SECONDS: Final = 0.5
 
@@ -27,11 +27,11 @@ class Lag:
 
     Attributes:
         groups: Empty where it is unknown.
-        why: Why it is unknown.
+        reason: Why it is unknown.
     """
 
     groups: Mapping[str, int] = field(default_factory=dict)
-    why: str = ""
+    reason: str = ""
 
     @property
     def events(self) -> int | None:
@@ -39,8 +39,8 @@ class Lag:
         return max(self.groups.values(), default=None)
 
 
-class LagWatch:
-    """Knows the lag as it was a few seconds ago.
+class LagMonitor:
+    """Polls the lag on a thread; what it knows is a few seconds old.
 
     Args:
         url: The ``/metrics`` of app-service.
@@ -48,33 +48,33 @@ class LagWatch:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._known: Lag | None = None
-        self._asked = 0.0
+        self._lag: Lag | None = None
+        self._fetched_at = 0.0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def latest(self) -> Lag:
-        """What is known; has it asked anew where that is old. Waits half a second where nothing is known yet."""
+        """What is known; fetches it anew where that is old. Waits half a second where nothing is known yet."""
         with self._lock:
-            is_asking = self._thread is not None and self._thread.is_alive()
-            if not is_asking and time.monotonic() - self._asked > _EVERY_SECONDS:
-                self._asked = time.monotonic()
-                self._thread = threading.Thread(target=self._ask, name="lag", daemon=True)
+            is_fetching = self._thread is not None and self._thread.is_alive()
+            if not is_fetching and time.monotonic() - self._fetched_at > _INTERVAL_SECONDS:
+                self._fetched_at = time.monotonic()
+                self._thread = threading.Thread(target=self._fetch, name="lag", daemon=True)
                 self._thread.start()
             thread = self._thread
-        if self._known is None and thread is not None:
+        if self._lag is None and thread is not None:
             thread.join(_FIRST_ANSWER_SECONDS)
-        return self._known or Lag(why=f"waiting for {self._url}")
+        return self._lag or Lag(reason=f"waiting for {self._url}")
 
-    def _ask(self) -> None:
+    def _fetch(self) -> None:
         try:
             answer = httpx.get(self._url, timeout=_TIMEOUT_SECONDS).raise_for_status()
-            self._known = read_lag(answer.text)
+            self._lag = parse_lag(answer.text)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            self._known = Lag(why=f"app-service does not answer at {self._url} ({error}): start jobs/metrics_job.py")
+            self._lag = Lag(reason=f"app-service does not answer at {self._url} ({error}): start jobs/metrics_job.py")
 
 
-def read_lag(text: str) -> Lag:
+def parse_lag(text: str) -> Lag:
     """The lag in what app-service serves.
 
     Raises:
@@ -86,5 +86,5 @@ def read_lag(text: str) -> Lag:
             if sample.name == "logsluice_consumer_lag_events":
                 groups[sample.labels["group"]] += int(sample.value)
             elif sample.name == "logsluice_part_up" and sample.labels.get("part") == "kafka" and not sample.value:
-                return Lag(why="app-service cannot reach Kafka")
+                return Lag(reason="app-service cannot reach Kafka")
     return Lag(groups, "" if groups else "app-service has not measured it yet")

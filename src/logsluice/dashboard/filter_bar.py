@@ -1,4 +1,4 @@
-"""The filters above the page. The URL is where they are kept: a change goes there, and all is drawn from there."""
+"""Draws the bar of filters. Their state is the URL: a change goes there, and all is drawn from there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Final
 import streamlit as st
 
 from logsluice.dashboard import markup
-from logsluice.dashboard.filters import REFRESH_SECONDS, Filters, Read, iso
-from logsluice.dashboard.placeholders import plain
-from logsluice.dashboard.selection import forget_pick
+from logsluice.dashboard.filters import REFRESH_SECONDS, Filters, ParsedFilters, iso
+from logsluice.dashboard.placeholders import escape_markdown
+from logsluice.dashboard.selection import clear_selection
 from logsluice.event.ecs import LEVELS
 
 _RANGES: Final = {
@@ -27,15 +27,15 @@ _CUSTOM: Final = "custom"
 _ANY: Final = ""
 
 
-def draw_filters(env: str, read: Read, services: Sequence[str]) -> None:
+def draw_filters(env: str, parsed: ParsedFilters, services: Sequence[str]) -> None:
     """Draw them.
 
     Args:
         env: The environment, for the title.
-        read: What the URL asks for.
+        parsed: The filters of the URL.
         services: That there are to choose from.
     """
-    filters = read.filters
+    filters = parsed.filters
     is_preset = filters.until == "now" and filters.since in _RANGES
     wanted = {
         "range": filters.since if is_preset else _CUSTOM,
@@ -99,8 +99,8 @@ def draw_filters(env: str, read: Read, services: Sequence[str]) -> None:
             on_change=changed,
             width=125,
         )
-    for problem in read.problems:
-        st.warning(plain(f"In the URL: {problem}"), icon=":material/link_off:")
+    for problem in parsed.problems:
+        st.warning(escape_markdown(f"In the URL: {problem}"), icon=":material/link_off:")
 
 
 def _filters_changed(before: Filters, is_preset: bool, drawn: Mapping[str, datetime]) -> None:
@@ -113,10 +113,10 @@ def _filters_changed(before: Filters, is_preset: bool, drawn: Mapping[str, datet
     elif any(state[name] != moment.replace(tzinfo=None) for name, moment in drawn.items()):
         since, until = iso(state["start"].replace(tzinfo=UTC)), iso(state["end"].replace(tzinfo=UTC))
     level, service = state["level"] or None, state["service"] or None
-    go_to(Filters(since, until, level, service, state["query"].strip(), state["refresh"]))
+    apply_filters(Filters(since, until, level, service, state["query"].strip(), state["refresh"]))
 
 
-def go_to(filters: Filters) -> None:
+def apply_filters(filters: Filters) -> None:
     """Put filters in the URL; a bar that was clicked is one of another page then."""
     st.query_params.from_dict(filters.to_url())
-    forget_pick()
+    clear_selection()

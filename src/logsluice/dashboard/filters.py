@@ -1,4 +1,4 @@
-"""What the page is asked for, and how that stands in its URL.
+"""The filters of the page, and their parameters in its URL.
 
 ``?from=now-1h&to=now&level=error&service=payments&q=timeout&refresh=10``: ``from`` and ``to`` are ISO 8601 or relative
 to now, ``level`` means that level and worse, ``q`` is in Lucene's syntax, ``refresh`` is in seconds (0 is never).
@@ -49,7 +49,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Filters:
-    """What the page shows.
+    """Which events the page shows.
 
     Attributes:
         since: ISO 8601, or ``now-15m`` and the like.
@@ -57,7 +57,7 @@ class Filters:
         level: That level and worse.
         service: Of that service alone; ``unknown`` are events that name none.
         query: In Lucene's syntax; several words are all to be found.
-        refresh: Seconds from one look to the next; 0 is never.
+        refresh: Seconds from one redraw to the next; 0 is never.
     """
 
     since: str = _DEFAULT_FROM
@@ -92,15 +92,15 @@ class Filters:
         return span
 
 
-class Read(NamedTuple):
-    """Filters as a URL has them, and what in it could not be read: a line each."""
+class ParsedFilters(NamedTuple):
+    """Filters as a URL has them, and what in it could not be parsed: a line each."""
 
     filters: Filters
     problems: list[str]
 
 
-def from_url(parameters: Mapping[str, str]) -> Read:
-    """The filters in a URL; what cannot be read is left out, and said."""
+def from_url(parameters: Mapping[str, str]) -> ParsedFilters:
+    """The filters in a URL; what cannot be parsed is left out, and named."""
     problems: list[str] = []
     filters = Filters(
         since=parameters.get("from", "").strip() or Filters.since,
@@ -126,7 +126,7 @@ def from_url(parameters: Mapping[str, str]) -> Read:
         filters = replace(filters, refresh=int(refresh))
     else:
         problems.append(f"refresh {refresh[:40]}: one of {', '.join(map(str, REFRESH_SECONDS))} seconds")
-    return Read(filters, problems)
+    return ParsedFilters(filters, problems)
 
 
 def _moment(text: str, now: datetime) -> datetime:

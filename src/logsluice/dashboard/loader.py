@@ -1,4 +1,4 @@
-"""Asks Elasticsearch for what the page shows: one multi-search a redraw."""
+"""Loads what the page shows from Elasticsearch: one multi-search a redraw."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.dashboard import queries
 from logsluice.dashboard.filters import Filters
-from logsluice.dashboard.queries import Pick
-from logsluice.dashboard.tables import LINES, View, lines, view
+from logsluice.dashboard.queries import Selection
+from logsluice.dashboard.tables import LINES, View, build_view, lines
 from logsluice.elasticsearch.client import connect, describe_error, is_unavailable, refusal
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
@@ -20,12 +20,12 @@ from logsluice.settings import Settings
 _REQUEST_SECONDS: Final = 15
 
 
-class ServerAway(Exception):  # noqa: N818 - a state of the page, told as such
+class ServerUnavailableError(Exception):
     """Elasticsearch does not answer; the text says why."""
 
 
-class Reader:
-    """Reads for one session; not for several threads at once.
+class DataLoader:
+    """Loads the data of one session; not for several threads at once.
 
     Args:
         settings: Where the server is, and what the indices are called.
@@ -38,33 +38,33 @@ class Reader:
         self._settings = settings
         self._client = connect(settings.elasticsearch)
 
-    def read(self, filters: Filters, now: datetime, pick: Pick | None = None) -> View:
+    def load(self, filters: Filters, now: datetime, selection: Selection | None = None) -> View:
         """Everything that the page shows.
 
         Raises:
-            ServerAway: It is down, starting or busy.
+            ServerUnavailableError: It is down, starting or busy.
             LogsluiceError: It refuses, or its certificate is not trusted.
         """
         span = filters.span(now)
-        searches = queries.requests(self._settings, filters, span, pick)
-        return view(self._ask(searches), filters, span)
+        searches = queries.requests(self._settings, filters, span, selection)
+        return build_view(self._fetch(searches), filters, span)
 
-    def read_lines(self, filters: Filters, now: datetime, pick: Pick | None = None) -> Any:
+    def load_lines(self, filters: Filters, now: datetime, selection: Selection | None = None) -> Any:
         """The newest log lines as a table, many more than the page shows.
 
         Raises:
-            ServerAway: It is down, starting or busy.
+            ServerUnavailableError: It is down, starting or busy.
             LogsluiceError: It refuses, or its certificate is not trusted.
         """
-        body = queries.lines_body(filters, filters.span(now), pick, queries.LINES_DOWNLOADED)
-        answer = self._ask({"lines": (self._settings.results_index, body)})["lines"]
+        body = queries.lines_body(filters, filters.span(now), selection, queries.LINES_DOWNLOADED)
+        answer = self._fetch({"lines": (self._settings.results_index, body)})["lines"]
         return LINES.to_frame() if "error" in answer else lines(answer)
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
-    def _ask(self, searches: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    def _fetch(self, searches: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, Any]:
         pairs: list[Mapping[str, Any]] = []
         for alias, body in searches.values():
             # An alias that is not there yet is like one with nothing behind it.
@@ -75,7 +75,7 @@ class Reader:
             answers = client.msearch(searches=pairs)["responses"]
         except (ApiError, TransportError) as error:
             if is_unavailable(error):
-                raise ServerAway(describe_error(error)) from None
+                raise ServerUnavailableError(describe_error(error)) from None
             if isinstance(error, ApiError | TlsError):
                 raise refusal(error, where) from None
             raise LogsluiceError("Elasticsearch does not answer", where=where, why=describe_error(error)) from None

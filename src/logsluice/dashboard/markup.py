@@ -1,4 +1,4 @@
-"""The few parts that are written as HTML. Whatever comes out of a log is escaped by the template engine."""
+"""HTML of the few parts that Streamlit has no element for; the template engine escapes what comes out of a log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ALERTS: Final = _ENVIRONMENT.from_string(
     """
 <div class="ls-alerts">
 {% for alert in alerts %}
-  <article class="ls-alert {{ alert.look }}">
+  <article class="ls-alert {{ alert.css_class }}">
     <header><span>{{ alert.service }}</span><span class="ls-tag">{{ alert.severity }}</span>
       {% if alert.status == "resolved" %}<span class="ls-tag">resolved</span>{% endif %}</header>
     <div>{{ alert.message }}</div>
@@ -61,9 +61,9 @@ def alerts(table: pl.DataFrame, now: datetime) -> str:
     cards: list[dict[str, Any]] = []
     for row in table.iter_rows(named=True):
         is_open = row["status"] != "resolved"
-        look = ("critical" if row["severity"] == "critical" else "warning") if is_open else "resolved"
+        css_class = ("critical" if row["severity"] == "critical" else "warning") if is_open else "resolved"
         service = "all services" if row["service"] == "*" else row["service"]
-        cards.append(row | {"look": look, "service": service, "since": _since(row, now)})
+        cards.append(row | {"css_class": css_class, "service": service, "since": _since(row, now)})
     return _ALERTS.render(alerts=cards)
 
 
@@ -72,13 +72,19 @@ def state(heading: str, text: str, steps: tuple[tuple[str, str], ...] = ()) -> s
     return _STATE.render(title=heading, text=text, steps=steps)
 
 
-def ago(moment: datetime, now: datetime) -> str:
+def age_text(moment: datetime, now: datetime) -> str:
     """How long ago something was, roughly."""
     seconds = (now - moment).total_seconds()
-    return "just now" if -5 < seconds < 1 else f"{lasting(seconds)} ago" if seconds > 0 else f"in {lasting(-seconds)}"
+    return (
+        "just now"
+        if -5 < seconds < 1
+        else f"{duration_text(seconds)} ago"
+        if seconds > 0
+        else f"in {duration_text(-seconds)}"
+    )
 
 
-def lasting(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """A length of time in its two largest units at most."""
     seconds = int(seconds)
     for unit, length, smaller, part in (("d", 86_400, "h", 3_600), ("h", 3_600, "min", 60), ("min", 60, "", 0)):
@@ -93,5 +99,5 @@ def _since(row: dict[str, Any], now: datetime) -> str:
     if opened is None:
         return ""
     if resolved is not None:
-        return f"{opened:%Y-%m-%d %H:%M} UTC, lasted {lasting((resolved - opened).total_seconds())}"
-    return f"open for {lasting(max(0.0, (now - opened).total_seconds()))}, since {opened:%Y-%m-%d %H:%M} UTC"
+        return f"{opened:%Y-%m-%d %H:%M} UTC, lasted {duration_text((resolved - opened).total_seconds())}"
+    return f"open for {duration_text(max(0.0, (now - opened).total_seconds()))}, since {opened:%Y-%m-%d %H:%M} UTC"

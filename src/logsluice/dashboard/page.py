@@ -1,4 +1,4 @@
-"""Draws the page. The filters stand above a fragment that looks again by itself, so they are never touched by that."""
+"""Draws the page: the filters, and below them a fragment that redraws by itself, which never touches the filters."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import polars as pl
 import streamlit as st
 
 from logsluice.dashboard import markup
-from logsluice.dashboard.consumer_lag import Lag, LagWatch
+from logsluice.dashboard.consumer_lag import Lag, LagMonitor
 from logsluice.dashboard.filter_bar import draw_filters
 from logsluice.dashboard.filters import Filters, from_url
-from logsluice.dashboard.loader import Reader, ServerAway
+from logsluice.dashboard.loader import DataLoader, ServerUnavailableError
 from logsluice.dashboard.panels import (
     draw_alerts,
     draw_errors_over_time,
@@ -24,23 +24,23 @@ from logsluice.dashboard.panels import (
     draw_tables,
     draw_windows,
 )
-from logsluice.dashboard.placeholders import draw_away, draw_empty, draw_no_index, plain
-from logsluice.dashboard.queries import Pick, PickKind
+from logsluice.dashboard.placeholders import draw_empty, draw_no_index, draw_unavailable, escape_markdown
+from logsluice.dashboard.queries import Selection, SelectionKind
 from logsluice.dashboard.report_page import draw_report
-from logsluice.dashboard.selection import current_pick
+from logsluice.dashboard.selection import current_selection
 from logsluice.dashboard.tables import View, csv
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings, load_settings
 
-_AWAY_REFRESH_SECONDS: Final = 5
+_RETRY_SECONDS: Final = 5
 
 
 @dataclass
-class _Look:
-    """What was seen last, in one session: stays on the page while the server is away."""
+class _Snapshot:
+    """What was loaded last, in one session: stays on the page while the server is away."""
 
     filters: Filters
-    pick: Pick | None
+    selection: Selection | None
     view: View
     at: datetime
 
@@ -54,21 +54,21 @@ def draw() -> None:
         st.html(markup.title(settings.env))
         draw_report(settings.dashboard.reports)
         return
-    read = from_url({name: st.query_params[name] for name in st.query_params})
-    filters = read.filters
+    parsed = from_url({name: st.query_params[name] for name in st.query_params})
+    filters = parsed.filters
     with st.spinner("Asking Elasticsearch…"):
-        first: list[_Look | Exception] = [_look(filters)]
-    services = first[0].view.services if isinstance(first[0], _Look) else ()
-    draw_filters(settings.env, read, services)
+        first: list[_Snapshot | Exception] = [_load_snapshot(filters)]
+    services = first[0].view.services if isinstance(first[0], _Snapshot) else ()
+    draw_filters(settings.env, parsed, services)
     is_away = isinstance(first[0], Exception)
-    seconds = _AWAY_REFRESH_SECONDS if is_away else filters.refresh
+    seconds = _RETRY_SECONDS if is_away else filters.refresh
 
     def body() -> None:
-        seen = first.pop() if first else _look(filters)
-        if not isinstance(seen, Exception) and is_away:
+        loaded = first.pop() if first else _load_snapshot(filters)
+        if not isinstance(loaded, Exception) and is_away:
             # Everything is there again: the filters too.
             st.rerun()
-        _draw_body(settings, filters, seen)
+        _draw_body(settings, filters, loaded)
 
     st.fragment(body, run_every=seconds or None)()
 
@@ -79,48 +79,48 @@ def _settings() -> Settings:
 
 
 @st.cache_resource(show_spinner=False)
-def _lag_watch(url: str) -> LagWatch:
-    return LagWatch(url)
+def _lag_monitor(url: str) -> LagMonitor:
+    return LagMonitor(url)
 
 
-@st.cache_resource(show_spinner=False, scope="session", on_release=Reader.close)
-def _reader() -> Reader:
-    return Reader(_settings())
+@st.cache_resource(show_spinner=False, scope="session", on_release=DataLoader.close)
+def _loader() -> DataLoader:
+    return DataLoader(_settings())
 
 
-def _look(filters: Filters) -> _Look | Exception:
-    """What is to be seen now; while the server is away, what was seen last with the same filters."""
-    pick = current_pick()
+def _load_snapshot(filters: Filters) -> _Snapshot | Exception:
+    """What is to be shown now; while the server is away, what was loaded last with the same filters."""
+    selection = current_selection()
     now = datetime.now(UTC)
     try:
-        look = _Look(filters, pick, _reader().read(filters, now, pick), now)
-    except (ServerAway, LogsluiceError) as error:
+        snapshot = _Snapshot(filters, selection, _loader().load(filters, now, selection), now)
+    except (ServerUnavailableError, LogsluiceError) as error:
         st.session_state["away"] = str(error)
-        last: _Look | None = st.session_state.get("look")
-        if isinstance(error, ServerAway) and last and last.filters == filters:
+        last: _Snapshot | None = st.session_state.get("snapshot")
+        if isinstance(error, ServerUnavailableError) and last and last.filters == filters:
             return last
         return error
     st.session_state["away"] = None
-    st.session_state["look"] = look
-    return look
+    st.session_state["snapshot"] = snapshot
+    return snapshot
 
 
-def _draw_body(settings: Settings, filters: Filters, seen: _Look | Exception) -> None:
+def _draw_body(settings: Settings, filters: Filters, loaded: _Snapshot | Exception) -> None:
     away = st.session_state.get("away")
-    if isinstance(seen, Exception):
-        draw_away(settings.elasticsearch.hosts, seen)
+    if isinstance(loaded, Exception):
+        draw_unavailable(settings.elasticsearch.hosts, loaded)
         return
     if away:
         st.error(
-            plain(f"Elasticsearch does not answer. This is what it held at {seen.at:%H:%M:%S} UTC. {away}"),
+            escape_markdown(f"Elasticsearch does not answer. This is what it held at {loaded.at:%H:%M:%S} UTC. {away}"),
             icon=":material/cloud_off:",
         )
-    for problem in seen.view.problems:
-        st.error(plain(problem), icon=":material/error:")
-    if not seen.view.ready:
+    for problem in loaded.view.problems:
+        st.error(escape_markdown(problem), icon=":material/error:")
+    if not loaded.view.ready:
         draw_no_index()
         return
-    view = seen.view
+    view = loaded.view
     draw_figures(view, _lag(settings), filters)
     if view.total == 0:
         draw_empty(view, filters)
@@ -129,7 +129,7 @@ def _draw_body(settings: Settings, filters: Filters, seen: _Look | Exception) ->
         draw_errors_over_time(view)
     with right, st.container(border=True, height="stretch"):
         draw_alerts(view)
-    rankings: tuple[tuple[PickKind, str, pl.DataFrame], ...] = (
+    rankings: tuple[tuple[SelectionKind, str, pl.DataFrame], ...] = (
         ("type", "Error types", view.by_type),
         ("ip", "Errors per IP address", view.by_ip),
         ("service", "Errors per service", view.by_service),
@@ -140,7 +140,7 @@ def _draw_body(settings: Settings, filters: Filters, seen: _Look | Exception) ->
     with st.container(border=True):
         draw_windows(view)
     with st.container(border=True):
-        draw_lines(view, filters, seen.pick, partial(_lines_csv, filters, seen.pick))
+        draw_lines(view, filters, loaded.selection, partial(_lines_csv, filters, loaded.selection))
     with st.container(border=True):
         draw_tables(view)
 
@@ -150,11 +150,11 @@ def _lag(settings: Settings) -> Lag:
     if not url:
         host = settings.metrics.host if settings.metrics.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
         url = f"http://{host}:{settings.metrics.app_service}/metrics"
-    return _lag_watch(url).latest()
+    return _lag_monitor(url).latest()
 
 
-def _lines_csv(filters: Filters, pick: Pick | None) -> bytes:
+def _lines_csv(filters: Filters, selection: Selection | None) -> bytes:
     try:
-        return csv(_reader().read_lines(filters, datetime.now(UTC), pick))
-    except (ServerAway, LogsluiceError) as error:
+        return csv(_loader().load_lines(filters, datetime.now(UTC), selection))
+    except (ServerUnavailableError, LogsluiceError) as error:
         return f"Elasticsearch does not answer: {error}\n".encode()

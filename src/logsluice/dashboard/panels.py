@@ -1,4 +1,4 @@
-"""The parts of the page, from a view."""
+"""Draws the panels of the page, from a view."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ import streamlit as st
 
 from logsluice.dashboard import charts, markup
 from logsluice.dashboard.consumer_lag import Lag
-from logsluice.dashboard.filter_bar import go_to
+from logsluice.dashboard.filter_bar import apply_filters
 from logsluice.dashboard.filters import Filters, Span, iso
-from logsluice.dashboard.placeholders import plain
-from logsluice.dashboard.queries import LINES_DOWNLOADED, LIVE_MINUTES, NO_TYPE, Pick, PickKind, bar_span, lucene
-from logsluice.dashboard.selection import FIELDS, draw_clickable, forget_pick
+from logsluice.dashboard.placeholders import escape_markdown
+from logsluice.dashboard.queries import (
+    LINES_DOWNLOADED,
+    LIVE_MINUTES,
+    NO_TYPE,
+    Selection,
+    SelectionKind,
+    bar_span,
+    lucene,
+)
+from logsluice.dashboard.selection import FIELDS, clear_selection, draw_clickable
 from logsluice.dashboard.tables import View, csv
 from logsluice.event.ecs import LEVELS
 
@@ -31,7 +39,7 @@ class _Prepared(NamedTuple):
     """Log lines that were fetched to be saved."""
 
     filters: Filters
-    pick: Pick | None
+    selection: Selection | None
     content: bytes
     at: datetime
 
@@ -95,15 +103,15 @@ def draw_figures(view: View, lag: Lag, filters: Filters) -> None:
         delta_arrow="off",
         border=True,
         height="stretch",
-        help=plain(
-            f"Events that the consumer group furthest behind has not read yet. {groups or lag.why}. "
+        help=escape_markdown(
+            f"Events that the consumer group furthest behind has not read yet. {groups or lag.reason}. "
             "Below it, when the newest event happened."
         ),
     )
 
 
 def _freshness(view: View) -> str | None:
-    return f"newest event {markup.ago(view.newest, datetime.now(UTC))}" if view.newest else None
+    return f"newest event {markup.age_text(view.newest, datetime.now(UTC))}" if view.newest else None
 
 
 def _before(filters: Filters) -> str:
@@ -125,7 +133,7 @@ def _change(now: int | None, before: int | None) -> str | None:
     return f"{change:+.0%}" if abs(change) < 10 else f"{'+' if change > 0 else '-'}{now / before:,.0f}x"
 
 
-def _draw_chart(kind: PickKind, chart: Any, rows: int | None) -> None:
+def _draw_chart(kind: SelectionKind, chart: Any, rows: int | None) -> None:
     if not rows:
         words = "Not known, see above." if rows is None else "No errors here."
         with st.container(height=charts.HEIGHT + 16, border=False, vertical_alignment="center"):
@@ -136,11 +144,11 @@ def _draw_chart(kind: PickKind, chart: Any, rows: int | None) -> None:
 
 def draw_errors_over_time(view: View) -> None:
     """Errors over time by level."""
-    st.html(markup.head("Errors over time", f"a bar is {markup.lasting(view.span.bar_seconds)}", charts.COLORS))
+    st.html(markup.head("Errors over time", f"a bar is {markup.duration_text(view.span.bar_seconds)}", charts.COLORS))
     _draw_chart("time", charts.errors_over_time(view.over_time, view.span), view.errors)
 
 
-def draw_ranking(kind: PickKind, heading: str, table: pl.DataFrame, errors: int | None) -> None:
+def draw_ranking(kind: SelectionKind, heading: str, table: pl.DataFrame, errors: int | None) -> None:
     """Errors by type, address or service."""
     note = f"{charts.TOP} of {len(table)}" if len(table) > charts.TOP else ""
     st.html(markup.head(heading, note))
@@ -191,19 +199,23 @@ def draw_windows(view: View) -> None:
     )
 
 
-def draw_lines(view: View, filters: Filters, pick: Pick | None, read_csv: Callable[[], bytes]) -> None:
+def draw_lines(view: View, filters: Filters, selection: Selection | None, read_csv: Callable[[], bytes]) -> None:
     """The log lines, or those behind a bar."""
     total = view.lines_total or 0
     shown = f"{total:,}" if total <= len(view.lines) else f"the newest {len(view.lines)} of {total:,}"
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
-            st.html(markup.head(f"Log lines: {_told(pick, view.span)}" if pick else "Log lines", shown))
-        _draw_lines_download(filters, pick, read_csv)
-        if pick and st.button("Filter by this", icon=":material/filter_alt:", type="tertiary", key="narrow"):
-            go_to(narrowed(filters, pick, view.span))
+            st.html(
+                markup.head(
+                    f"Log lines: {_describe_selection(selection, view.span)}" if selection else "Log lines", shown
+                )
+            )
+        _draw_lines_download(filters, selection, read_csv)
+        if selection and st.button("Filter by this", icon=":material/filter_alt:", type="tertiary", key="narrow"):
+            apply_filters(narrow_filters(filters, selection, view.span))
             st.rerun()
-        if pick and st.button("All lines", icon=":material/close:", type="tertiary", key="all-lines"):
-            forget_pick()
+        if selection and st.button("All lines", icon=":material/close:", type="tertiary", key="all-lines"):
+            clear_selection()
             st.rerun()
     if not len(view.lines):
         st.caption("No log lines.")
@@ -232,10 +244,10 @@ def draw_lines(view: View, filters: Filters, pick: Pick | None, read_csv: Callab
         st.caption("Choose a line, at its left edge, to see all that was found in it.")
 
 
-def _draw_lines_download(filters: Filters, pick: Pick | None, read_csv: Callable[[], bytes]) -> None:
-    """Two clicks: what the first one fetched stays as it is while the page looks again, so the second one finds it."""
+def _draw_lines_download(filters: Filters, selection: Selection | None, read_csv: Callable[[], bytes]) -> None:
+    """Two clicks: what the first one fetched stays as it is while the page redraws, so the second one finds it."""
     prepared: _Prepared | None = st.session_state.get("prepared")
-    if prepared and (prepared.filters, prepared.pick) == (filters, pick):
+    if prepared and (prepared.filters, prepared.selection) == (filters, selection):
         st.download_button(
             f"Save CSV of {prepared.at:%H:%M:%S}",
             prepared.content,
@@ -252,36 +264,36 @@ def _draw_lines_download(filters: Filters, pick: Pick | None, read_csv: Callable
         icon=":material/download:",
         type="tertiary",
         key="lines-fetch",
-        on_click=partial(_prepare, filters, pick, read_csv),
+        on_click=partial(_prepare, filters, selection, read_csv),
         help=f"Fetches the newest {LINES_DOWNLOADED:,} of them at most.",
     )
 
 
-def _prepare(filters: Filters, pick: Pick | None, read_csv: Callable[[], bytes]) -> None:
-    st.session_state["prepared"] = _Prepared(filters, pick, read_csv(), datetime.now(UTC))
+def _prepare(filters: Filters, selection: Selection | None, read_csv: Callable[[], bytes]) -> None:
+    st.session_state["prepared"] = _Prepared(filters, selection, read_csv(), datetime.now(UTC))
 
 
-def _told(pick: Pick, span: Span) -> str:
-    if pick.kind == "time":
-        part = bar_span(int(pick.value), span)
-        return f"{pick.level or 'error'} from {part.start:%Y-%m-%d %H:%M:%S} to {part.end:%H:%M:%S} UTC"
-    return f"errors, {_KINDS[pick.kind]} {pick.value}"
+def _describe_selection(selection: Selection, span: Span) -> str:
+    if selection.kind == "time":
+        part = bar_span(int(selection.value), span)
+        return f"{selection.level or 'error'} from {part.start:%Y-%m-%d %H:%M:%S} to {part.end:%H:%M:%S} UTC"
+    return f"errors, {_KINDS[selection.kind]} {selection.value}"
 
 
-def narrowed(filters: Filters, pick: Pick, span: Span) -> Filters:
+def narrow_filters(filters: Filters, selection: Selection, span: Span) -> Filters:
     """The filters that show the whole page for the errors behind a bar."""
-    level = pick.level or "error"
+    level = selection.level or "error"
     if filters.level and LEVELS.index(filters.level) > LEVELS.index(level):
         level = filters.level
     filters = replace(filters, level=level)
-    if pick.kind == "time":
-        part = bar_span(int(pick.value), span)
+    if selection.kind == "time":
+        part = bar_span(int(selection.value), span)
         return replace(filters, since=iso(part.start), until=iso(part.end))
-    if pick.kind == "service":
-        return replace(filters, service=pick.value)
-    name = {"type": "error.type", "ip": "source.ip"}[pick.kind]
-    is_none = (pick.kind, pick.value) == ("type", NO_TYPE)
-    condition = f"NOT _exists_:{name}" if is_none else lucene(name, pick.value)
+    if selection.kind == "service":
+        return replace(filters, service=selection.value)
+    name = {"type": "error.type", "ip": "source.ip"}[selection.kind]
+    is_none = (selection.kind, selection.value) == ("type", NO_TYPE)
+    condition = f"NOT _exists_:{name}" if is_none else lucene(name, selection.value)
     return replace(filters, query=f"({filters.query}) AND {condition}" if filters.query else condition)
 
 

@@ -1,4 +1,4 @@
-"""What the page says where there is nothing to show: why, and what to do."""
+"""Placeholders for where there is nothing to show: why, and what to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from logsluice.dashboard import markup
 from logsluice.dashboard.filters import Filters
-from logsluice.dashboard.loader import ServerAway
+from logsluice.dashboard.loader import ServerUnavailableError
 from logsluice.dashboard.report_page import draw_report
 from logsluice.dashboard.reports import is_report
 from logsluice.dashboard.tables import View
@@ -51,19 +51,19 @@ def draw_empty(view: View, filters: Filters) -> None:
         return
     narrowing = filters.level or filters.service or filters.query
     st.info(
-        plain(
+        escape_markdown(
             f"No events {'like that ' if narrowing else ''}in this time. The newest of all is of "
-            f"{view.newest:%Y-%m-%d %H:%M:%S} UTC, {markup.ago(view.newest, datetime.now(UTC))}: "
+            f"{view.newest:%Y-%m-%d %H:%M:%S} UTC, {markup.age_text(view.newest, datetime.now(UTC))}: "
             f"choose another time{', level, service or text' if narrowing else ''}."
         ),
         icon=":material/search_off:",
     )
 
 
-def draw_away(hosts: str, error: Exception) -> None:
+def draw_unavailable(hosts: str, error: Exception) -> None:
     """The server does not answer, or refuses; a report stands in where there is one."""
-    if not isinstance(error, ServerAway):
-        st.error(plain(str(error)), icon=":material/cloud_off:")
+    if not isinstance(error, ServerUnavailableError):
+        st.error(escape_markdown(str(error)), icon=":material/cloud_off:")
     else:
         st.html(
             markup.state(
@@ -78,12 +78,12 @@ def draw_away(hosts: str, error: Exception) -> None:
         )
     if is_report(FALLBACK_REPORTS):
         st.info(
-            plain(f"Meanwhile, the report in {FALLBACK_REPORTS.absolute()}; filters do not apply to it."),
+            escape_markdown(f"Meanwhile, the report in {FALLBACK_REPORTS.absolute()}; filters do not apply to it."),
             icon=":material/description:",
         )
         draw_report(FALLBACK_REPORTS)
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that Streamlit's Markdown shows as it is: every mark that could begin something is escaped."""
     return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-.!|~$:^=&" else char for char in text.replace("\n", " "))

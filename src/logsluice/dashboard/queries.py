@@ -1,4 +1,4 @@
-"""What Elasticsearch is asked for a redraw: pure functions.
+"""Elasticsearch queries of the page: pure functions.
 
 Everything is counted by Elasticsearch, in one multi-search. Only what its core knows is used: the local node has no
 scripts, no ``auto_date_histogram`` and no ``top_metrics``.
@@ -16,7 +16,7 @@ from logsluice.event.ecs import LEVELS
 from logsluice.settings import Settings
 
 Body: TypeAlias = dict[str, Any]
-PickKind: TypeAlias = Literal["time", "type", "ip", "service"]
+SelectionKind: TypeAlias = Literal["time", "type", "ip", "service"]
 
 ERROR_LEVELS: Final = ("error", "critical")
 NO_TYPE: Final = "no type"
@@ -34,7 +34,7 @@ _MOST_ALERTS: Final = 200
 _TIMEOUT: Final = f"{TIMEOUT_SECONDS}s"
 
 
-class Pick(NamedTuple):
+class Selection(NamedTuple):
     """A bar that was clicked: the errors behind it.
 
     Attributes:
@@ -43,12 +43,14 @@ class Pick(NamedTuple):
         level: The level of that part of the bar, where the chart tells levels apart.
     """
 
-    kind: PickKind
+    kind: SelectionKind
     value: str
     level: str | None = None
 
 
-def requests(settings: Settings, filters: Filters, span: Span, pick: Pick | None) -> dict[str, tuple[str, Body]]:
+def requests(
+    settings: Settings, filters: Filters, span: Span, selection: Selection | None
+) -> dict[str, tuple[str, Body]]:
     """The searches of a redraw: the alias and the body of each, by a name that the answer is known by."""
     results = settings.results_index
     return {
@@ -56,7 +58,7 @@ def requests(settings: Settings, filters: Filters, span: Span, pick: Pick | None
         "before": (results, before_body(filters, span.before)),
         "errors": (results, errors_body(filters, span)),
         "services": (results, services_body(filters, span)),
-        "lines": (results, lines_body(filters, span, pick)),
+        "lines": (results, lines_body(filters, span, selection)),
         "newest": (results, {"size": 0, "aggs": {"newest": {"max": {"field": "@timestamp"}}}}),
         "windows": (settings.windows_index, windows_body(filters, span)),
         "alerts": (settings.alerts_index, alerts_body(filters, span)),
@@ -93,10 +95,10 @@ def services_body(filters: Filters, span: Span) -> Body:
     return _counting(_query(everyone, span), {"services": services}) | {"track_total_hits": False}
 
 
-def lines_body(filters: Filters, span: Span, pick: Pick | None, size: int = LINES_SHOWN) -> Body:
+def lines_body(filters: Filters, span: Span, selection: Selection | None, size: int = LINES_SHOWN) -> Body:
     """The newest log lines; of a bar that was clicked only the errors behind it."""
     return {
-        "query": _query(filters, span, *_picked(pick, span)),
+        "query": _query(filters, span, *_selection_conditions(selection, span)),
         "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}],
         "size": size,
         "track_total_hits": True,
@@ -184,17 +186,17 @@ def _query(filters: Filters, span: Span, *more: Body) -> Body:
     return {"bool": {"filter": conditions}}
 
 
-def _picked(pick: Pick | None, span: Span) -> list[Body]:
-    if pick is None:
+def _selection_conditions(selection: Selection | None, span: Span) -> list[Body]:
+    if selection is None:
         return []
-    conditions: dict[PickKind, Callable[[str], Body]] = {
+    conditions: dict[SelectionKind, Callable[[str], Body]] = {
         "time": lambda value: _range("@timestamp", bar_span(int(value), span)),
         "type": lambda value: _named("error.type", value, NO_TYPE),
         "ip": lambda value: {"term": {"source.ip": value}},
         "service": lambda value: _named("service.name", value, UNKNOWN),
     }
-    errors: Body = {"term": {"log.level": pick.level}} if pick.level else _ERRORS
-    return [errors, conditions[pick.kind](pick.value)]
+    errors: Body = {"term": {"log.level": selection.level}} if selection.level else _ERRORS
+    return [errors, conditions[selection.kind](selection.value)]
 
 
 def bar_span(start_ms: int, span: Span) -> Span:

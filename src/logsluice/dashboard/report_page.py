@@ -1,4 +1,4 @@
-"""Draws a report's files, for where there is no server."""
+"""Draws the page of a report's files, for where there is no server."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def draw_report(folder: Path) -> None:
     with st.container(border=True):
         st.html(markup.head("Errors by hour"))
         if len(report.by_hour):
-            st.altair_chart(charts.hours(report.by_hour), key="report-hours")
+            st.altair_chart(charts.errors_by_hour(report.by_hour), key="report-hours")
         else:
             st.caption("No errors with a time.")
     for column, (heading, table) in zip(

@@ -1,4 +1,4 @@
-"""The files that ``logsluice report`` writes, as tables: what the page shows where there is no server."""
+"""Reads the files that ``logsluice report`` writes as tables, for where there is no server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that serves the page."""
+"""The command line that serves the page, and its URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables in Elasticsearch's answers to :mod:`logsluice.dashboard.queries`: pure functions."""
+"""Tables from Elasticsearch's answers to :mod:`logsluice.dashboard.queries`: pure functions."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class View:
     problems: Sequence[str] = ()
 
 
-def view(answers: Mapping[str, Answer], filters: Filters, span: Span) -> View:
+def build_view(answers: Mapping[str, Answer], filters: Filters, span: Span) -> View:
     """The tables in the answers to :func:`requests`."""
     fine = {name: answer for name, answer in answers.items() if "error" not in answer}
     problems = _problems(answers, filters)
@@ -254,11 +254,11 @@ def csv(table: pl.DataFrame) -> bytes:
     """
     lists = [name for name, kind in table.schema.items() if isinstance(kind, pl.List)]
     texts = [name for name, kind in table.schema.items() if kind == pl.String]
-    plain = table.drop(lists).with_columns(
+    printable = table.drop(lists).with_columns(
         pl.when(pl.col(name).str.contains(r"^[=+\-@\t\r]")).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
         for name in texts
     )
-    return plain.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ").encode()
+    return printable.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ").encode()
 
 
 def value_of(source: Mapping[str, Any], name: str) -> Any:

@@ -106,7 +106,7 @@ def build_report(
     Raises:
         LogsluiceError: Spark gave up, or Elasticsearch refused.
     """
-    counts = read(spark, worker_input).transform(aggregations.aggregate).persist(StorageLevel.MEMORY_AND_DISK)
+    counts = read_counts(spark, worker_input).transform(aggregations.aggregate).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         with _report_progress(spark, on_progress):
             counts.count()
@@ -122,7 +122,7 @@ def build_report(
         counts.unpersist()
 
 
-def read(spark: SparkSession, worker_input: WorkerInput) -> DataFrame:
+def read_counts(spark: SparkSession, worker_input: WorkerInput) -> DataFrame:
     """What the sources hold, with the columns of :data:`logsluice.reports.events.COUNTS_SCHEMA`."""
     tasks = len(worker_input.tasks)
     partitions = max(1, min(tasks, _PARTITIONS_A_CORE * spark.sparkContext.defaultParallelism))

@@ -40,16 +40,16 @@ def filters(draw: st.DrawFn) -> Filters:
 @given(filters())
 def test_filters_come_back_from_the_url_that_they_went_into(wanted: Filters) -> None:
     in_browser = parse_qs(urlencode(wanted.to_url()), keep_blank_values=True)
-    read = from_url({name: values[0] for name, values in in_browser.items()})
-    assert read == (wanted, [])
+    parsed = from_url({name: values[0] for name, values in in_browser.items()})
+    assert parsed == (wanted, [])
 
 
 @given(st.dictionaries(st.sampled_from(["from", "to", "level", "service", "q", "refresh"]), st.text(max_size=30)))
 def test_whatever_stands_in_the_url_there_are_filters_to_go_on_with(parameters: dict[str, str]) -> None:
-    read = from_url(parameters)
-    assert read.filters.span(datetime.now(UTC)).bar_seconds > 0
-    assert from_url(read.filters.to_url()) == (read.filters, [])
-    assert all("\n" not in problem or problem for problem in read.problems)
+    parsed = from_url(parameters)
+    assert parsed.filters.span(datetime.now(UTC)).bar_seconds > 0
+    assert from_url(parsed.filters.to_url()) == (parsed.filters, [])
+    assert all("\n" not in problem or problem for problem in parsed.problems)
 
 
 @pytest.mark.parametrize(

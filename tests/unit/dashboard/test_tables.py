@@ -12,14 +12,14 @@ import polars as pl
 import pytest
 
 from logsluice.dashboard import markup, queries
-from logsluice.dashboard.consumer_lag import Lag, LagWatch, read_lag
+from logsluice.dashboard.consumer_lag import Lag, LagMonitor, parse_lag
 from logsluice.dashboard.filters import Filters, Span
-from logsluice.dashboard.loader import Reader, ServerAway
-from logsluice.dashboard.panels import narrowed
-from logsluice.dashboard.placeholders import plain
-from logsluice.dashboard.queries import NO_TYPE, UNKNOWN, Pick
+from logsluice.dashboard.loader import DataLoader, ServerUnavailableError
+from logsluice.dashboard.panels import narrow_filters
+from logsluice.dashboard.placeholders import escape_markdown
+from logsluice.dashboard.queries import NO_TYPE, UNKNOWN, Selection
 from logsluice.dashboard.reports import is_report, read_report
-from logsluice.dashboard.tables import ALERTS, alerts, csv, value_of, view
+from logsluice.dashboard.tables import ALERTS, alerts, build_view, csv, value_of
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ElasticsearchSettings, Settings
 from logsluice.stack.ports import free_port
@@ -41,7 +41,7 @@ def test_the_page_starts_no_spark() -> None:
 
 def test_indices_that_are_not_there_yet_are_empty_tables() -> None:
     names = queries.requests(Settings.model_construct(env="dev"), Filters(), SPAN, None)
-    found = view(dict.fromkeys(names, NO_INDEX), Filters(), SPAN)
+    found = build_view(dict.fromkeys(names, NO_INDEX), Filters(), SPAN)
     assert (found.total, found.errors, found.open_alerts, found.newest, found.ready) == (0, 0, 0, None, False)
     assert found.problems == []
     for table in (found.over_time, found.by_type, found.by_ip, found.by_service, found.windows, found.alerts):
@@ -59,7 +59,7 @@ def test_a_search_that_is_refused_leaves_the_others_and_is_told_once() -> None:
     }
     names = queries.requests(Settings.model_construct(env="dev"), Filters(query="("), SPAN, None)
     answers = {name: refused if name not in ("alerts", "windows", "newest") else NO_INDEX for name in names}
-    found = view(answers, Filters(query="("), SPAN)
+    found = build_view(answers, Filters(query="("), SPAN)
     assert found.problems == ["The filter text cannot be read: at line 1"]
     assert (found.total, found.errors, found.lines_total, found.open_alerts) == (None, None, None, 0)
 
@@ -69,7 +69,7 @@ def test_incomplete_answers_are_said_to_be_so() -> None:
     answers = dict.fromkeys(names, NO_INDEX)
     slow = {**NO_INDEX, "timed_out": True}
     broken = {**NO_INDEX, "_shards": {"total": 2, "failed": 1}}
-    said = view(answers | {"events": slow, "errors": broken}, Filters(), SPAN).problems
+    said = build_view(answers | {"events": slow, "errors": broken}, Filters(), SPAN).problems
     assert len(said) == 2
     assert all("incomplete" in problem for problem in said)
 
@@ -77,16 +77,21 @@ def test_incomplete_answers_are_said_to_be_so() -> None:
 def test_the_bar_that_was_clicked_becomes_filters() -> None:
     bar = str(int(START.timestamp() * 1000))
     before = Filters(query="a OR b", refresh=5)
-    assert narrowed(before, Pick("time", bar, "critical"), SPAN) == Filters(
+    assert narrow_filters(before, Selection("time", bar, "critical"), SPAN) == Filters(
         "2026-11-22T10:00:00Z", "2026-11-22T10:01:00Z", "critical", None, "a OR b", 5
     )
-    assert narrowed(before, Pick("service", "cart"), SPAN).service == "cart"
-    assert narrowed(before, Pick("type", 'a "b" \\ c'), SPAN).query == '(a OR b) AND error.type:"a \\"b\\" \\\\ c"'
-    assert narrowed(Filters(), Pick("type", NO_TYPE), SPAN).query == "NOT _exists_:error.type"
-    assert narrowed(Filters(level="critical"), Pick("ip", "::1"), SPAN) == Filters(
+    assert narrow_filters(before, Selection("service", "cart"), SPAN).service == "cart"
+    assert (
+        narrow_filters(before, Selection("type", 'a "b" \\ c'), SPAN).query
+        == '(a OR b) AND error.type:"a \\"b\\" \\\\ c"'
+    )
+    assert narrow_filters(Filters(), Selection("type", NO_TYPE), SPAN).query == "NOT _exists_:error.type"
+    assert narrow_filters(Filters(level="critical"), Selection("ip", "::1"), SPAN) == Filters(
         level="critical", query='source.ip:"::1"'
     )
-    assert narrowed(Filters(level="info"), Pick("service", UNKNOWN), SPAN) == Filters(level="error", service=UNKNOWN)
+    assert narrow_filters(Filters(level="info"), Selection("service", UNKNOWN), SPAN) == Filters(
+        level="error", service=UNKNOWN
+    )
 
 
 def test_fields_are_found_nested_and_dotted() -> None:
@@ -109,7 +114,7 @@ def test_only_links_of_the_web_are_links_and_text_is_text() -> None:
 
 
 def test_marks_of_markdown_are_shown_as_they_are() -> None:
-    assert plain("a [b](http://c) :red[d] $e$\nf") == r"a \[b\]\(http\://c\) \:red\[d\] \$e\$ f"
+    assert escape_markdown("a [b](http://c) :red[d] $e$\nf") == r"a \[b\]\(http\://c\) \:red\[d\] \$e\$ f"
 
 
 def test_a_download_is_no_formula() -> None:
@@ -129,26 +134,26 @@ def test_the_lag_is_that_of_the_group_furthest_behind() -> None:
         'logsluice_consumer_lag_events{group="logsluice-index",topic="t",partition="0"} 5.0\n'
         'logsluice_part_up{part="kafka"} 1.0\n'
     )
-    assert read_lag(text) == Lag({"logsluice-regex": 7, "logsluice-index": 5})
-    assert read_lag(text).events == 7
-    away = read_lag(text.replace('"kafka"} 1.0', '"kafka"} 0.0'))
-    assert (away.events, away.why) == (None, "app-service cannot reach Kafka")
-    assert read_lag("").events is None
+    assert parse_lag(text) == Lag({"logsluice-regex": 7, "logsluice-index": 5})
+    assert parse_lag(text).events == 7
+    away = parse_lag(text.replace('"kafka"} 1.0', '"kafka"} 0.0'))
+    assert (away.events, away.reason) == (None, "app-service cannot reach Kafka")
+    assert parse_lag("").events is None
 
 
 def test_an_app_service_that_is_away_is_told_and_waited_for_by_nobody() -> None:
-    watch = LagWatch(f"http://127.0.0.1:{free_port()}/metrics")
-    lag = watch.latest()
+    monitor = LagMonitor(f"http://127.0.0.1:{free_port()}/metrics")
+    lag = monitor.latest()
     assert lag.events is None
-    assert lag.why
+    assert lag.reason
 
 
 def test_a_server_that_does_not_answer_is_away() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    reader = Reader(Settings.model_construct(env="dev", elasticsearch=ElasticsearchSettings(hosts=url)))
-    with pytest.raises(ServerAway, match="refused"):
-        reader.read(Filters(), START)
-    reader.close()
+    loader = DataLoader(Settings.model_construct(env="dev", elasticsearch=ElasticsearchSettings(hosts=url)))
+    with pytest.raises(ServerUnavailableError, match="refused"):
+        loader.load(Filters(), START)
+    loader.close()
 
 
 def test_the_files_of_a_report_are_read(tmp_path) -> None:
@@ -189,4 +194,4 @@ def test_the_files_of_a_report_are_read(tmp_path) -> None:
     ("seconds", "words"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3_700, "1 h 1 min"), (90_000, "1 d 1 h")]
 )
 def test_lengths_of_time_are_said_in_two_units(seconds: int, words: str) -> None:
-    assert markup.lasting(seconds) == words
+    assert markup.duration_text(seconds) == words
