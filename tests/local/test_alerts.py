@@ -19,7 +19,6 @@ from elasticsearch import Elasticsearch
 from kafka import TopicPartition
 
 from logsluice.alerts.backtest import backtest_rules, known_alerts
-from logsluice.alerts.baseline import summarize_hours
 from logsluice.alerts.outputs.webhook import key_of, sign
 from logsluice.alerts.queries import read_classes, read_hours, read_windows
 from logsluice.alerts.rules import load_rules
@@ -33,6 +32,7 @@ from logsluice.stack.ports import free_port
 from tests.local.running import ROOT, Runner
 from tests.local.running import eventually as eventually_within
 from tests.local.window_documents import WINDOWS, store
+from tests.shared.hour_summaries import summarize_hours
 
 ALERTS, RESULTS = "dev-alerts-index", "dev-results-index"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -15,7 +15,6 @@ it follows from the windows alone and not from when somebody began to add.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -91,33 +90,6 @@ def metric_value(window: Window, metric: Metric) -> float | None:
     if metric == "error_rate":
         return window.errors / window.events if window.events else None
     return window.p50 if metric == "p50" else window.p95
-
-
-def summarize_hours(windows: Iterable[Window], metrics: Iterable[Metric]) -> list[HourSummary]:
-    """Summaries of hours from their windows; Elasticsearch computes the same by aggregation."""
-    wanted = tuple(metrics)
-    by_hour: dict[tuple[str, int], list[Window]] = defaultdict(list)
-    for window in windows:
-        by_hour[window.service, window.minute // _HOUR].append(window)
-    return [
-        HourSummary(
-            service,
-            hour,
-            len(group),
-            {metric: summary for metric in wanted if (summary := _median_and_mad(group, metric))},
-            sum(window.payments for window in group),
-            sum(window.refunds for window in group),
-        )
-        for (service, hour), group in by_hour.items()
-    ]
-
-
-def _median_and_mad(windows: Sequence[Window], metric: Metric) -> MedianAndMad | None:
-    numbers = [number for window in windows if (number := metric_value(window, metric)) is not None]
-    if not numbers:
-        return None
-    center = median(numbers)
-    return MedianAndMad(center, median(abs(number - center) for number in numbers))
 
 
 class History:

@@ -16,12 +16,13 @@ from random import Random
 from statistics import median
 from typing import NamedTuple
 
-from logsluice.alerts.baseline import History, summarize_hours
+from logsluice.alerts.baseline import History
 from logsluice.alerts.conditions import Snapshot
 from logsluice.alerts.error_classes import ErrorClassCount, ErrorClasses
 from logsluice.alerts.window_table import WindowTable
 from logsluice.alerts.windows import Window
 from logsluice.demo.traffic import Profile, happenings
+from tests.shared.hour_summaries import summarize_hours
 
 DAY = 1_440
 HISTORY_DAYS = 7

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from logsluice.alerts.baseline import History, HourSummary, MedianAndMad, cusum, summarize_hours
+from logsluice.alerts.baseline import History, HourSummary, MedianAndMad, cusum
 from logsluice.alerts.conditions import Snapshot, detect
 from logsluice.alerts.error_classes import ErrorClassCount, ErrorClasses
 from logsluice.alerts.evaluator import Evaluator
@@ -16,6 +16,7 @@ from logsluice.alerts.watermark import Watermark
 from logsluice.alerts.window_table import WindowTable
 from logsluice.alerts.windows import Window
 from logsluice.settings import AlertSettings
+from tests.shared.hour_summaries import summarize_hours
 
 START = 29_000_160
 HOUR = START // 60
