@@ -10,6 +10,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final
 
+import polars as pl
 import pyarrow as pa
 
 from logsluice.errors import LogsluiceError
@@ -65,9 +66,9 @@ def read_batches(batches: Iterable[pa.RecordBatch], worker_input: WorkerInput) -
 def _read(task: Task, worker_input: WorkerInput) -> Iterator[pa.RecordBatch]:
     match task:
         case CsvTask():
-            yield from _read_csv(task, worker_input)
+            yield from _counted(task.part, _csv_events(task, worker_input), worker_input.span)
         case LinesTask():
-            yield from _read_lines(task, worker_input)
+            yield from _counted(task.part, _line_events(task, worker_input), worker_input.span)
         case StoredRange():
             from logsluice.reports.stored_events import stored_counts, stored_errors
 
@@ -77,14 +78,14 @@ def _read(task: Task, worker_input: WorkerInput) -> Iterator[pa.RecordBatch]:
                 yield counts_batch(count_events(events, worker_input.span))
 
 
-def _read_csv(task: CsvTask, worker_input: WorkerInput) -> Iterator[pa.RecordBatch]:
-    part = task.part
-    patterns = _patterns(worker_input.extractor_spec)
+def _counted(
+    part: FilePart, batches: Iterable[tuple[pl.DataFrame, list[BadRow]]], span: Span
+) -> Iterator[pa.RecordBatch]:
+    """Events of a part, counted, and its bad rows with their numbers in the file; ends where it is damaged."""
     before: int | None = None
     try:
-        for rows in read_rows(part, task.layout):
-            events, bad = events_of_rows(rows, task.layout, patterns, part.modified_ms, worker_input.extractor_spec.time_zone)
-            yield counts_batch(count_events(events, worker_input.span))
+        for events, bad in batches:
+            yield counts_batch(count_events(events, span))
             if bad:
                 before = _lines_before(part) if before is None else before
                 yield rejected_batch(part.name, bad, before)
@@ -92,23 +93,25 @@ def _read_csv(task: CsvTask, worker_input: WorkerInput) -> Iterator[pa.RecordBat
         yield damage_batch(part.name, error)
 
 
-def _read_lines(task: LinesTask, worker_input: WorkerInput) -> Iterator[pa.RecordBatch]:
+def _csv_events(task: CsvTask, worker_input: WorkerInput) -> Iterator[tuple[pl.DataFrame, list[BadRow]]]:
+    extractor_spec, part = worker_input.extractor_spec, task.part
+    patterns = _patterns(extractor_spec)
+    for rows in read_rows(part, task.layout):
+        yield events_of_rows(rows, task.layout, patterns, part.modified_ms, extractor_spec.time_zone)
+
+
+def _line_events(task: LinesTask, worker_input: WorkerInput) -> Iterator[tuple[pl.DataFrame, list[BadRow]]]:
     part = task.part
-    before: int | None = None
-    try:
-        for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
-            extracted = extractor(worker_input.extractor_spec).extract(line_columns(lines, part.modified_ms))
-            yield counts_batch(count_events(events_of_extracted(extracted), worker_input.span))
-            bad = [
+    for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
+        extracted = extractor(worker_input.extractor_spec).extract(line_columns(lines, part.modified_ms))
+        yield (
+            events_of_extracted(extracted),
+            [
                 BadRow(number, reason.replace("_", " "), value.decode("utf-8", "replace"))
                 for number, reason, value in zip(numbers, extracted["reason"].to_pylist(), lines.values, strict=True)
                 if reason is not None and reason != _EMPTY
-            ]
-            if bad:
-                before = _lines_before(part) if before is None else before
-                yield rejected_batch(part.name, bad, before)
-    except LogsluiceError as error:
-        yield damage_batch(part.name, error)
+            ],
+        )
 
 
 def _single_lines(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
