@@ -18,7 +18,7 @@ from bench.measuring import Spread
 from bench.report import Claim, Report
 from bench.servers import ROOT, Servers, servers
 from logsluice.dashboard import queries, server
-from logsluice.dashboard.filters import Filters, iso
+from logsluice.dashboard.filters import Filters
 from logsluice.dashboard.loader import DataLoader
 from logsluice.demo.traffic import Profile, traffic
 from logsluice.documents.extraction_input import extraction_input
@@ -26,6 +26,7 @@ from logsluice.documents.result import result_documents
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.records import Records, index_name
 from logsluice.extract import ColumnarExtractor, load_registry
+from logsluice.runtime.time_expressions import iso_seconds
 from logsluice.settings import DashboardSettings
 from logsluice.stack.ports import free_port
 
@@ -45,7 +46,7 @@ def run(events: int, repeat: int, say: Callable[[str], None]) -> Report:
         end = datetime.now(UTC).replace(second=0, microsecond=0)
         say(f"writing {events:,} events")
         fill(running, events, end)
-        filters = Filters(iso(end - timedelta(hours=_HOURS)), iso(end), refresh=0)
+        filters = Filters(iso_seconds(end - timedelta(hours=_HOURS)), iso_seconds(end), refresh=0)
         redraws, searches, openings = _measure(running, filters, repeat, say)
     report.claims += [
         Claim(

@@ -22,9 +22,9 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
-from logsluice.dashboard.filters import iso
 from logsluice.extract import load_registry
 from logsluice.provision.setup import set_up_elasticsearch
+from logsluice.runtime.time_expressions import iso_seconds
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack
 from logsluice.stack.ports import free_port, is_open
@@ -35,7 +35,7 @@ ERRORS = ("error", "critical")
 END = datetime.now(UTC).replace(second=0, microsecond=0)
 START = END - timedelta(hours=2)
 FACTS = list(facts(7, 3_000, START, END))
-SPAN = f"from={iso(START)}&to={iso(END)}"
+SPAN = f"from={iso_seconds(START)}&to={iso_seconds(END)}"
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -325,7 +325,7 @@ def test_filters_change_it_and_the_url_brings_it_back(look: Callable[[str], Page
     again = look(page.url.split("?", 1)[1])
     shows(again, wanted)
     expect(again.get_by_label("Text", exact=True)).to_have_value('"card declined" OR logged')
-    eventually(lambda: {"from": iso(START), "to": iso(END)}.items() <= _parameters(again).items())
+    eventually(lambda: {"from": iso_seconds(START), "to": iso_seconds(END)}.items() <= _parameters(again).items())
     choose(again, "Time (UTC)", "last 24 h")
     expect(figure(again, "Events")).to_have_text(f"{len(wanted):,}")
     last = {"from": "now-24h", "to": "now", "level": "warn", "service": "cart", "q": '"card declined" OR logged'}

@@ -10,10 +10,11 @@ from typing import Final
 import streamlit as st
 
 from logsluice.dashboard import markup
-from logsluice.dashboard.filters import REFRESH_SECONDS, Filters, ParsedFilters, iso
+from logsluice.dashboard.filters import REFRESH_SECONDS, Filters, ParsedFilters
 from logsluice.dashboard.placeholders import escape_markdown
 from logsluice.dashboard.selection import clear_selection
 from logsluice.event.ecs import LEVELS
+from logsluice.runtime.time_expressions import iso_seconds
 
 _RANGES: Final = {
     "now-5m": "last 5 min",
@@ -109,9 +110,9 @@ def _filters_changed(before: Filters, is_preset: bool, drawn: Mapping[str, datet
     if state["range"] != _CUSTOM:
         since, until = state["range"], "now"
     elif is_preset:
-        since, until = iso(drawn["start"]), iso(drawn["end"])
+        since, until = iso_seconds(drawn["start"]), iso_seconds(drawn["end"])
     elif any(state[name] != moment.replace(tzinfo=None) for name, moment in drawn.items()):
-        since, until = iso(state["start"].replace(tzinfo=UTC)), iso(state["end"].replace(tzinfo=UTC))
+        since, until = iso_seconds(state["start"].replace(tzinfo=UTC)), iso_seconds(state["end"].replace(tzinfo=UTC))
     level, service = state["level"] or None, state["service"] or None
     apply_filters(Filters(since, until, level, service, state["query"].strip(), state["refresh"]))
 

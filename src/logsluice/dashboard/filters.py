@@ -145,8 +145,3 @@ def _moment(text: str, now: datetime) -> datetime:
             "is no moment", where=text[:40], hint="write now, now-15m, or a time such as 2026-11-22T08:30:00Z"
         )
     return moment
-
-
-def iso(moment: datetime) -> str:
-    """A moment as a URL has it, to the second."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -14,7 +14,7 @@ import streamlit as st
 from logsluice.dashboard import charts, markup
 from logsluice.dashboard.consumer_lag import Lag
 from logsluice.dashboard.filter_bar import apply_filters
-from logsluice.dashboard.filters import Filters, Span, iso
+from logsluice.dashboard.filters import Filters, Span
 from logsluice.dashboard.placeholders import escape_markdown
 from logsluice.dashboard.queries import (
     LINES_DOWNLOADED,
@@ -28,6 +28,7 @@ from logsluice.dashboard.queries import (
 from logsluice.dashboard.selection import FIELDS, clear_selection, draw_clickable
 from logsluice.dashboard.tables import View, csv
 from logsluice.event.ecs import LEVELS
+from logsluice.runtime.time_expressions import iso_seconds
 
 _KINDS: Final = {"type": "type", "ip": "IP address", "service": "service"}
 _TABLES: Final = ("error types", "IP addresses", "services", "over time", "windows", "alerts")
@@ -288,7 +289,7 @@ def narrow_filters(filters: Filters, selection: Selection, span: Span) -> Filter
     filters = replace(filters, level=level)
     if selection.kind == "time":
         part = bar_span(int(selection.value), span)
-        return replace(filters, since=iso(part.start), until=iso(part.end))
+        return replace(filters, since=iso_seconds(part.start), until=iso_seconds(part.end))
     if selection.kind == "service":
         return replace(filters, service=selection.value)
     name = {"type": "error.type", "ip": "source.ip"}[selection.kind]

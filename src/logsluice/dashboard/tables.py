@@ -11,6 +11,7 @@ import polars as pl
 
 from logsluice.dashboard.filters import Filters, Span
 from logsluice.dashboard.queries import ERROR_LEVELS, TIMEOUT_SECONDS, from_millis
+from logsluice.documents.fields import field_value
 from logsluice.elasticsearch.search import innermost_reason
 
 Answer: TypeAlias = Mapping[str, Any]
@@ -182,14 +183,14 @@ def lines(answer: Answer) -> pl.DataFrame:
     rows = []
     for hit in answer["hits"]["hits"]:
         source = hit["_source"]
-        ip = value_of(source, "source.ip")
+        ip = field_value(source, "source.ip")
         rows.append(
             {
                 "time": _parse_time(source.get("@timestamp")),
-                "level": _text(value_of(source, "log.level")),
-                "service": _text(value_of(source, "service.name")),
+                "level": _text(field_value(source, "log.level")),
+                "service": _text(field_value(source, "service.name")),
                 "message": _text(source.get("message"))[:_LONGEST_MESSAGE],
-                "error_type": _text(value_of(source, "error.type")),
+                "error_type": _text(field_value(source, "error.type")),
                 "ip": _text(ip[0] if isinstance(ip, list) and ip else ip),
                 "id": hit["_id"],
             }
@@ -231,16 +232,16 @@ def alerts(answer: Answer) -> pl.DataFrame:
         source = hit["_source"]
         rows.append(
             {
-                "status": _text(value_of(source, "alert.status")),
-                "severity": _text(value_of(source, "alert.severity")),
-                "rule": _text(value_of(source, "rule.name")),
-                "service": _text(value_of(source, "service.name")) or "*",
+                "status": _text(field_value(source, "alert.status")),
+                "severity": _text(field_value(source, "alert.severity")),
+                "rule": _text(field_value(source, "rule.name")),
+                "service": _text(field_value(source, "service.name")) or "*",
                 "message": _text(source.get("message")),
-                "value": value_of(source, "alert.value"),
-                "threshold": value_of(source, "alert.threshold"),
+                "value": field_value(source, "alert.value"),
+                "threshold": field_value(source, "alert.threshold"),
                 "opened": _parse_time(source.get("@timestamp")),
-                "resolved": _parse_time(value_of(source, "event.end")),
-                "url": _link(value_of(source, "event.url")),
+                "resolved": _parse_time(field_value(source, "event.end")),
+                "url": _link(field_value(source, "event.url")),
             }
         )
     return pl.DataFrame(rows, schema=ALERTS)
@@ -259,15 +260,6 @@ def csv(table: pl.DataFrame) -> bytes:
         for name in texts
     )
     return printable.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ").encode()
-
-
-def value_of(source: Mapping[str, Any], name: str) -> Any:
-    """A field of a document by its dotted name, whether it is nested or not."""
-    if name in source:
-        return source[name]
-    head, _, rest = name.partition(".")
-    inner = source.get(head)
-    return value_of(inner, rest) if rest and isinstance(inner, Mapping) else None
 
 
 def _buckets(answer: Answer, name: str) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import altair as alt
@@ -15,6 +15,7 @@ import polars as pl
 import vl_convert as vlc
 
 from logsluice.reports.report import Report
+from logsluice.runtime.time_expressions import iso_seconds
 from logsluice.reports.display_text import visible_text
 
 _WIDE: Final = 820
@@ -87,7 +88,7 @@ def _errors_over_time(report: Report) -> Figure:
     else:
         step, unit, frame = _hourly_or_daily(report)
     values = [
-        {"begin": _iso(begin), "end": _iso(begin + step), "level": level, "low": low, "high": high}
+        {"begin": iso_seconds(begin), "end": iso_seconds(begin + step), "level": level, "low": low, "high": high}
         for begin, errors, critical in frame.select("begin", "errors", "critical").sort("begin").iter_rows()
         for level, low, high in (("critical", 0, critical), ("error", critical, errors))
         if high > low
@@ -105,7 +106,7 @@ def _errors_over_time(report: Report) -> Figure:
 def _rate_over_time(report: Report) -> Figure:
     step, unit, frame = _hourly_or_daily(report)
     values = [
-        {"begin": _iso(begin), "end": _iso(begin + step), "low": 0, "high": errors / events}
+        {"begin": iso_seconds(begin), "end": iso_seconds(begin + step), "low": 0, "high": errors / events}
         for begin, events, errors in frame.select("begin", "events", "errors").sort("begin").iter_rows()
     ]
     rate = alt.Y("high:Q", title=None, axis=alt.Axis(format="~%"))
@@ -190,7 +191,3 @@ def _svg(chart: alt.Chart | alt.LayerChart, name: str, title: str) -> str:
         svg = svg.replace(colour, variable)
     svg = _IDENTIFIER.sub(rf"\1{name}-\2", svg)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -11,7 +11,7 @@ import polars as pl
 from elastic_transport import TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch
 
-from logsluice.elasticsearch.client import connect, no_answer, refusal, retry_request
+from logsluice.documents.fields import field_value
 from logsluice.errors import LogsluiceError
 from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, with_all_columns
 from logsluice.reports.tasks import StoredRange
@@ -155,22 +155,17 @@ def _events(sources: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def _numbers(sources: list[dict[str, Any]], field: str) -> pl.Series:
-    values = [_value(source, field) for source in sources]
+    values = [_scalar(source, field) for source in sources]
     return pl.Series([value if isinstance(value, int) else None for value in values], dtype=pl.Int64)
 
 
 def _texts(sources: list[dict[str, Any]], field: str) -> pl.Series:
-    values = [_value(source, field) for source in sources]
+    values = [_scalar(source, field) for source in sources]
     return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
 
 
-def _value(source: dict[str, Any], field: str) -> Any:
-    """A field of a document, whether it is nested or has dots in its name."""
-    value: Any = source.get(field)
-    if value is None:
-        value = source
-        for part in field.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
+def _scalar(source: dict[str, Any], field: str) -> Any:
+    value = field_value(source, field)
     return None if isinstance(value, dict | list) else value
 
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ import psutil
 from logsluice.errors import LogsluiceError
 from logsluice.reports.report import RejectedRow, Report
 from logsluice.reports.page import render_page
+from logsluice.runtime.time_expressions import iso_seconds
 
 _TEMPORARY_PREFIX: Final = ".unfinished-report-"
 _RATE_DIGITS: Final = 6
@@ -112,5 +113,5 @@ def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]])
 def _plain(value: Any) -> Any:
     """A moment as ISO 8601 in UTC, everything else as it is."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return iso_seconds(value)
     return value.isoformat() if isinstance(value, date) else value

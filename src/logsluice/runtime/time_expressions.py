@@ -1,4 +1,4 @@
-"""A moment as people write it: a date, a time, or how long ago."""
+"""Moments as text: parsed as people write them (a date, a time, or how long ago), and written as ISO 8601."""
 
 from __future__ import annotations
 
@@ -33,3 +33,8 @@ def parse_moment(text: str, *, now: datetime | None = None) -> datetime:
         raise LogsluiceError(
             "is no moment", where=text, hint="write 24h, 7d, now, 2026-11-22, or 2026-11-22T08:30:00"
         ) from None
+
+
+def iso_seconds(moment: datetime) -> str:
+    """A moment in ISO 8601, in UTC to the second: ``2026-11-22T08:30:00Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logsluice.dashboard.filters import LONGEST_TEXT, REFRESH_SECONDS, Filters, Span, from_url, iso
+from logsluice.dashboard.filters import LONGEST_TEXT, REFRESH_SECONDS, Filters, Span, from_url
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import LEVELS
+from logsluice.runtime.time_expressions import iso_seconds
 
 NOW = datetime(2026, 11, 22, 10, 15, 30, tzinfo=UTC)
 RELATIVE = st.builds("now-{}{}".format, st.integers(1, 10_000), st.sampled_from("smhdw"))
@@ -25,7 +26,7 @@ def filters(draw: st.DrawFn) -> Filters:
             st.datetimes(datetime(1000, 1, 1)), min_size=2, max_size=2, unique_by=lambda time: int(time.timestamp())
         )
     )
-    start, end = (iso(time.replace(tzinfo=UTC)) for time in sorted(times))
+    start, end = (iso_seconds(time.replace(tzinfo=UTC)) for time in sorted(times))
     since, until = draw(st.one_of(st.just((start, end)), RELATIVE.map(lambda since: (since, "now"))))
     return Filters(
         since,

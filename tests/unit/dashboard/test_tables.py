@@ -19,7 +19,8 @@ from logsluice.dashboard.panels import narrow_filters
 from logsluice.dashboard.placeholders import escape_markdown
 from logsluice.dashboard.queries import NO_TYPE, UNKNOWN, Selection
 from logsluice.dashboard.reports import is_report, read_report
-from logsluice.dashboard.tables import ALERTS, alerts, build_view, csv, value_of
+from logsluice.dashboard.tables import ALERTS, alerts, build_view, csv
+from logsluice.documents.fields import field_value
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ElasticsearchSettings, Settings
 from logsluice.stack.ports import free_port
@@ -96,8 +97,8 @@ def test_the_bar_that_was_clicked_becomes_filters() -> None:
 
 def test_fields_are_found_nested_and_dotted() -> None:
     for document in ({"log": {"level": "info"}}, {"log.level": "info"}):
-        assert value_of(document, "log.level") == "info"
-    assert value_of({"log": "text"}, "log.level") is None
+        assert field_value(document, "log.level") == "info"
+    assert field_value({"log": "text"}, "log.level") is None
 
 
 def test_only_links_of_the_web_are_links_and_text_is_text() -> None:
