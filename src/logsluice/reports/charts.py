@@ -14,9 +14,9 @@ import altair as alt
 import polars as pl
 import vl_convert as vlc
 
+from logsluice.reports.display_text import visible_text
 from logsluice.reports.report import Report
 from logsluice.runtime.time_expressions import iso_seconds
-from logsluice.reports.display_text import visible_text
 
 _WIDE: Final = 820
 _NARROW: Final = 300

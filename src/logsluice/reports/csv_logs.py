@@ -91,7 +91,7 @@ class CsvLayout:
         return (*_BEFORE_SLASHES, *slashes, *_BEHIND_SLASHES)
 
 
-class BadRow(NamedTuple):
+class UnreadableRow(NamedTuple):
     """A row that cannot be read.
 
     Attributes:
@@ -116,7 +116,7 @@ class Rows:
     """
 
     columns: pl.DataFrame
-    bad: list[BadRow] = field(default_factory=list)
+    bad: list[UnreadableRow] = field(default_factory=list)
 
 
 def detect_layout(path: Path, name: str) -> CsvLayout | None:
@@ -259,7 +259,7 @@ def _unquoted(texts: list[str], layout: CsvLayout, first_line: int) -> Rows:
     separators = frame["row"].str.count_matches(layout.separator, literal=True)
     fits = separators >= width - 1 if _message_is_last(layout) else separators == width - 1
     bad = [
-        BadRow(line, _width_problem(count + 1, width), row)
+        UnreadableRow(line, _width_problem(count + 1, width), row)
         for (line, row), count in zip(frame.filter(~fits).iter_rows(), separators.filter(~fits), strict=True)
     ]
     frame = frame.filter(fits)
@@ -281,7 +281,7 @@ def _quoted(texts: Iterator[str], layout: CsvLayout, skipped: int) -> Iterator[R
     for _ in range(skipped):
         following()
     found: list[tuple[int, str, list[str]]] = []
-    bad: list[BadRow] = []
+    bad: list[UnreadableRow] = []
     while (text := following()) is not None:
         if not text.strip():
             continue
@@ -291,11 +291,11 @@ def _quoted(texts: Iterator[str], layout: CsvLayout, skipped: int) -> Iterator[R
             # Only the line on which the row begins is lost; the others are read again.
             pending += reversed(more)
             number -= len(more)
-            bad.append(BadRow(begin, fields, text))
+            bad.append(UnreadableRow(begin, fields, text))
         else:
             fields = _fit_width(fields, layout)
             if isinstance(fields, str):
-                bad.append(BadRow(begin, fields, row))
+                bad.append(UnreadableRow(begin, fields, row))
             else:
                 found.append((begin, row, fields))
         if len(found) + len(bad) >= _ROWS:
@@ -326,7 +326,7 @@ def _row(text: str, separator: str, following: Callable[[], str | None]) -> tupl
     return text, _OPEN_QUOTE, more
 
 
-def _as_rows(found: Iterable[tuple[int, str, list[str]]], bad: list[BadRow], layout: CsvLayout) -> Rows:
+def _as_rows(found: Iterable[tuple[int, str, list[str]]], bad: list[UnreadableRow], layout: CsvLayout) -> Rows:
     lines, rows, fields = [], [], []
     for line, row, values in found:
         lines.append(line)

@@ -13,7 +13,7 @@ from logsluice.extract.columns import by_distinct, read_column
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.formats import normalize_level, parse_timestamps
 from logsluice.patterns import Pattern
-from logsluice.reports.csv_logs import BadRow, CsvLayout, Rows
+from logsluice.reports.csv_logs import CsvLayout, Rows, UnreadableRow
 from logsluice.reports.error_types import error_types
 from logsluice.reports.masking import endpoints, templates
 
@@ -93,7 +93,7 @@ class Span(NamedTuple):
 
 def events_of_rows(
     rows: Rows, layout: CsvLayout, patterns: Sequence[Pattern], reference_ms: int, zone: str
-) -> tuple[pl.DataFrame, list[BadRow]]:
+) -> tuple[pl.DataFrame, list[UnreadableRow]]:
     """The events of a CSV log's rows, and the rows that are none.
 
     Args:
@@ -110,7 +110,7 @@ def events_of_rows(
     levels = by_distinct(texts["log_level"], normalize_level, pl.String())
     reasons = _reasons(texts, layout, instants, levels, frame["row"])
     bad = [
-        BadRow(line, reason, row)
+        UnreadableRow(line, reason, row)
         for line, row, reason in zip(frame["line"], frame["row"], reasons, strict=True)
         if reason is not None
     ] if reasons.null_count() < len(reasons) else []  # fmt: skip
@@ -268,7 +268,7 @@ def counts_batch(counts: pl.DataFrame) -> pa.RecordBatch:
     return _batch({name: counts[name].to_arrow() for name in counts.columns}, counts.height)
 
 
-def rejected_batch(source: str, bad: Sequence[BadRow], lines_before: int = 0) -> pa.RecordBatch:
+def rejected_batch(source: str, bad: Sequence[UnreadableRow], lines_before: int = 0) -> pa.RecordBatch:
     """Rejected rows as a batch of :data:`COUNTS_SCHEMA`."""
     return _batch(
         {

@@ -11,9 +11,9 @@ from markupsafe import Markup
 
 from logsluice import __version__
 from logsluice.alerts.windows import moment_of
-from logsluice.reports.report import Report
 from logsluice.reports.charts import draw_figures
 from logsluice.reports.display_text import visible_text
+from logsluice.reports.report import Report
 
 _MOST_ROWS: Final = 20
 _MOST_ALERTS: Final = 50

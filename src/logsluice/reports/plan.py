@@ -11,7 +11,7 @@ from typing import Final
 from logsluice.errors import LogsluiceError
 from logsluice.inputs.files import STDIN, expand, spooled_copy
 from logsluice.jobs.spark.files import PART_BYTES, plan_parts
-from logsluice.reports.csv_logs import plan_csv, detect_layout
+from logsluice.reports.csv_logs import detect_layout, plan_csv
 from logsluice.reports.events import Span
 from logsluice.reports.tasks import CsvTask, LinesTask, Task
 from logsluice.settings import Settings

@@ -19,8 +19,8 @@ from logsluice.inputs.multiline import LineJoiner, join
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.jobs.spark.file_extraction import line_columns
 from logsluice.jobs.spark.files import Cut, FilePart, Lines, read_part
-from logsluice.jobs.spark.extractor_spec import Recipe, extractor
-from logsluice.reports.csv_logs import BadRow, read_rows
+from logsluice.patterns import Pattern
+from logsluice.reports.csv_logs import UnreadableRow, read_rows
 from logsluice.reports.events import (
     Span,
     count_events,
@@ -79,7 +79,7 @@ def _read(task: Task, worker_input: WorkerInput) -> Iterator[pa.RecordBatch]:
 
 
 def _counted(
-    part: FilePart, batches: Iterable[tuple[pl.DataFrame, list[BadRow]]], span: Span
+    part: FilePart, batches: Iterable[tuple[pl.DataFrame, list[UnreadableRow]]], span: Span
 ) -> Iterator[pa.RecordBatch]:
     """Events of a part, counted, and its bad rows with their numbers in the file; ends where it is damaged."""
     before: int | None = None
@@ -93,21 +93,21 @@ def _counted(
         yield damage_batch(part.name, error)
 
 
-def _csv_events(task: CsvTask, worker_input: WorkerInput) -> Iterator[tuple[pl.DataFrame, list[BadRow]]]:
+def _csv_events(task: CsvTask, worker_input: WorkerInput) -> Iterator[tuple[pl.DataFrame, list[UnreadableRow]]]:
     extractor_spec, part = worker_input.extractor_spec, task.part
     patterns = _patterns(extractor_spec)
     for rows in read_rows(part, task.layout):
         yield events_of_rows(rows, task.layout, patterns, part.modified_ms, extractor_spec.time_zone)
 
 
-def _line_events(task: LinesTask, worker_input: WorkerInput) -> Iterator[tuple[pl.DataFrame, list[BadRow]]]:
+def _line_events(task: LinesTask, worker_input: WorkerInput) -> Iterator[tuple[pl.DataFrame, list[UnreadableRow]]]:
     part = task.part
     for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
         extracted = extractor(worker_input.extractor_spec).extract(line_columns(lines, part.modified_ms))
         yield (
             events_of_extracted(extracted),
             [
-                BadRow(number, reason.replace("_", " "), value.decode("utf-8", "replace"))
+                UnreadableRow(number, reason.replace("_", " "), value.decode("utf-8", "replace"))
                 for number, reason, value in zip(numbers, extracted["reason"].to_pylist(), lines.values, strict=True)
                 if reason is not None and reason != _EMPTY
             ],

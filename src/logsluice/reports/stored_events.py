@@ -12,6 +12,7 @@ from elastic_transport import TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.documents.fields import field_value
+from logsluice.elasticsearch.client import connect, no_answer, refusal, retry_request
 from logsluice.errors import LogsluiceError
 from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, with_all_columns
 from logsluice.reports.tasks import StoredRange

@@ -1,4 +1,4 @@
-"""Writes the files of a report: each complete under its name, or not there; a second report takes the first one's place."""
+"""Writes the files of a report, each complete under its name or not there; a second report replaces the first."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import polars as pl
 import psutil
 
 from logsluice.errors import LogsluiceError
-from logsluice.reports.report import RejectedRow, Report
 from logsluice.reports.page import render_page
+from logsluice.reports.report import RejectedRow, Report
 from logsluice.runtime.time_expressions import iso_seconds
 
 _TEMPORARY_PREFIX: Final = ".unfinished-report-"

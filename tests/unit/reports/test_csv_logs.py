@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
 from logsluice.patterns import load_patterns
-from logsluice.reports.csv_logs import BadRow, plan_csv, read_rows, detect_layout
+from logsluice.reports.csv_logs import UnreadableRow, detect_layout, plan_csv, read_rows
 from logsluice.reports.events import Span, count_events, events_of_rows, patterns_read
 from tests.shared.bad_rows import GOOD, HEADER, KINDS, QUOTED, UNQUOTED, BadRow, with_good_rows
 
@@ -30,7 +30,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "app.csv"
 
 
-def read(path: Path, part_bytes: int = 1 << 20, zone: str = "UTC") -> tuple[pl.DataFrame, list[BadRow]]:
+def read(path: Path, part_bytes: int = 1 << 20, zone: str = "UTC") -> tuple[pl.DataFrame, list[UnreadableRow]]:
     """All events of a CSV log with the lines of bad rows, read part by part."""
     layout = detect_layout(path, str(path))
     assert layout is not None

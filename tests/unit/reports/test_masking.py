@@ -90,7 +90,7 @@ def test_endpoints_keep_their_path() -> None:
     ("name", "least"), [("Apache", 0.99), ("BGL", 0.84), ("HDFS", 0.99), ("Spark", 0.92), ("Zookeeper", 0.99)]
 )
 def test_templates_group_as_people_did(name: str, least: float) -> None:
-    """The share of messages whose group is exactly that published, or made (OpenSSH's differ by user names)."""
+    """Share of messages whose group is exactly the published or made one (OpenSSH's differ by user names)."""
     rows = labels(name)
     found = templates(pl.Series([row["Content"] for row in rows]))
     theirs: dict[str, set[int]] = defaultdict(set)
