@@ -24,7 +24,7 @@ from logsluice.kafka import admin, committed_offsets, describe_topic, latest_off
 from logsluice.settings import Settings
 from tests.local.pipeline import Pipeline, assert_runs, ends_well, metric, says
 from tests.local.running import Job, Runner, eventually
-from tests.local.windowing import SECOND, Fact, Sent, Truth, assert_document, shop, truth
+from tests.local.windowing import SECOND, Fact, Sent, Truth, assert_document, document_id, send, shop, truth
 from tests.oracles.reference_extractor import ReferenceExtractor
 from tests.shared.log_sets import SYSTEMS, log_file
 
@@ -53,16 +53,6 @@ def start(pipeline: Pipeline, **variables: str) -> Job:
     return pipeline.runner.job("windows_job", env=environment | variables)
 
 
-def send(pipeline: Pipeline, events: list[Sent]) -> dict[str, Fact]:
-    """Write each partition's events in their order; what each id says."""
-    facts: dict[str, Fact] = {}
-    for partition in sorted({event.partition for event in events}):
-        part = [event for event in events if event.partition == partition]
-        ids = pipeline.send([event.value for event in part], partition=partition, key=b"key")
-        facts |= dict(zip(ids, (event.fact for event in part), strict=True))
-    return facts
-
-
 def written(pipeline: Pipeline, job: Job) -> int:
     assert_runs(job)
     return pipeline.count(pipeline.settings.windows_index)
@@ -84,16 +74,11 @@ def wait_for_windows(pipeline: Pipeline, job: Job, expected: Truth) -> dict[str,
     return pipeline.documents(pipeline.settings.windows_index)
 
 
-def name(key: tuple[int, str]) -> str:
-    moment = datetime.fromtimestamp(key[0] // SECOND, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z|{key[1]}"
-
-
 def assert_windows(pipeline: Pipeline, documents: dict[str, dict[str, Any]], expected: Truth) -> None:
     """Elasticsearch, CSV and Parquet have every window once, with the true numbers."""
-    assert documents.keys() == {name(key) for key in expected.windows}
+    assert documents.keys() == {document_id(key) for key in expected.windows}
     for key in expected.windows:
-        assert_document(documents[name(key)], expected, key)
+        assert_document(documents[document_id(key)], expected, key)
     folder = Path(pipeline.settings.windows_output) / "windows"
     parquet = pl.read_parquet(f"{folder}/parquet/*/*/*.parquet", hive_partitioning=False)
     csv = pl.concat([pl.read_csv(path, infer_schema=False) for path in sorted((folder / "csv").glob("*/*/*.csv"))])
@@ -102,7 +87,7 @@ def assert_windows(pipeline: Pipeline, documents: dict[str, dict[str, Any]], exp
         assert set(counted.values()) == {1}
         assert len(counted) == len(expected.windows)
     for row in parquet.iter_rows(named=True):
-        window = documents[name((round(row["start"].timestamp()) * SECOND, row["service"]))]["window"]
+        window = documents[document_id((round(row["start"].timestamp()) * SECOND, row["service"]))]["window"]
         for column in ("events", "errors", "error_rate", "users", "payments", "late"):
             assert row[column] == window[column]
     for column in ("events", "errors", "late"):
@@ -179,7 +164,7 @@ def test_the_numbers_are_true_whatever_is_late_killed_or_silent(pipeline: Pipeli
     again = (time.time() // 3_600 - 1) * 3_600
     line = b'{"@timestamp":"%s","service":{"name":"auth"},"message":"new"}' % _iso(round(again) * SECOND)
     send(pipeline, [Sent(1, line, Fact(None))])
-    key = name((round(again) * SECOND, "auth"))
+    key = document_id((round(again) * SECOND, "auth"))
     eventually(lambda: key in pipeline.documents(settings.windows_index, ["window.late"]), seconds=SECONDS, every=1)
     ends_well(job)
 

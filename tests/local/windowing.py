@@ -17,6 +17,7 @@ import duckdb
 import polars as pl
 
 from logsluice.demo.traffic import Profile, traffic
+from tests.local.pipeline import Pipeline
 
 LEVELS = ("trace", "debug", "info", "notice", "warn", "error", "critical")
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -134,6 +135,16 @@ def _oddity(number: int, start: float, rng: random.Random) -> Sent:
     )
 
 
+def send(pipeline: Pipeline, events: list[Sent]) -> dict[str, Fact]:
+    """Write each partition's events in their order; what each id says."""
+    facts: dict[str, Fact] = {}
+    for partition in sorted({event.partition for event in events}):
+        part = [event for event in events if event.partition == partition]
+        ids = pipeline.send([event.value for event in part], partition=partition, key=b"key")
+        facts |= dict(zip(ids, (event.fact for event in part), strict=True))
+    return facts
+
+
 @dataclass(frozen=True)
 class Truth:
     """What should come out.
@@ -233,6 +244,12 @@ def truth(facts: Sequence[Fact], ids: Sequence[str], *, window: int = 60, delay:
         if not late:
             in_time.setdefault(hour, set()).add(name)
     return Truth(windows, users, durations, {name for name, late, _ in found if late}, in_time)
+
+
+def document_id(key: Key) -> str:
+    """Of a window in Elasticsearch."""
+    moment = datetime.fromtimestamp(key[0] // SECOND, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.000Z|{key[1]}"
 
 
 def assert_document(document: Mapping[str, Any], expected: Truth, key: Key) -> None:
