@@ -128,22 +128,25 @@ def _clear_orphans() -> None:
     """Before a driver starts: delete executors that no driver has any more. A driver starts without that, too."""
     if not _NAMESPACE.is_file():
         return
-    # The client takes a second to import, which no other container has to wait for.
+    # These take a second to import, which no other container has to wait for.
     from kubernetes.client import ApiException
     from urllib3.exceptions import HTTPError
 
     from logsluice.errors import LogsluiceError
     from logsluice.kubernetes.access import connected
     from logsluice.kubernetes.orphans import delete_orphans
+    from logsluice.runtime.terminal import Terminal
+
+    terminal = Terminal(stderr=True, soft_wrap=True)
 
     try:
         with connected() as api:
             names = delete_orphans(api, _NAMESPACE.read_text().strip())
     except (LogsluiceError, ApiException, HTTPError, OSError) as error:
-        print(f"executors without a driver are left: {error}", file=sys.stderr)
+        terminal.print(f"executors without a driver are left: {error}")
     else:
         for name in names:
-            print(f"{name}: deleted, its driver is gone", file=sys.stderr)
+            terminal.print(f"{name}: deleted, its driver is gone")
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def simulate(seed: int, first_minute: int = FIRST_MINUTE, minutes: int = DAY) ->
         if happening.failure:
             reported[happening.service, happening.failure.kind, minute] += 1
     windows = {
-        (minute, service): Window(minute, service, *count, p50=_median(durations[minute, service]))
+        (minute, service): replace(Window(minute, service, *count), p50=_median(durations[minute, service]))
         for (minute, service), count in counts.items()
     }
     return Day(windows, dict(reported))

@@ -53,7 +53,8 @@ class Faulty:
     """An output that fails so many times."""
 
     def __init__(self, *errors: Exception, name: str = "out") -> None:
-        self.name, self.errors, self.notified = name, [*errors], []
+        self.name, self.errors = name, [*errors]
+        self.notified: list[str] = []
         self.attempts = 0
 
     def notify(self, notification: Notification) -> None:

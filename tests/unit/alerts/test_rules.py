@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def one(directory: Path, text: str):  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_the_promised_rules_are_shipped(environment: str) -> None:
-    rules = {rule.kind: rule for rule in load_rules(CONFIG / environment)}
+    rules: dict[str, Any] = {rule.kind: rule for rule in load_rules(CONFIG / environment)}
     assert set(rules) == {
         "error_rate", "error_count", "critical_count", "unusual", "new_error", "silence", "refunds", "pipeline",
     }  # fmt: skip

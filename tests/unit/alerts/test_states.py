@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,8 @@ holds = st.integers(1, 5)
 
 
 def lived(seen: Iterable[bool], hold: int, resolve_after: int) -> list[tuple[int, str, Episode]]:
-    state, told = QUIET, []
+    state = QUIET
+    told: list[tuple[int, str, Episode]] = []
     for minute, sight in enumerate(seen):
         detection = Detection(1, 0, "x") if sight else None
         state, transition, episode = advance(state, minute, detection, hold=hold, resolve_after=resolve_after)
@@ -81,7 +83,7 @@ class Persisted:
     """What survives a kill: the alerts index, and what each output was told."""
 
     def __init__(self) -> None:
-        self.documents: dict[str, dict[str, object]] = {}
+        self.documents: dict[str, dict[str, Any]] = {}
         self.notified: list[str] = []
 
     def alerts(self) -> list[Alert]:
@@ -127,11 +129,11 @@ def table_of(minutes: list[tuple[int | None, int | None]]) -> WindowTable:
     )
 
 
-def final(persisted: Persisted) -> dict[str, object]:
+def final(persisted: Persisted) -> dict[str, Any]:
     return {
         name: {**document, "alert": {**document["alert"], "pending": []}}
         for name, document in persisted.documents.items()
-    }  # type: ignore[dict-item]
+    }
 
 
 @settings(max_examples=150, deadline=None)

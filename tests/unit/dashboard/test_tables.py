@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -157,7 +158,7 @@ def test_a_server_that_does_not_answer_is_away() -> None:
     loader.close()
 
 
-def test_the_files_of_a_report_are_read(tmp_path) -> None:
+def test_the_files_of_a_report_are_read(tmp_path: Path) -> None:
     with pytest.raises(LogsluiceError, match="holds no report"):
         read_report(tmp_path)
     assert not is_report(tmp_path)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from logsluice.cli.printing import highlighted, printable
+from logsluice.cli.printing import highlighted
 from logsluice.elasticsearch.search import MARK_BEGIN, MARK_END, Search, build_query, crop, facts
 from logsluice.errors import LogsluiceError
+from logsluice.runtime.terminal import printable
 
 
 def test_all_words_are_wanted_and_the_newest_come_first() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from logsluice.elasticsearch.templates import (
     ServerFeatures,
     field_mapping,
@@ -76,6 +78,10 @@ def test_a_lifecycle_is_named_where_there_is_one() -> None:
 
 
 def test_an_old_index_gets_new_fields_and_keeps_its_types() -> None:
-    current = {"a": {"type": "keyword", "ignore_above": 256}, "b": {"type": "text"}}
-    wanted = {"a": {"type": "keyword", "ignore_above": 1024}, "b": {"type": "long"}, "c": {"type": "ip"}}
+    current: dict[str, dict[str, Any]] = {"a": {"type": "keyword", "ignore_above": 256}, "b": {"type": "text"}}
+    wanted: dict[str, dict[str, Any]] = {
+        "a": {"type": "keyword", "ignore_above": 1024},
+        "b": {"type": "long"},
+        "c": {"type": "ip"},
+    }
     assert new_and_changed(current, wanted) == ({"c": {"type": "ip"}}, ["b"])

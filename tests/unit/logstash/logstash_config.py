@@ -86,7 +86,7 @@ class _Reader:
 
     def _branch(self) -> dict[str, Any]:
         """An if with all its else ifs and its else, whose condition is null."""
-        branches = []
+        branches: list[list[Any]] = []
         self._take("word", "if")
         branches.append([self._condition(), self._block()])
         while self._ahead("else"):

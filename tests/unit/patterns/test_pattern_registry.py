@@ -10,7 +10,7 @@ import pytest
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.extract.facts import check_pattern
-from logsluice.patterns import load_patterns
+from logsluice.patterns import Pattern, load_patterns
 
 GOOD = """
   - name: order
@@ -29,7 +29,7 @@ def write(directory: Path, patterns: str, revision: str = "7") -> Path:
 
 
 @pytest.mark.parametrize("pattern", SHIPPED, ids=lambda pattern: pattern.name)
-def test_shipped_patterns_keep_their_examples_on_the_fast_engine(pattern) -> None:
+def test_shipped_patterns_keep_their_examples_on_the_fast_engine(pattern: Pattern) -> None:
     assert list(check_pattern(pattern)) == []
     assert pattern.compiled.rust is not None
     assert not pattern.compiled.needs_ascii

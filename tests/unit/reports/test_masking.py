@@ -26,7 +26,7 @@ PIECES = st.one_of(
 
 
 def template(message: str) -> str:
-    return templates(pl.Series([message])).item()
+    return str(templates(pl.Series([message])).item())
 
 
 @pytest.mark.parametrize(

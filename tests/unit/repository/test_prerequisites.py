@@ -22,7 +22,7 @@ BUILT = {
 def _said(folder: Path, *programs: str) -> list[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOGSLUICE_")}
     environment = {**kept, "PATH": ":".join(programs), "LOGSLUICE_SHARED": str(folder / "nothing")}
-    command = [sys.executable, "-m", "tests.shared.prerequisites", folder / "bin"]
+    command = [sys.executable, "-m", "tests.shared.prerequisites", str(folder / "bin")]
     done = subprocess.run(command, env=environment, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
     return done.stdout.splitlines()
 

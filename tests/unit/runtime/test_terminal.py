@@ -6,6 +6,7 @@ import ast
 import asyncio
 import io
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,6 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-import logsluice.runtime.logging
 from logsluice.api import edge
 from logsluice.cli.demo import screen
 from logsluice.demo.pipeline import Snapshot
@@ -109,7 +109,7 @@ class Stream(io.StringIO):
 @pytest.fixture(params=[True, False], ids=["terminal", "file"])
 def stderr(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stream]:
     stream = Stream(request.param)
-    monkeypatch.setattr(logsluice.runtime.logging.sys, "stderr", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
     configure_logging()
     yield stream
     structlog.reset_defaults()
@@ -127,7 +127,7 @@ def test_a_path_and_a_client_cannot_write_into_the_access_log(stderr: Stream, mo
         await send({"type": "http.response.start", "status": 404, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    async def nothing(*_arguments: Any) -> None: ...
+    async def nothing(*_arguments: Any) -> Any: ...
 
     agent = "\x1b[2J\u202e".encode()
     path = NASTY.replace("\ud800", "") + "\r\nsecond line"

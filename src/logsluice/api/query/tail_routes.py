@@ -5,7 +5,7 @@ Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -41,7 +41,7 @@ async def followed_tail(
     last_event_id: Annotated[
         str | None, Header(max_length=100, description="The `id` of the last event that was seen: goes on after it.")
     ] = None,
-) -> AsyncIterator[Tail]:
+) -> AsyncGenerator[Tail, None]:
     """A place among those who follow, given back when the client goes."""
     queries = resources.queries
     try:

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import random
 import zlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -50,7 +50,12 @@ def cut(content: bytes, seed: int) -> list[bytes]:
     return [content[begin:end] for begin, end in zip([0, *places], [*places, len(content)], strict=True)]
 
 
-COMPRESS = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstandard.compress, "identity": bytes}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "zstd": zstandard.compress,
+    "identity": bytes,
+}
 
 
 @given(st.binary(max_size=5_000), st.sampled_from(sorted(COMPRESS)), st.integers(0, 99))

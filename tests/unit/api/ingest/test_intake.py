@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from logsluice.api.ingest import buffer_drain as draining_module
-from logsluice.api.ingest.buffer import EventBuffer
+from logsluice.api.ingest.buffer import EventBuffer, PostState
 from logsluice.api.ingest.buffer_drain import draining
 from logsluice.api.ingest.events import Event, Refused
 from logsluice.api.ingest.intake import Intake
@@ -104,7 +104,7 @@ def test_the_buffer_is_emptied_though_it_could_not_forget_its_tickets_once(
             async with draining(waits):
                 while failures:
                     await asyncio.sleep(0.01)
-                await buffer.put("p", [(0, Record(b"a"))], draining_module.PostState(None, True, None))
+                await buffer.put("p", [(0, Record(b"a"))], PostState(None, True, None))
                 broker.outcomes = (Stored(0, 1, 2),)
                 async with asyncio.timeout(5):
                     while buffer.events:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -28,7 +30,7 @@ EVENTS = st.lists(st.tuples(st.one_of(st.none(), st.integers(-600, 120)), st.int
 
 
 def judged(
-    own: list[int | None], appended: list[int], before: PartitionClock | None = None, watermark: int | None = None
+    own: Sequence[int | None], appended: list[int], before: PartitionClock | None = None, watermark: int | None = None
 ) -> LatenessEvaluation:
     return evaluate_lateness(pl.Series(own, dtype=pl.Int64), pl.Series(appended), len(own), before, watermark, RULES)
 

@@ -18,7 +18,7 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 Key = tuple[str, str]
@@ -60,12 +60,15 @@ class FakeKibana:
             return _failure(404, "Not Found", "Not Found")
         if not headers["content-type"].startswith("multipart/form-data"):
             return _failure(415, "Unsupported Media Type", "Unsupported Media Type")
-        [part] = message_from_bytes(b"content-type: " + headers["content-type"].encode() + b"\n\n" + body).get_payload()
+        message = message_from_bytes(b"content-type: " + headers["content-type"].encode() + b"\n\n" + body)
+        [part] = cast("list[Message]", message.get_payload())
         if part.get_param("name", header="content-disposition") != "file":
             return _failure(400, "Bad Request", "[request body.file]: expected value of type [Stream]")
         if not str(part.get_filename()).endswith(".ndjson"):
             return _failure(400, "Bad Request", "Invalid file extension ")
-        objects = [json.loads(line) for line in part.get_payload(decode=True).decode().split("\n") if line]
+        objects = [
+            json.loads(line) for line in cast("bytes", part.get_payload(decode=True)).decode().split("\n") if line
+        ]
         return 200, "application/json", json.dumps(self._import(objects, "overwrite=true" in address.query))
 
     def _import(self, objects: list[dict[str, Any]], overwrite: bool) -> dict[str, Any]:
