@@ -20,10 +20,10 @@ import orjson
 import pyarrow as pa
 from playwright.sync_api import Page, sync_playwright
 
-from logsluice.dashboard.filters import iso
 from logsluice.demo.traffic import Burst, Profile, traffic
 from logsluice.extract import INPUT_SCHEMA, documents, load_registry, make_extractor
 from logsluice.provision.setup import set_up_elasticsearch
+from logsluice.runtime.time_expressions import iso_seconds
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack
 from logsluice.stack.ports import free_port, is_open
@@ -100,7 +100,7 @@ def fill(settings: Settings) -> None:
 
 def take(page: Page, url: str, name: str, *, query: str = "", below: str = "") -> None:
     """One picture, once the page has its charts."""
-    page.goto(f"{url}/?from={iso(START)}&to={iso(END)}&refresh=0{query}")
+    page.goto(f"{url}/?from={iso_seconds(START)}&to={iso_seconds(END)}&refresh=0{query}")
     page.locator("[aria-roledescription=bar]").first.wait_for()
     eventually(lambda: page.locator(".ls-alert").count() > 0, seconds=PATIENCE_SECONDS)
     page.wait_for_timeout(5_000)
