@@ -16,7 +16,7 @@ from logsluice.demo.producing import Destination, KafkaDestination, produce
 from logsluice.demo.shop import SERVICES
 from logsluice.demo.traffic import Burst, Profile, traffic
 from logsluice.runtime.entrypoint import ConfigOption, run_job, start_job
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 
 
@@ -57,7 +57,7 @@ def main(
     )
     began = start.replace(tzinfo=UTC).timestamp() if start else time.time()
     events = traffic(seed if seed is not None else time.time_ns(), profile, began)
-    with suppress(Stopped), closing(_destination(via, job.settings, job.stop)) as destination:
+    with suppress(StoppedError), closing(_destination(via, job.settings, job.stop)) as destination:
         produce(events, destination, job.stop, paced=not fast)
 
 

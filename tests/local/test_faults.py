@@ -16,7 +16,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from logsluice.extract import load_registry
-from logsluice.kafka import TopicNotReady, admin, describe_topic, producer
+from logsluice.kafka import TopicNotReadyError, admin, describe_topic, producer
 from logsluice.provision.setup import set_up_elasticsearch, set_up_kafka
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
@@ -235,7 +235,7 @@ def delete_topic(settings: Settings) -> None:
         def is_gone() -> bool:
             try:
                 describe_topic(client, settings.kafka.topic)
-            except TopicNotReady:
+            except TopicNotReadyError:
                 return True
             return False
 

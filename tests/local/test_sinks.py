@@ -30,7 +30,7 @@ from logsluice.kafka import (
 )
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
 from logsluice.provision.setup import run_setup, set_up_kafka
-from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
+from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
 from tests.local.running import eventually
@@ -150,7 +150,7 @@ def test_a_wait_for_the_server_ends_when_the_process_is_to_stop(settings: Settin
         waiting = pool.submit(writer.write, [action(1)])
         eventually(lambda: said)
         stop.set()
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             waiting.result(60)
 
 

@@ -36,7 +36,7 @@ from logsluice.elasticsearch.client import (
     wait_until_up,
 )
 from logsluice.errors import LogsluiceError
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 
 JOB: Final = "alerts"
@@ -92,7 +92,7 @@ def run_alerts_job(settings: Settings, directory: Path, stop: Event) -> None:
         wait_until_up(client, server, job=JOB, stop=stop)
         wait_for_templates(client, server, [settings.windows_index, settings.alerts_index], job=JOB, stop=stop)
         _AlertsLoop(settings, rules, client, outputs, stop).run()
-    except Stopped:
+    except StoppedError:
         log.info("stopped while waiting")
     except (ApiError, TlsError) as error:
         raise refusal(error, server.hosts) from None

@@ -14,7 +14,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from logsluice.api.problems import Problem, as_problem
+from logsluice.api.problems import ProblemError, as_problem
 from logsluice.runtime import metrics
 from logsluice.settings import ApiSettings
 
@@ -71,7 +71,7 @@ class Edge:
         except Exception as error:
             if status:
                 raise
-            problem = error if isinstance(error, Problem) else as_problem(error)
+            problem = error if isinstance(error, ProblemError) else as_problem(error)
             await problem.response(request_id)(scope, receive, sending)
         finally:
             metrics.API_REQUESTS_IN_PROGRESS.dec()

@@ -35,8 +35,8 @@ _SCHEMA: Final[dict[str, Any]] = {
 }
 
 
-class Problem(Exception):  # noqa: N818 - it is what RFC 9457 calls it
-    """An answer that is not what was asked for.
+class ProblemError(Exception):
+    """A refusal or a failure, answered as problem details (RFC 9457).
 
     Args:
         status: The HTTP status.
@@ -89,7 +89,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Have every refusal and every failure of an application told as a problem."""
-    app.add_exception_handler(Problem, _told)
+    app.add_exception_handler(ProblemError, _told)
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(RequestValidationError, _told)
     app.add_exception_handler(Exception, _told)
@@ -110,9 +110,9 @@ def _methods(request: Request) -> list[str]:
     return sorted({method.upper() for name in templates for method in documented[name]})
 
 
-def as_problem(error: Exception) -> Problem:
+def as_problem(error: Exception) -> ProblemError:
     """Any exception as a problem; one that nobody expected is logged, and told without its inside."""
-    if isinstance(error, Problem):
+    if isinstance(error, ProblemError):
         return error
     if isinstance(error, HTTPException):
         detail = (
@@ -120,15 +120,15 @@ def as_problem(error: Exception) -> Problem:
             if error.detail != HTTPStatus(error.status_code).phrase
             else _STANDARD.get(error.status_code, error.detail)
         )
-        return Problem(error.status_code, detail, headers=error.headers)
+        return ProblemError(error.status_code, detail, headers=error.headers)
     if isinstance(error, RequestValidationError):
         errors = [_validation_error(entry) for entry in error.errors()[:_MOST_ERRORS]]
         first = errors[0]
-        return Problem(
+        return ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"{first['pointer']}: {first['detail']}".strip(": "), errors=errors
         )
     log.error("unexpected", exc_info=error)
-    return Problem(
+    return ProblemError(
         HTTPStatus.INTERNAL_SERVER_ERROR, "this should not have happened; the server's log has it under this request id"
     )
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from logsluice.api.problems import MEDIA_TYPE, Problem
+from logsluice.api.problems import MEDIA_TYPE, ProblemError
 from logsluice.runtime import metrics
 from logsluice.settings import ApiLimits
 
@@ -142,7 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         metrics.API_REFUSED.labels(reason).inc()
-        problem = Problem(status, detail, **options)
+        problem = ProblemError(status, detail, **options)
         body = orjson.dumps(problem.body())
         headers = {
             **problem.headers,

@@ -36,11 +36,11 @@ _REFUSALS: Final = {
 log = structlog.get_logger(__name__)
 
 
-class RedisAway(Exception):  # noqa: N818 - a state, told by whoever needs Redis
+class RedisUnavailableError(Exception):
     """There is no Redis, or it does not answer."""
 
 
-class RedisRefuses(RedisAway):
+class RedisRefusedError(RedisUnavailableError):
     """Redis answers, and will not do it: it is full, or cannot keep what it is given."""
 
 
@@ -101,21 +101,21 @@ class SharedStore:
         """What Redis answers.
 
         Raises:
-            RedisAway: There is none, it does not answer, or it did not a moment ago.
-            RedisRefuses: It answers that it will not.
+            RedisUnavailableError: There is none, it does not answer, or it did not a moment ago.
+            RedisRefusedError: It answers that it will not.
         """
         if self.client is None:
-            raise RedisAway("no Redis is configured")
+            raise RedisUnavailableError("no Redis is configured")
         if time.monotonic() < self._away_until:
-            raise RedisAway("Redis does not answer")
+            raise RedisUnavailableError("Redis does not answer")
         try:
             answer = await question(self.client)
         except ResponseError as error:
             self._refuses(error)
-            raise RedisRefuses(_REFUSALS[_refusal(error)]) from error
+            raise RedisRefusedError(_REFUSALS[_refusal(error)]) from error
         except (RedisError, OSError) as error:
             self._is_away(error)
-            raise RedisAway("Redis does not answer") from error
+            raise RedisUnavailableError("Redis does not answer") from error
         if self._said_at is not None:
             self._said_at = None
             log.info(f"{self.part} answers again")
@@ -126,7 +126,7 @@ class SharedStore:
         """What a Lua script gives, which Redis is sent once.
 
         Raises:
-            RedisAway: As :meth:`ask` does.
+            RedisUnavailableError: As :meth:`ask` does.
         """
 
         async def call(client: Redis) -> Any:
@@ -141,7 +141,7 @@ class SharedStore:
         """Put what it holds, and what it may hold, on ``/metrics``.
 
         Raises:
-            RedisAway: As :meth:`ask` does.
+            RedisUnavailableError: As :meth:`ask` does.
         """
         told = await self.ask(lambda redis: redis.info("memory"))
         metrics.REDIS_BYTES.labels(self.part).set(told["used_memory"])

@@ -9,7 +9,7 @@ import typer
 
 from logsluice.extract import load_registry
 from logsluice.provision.setup import run_setup
-from logsluice.runtime.retry import Stopped, stop_on_signals
+from logsluice.runtime.retry import StoppedError, stop_on_signals
 from logsluice.runtime.terminal import Terminal
 from logsluice.settings import config_dir, load_settings
 
@@ -30,7 +30,7 @@ def setup(
     settings = load_settings(directory)
     try:
         done = run_setup(settings, load_registry(directory).fields, topics=not skip_topics, stop=stop_on_signals())
-    except Stopped:
+    except StoppedError:
         raise typer.Exit(130) from None
     console = Terminal(soft_wrap=True)
     for line in done:

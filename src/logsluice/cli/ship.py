@@ -22,7 +22,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.inputs.files import STDIN, expand, path_exists
 from logsluice.runtime.logging import configure_logging
 from logsluice.runtime.metrics import serve_metrics
-from logsluice.runtime.retry import Stopped, stop_on_signals
+from logsluice.runtime.retry import StoppedError, stop_on_signals
 from logsluice.runtime.terminal import Terminal
 from logsluice.settings import load_settings
 from logsluice.ship.run import ShipOptions, ShipSummary
@@ -84,7 +84,7 @@ def ship(
 
         try:
             summary = ship_files(files, settings, options, stop, listen)
-        except Stopped:
+        except StoppedError:
             raise typer.Exit(130) from None
     console.print(_told(summary), soft_wrap=True)
     if summary.failures:

@@ -14,7 +14,7 @@ import httpx
 from logsluice.demo.traffic import TrafficEvent
 from logsluice.errors import LogsluiceError
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
+from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
 from logsluice.settings import ApiSettings
 
 JOB: Final = "producer"
@@ -25,7 +25,7 @@ _TIMEOUT_SECONDS: Final = 30.0
 _AGAIN: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
-class _Later(Exception):  # noqa: N818 - told as what is waited for
+class _ServerBusyError(Exception):
     """The API says to ask again."""
 
 
@@ -41,7 +41,7 @@ class ApiDestination:
 
     Raises:
         LogsluiceError: It refuses the key.
-        Stopped: ``stop`` was set before it answered.
+        StoppedError: ``stop`` was set before it answered.
     """
 
     def __init__(self, settings: ApiSettings, stop: Event) -> None:
@@ -78,7 +78,7 @@ class ApiDestination:
 
     def flush(self) -> int:
         """Post what is left; gives how many events could not be posted before a stop."""
-        with suppress(Stopped):
+        with suppress(StoppedError):
             self._post()
         return len(self._lines)
 
@@ -102,12 +102,12 @@ class ApiDestination:
             answer = self._client.request(method, path, **request)  # type: ignore[arg-type]
             failed = answer.status_code == HTTPStatus.MULTI_STATUS and answer.json()["failed"]
             if failed or answer.status_code in _AGAIN or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise _Later(f"{answer.status_code} {_detail(answer)}")
+                raise _ServerBusyError(f"{answer.status_code} {_detail(answer)}")
             return answer
 
         answer = retry_on_unavailable(
             ask,
-            lambda error: isinstance(error, httpx.TransportError | _Later),
+            lambda error: isinstance(error, httpx.TransportError | _ServerBusyError),
             RetryContext("api", self._url, JOB, stop=self._stop),
         )
         if answer.status_code >= HTTPStatus.BAD_REQUEST or answer.status_code == HTTPStatus.MULTI_STATUS:

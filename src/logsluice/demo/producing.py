@@ -48,7 +48,7 @@ class KafkaDestination:
 
     Raises:
         LogsluiceError: Kafka refuses the credentials.
-        Stopped: ``stop`` was set before Kafka answered.
+        StoppedError: ``stop`` was set before Kafka answered.
     """
 
     def __init__(self, settings: Settings, stop: Event) -> None:

@@ -11,7 +11,7 @@ import orjson
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.elasticsearch.client import (
-    ServerBusy,
+    ServerBusyError,
     connect,
     describe_error,
     error_chain,
@@ -113,7 +113,7 @@ class BulkWriter:
 
         Raises:
             LogsluiceError: The server refuses the credentials, or its certificate is not trusted.
-            Stopped: The process is to stop while the server is away; what was written stays written.
+            StoppedError: The process is to stop while the server is away; what was written stays written.
         """
         outcome = BulkOutcome(0, 0, [])
         for chunk in _chunks(actions):
@@ -184,7 +184,7 @@ class BulkWriter:
                     rejected.append(Rejected(entry.position, entry.action, error_chain(error)))
             if again:
                 pending, body = again, b"".join(entry.lines for entry in again)
-                raise ServerBusy(busy)
+                raise ServerBusyError(busy)
 
         retry_request(attempt, self._settings, job=self._job, stop=self._stop)
         return BulkOutcome(written, existing, rejected), suspects

@@ -29,7 +29,7 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _JSON = "application/vnd.elasticsearch+json"
 
 
-class ServerBusy(Exception):  # noqa: N818 - told to the user as what is waited for
+class ServerBusyError(Exception):
     """The server answered that it cannot do this now."""
 
 
@@ -76,7 +76,7 @@ def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the server, or a shard of it, is down, starting or busy: try again."""
     if isinstance(error, TlsError):
         return not any(_is_certificate_error(cause) for cause in error.errors)
-    if isinstance(error, TransportConnectionError | ConnectionTimeout | ServerBusy):
+    if isinstance(error, TransportConnectionError | ConnectionTimeout | ServerBusyError):
         return True
     return isinstance(error, ApiError) and is_temporary(error.meta.status, _error_object(error.body).get("type", ""))
 
@@ -129,7 +129,7 @@ def retry_request(
 
     Raises:
         LogsluiceError: The server refuses, or its certificate is not trusted.
-        Stopped: ``stop`` was set.
+        StoppedError: ``stop`` was set.
     """
     context = RetryContext("elasticsearch", settings.hosts, job, stop=stop, describe_error=describe_error)
     try:
@@ -145,7 +145,7 @@ def wait_until_up(
 
     Raises:
         LogsluiceError: It refuses the credentials, or its certificate is not trusted.
-        Stopped: ``stop`` was set.
+        StoppedError: ``stop`` was set.
     """
     retry_request(client.cluster.health, settings, job=job, stop=stop)
 
@@ -164,13 +164,13 @@ def wait_for_templates(
 
     Raises:
         LogsluiceError: The server refuses the credentials, or its certificate is not trusted.
-        Stopped: ``stop`` was set.
+        StoppedError: ``stop`` was set.
     """
 
     def check() -> None:
         missing = [name for name in names if not client.indices.exists_index_template(name=name)]
         if missing:
-            raise ServerBusy(f"no index template {', '.join(missing)}; `logsluice setup` makes it")
+            raise ServerBusyError(f"no index template {', '.join(missing)}; `logsluice setup` makes it")
 
     retry_request(check, settings, job=job, stop=stop)
 

@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from logsluice.inputs.files import begins_compressed, uncompressed
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -39,7 +39,7 @@ class Stdin(io.RawIOBase):
         Compressed input is waited for in every read.
 
         Raises:
-            Stopped: ``stop`` was set before anything came.
+            StoppedError: ``stop`` was set before anything came.
         """
         while len(self._first) < _MAGIC_BYTES and (block := self._wait(_BLOCK_BYTES)):
             self._first += block
@@ -56,7 +56,7 @@ class Stdin(io.RawIOBase):
         """Read what is there.
 
         Raises:
-            Stopped: ``stop`` was set while compressed input was waited for.
+            StoppedError: ``stop`` was set while compressed input was waited for.
         """
         target = memoryview(buffer).cast("B")
         if self._first:
@@ -73,7 +73,7 @@ class Stdin(io.RawIOBase):
     def _wait(self, size: int) -> bytes:
         while not self._ready():
             if self._stop.is_set():
-                raise Stopped
+                raise StoppedError
         return os.read(self._descriptor, size)
 
     def _ready(self) -> bool:

@@ -25,7 +25,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.event.records import Records, index_name
 from logsluice.extract import ColumnarExtractor, Registry
 from logsluice.jobs.index import job as index_job
-from logsluice.kafka import TopicNotReady, admin, consumer, describe_topic, earliest_offsets, latest_offsets
+from logsluice.kafka import TopicNotReadyError, admin, consumer, describe_topic, earliest_offsets, latest_offsets
 from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, DeadLetterWriter, from_record
 from logsluice.kafka.topic_reader import ConsumerRecord
 from logsluice.settings import Settings
@@ -203,7 +203,7 @@ def _records(settings: Settings) -> Iterator[ConsumerRecord]:
             for partition, records in reader.poll(timeout_ms=1_000).items():
                 yield from (record for record in records if record.offset < ends[partition.partition])
             left = {number for number in left if reader.position(TopicPartition(name, number)) < ends[number]}
-    except TopicNotReady as reason:
+    except TopicNotReadyError as reason:
         raise LogsluiceError("there are no dead letters to read", where=where, why=str(reason)) from None
     except kafka_errors.KafkaError as error:
         raise LogsluiceError("Kafka went away", where=where, why=str(error)) from None

@@ -32,12 +32,12 @@ from logsluice.event.ecs import LEVELS
 from logsluice.event.records import Records
 from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.extract.schema import REASON
-from logsluice.kafka import TopicNotReady, admin, describe_topic, lag
+from logsluice.kafka import TopicNotReadyError, admin, describe_topic, lag
 from logsluice.kafka import is_unavailable as is_kafka_unavailable
 from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import OTHER, LabelNames
-from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
+from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
 from logsluice.settings import Settings
 
 JOB: Final = "app-service"
@@ -123,7 +123,7 @@ def run_exporter(settings: Settings, directory: Path | None, stop: Event) -> Non
         def until_stopped() -> None:
             try:
                 work()
-            except Stopped:
+            except StoppedError:
                 pass
             except BaseException as error:
                 failures.append(error)
@@ -245,7 +245,7 @@ def _retry_and_report(
 
 
 def _has_no_topic_yet(error: BaseException) -> bool:
-    return isinstance(error, TopicNotReady) or is_kafka_unavailable(error)
+    return isinstance(error, TopicNotReadyError) or is_kafka_unavailable(error)
 
 
 def _grouped(table: pa.Table, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:

@@ -11,12 +11,12 @@ from logsluice.kafka.offsets import (
     starting_offsets,
 )
 from logsluice.kafka.options import client_options, spark_kafka_options
-from logsluice.kafka.topics import Topic, TopicNotReady, describe_topic, topic_id, wait_for_topic
+from logsluice.kafka.topics import Topic, TopicNotReadyError, describe_topic, topic_id, wait_for_topic
 
 __all__ = [
     "Offsets",
     "Topic",
-    "TopicNotReady",
+    "TopicNotReadyError",
     "admin",
     "client_options",
     "commit_offsets",

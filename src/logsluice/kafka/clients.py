@@ -39,7 +39,7 @@ def wait_for_broker(settings: Settings, *, job: str, stop: Event | None = None) 
 
     Raises:
         LogsluiceError: The broker refuses the credentials.
-        Stopped: ``stop`` was set.
+        StoppedError: ``stop`` was set.
     """
     admin(settings, job=job, stop=stop).close()
 
@@ -55,7 +55,7 @@ def admin(settings: Settings, *, job: str, stop: Event | None = None, wait: bool
 
     Raises:
         LogsluiceError: The broker refuses the credentials, or does not answer and ``wait`` is False.
-        Stopped: ``stop`` was set.
+        StoppedError: ``stop`` was set.
     """
     return _made(KafkaAdminClient, settings, job, stop, wait, request_timeout_ms=15_000)
 
@@ -84,7 +84,7 @@ def producer(
 
     Raises:
         LogsluiceError: The broker refuses the credentials.
-        Stopped: ``stop`` was set.
+        StoppedError: ``stop`` was set.
     """
     return _made(
         KafkaProducer,
@@ -126,7 +126,7 @@ def consumer(
 
     Raises:
         LogsluiceError: The broker refuses the credentials, or does not answer and ``wait`` is False.
-        Stopped: ``stop`` was set.
+        StoppedError: ``stop`` was set.
     """
     return _made(
         KafkaConsumer,

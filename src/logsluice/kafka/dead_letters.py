@@ -23,7 +23,7 @@ from logsluice.event.identity import EventId
 from logsluice.event.limits import cut
 from logsluice.kafka import producer, wait_for_topic
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
+from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
 from logsluice.settings import Settings
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -170,7 +170,7 @@ class DeadLetterWriter:
 
         Raises:
             LogsluiceError: The broker refuses the credentials.
-            Stopped: The process is to stop while the broker is away.
+            StoppedError: The process is to stop while the broker is away.
         """
         waiting = list(letters)
         now = datetime.now(UTC)
@@ -224,7 +224,7 @@ class DeadLetterWriter:
         began = said = time.monotonic()
         while not future.is_done:
             if self._stop.is_set():
-                raise Stopped
+                raise StoppedError
             with suppress(kafka_errors.KafkaTimeoutError):
                 future.get(timeout=1)
             if not future.is_done and time.monotonic() - said > _LOG_EVERY_SECONDS:

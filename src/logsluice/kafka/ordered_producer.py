@@ -56,7 +56,7 @@ class OrderedProducer(Generic[T]):
 
     Raises:
         LogsluiceError: The broker refuses the credentials.
-        Stopped: ``stop`` was set while the broker was waited for.
+        StoppedError: ``stop`` was set while the broker was waited for.
     """
 
     def __init__(self, settings: Settings, topic: str, *, job: str, stop: Event) -> None:

@@ -14,7 +14,7 @@ from kafka import errors as kafka_errors
 from logsluice.kafka.clients import admin, consumer, is_unavailable
 from logsluice.kafka.offsets import Offsets, commit_offsets, lag, starting_offsets
 from logsluice.kafka.topics import Topic, wait_for_topic
-from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
+from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
 from logsluice.settings import Settings
 
 ConsumerRecord: TypeAlias = Any
@@ -78,7 +78,7 @@ class TopicReader:
 
         Raises:
             LogsluiceError: The broker refuses the credentials.
-            Stopped: The process is to stop while the broker or the topic is not there.
+            StoppedError: The process is to stop while the broker or the topic is not there.
         """
         if self._topic is None:
             self._start()
@@ -102,7 +102,7 @@ class TopicReader:
         """Everything polled so far was dealt with: commit its offsets.
 
         Raises:
-            Stopped: The process is to stop while the broker is away; the records will be read again.
+            StoppedError: The process is to stop while the broker is away; the records will be read again.
         """
         topic = self._topic
         if topic is None or not self._done:
@@ -122,7 +122,7 @@ class TopicReader:
             offsets = self._ask(lambda topic=topic: starting_offsets(self._admin, self._group, topic))  # type: ignore[misc]
             if offsets is None:
                 if self._stop.wait(_AGAIN_SECONDS):
-                    raise Stopped
+                    raise StoppedError
                 continue
             if self._last is not None and self._last.id != topic.id:
                 log.warning("the topic was deleted and made again", topic=self._name, group=self._group)

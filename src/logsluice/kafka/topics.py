@@ -28,7 +28,7 @@ class Topic(NamedTuple):
     partitions: tuple[int, ...]
 
 
-class TopicNotReady(Exception):  # noqa: N818 - told to the user as what is waited for
+class TopicNotReadyError(Exception):
     """The topic is not there, or a partition of it has no leader yet."""
 
 
@@ -36,21 +36,21 @@ def describe_topic(client: KafkaAdminClient, topic: str) -> Topic:
     """Ask the broker for a topic.
 
     Raises:
-        TopicNotReady: It is not there, or has partitions without a leader.
+        TopicNotReadyError: It is not there, or has partitions without a leader.
         kafka.errors.KafkaError: The broker does not answer.
     """
     described = next((entry for entry in client.describe_topics([topic]) if entry["name"] == topic), None)
     code = described["error_code"] if described else kafka_errors.UnknownTopicOrPartitionError.errno
     error = kafka_errors.for_code(code)
     if error is kafka_errors.UnknownTopicOrPartitionError:
-        raise TopicNotReady("there is no such topic; `logsluice setup` makes it")
+        raise TopicNotReadyError("there is no such topic; `logsluice setup` makes it")
     if issubclass(error, kafka_errors.AuthorizationError | kafka_errors.InvalidTopicError):
         raise LogsluiceError("the broker does not show the topic", where=topic, why=error.__name__)
     if error is not kafka_errors.NoError or described is None:
-        raise TopicNotReady(error.__name__)
+        raise TopicNotReadyError(error.__name__)
     leaderless = [entry["partition_index"] for entry in described["partitions"] if entry["leader_id"] < 0]
     if leaderless:
-        raise TopicNotReady(f"no leader for partitions {leaderless}")
+        raise TopicNotReadyError(f"no leader for partitions {leaderless}")
     return Topic(
         topic,
         str(described["topic_id"]),
@@ -78,13 +78,13 @@ def wait_for_topic(
 
     Raises:
         LogsluiceError: The broker refuses the credentials or does not show the topic.
-        Stopped: ``stop`` was set.
+        StoppedError: ``stop`` was set.
     """
     asking = client or admin(settings, job=job, stop=stop)
     try:
         return retry_on_unavailable(
             lambda: describe_topic(asking, topic),
-            lambda error: isinstance(error, TopicNotReady) or is_unavailable(error),
+            lambda error: isinstance(error, TopicNotReadyError) or is_unavailable(error),
             RetryContext("kafka", f"{settings.kafka.bootstrap_servers}, topic {topic}", job, stop=stop),
         )
     finally:

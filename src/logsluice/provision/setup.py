@@ -27,7 +27,7 @@ from logsluice.elasticsearch.templates import (
 )
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FieldType
-from logsluice.kafka import TopicNotReady, admin, describe_topic
+from logsluice.kafka import TopicNotReadyError, admin, describe_topic
 from logsluice.kafka import is_unavailable as is_kafka_unavailable
 from logsluice.provision.kibana import import_objects, saved_objects
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
@@ -93,7 +93,7 @@ def run_setup(
 
     Raises:
         LogsluiceError: A server refuses.
-        Stopped: ``stop`` was set while a server is away.
+        StoppedError: ``stop`` was set while a server is away.
     """
     made = set_up_kafka(settings, stop=stop) if topics else []
     made += set_up_elasticsearch(settings, fields, stop=stop) + set_up_kibana(settings, stop=stop)
@@ -175,7 +175,7 @@ def _set_up_topic(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
 def _correct_partitions(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
     try:
         there = len(describe_topic(client, plan.name).partitions)
-    except TopicNotReady as reason:
+    except TopicNotReadyError as reason:
         raise kafka_errors.LeaderNotAvailableError(str(reason)) from None
     if there < plan.partitions:
         client.create_partitions({plan.name: plan.partitions})

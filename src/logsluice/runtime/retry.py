@@ -30,7 +30,7 @@ _LOG_EVERY_SECONDS = 15.0
 log = structlog.get_logger(__name__)
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the process was asked to stop
+class StoppedError(Exception):
     """The wait was ended because the process was asked to stop."""
 
 
@@ -68,7 +68,7 @@ def retry_on_unavailable(
         context: What is waited for, by whom, until when.
 
     Raises:
-        Stopped: The context's ``stop`` was set while the part was unavailable.
+        StoppedError: The context's ``stop`` was set while the part was unavailable.
     """
     began = time.monotonic()
     said: float | None = None
@@ -89,7 +89,7 @@ def retry_on_unavailable(
         )
 
     def give_way(_state: RetryCallState) -> NoReturn:
-        raise Stopped
+        raise StoppedError
 
     event = context.stop or Event()
     result = Retrying(

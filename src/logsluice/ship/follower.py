@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from logsluice.inputs.files import STDIN, FileError, expand, path_exists
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.ship.shipper import IDLE_SECONDS, Shipper
 from logsluice.ship.source import CloseReason, Source
 
@@ -58,7 +58,7 @@ class Follower:
                     if self._done and not (self._open or self._rotated or self._missing):
                         return
                     self._stop.wait(_POLL_SECONDS)
-        except Stopped:
+        except StoppedError:
             pass
         finally:
             for source in [*self._rotated, *self._open.values()]:

@@ -8,7 +8,7 @@ from typing import Final
 from kafka import TopicPartition
 
 from logsluice.kafka import Topic, admin, consumer, earliest_offsets, latest_offsets
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 
 JOB: Final = "ship"
@@ -32,7 +32,7 @@ def shipped_since(settings: Settings, topic: Topic, ends: dict[int, int], ship_i
         The end of each event by its offset in the file.
 
     Raises:
-        Stopped: ``stop`` was set.
+        StoppedError: ``stop`` was set.
     """
     asking = admin(settings, job=JOB, stop=stop)
     reader = consumer(settings, job=JOB, stop=stop)
@@ -49,7 +49,7 @@ def shipped_since(settings: Settings, topic: Topic, ends: dict[int, int], ship_i
         for pause in (_SETTLE_SECONDS, 0.0):
             while any(reader.position(partition) < latest[partition.partition] for partition in partitions):
                 if stop.is_set():
-                    raise Stopped
+                    raise StoppedError
                 for records in reader.poll(timeout_ms=500).values():
                     for record in records:
                         headers = dict(record.headers)

@@ -42,7 +42,7 @@ def ship(
 
     Raises:
         LogsluiceError: Kafka refuses credentials or records, or the state cannot be kept.
-        Stopped: ``stop`` was set before Kafka answered.
+        StoppedError: ``stop`` was set before Kafka answered.
     """
     topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop)
     producer: OrderedProducer[Sent] = OrderedProducer(settings, topic.name, job=JOB, stop=stop)

@@ -21,7 +21,7 @@ from logsluice.kafka import Offsets, Topic, admin, is_unavailable, latest_offset
 from logsluice.kafka.ordered_producer import OrderedProducer
 from logsluice.runtime import metrics
 from logsluice.runtime.pacing import Pacer
-from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable
+from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
 from logsluice.settings import Settings
 from logsluice.ship.lookup import JOB, shipped_since
 from logsluice.ship.source import CloseReason, Source
@@ -133,7 +133,7 @@ class Shipper:
                 source = self.open(name)
                 if source:
                     self._ship_one(source)
-            except Stopped:
+            except StoppedError:
                 self.summary.unfinished = len(todo) - number
                 return
             finally:
@@ -143,8 +143,8 @@ class Shipper:
         try:
             while self.step(source) is not False:
                 if self._stop.is_set():
-                    raise Stopped
-        except Stopped:
+                    raise StoppedError
+        except StoppedError:
             self.leave(source, CloseReason.STOPPED)
             raise
         except FileError as error:
@@ -152,7 +152,7 @@ class Shipper:
             self.leave(source, CloseReason.BROKEN)
         else:
             if not self.leave(source, CloseReason.AT_END):
-                raise Stopped
+                raise StoppedError
 
     def note(self, error: FileError) -> None:
         """Something is wrong with one file: the others go on."""
@@ -224,7 +224,7 @@ class Shipper:
 
         Raises:
             FileError: The file cannot be read.
-            Stopped: A stop was asked for while the broker did not take any more.
+            StoppedError: A stop was asked for while the broker did not take any more.
         """
         with reading(source.path):
             before = source.on_disk
@@ -254,10 +254,10 @@ class Shipper:
                 self.collect()
                 self.tell()
                 if self._stop.wait(early):
-                    raise Stopped
+                    raise StoppedError
             while self._producer.full:
                 if self._stop.is_set():
-                    raise Stopped
+                    raise StoppedError
                 self._producer.wait(_POLL_SECONDS)
                 self.collect()
                 self.tell()
@@ -329,7 +329,7 @@ class Shipper:
                 self._send(source, source.joiner.flush())
             else:
                 how = CloseReason.STOPPED
-        except Stopped:
+        except StoppedError:
             how = CloseReason.STOPPED
         deadline: float | None = None
         while source.in_flight:

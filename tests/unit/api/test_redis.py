@@ -18,7 +18,7 @@ from redis import Redis, RedisError
 from logsluice.api.guard.rate_limit import Limiter
 from logsluice.api.ingest.idempotency import Answered, Claim, IdempotencyKeys
 from logsluice.api.ingest.positions import End
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings
 
@@ -77,7 +77,7 @@ def test_a_full_redis_keeps_its_keys_and_refuses_new_ones_with_its_reason(server
         fill(server)
         before = refusals("full")
         for _ in range(3):
-            with pytest.raises(Problem, match="Redis is full and takes no more writes") as refused:
+            with pytest.raises(ProblemError, match="Redis is full and takes no more writes") as refused:
                 await keys.claim("new", "print", END)
             assert refused.value.status == 503
             assert refused.value.headers["Retry-After"] == "30"
@@ -102,7 +102,7 @@ def test_a_replica_is_no_place_for_keys(server: Redis) -> None:
         store = SharedStore(RedisSettings(url=SecretStr(f"redis://127.0.0.1:{port}/0")))
         keys = IdempotencyKeys(store, 3_600, 10)
         server.slaveof("127.0.0.1", 1)
-        with pytest.raises(Problem, match="is a replica"):
+        with pytest.raises(ProblemError, match="is a replica"):
             await keys.claim("new", "print", END)
         assert refusals("read-only") > 0
         await store.close()

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from logsluice.runtime.retry import RetryContext, Stopped, retry_on_unavailable, stop_on_signals
+from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable, stop_on_signals
 
 
 class AwayError(Exception):
@@ -70,7 +70,7 @@ def test_a_wait_ends_when_the_process_is_to_stop() -> None:
         stop.set()
         raise AwayError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         retry_on_unavailable(fail_and_stop, is_unavailable, RetryContext("elasticsearch", "x", "test", stop=stop))
 
 

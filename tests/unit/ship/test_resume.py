@@ -76,7 +76,7 @@ def test_the_rest_of_a_line_that_was_sent_unfinished() -> None:
     assert [(event.value, event.offset) for event in events] == [(b" and half", 4), (b"next", 14)]
 
 
-class Crash(Exception):  # noqa: N818
+class CrashError(Exception):
     pass
 
 
@@ -144,7 +144,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
         if random.random() < 0.3:
             saved = copy.deepcopy(state)
         if may_crash and random.random() < 0.15:
-            raise Crash
+            raise CrashError
 
     try:
         for number, line in enumerate(split_lines([data[state.position :]], state.position)):
@@ -155,7 +155,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
         else:
             for event in remaining.joiner.flush():
                 send(event)
-    except Crash:
+    except CrashError:
         broker.lose_connection()
         return saved
     for partition in range(len(broker.log)):

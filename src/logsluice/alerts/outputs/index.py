@@ -15,7 +15,7 @@ from logsluice.alerts.windows import moment_of
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.records import index_name
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 
 NAME: Final = "index"
@@ -54,7 +54,7 @@ class AlertIndexWriter(Thread):
         try:
             while not self._stop_asked.is_set():
                 self.write(self._store.changed(_POLL_SECONDS))
-        except Stopped:
+        except StoppedError:
             pass
         except BaseException as error:
             self.failure = error
@@ -65,7 +65,7 @@ class AlertIndexWriter(Thread):
         try:
             if self.failure is None:
                 self.write(self._store.changed(0))
-        except Stopped:
+        except StoppedError:
             log.info("stopped while Elasticsearch is away; what is not stored is judged again at the next start")
         finally:
             self._writer.close()
@@ -75,7 +75,7 @@ class AlertIndexWriter(Thread):
 
         Raises:
             LogsluiceError: The server refuses the credentials.
-            Stopped: A stop was asked for while it is away.
+            StoppedError: A stop was asked for while it is away.
         """
         if not alerts:
             return

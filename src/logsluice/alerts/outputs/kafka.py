@@ -41,7 +41,7 @@ class KafkaOutput:
         Raises:
             LogsluiceError: The broker refuses the credentials.
             kafka.errors.KafkaError: It does not take the record.
-            Stopped: A stop was asked for while the broker was waited for.
+            StoppedError: A stop was asked for while the broker was waited for.
         """
         topic = self._settings.kafka.alerts_topic
         if self._producer is None:

@@ -15,7 +15,7 @@ from tenacity.stop import stop_when_event_set
 from logsluice.alerts.documents import Notification
 from logsluice.alerts.store import AlertStore
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 
 _FIRST_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 60.0
@@ -88,7 +88,7 @@ class NotificationWorker(Thread):
                 except Empty:
                     continue
                 self._notify(notification)
-        except Stopped:
+        except StoppedError:
             pass
         finally:
             self._output.close()
@@ -97,7 +97,7 @@ class NotificationWorker(Thread):
         name = self._output.name
         try:
             Retrying(
-                retry=retry_if_not_exception_type((NotificationRefusedError, Stopped)),
+                retry=retry_if_not_exception_type((NotificationRefusedError, StoppedError)),
                 wait=_wait,
                 stop=stop_when_event_set(self._stop_asked),
                 sleep=sleep_using_event(self._stop_asked),
@@ -135,4 +135,4 @@ def _wait(state: RetryCallState) -> float:
 
 
 def _raise_stopped(_state: RetryCallState) -> None:
-    raise Stopped
+    raise StoppedError

@@ -17,11 +17,11 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers
 
-from logsluice.api.guard.issuer import IssuerAway, IssuerKeys
+from logsluice.api.guard.issuer import IssuerKeys, IssuerUnavailableError
 from logsluice.api.guard.keys import SCOPES, KeyRing, Scope, is_key
 from logsluice.api.guard.rate_limit import Limiter
-from logsluice.api.guard.tokens import TokenRefused, TokenVerifier
-from logsluice.api.problems import Problem
+from logsluice.api.guard.tokens import TokenRejectedError, TokenVerifier
+from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import SharedStore
 from logsluice.runtime import metrics
 from logsluice.settings import Settings
@@ -86,11 +86,11 @@ class Guard:
         """Let a request in.
 
         Raises:
-            Problem: 401, 403, 429, or 503 where tokens cannot be checked.
+            ProblemError: 401, 403, 429, or 503 where tokens cannot be checked.
         """
         try:
             caller = await self._identify(request.headers)
-        except Problem:
+        except ProblemError:
             # Guessing is limited as asking is.
             await self._count(request, _address(request))
             raise
@@ -98,7 +98,7 @@ class Guard:
         await self._count(request, client_of(request))
         if not caller.may(scope):
             metrics.API_REFUSED.labels("scope").inc()
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.FORBIDDEN,
                 f"this needs the scope {scope}, which these credentials do not have",
                 headers={"WWW-Authenticate": f'{_REALM}, error="insufficient_scope", scope="{scope}"'},
@@ -109,7 +109,7 @@ class Guard:
         """Whether a request that was let in, and is answered for a long time, would be let in now."""
         try:
             return (await self._identify(request.headers)).may(scope)
-        except Problem:
+        except ProblemError:
             return False
 
     async def _identify(self, headers: Headers) -> Caller:
@@ -128,10 +128,10 @@ class Guard:
             raise _unauthorized("there is no such API key, or it has expired", "key")
         try:
             bearer = await self._tokens.verify(credentials)
-        except TokenRefused as error:
+        except TokenRejectedError as error:
             raise _unauthorized(f"the token is refused: {error}", "token") from None
-        except IssuerAway as error:
-            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after=_AGAIN_SECONDS) from None
+        except IssuerUnavailableError as error:
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after=_AGAIN_SECONDS) from None
         return Caller(f"oidc:{bearer.subject}", bearer.scopes)
 
     async def _count(self, request: Request, client: str) -> None:
@@ -140,7 +140,7 @@ class Guard:
         request.scope["answer_headers"] = told
         if allowance.limited:
             metrics.API_REFUSED.labels("rate").inc()
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.TOO_MANY_REQUESTS, "too many requests; slow down", retry_after=allowance.retry_seconds
             )
 
@@ -179,7 +179,7 @@ def _refuse_strangers(headers: Headers) -> None:
     origin = headers.get("origin")
     if not _is_here(f"//{host}") or (origin is not None and urlsplit(origin).netloc != host):
         metrics.API_REFUSED.labels("origin").inc()
-        raise Problem(
+        raise ProblemError(
             HTTPStatus.FORBIDDEN,
             "without API keys, only this machine's own programs are answered, by a loopback address or localhost",
         )
@@ -204,6 +204,6 @@ def _address(request: Request) -> str:
     return f"address:{request.client.host if request.client else 'unknown'}"
 
 
-def _unauthorized(detail: str, reason: str, challenge: str = f'{_REALM}, error="invalid_token"') -> Problem:
+def _unauthorized(detail: str, reason: str, challenge: str = f'{_REALM}, error="invalid_token"') -> ProblemError:
     metrics.API_REFUSED.labels(reason).inc()
-    return Problem(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})
+    return ProblemError(HTTPStatus.UNAUTHORIZED, detail, headers={"WWW-Authenticate": challenge})

@@ -25,7 +25,7 @@ _MOST_BYTES: Final = 1_048_576
 log = structlog.get_logger(__name__)
 
 
-class IssuerAway(Exception):  # noqa: N818 - a state
+class IssuerUnavailableError(Exception):
     """The issuer's keys cannot be had."""
 
 
@@ -62,13 +62,13 @@ class IssuerKeys:
         Only who names a key that is not known waits for the issuer, and that not longer than one attempt takes.
 
         Raises:
-            IssuerAway: No keys are known at all.
+            IssuerUnavailableError: No keys are known at all.
         """
         # A token may name any key it likes: the issuer is not asked for each.
         if key_id not in self._keys and (self._trying() or time.monotonic() - self._tried_at > AGAIN_SECONDS):
             await asyncio.shield(self._refreshed())
         if not self._keys:
-            raise IssuerAway("the issuer's keys cannot be had")
+            raise IssuerUnavailableError("the issuer's keys cannot be had")
         return self._keys.get(key_id)
 
     async def _keep(self) -> None:

@@ -14,7 +14,7 @@ from cachetools import TTLCache
 from redis.asyncio import Redis
 from throttled.asyncio import RateLimiterType, Throttled, rate_limiter, store
 
-from logsluice.api.redis_store import RedisAway, SharedStore
+from logsluice.api.redis_store import RedisUnavailableError, SharedStore
 from logsluice.settings import ApiLimits
 
 _POLICY: Final = "client"
@@ -107,7 +107,7 @@ class Limiter:
     async def _ask(self, common: Throttled, client: str) -> Allowance:
         try:
             return await self._shared.ask(lambda _: self._take_some(common, client))
-        except RedisAway:
+        except RedisUnavailableError:
             return _allowance(await self._local.limit(client))
 
     async def _take_some(self, common: Throttled, client: str) -> Allowance:

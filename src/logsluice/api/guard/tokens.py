@@ -18,7 +18,7 @@ _LEEWAY_SECONDS: Final = 30
 _LONGEST_TOKEN: Final = 16_384
 
 
-class TokenRefused(Exception):  # noqa: N818 - told to the client as why
+class TokenRejectedError(Exception):
     """A token is none of the issuer's, or not valid any more."""
 
 
@@ -50,18 +50,18 @@ class TokenVerifier:
         """Whom a token speaks for.
 
         Raises:
-            TokenRefused: Why it is not accepted.
-            IssuerAway: There are no keys to check it with.
+            TokenRejectedError: Why it is not accepted.
+            IssuerUnavailableError: There are no keys to check it with.
         """
         if len(token) > _LONGEST_TOKEN:
-            raise TokenRefused("the token is too long")
+            raise TokenRejectedError("the token is too long")
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
-            raise TokenRefused("neither an API key nor a JSON Web Token") from None
+            raise TokenRejectedError("neither an API key nor a JSON Web Token") from None
         key = await self._keys.find(str(header.get("kid", "")))
         if key is None:
-            raise TokenRefused("the issuer has published no such key")
+            raise TokenRejectedError("the issuer has published no such key")
         try:
             # A key has an algorithm of its own; what the token says of itself chooses nothing.
             claims = jwt.decode(
@@ -74,7 +74,7 @@ class TokenVerifier:
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except jwt.PyJWTError as error:
-            raise TokenRefused(str(error)) from None
+            raise TokenRejectedError(str(error)) from None
         return Bearer(str(claims["sub"]), self._scopes(claims))
 
     def _scopes(self, claims: dict[str, Any]) -> tuple[Scope, ...]:

@@ -13,7 +13,7 @@ import zstandard
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.runtime import metrics
 from logsluice.settings import ApiLimits
 
@@ -43,8 +43,9 @@ class BodyReader:
             most: Bytes it may have.
 
         Raises:
-            Problem: 400 where it is not compressed as it says, or ends too early; 408 where it comes too slowly; 413
-                where it is too large; 415 for an encoding nobody here knows; 503 while other bodies take all memory.
+            ProblemError: 400 where it is not compressed as it says, or ends too early; 408 where it comes too slowly;
+                413 where it is too large; 415 for an encoding nobody here knows; 503 while other bodies take all
+                memory.
         """
         declared = request.headers.get("content-length", "")
         if declared.isascii() and declared.isdigit() and int(declared) > most:
@@ -54,7 +55,7 @@ class BodyReader:
             async for piece in self._pieces(request, most):
                 if self._held + len(piece) > self._limits.total_body_bytes:
                     metrics.API_REFUSED.labels("memory").inc()
-                    raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many bodies at one time", retry_after=1)
+                    raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "too many bodies at one time", retry_after=1)
                 self._held += len(piece)
                 body += piece
             yield bytes(body)
@@ -76,11 +77,11 @@ class BodyReader:
                 break
             except TimeoutError:
                 metrics.API_REFUSED.labels("slow").inc()
-                raise Problem(
+                raise ProblemError(
                     HTTPStatus.REQUEST_TIMEOUT, "the body came too slowly", headers={"Connection": "close"}
                 ) from None
             except ClientDisconnect:
-                raise Problem(HTTPStatus.BAD_REQUEST, "the body ended too early") from None
+                raise ProblemError(HTTPStatus.BAD_REQUEST, "the body ended too early") from None
             received += len(piece)
             if received > most:
                 raise _too_large(most)
@@ -102,13 +103,13 @@ def media_type_of(request: Request, *taken: str) -> str:
         taken: What its route takes; the first is what a body is that does not say.
 
     Raises:
-        Problem: 415 where it is something else.
+        ProblemError: 415 where it is something else.
     """
     given = request.headers.get("content-type", taken[0]).partition(";")[0].strip().lower()
     if given.startswith("application/") and given.endswith("+json"):
         given = JSON
     if given not in taken:
-        raise Problem(
+        raise ProblemError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             f"this takes {', '.join(taken)}; this body says {given[:100] or 'nothing'}",
             headers={"Accept-Post": ", ".join(taken)},
@@ -130,7 +131,7 @@ def _decompressor(request: Request) -> Decompress:
         return _Zlib(zlib.MAX_WBITS)
     if encoding == "zstd":
         return _Zstd()
-    raise Problem(
+    raise ProblemError(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         f"bodies may be compressed by {', '.join(ENCODINGS)}; this one says {encoding[:50]}",
         headers={"Accept-Encoding": ", ".join(ENCODINGS)},
@@ -191,13 +192,13 @@ class _Zstd:
                 step = self._frame.unused_data if self._frame.eof else b""
 
 
-def _not_compressed(why: str) -> Problem:
-    return Problem(HTTPStatus.BAD_REQUEST, f"the body is not compressed as its Content-Encoding says: {why}")
+def _not_compressed(why: str) -> ProblemError:
+    return ProblemError(HTTPStatus.BAD_REQUEST, f"the body is not compressed as its Content-Encoding says: {why}")
 
 
-def _too_large(most: int) -> Problem:
+def _too_large(most: int) -> ProblemError:
     metrics.API_REFUSED.labels("size").inc()
-    return Problem(
+    return ProblemError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"a body may have {most:,} bytes here, decompressed",
         headers={"Connection": "close"},

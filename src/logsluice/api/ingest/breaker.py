@@ -22,7 +22,7 @@ _NAMES: Final[dict[str, State]] = {"closed": "closed", "opened": "open", "half-o
 log = structlog.get_logger(__name__)
 
 
-class CircuitOpen(Exception):  # noqa: N818 - a state
+class CircuitOpenError(Exception):
     """The part counts as away.
 
     Attributes:
@@ -34,7 +34,7 @@ class CircuitOpen(Exception):  # noqa: N818 - a state
         self.retry_seconds = retry_seconds
 
 
-class PartAway(Exception):  # noqa: N818 - a state
+class BackendUnavailableError(Exception):
     """Raised inside :meth:`Breaker.attempt`: what was attempted failed because the part is away."""
 
 
@@ -67,24 +67,24 @@ class Breaker:
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
-        """Do something with the part; raise :class:`PartAway` inside where it turns out to be away.
+        """Do something with the part; raise :class:`BackendUnavailableError` inside where it turns out to be away.
 
         Raises:
-            CircuitOpen: It is not tried now.
-            PartAway: As it was raised inside.
+            CircuitOpenError: It is not tried now.
+            BackendUnavailableError: As it was raised inside.
         """
         if self._probing:
-            raise CircuitOpen(self._part, self._seconds)
+            raise CircuitOpenError(self._part, self._seconds)
         try:
             self._context.handle_new_request()
         except OpenedState:
-            raise CircuitOpen(self._part, self._retry_seconds()) from None
+            raise CircuitOpenError(self._part, self._retry_seconds()) from None
         probe = self.state == "half-open"
         self._probing = self._probing or probe
         self._show()
         try:
             yield
-        except PartAway as error:
+        except BackendUnavailableError as error:
             # What was on its way when the breaker opened says nothing new.
             if self.state != "open":
                 self._context.handle_exception(error)

@@ -40,11 +40,11 @@ CREATE INDEX IF NOT EXISTS events_waiting ON events (seq) WHERE value IS NOT NUL
 """
 
 
-class BufferFull(Exception):  # noqa: N818 - a state
+class BufferFullError(Exception):
     """The buffer holds as much as it may."""
 
 
-class PostWaits(Exception):  # noqa: N818 - a state
+class PostPendingError(Exception):
     """An earlier post with this id waits, whose idempotency key was forgotten meanwhile."""
 
 
@@ -152,13 +152,13 @@ class EventBuffer:
             state: Of the post.
 
         Raises:
-            BufferFull: They do not fit.
-            PostWaits: A post with this id waits.
+            BufferFullError: They do not fit.
+            PostPendingError: A post with this id waits.
             sqlite3.Error: The disk does not take them.
         """
         size = sum(len(record.value) + _EVENT_OVERHEAD for _, record in rows)
         if self.bytes + size > self._settings.max_bytes:
-            raise BufferFull
+            raise BufferFullError
         # Counted before they are written, so that others do not count on the same room.
         self._count(len(rows), size)
         put = _Put(post, rows, state, asyncio.get_running_loop().create_future())
@@ -249,7 +249,7 @@ class EventBuffer:
             else:
                 for put in puts:
                     if put in waits:
-                        put.done.set_exception(PostWaits(put.post))
+                        put.done.set_exception(PostPendingError(put.post))
                     else:
                         put.done.set_result(None)
 

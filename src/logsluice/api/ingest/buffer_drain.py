@@ -11,14 +11,14 @@ from typing import Final
 import structlog
 from confluent_kafka import KafkaException
 
-from logsluice.api.ingest.breaker import CircuitOpen
+from logsluice.api.ingest.breaker import CircuitOpenError
 from logsluice.api.ingest.buffer import EventBuffer, PostState, Waiting
 from logsluice.api.ingest.idempotency import Claim
 from logsluice.api.ingest.intake import Intake
-from logsluice.api.ingest.lookup import LookupFailed, Place, mark
+from logsluice.api.ingest.lookup import LookupFailedError, Place, mark
 from logsluice.api.ingest.positions import Attempt
 from logsluice.api.ingest.producer import Record, Stored
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.runtime import metrics
 
 _EVENTS: Final = 2_000
@@ -76,7 +76,7 @@ async def _step(intake: Intake, buffer: EventBuffer) -> bool:
         await buffer.begin(set(states), attempt)
         missing = [event for event in waiting if Place(event.post, event.number) not in found]
         outcomes = await intake.deliver([_marked(event) for event in missing]) if missing else []
-    except (CircuitOpen, LookupFailed, KafkaException, Problem) as error:
+    except (CircuitOpenError, LookupFailedError, KafkaException, ProblemError) as error:
         log.warning("the buffer waits", reason=str(error), events=buffer.events)
         return False
     stored = [

@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 import orjson
 
 from logsluice.api.ingest.positions import End
-from logsluice.api.problems import Problem
-from logsluice.api.redis_store import RedisAway, RedisRefuses, SharedStore, text
+from logsluice.api.problems import ProblemError
+from logsluice.api.redis_store import RedisRefusedError, RedisUnavailableError, SharedStore, text
 from logsluice.runtime import metrics
 
 HEADER: Final = "Idempotency-Key"
@@ -116,8 +116,8 @@ class IdempotencyKeys:
             end: Where the topic ends, or ended a little ago.
 
         Raises:
-            Problem: 409 while another attempt is at work, 422 where the key was used for something else, 503 without
-                Redis.
+            ProblemError: 409 while another attempt is at work, 422 where the key was used for something else, 503
+                without Redis.
         """
         owner = uuid.uuid4().hex
         starts = orjson.dumps({str(number): offset for number, offset in end.offsets.items()})
@@ -132,12 +132,12 @@ class IdempotencyKeys:
             offsets = {int(number): int(offset) for number, offset in orjson.loads(reply[3]).items()}
             return Claim(post, owner, (int(reply[1]), End(text(reply[2]), offsets)))
         if known == "busy":
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.CONFLICT,
                 "a post with this Idempotency-Key is being worked on; ask again for its answer",
                 retry_after=int(reply[1]) / 1_000,
             )
-        raise Problem(
+        raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY, "this Idempotency-Key was used for something else; take a new one"
         )
 
@@ -145,10 +145,10 @@ class IdempotencyKeys:
         """Have the whole time again, before events are handed to Kafka once more.
 
         Raises:
-            Problem: 409 where another attempt has the key by now, 503 without Redis.
+            ProblemError: 409 where another attempt has the key by now, 503 without Redis.
         """
         if not await self._ask(_RENEW, claim.post, claim.owner, self._lease_ms):
-            raise Problem(HTTPStatus.CONFLICT, "another attempt has this Idempotency-Key by now", retry_after=1)
+            raise ProblemError(HTTPStatus.CONFLICT, "another attempt has this Idempotency-Key by now", retry_after=1)
 
     async def finish(self, claim: Claim, answer: Any) -> bool:
         """Remember the answer, for as long as answers are remembered.
@@ -157,7 +157,7 @@ class IdempotencyKeys:
             Whether the key was still this attempt's.
 
         Raises:
-            Problem: 503 without Redis.
+            ProblemError: 503 without Redis.
         """
         packed = zlib.compress(orjson.dumps(answer), 1)
         return bool(await self._ask(_FINISH, claim.post, claim.owner, packed, self._remember))
@@ -167,7 +167,7 @@ class IdempotencyKeys:
         forget = nothing_sent and claim.again is None
         try:
             await self._ask(_GIVE_UP, claim.post, claim.owner, "forget" if forget else "keep")
-        except Problem:
+        except ProblemError:
             # Its time will be over by itself.
             metrics.API_KEYED_POSTS.labels("unremembered").inc()
 
@@ -175,15 +175,15 @@ class IdempotencyKeys:
         key = self._shared.key("post", post)
         try:
             return await self._shared.run(script, [key], list(arguments))
-        except RedisRefuses as error:
+        except RedisRefusedError as error:
             # What it remembers is not lost: whoever comes later finds it, once there is room.
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"posts with an Idempotency-Key need Redis: {error}",
                 retry_after=_REFUSED_SECONDS,
             ) from None
-        except RedisAway as error:
-            raise Problem(
+        except RedisUnavailableError as error:
+            raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"posts with an Idempotency-Key need Redis: {error}",
                 retry_after=5,
@@ -199,11 +199,11 @@ def post_id(caller: str, path: str, key: str) -> str:
         key: The header's value: a string as RFC 8941 writes it, in quotes, or bare.
 
     Raises:
-        Problem: 400 where it is none.
+        ProblemError: 400 where it is none.
     """
     match = _FORM.fullmatch(key.strip())
     if match is None:
-        raise Problem(
+        raise ProblemError(
             HTTPStatus.BAD_REQUEST, "an Idempotency-Key has 1 to 255 visible ASCII characters; a UUID does well"
         )
     return hashlib.sha256("\0".join((caller, path, match[1])).encode()).hexdigest()[:32]

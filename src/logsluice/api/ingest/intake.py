@@ -14,15 +14,15 @@ import structlog
 from confluent_kafka import KafkaException
 
 from logsluice.api.ingest.bodies import BodyReader
-from logsluice.api.ingest.breaker import Breaker, CircuitOpen, PartAway
-from logsluice.api.ingest.buffer import BufferFull, EventBuffer, PostState, PostWaits, TicketEvent
+from logsluice.api.ingest.breaker import BackendUnavailableError, Breaker, CircuitOpenError
+from logsluice.api.ingest.buffer import BufferFullError, EventBuffer, PostPendingError, PostState, TicketEvent
 from logsluice.api.ingest.events import Event, Refused
 from logsluice.api.ingest.idempotency import Answered, Claim, IdempotencyKeys
-from logsluice.api.ingest.lookup import LookupFailed, mark
+from logsluice.api.ingest.lookup import LookupFailedError, mark
 from logsluice.api.ingest.positions import Attempt, End, Positions
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
 from logsluice.api.ingest.stored_events import Finder
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import SharedStore
 from logsluice.event.identity import EventId
 from logsluice.runtime import metrics
@@ -144,7 +144,7 @@ class Intake:
             keyed: Its idempotency key.
 
         Raises:
-            Problem: 409 or 422 for the key, 503 where nothing can be stored now, 507 where the buffer is full.
+            ProblemError: 409 or 422 for the key, 503 where nothing can be stored now, 507 where the buffer is full.
         """
         records = {
             number: Record(event.value, event.key, event.headers)
@@ -164,7 +164,7 @@ class Intake:
         """Hand records to Kafka and wait for its answer to each.
 
         Raises:
-            CircuitOpen: Kafka counts as away; nothing was handed over.
+            CircuitOpenError: Kafka counts as away; nothing was handed over.
         """
         began = time.perf_counter()
         outcomes: list[Outcome] = []
@@ -172,8 +172,8 @@ class Intake:
             async with self.breaker.attempt():
                 outcomes = await self._producer.send(records)
                 if any(isinstance(outcome, Undelivered) and outcome.away for outcome in outcomes):
-                    raise PartAway
-        except PartAway:
+                    raise BackendUnavailableError
+        except BackendUnavailableError:
             pass
         metrics.API_DELIVERY_DURATION.observe(time.perf_counter() - began)
         return outcomes
@@ -198,7 +198,7 @@ class Intake:
         if self.buffer is None:
             try:
                 outcomes = await self.deliver(list(records.values()))
-            except CircuitOpen as error:
+            except CircuitOpenError as error:
                 raise _away(error.retry_seconds) from None
             return Receipt(self._results(posted, dict(zip(records, outcomes, strict=True))))
         post = uuid.uuid4().hex
@@ -208,7 +208,7 @@ class Intake:
         try:
             end = await self._end()
             outcomes = await self.deliver(_marked(post, records))
-        except (CircuitOpen, KafkaException):
+        except (CircuitOpenError, KafkaException):
             return await self._buffered(posted, post, records, PostState(None, True, None))
         if not _can_wait(posted) or not any(_may_wait(outcome) for outcome in outcomes):
             return Receipt(self._results(posted, dict(zip(records, outcomes, strict=True))))
@@ -239,10 +239,10 @@ class Intake:
             missing = {number: record for number, record in records.items() if number not in found}
             try:
                 if away or (self.buffer is not None and self.buffer.events):
-                    raise CircuitOpen("kafka", self._settings.api.breaker_seconds)
+                    raise CircuitOpenError("kafka", self._settings.api.breaker_seconds)
                 sent = bool(missing)
                 outcomes = await self.deliver(_marked(claim.post, missing)) if missing else []
-            except CircuitOpen as error:
+            except CircuitOpenError as error:
                 sent = False
                 if self.buffer is None:
                     raise _away(error.retry_seconds) from None
@@ -260,7 +260,7 @@ class Intake:
             else:
                 await self.keys.give_up(claim, nothing_sent=not sent)
             return Receipt(results)
-        except Problem:
+        except ProblemError:
             await self.keys.give_up(claim, nothing_sent=not sent)
             raise
 
@@ -268,14 +268,14 @@ class Intake:
         """What is stored is stored; where Redis is away by now, the topic remembers the key."""
         try:
             await self.keys.finish(claim, {"results": results})
-        except Problem:
+        except ProblemError:
             metrics.API_KEYED_POSTS.labels("unremembered").inc()
 
     async def _found(self, claim: Claim, attempt: Attempt) -> dict[int, Outcome]:
         try:
             found = await self.finder.find({claim.post: attempt})
-        except LookupFailed as error:
-            raise Problem(
+        except LookupFailedError as error:
+            raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"whether this post was stored before cannot be told now: {error}",
                 retry_after=self._settings.api.breaker_seconds,
@@ -286,7 +286,7 @@ class Intake:
         """The events are in the buffer: have the key say so before anybody is told."""
         assert self.buffer is not None
         if not await self.keys.finish(claim, {"ticket": claim.post}):
-            raise Problem(HTTPStatus.CONFLICT, "another attempt has this Idempotency-Key by now", retry_after=1)
+            raise ProblemError(HTTPStatus.CONFLICT, "another attempt has this Idempotency-Key by now", retry_after=1)
         await self.buffer.confirm(claim.post)
         return Receipt([], claim.post)
 
@@ -297,21 +297,21 @@ class Intake:
         if not _can_wait(posted):
             refused = next(event for event in posted if isinstance(event, Refused))
             # The others of its events may come again: whoever is told of an error of theirs gives all of them up.
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"Kafka does not answer, and only posts without errors can wait for it: {refused.detail}",
                 retry_after=self._settings.api.breaker_seconds,
             )
         try:
             await self.buffer.put(post, list(records.items()), state)
-        except BufferFull:
-            raise Problem(
+        except BufferFullError:
+            raise ProblemError(
                 HTTPStatus.INSUFFICIENT_STORAGE,
                 "Kafka is away, and as many events wait for it as may",
                 retry_after=self._settings.api.breaker_seconds,
             ) from None
-        except PostWaits:
-            raise Problem(
+        except PostPendingError:
+            raise ProblemError(
                 HTTPStatus.CONFLICT,
                 "an earlier post with this Idempotency-Key, which was forgotten since, still waits for Kafka",
                 retry_after=self._settings.api.breaker_seconds,
@@ -362,8 +362,8 @@ def _replayed(answer: dict[str, Any]) -> Receipt:
     return Receipt([Result(*result) for result in answer.get("results", ())], answer.get("ticket"), replayed=True)
 
 
-def _away(retry_seconds: float) -> Problem:
-    return Problem(
+def _away(retry_seconds: float) -> ProblemError:
+    return ProblemError(
         HTTPStatus.SERVICE_UNAVAILABLE, "Kafka does not answer; nothing was stored", retry_after=retry_seconds
     )
 

@@ -35,7 +35,7 @@ class Place(NamedTuple):
     number: int
 
 
-class LookupFailed(Exception):  # noqa: N818 - told as why a post has to wait
+class LookupFailedError(Exception):
     """The topic cannot be looked at now."""
 
 
@@ -60,7 +60,7 @@ def find_posted(
         Where each event is that was found, by its post and its number in it.
 
     Raises:
-        LookupFailed: The broker does not answer, or there is too much to look through.
+        LookupFailedError: The broker does not answer, or there is too much to look through.
     """
     options = librdkafka_options(settings) | {
         "group.id": "logsluice-api-lookup",
@@ -75,7 +75,7 @@ def find_posted(
         return _found(consumer, settings.kafka.topic, posts, starts, until_ms, end)
     except KafkaException as error:
         reason: KafkaError = error.args[0]
-        raise LookupFailed(reason.str()) from None
+        raise LookupFailedError(reason.str()) from None
     finally:
         consumer.close()
 
@@ -99,7 +99,7 @@ def _found(
         waiting = {number for number in waiting if positions[number] < latest[number]}
         while waiting:
             if time.monotonic() > end:
-                raise LookupFailed("too many events were stored since to look through them")
+                raise LookupFailedError("too many events were stored since to look through them")
             for message in consumer.consume(_RECORDS, _POLL_SECONDS):
                 if (error := message.error()) is not None:
                     raise KafkaException(error)
@@ -144,7 +144,7 @@ def _latest(consumer: Consumer, topic: str, partitions: list[int]) -> dict[int, 
     for number in partitions:
         offsets = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
         if offsets is None:
-            raise LookupFailed("Kafka does not answer")
+            raise LookupFailedError("Kafka does not answer")
         ends[number] = offsets[1]
         # Nothing is kept any more: there is nothing to read.
         if offsets[0] == offsets[1]:

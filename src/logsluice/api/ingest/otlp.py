@@ -70,11 +70,11 @@ _LOG_RECORDS: Final = 2
 T = TypeVar("T", bound=Message)
 
 
-class TooHeavy(Exception):  # noqa: N818 - told to the client
+class PayloadTooLargeError(Exception):
     """A body has more values than may be parsed at once."""
 
 
-class NotReadable(Exception):  # noqa: N818 - told to the client
+class MalformedPayloadError(Exception):
     """A body is no export of logs."""
 
 
@@ -89,20 +89,20 @@ def export_events(body: bytes, media_type: str, limits: ApiLimits) -> Iterator[E
         limits: Of one event.
 
     Raises:
-        NotReadable: It is no export of logs: why. What came before may have been given already.
-        TooHeavy: Its JSON has more values than may be parsed at once.
+        MalformedPayloadError: It is no export of logs: why. What came before may have been given already.
+        PayloadTooLargeError: Its JSON has more values than may be parsed at once.
     """
     try:
         yield from _protobuf_events(body, limits) if media_type == PROTOBUF else _json_events(body, limits)
     except (DecodeError, ParseError, orjson.JSONDecodeError, ValueError, TypeError, AttributeError) as error:
-        raise NotReadable(" ".join(str(error).split())[:300]) from None
+        raise MalformedPayloadError(" ".join(str(error).split())[:300]) from None
     except RecursionError:
-        raise NotReadable("nested too deep") from None
+        raise MalformedPayloadError("nested too deep") from None
 
 
 def _json_events(body: bytes, limits: ApiLimits) -> Iterator[Event | Refused]:
     if json_weight(body) > MOST_WEIGHT:
-        raise TooHeavy
+        raise PayloadTooLargeError
     export = ParseDict(_with_binary_ids(orjson.loads(body)), ExportLogsServiceRequest(), ignore_unknown_fields=True)
     for resource_logs in export.resource_logs:
         for scope_logs in resource_logs.scope_logs:

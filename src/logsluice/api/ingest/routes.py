@@ -28,7 +28,7 @@ from logsluice.api.ingest.events import (
 )
 from logsluice.api.ingest.idempotency import HEADER, fingerprint_of, post_id
 from logsluice.api.ingest.intake import Keyed, Receipt, Result, ticket_results
-from logsluice.api.problems import MEDIA_TYPE, Problem, problem_responses
+from logsluice.api.problems import MEDIA_TYPE, ProblemError, problem_responses
 from logsluice.api.resources import ResourcesOf, resources_of
 from logsluice.event.limits import MAX_VALUE_BYTES
 from logsluice.settings import ApiLimits
@@ -232,9 +232,9 @@ async def post_batch(request: Request) -> Response:
     async with resources.intake.bodies.read(request, limits.body_bytes) as body:
         posted = _events(body, media_type, limits)
         if isinstance(posted, Refused):
-            raise Problem(posted.status, posted.detail)
+            raise ProblemError(posted.status, posted.detail)
         if not posted:
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "there are no events in it")
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "there are no events in it")
         receipt = await resources.intake.post(posted, "batch", _keyed(request, caller, media_type, body))
     if receipt.ticket is not None:
         return _ticket_given(receipt)
@@ -281,9 +281,9 @@ async def post_otlp(request: Request) -> Response:
     async with resources.intake.bodies.read(request, limits.body_bytes) as body:
         try:
             posted = _batch(otlp.export_events(body, media_type, limits), limits)
-        except otlp.NotReadable as error:
+        except otlp.MalformedPayloadError as error:
             return _otlp_failure(HTTPStatus.BAD_REQUEST, str(error), media_type)
-        except otlp.TooHeavy:
+        except otlp.PayloadTooLargeError:
             posted = too_heavy()
         if isinstance(posted, Refused):
             return _otlp_failure(posted.status, posted.detail, media_type)
@@ -307,7 +307,7 @@ async def get_ticket(
     buffer = resources.intake.buffer
     events = await buffer.ticket(ticket) if buffer is not None else None
     if events is None:
-        raise Problem(HTTPStatus.NOT_FOUND, "there is no such ticket here, or not any more")
+        raise ProblemError(HTTPStatus.NOT_FOUND, "there is no such ticket here, or not any more")
     waits = any(event.status == "waiting" for event in events)
     items = [TicketItem.model_validate(item) for item in ticket_results(events)]
     return Ticket(status="waiting" if waits else "ended", items=items)
@@ -345,10 +345,10 @@ def _keyed(request: Request, caller: Caller, media_type: str, body: bytes) -> Ke
     return Keyed(post_id(caller.id, request.url.path, key), fingerprint_of(media_type, body))
 
 
-def _problem(result: Result) -> Problem:
+def _problem(result: Result) -> ProblemError:
     extensions: dict[str, Any] = {"pointer": result.pointer} if result.pointer else {}
     retry = _AGAIN_SECONDS if result.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
-    return Problem(result.status, result.detail or "", retry_after=retry, **extensions)
+    return ProblemError(result.status, result.detail or "", retry_after=retry, **extensions)
 
 
 def _batch_answer(receipt: Receipt) -> Response:
@@ -361,7 +361,7 @@ def _batch_answer(receipt: Receipt) -> Response:
         status = HTTPStatus.CREATED if stored == len(items) else HTTPStatus.MULTI_STATUS
         return _answer(status, {**counts, "items": items}, receipt)
     first = next(result for result in receipt.results if not failed or result.status >= 500)
-    raise Problem(
+    raise ProblemError(
         HTTPStatus.SERVICE_UNAVAILABLE if failed else HTTPStatus.UNPROCESSABLE_ENTITY,
         f"none of {len(items)} events is stored; the first: {first.detail}",
         retry_after=_AGAIN_SECONDS if failed else None,

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaException
 
-from logsluice.api.ingest.lookup import LookupFailed, Place, find_posted
+from logsluice.api.ingest.lookup import LookupFailedError, Place, find_posted
 from logsluice.api.ingest.positions import Attempt, Positions
 from logsluice.api.ingest.producer import Stored
 from logsluice.settings import Settings
@@ -47,7 +47,7 @@ class Finder:
             attempts: By the post's id.
 
         Raises:
-            LookupFailed: The topic cannot be looked at now.
+            LookupFailedError: The topic cannot be looked at now.
         """
         question = _Question(attempts, asyncio.get_running_loop().create_future())
         self._questions.append(question)
@@ -80,7 +80,7 @@ class Finder:
         try:
             current = await self._positions.refresh()
         except KafkaException as error:
-            raise LookupFailed(error.args[0].str()) from None
+            raise LookupFailedError(error.args[0].str()) from None
         same = all(attempt.end.topic_id == current.topic_id for attempt in attempts.values())
         starts = {
             number: min(attempt.end.offsets.get(number, 0) for attempt in attempts.values()) if same else 0

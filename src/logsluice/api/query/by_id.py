@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
 from logsluice.api.query.merge import checked_facts
 from logsluice.api.query.models import Document
@@ -91,7 +91,7 @@ def _index(alias: str, event_id: str) -> str:
     """The one index that can hold an event.
 
     Raises:
-        Problem: The text is no event's id.
+        ProblemError: The text is no event's id.
     """
     try:
         return dated_index(alias, EventId.parse(event_id).timestamp_ms)
@@ -99,5 +99,5 @@ def _index(alias: str, event_id: str) -> str:
         raise _not_there(event_id, "event can have this id") from None
 
 
-def _not_there(event_id: str, what: str) -> Problem:
-    return Problem(HTTPStatus.NOT_FOUND, f"{event_id}: no {what}")
+def _not_there(event_id: str, what: str) -> ProblemError:
+    return ProblemError(HTTPStatus.NOT_FOUND, f"{event_id}: no {what}")

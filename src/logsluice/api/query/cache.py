@@ -15,7 +15,7 @@ import orjson
 import zstandard
 from cachetools import TLRUCache
 
-from logsluice.api.redis_store import RedisAway, SharedStore
+from logsluice.api.redis_store import RedisUnavailableError, SharedStore
 from logsluice.runtime import metrics
 
 _LARGEST: Final = 4_194_304
@@ -84,14 +84,14 @@ class AnswerCache:
         key = _key(question)
         try:
             await self._store.ask(lambda redis: redis.set(self._store.key("cache", key), packed, ex=seconds))
-        except RedisAway:
+        except RedisUnavailableError:
             if len(packed) <= self._own.maxsize:
                 self._own[key] = _Kept(packed, seconds)
 
     async def _find(self, key: str) -> bytes | None:
         try:
             return await self._store.ask(lambda redis: redis.get(self._store.key("cache", key)))
-        except RedisAway:
+        except RedisUnavailableError:
             kept = self._own.get(key)
             return kept.packed if kept else None
 

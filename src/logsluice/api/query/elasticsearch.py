@@ -10,7 +10,7 @@ import structlog
 from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
 
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.elasticsearch.client import describe_error, is_unavailable
 from logsluice.elasticsearch.search import innermost_reason
 from logsluice.runtime import metrics
@@ -43,7 +43,8 @@ class Elastic:
         """What a search finds; an alias that is not there yet is one with nothing behind it.
 
         Raises:
-            Problem: 400 for a query that cannot be read, 503 while the server is away, 504 where it takes too long.
+            ProblemError: 400 for a query that cannot be read, 503 while the server is away, 504 where it takes too
+                long.
         """
         try:
             answer = await self._searching.search(
@@ -54,7 +55,7 @@ class Elastic:
         found: dict[str, Any] = answer.body
         if found["timed_out"]:
             metrics.API_QUERIES.labels(kind, "timeout").inc()
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.GATEWAY_TIMEOUT,
                 f"the search took longer than {self.seconds:g} s; ask for a shorter time, or for fewer wildcards",
             )
@@ -70,7 +71,7 @@ class Elastic:
         """A document and what the server knows of it (``_version``, ``_seq_no``); None where there is none.
 
         Raises:
-            Problem: 503 while the server is away.
+            ProblemError: 503 while the server is away.
         """
         try:
             answer = await self._getting.get(index=index, id=event_id)
@@ -93,7 +94,7 @@ class Elastic:
             condition: ``if_seq_no`` and ``if_primary_term``, or ``version`` and ``version_type``.
 
         Raises:
-            Problem: 400 for a document that the server will never take, 503 while it is away.
+            ProblemError: 400 for a document that the server will never take, 503 while it is away.
         """
         try:
             await self._getting.index(index=index, id=event_id, document=document, **condition)
@@ -110,7 +111,7 @@ class Elastic:
         """By index, the number up to which every write is in place; indices that are not there are left out.
 
         Raises:
-            Problem: 503 while the server is away.
+            ProblemError: 503 while the server is away.
         """
         try:
             answer = await self._getting.indices.stats(
@@ -137,12 +138,12 @@ def _tell(error: ApiError | TransportError, kind: Kind) -> NoReturn:
     if isinstance(error, ApiError) and error.meta.status == HTTPStatus.BAD_REQUEST:
         metrics.API_QUERIES.labels(kind, "refused").inc()
         reason = innermost_reason(error.body) or describe_error(error)
-        raise Problem(HTTPStatus.BAD_REQUEST, f"Elasticsearch cannot read this: {reason}") from None
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"Elasticsearch cannot read this: {reason}") from None
     # A wrong password or certificate is nobody's business who asks, but that of who runs this.
     log.error("Elasticsearch refuses", reason=describe_error(error))
     metrics.API_QUERIES.labels(kind, "away").inc()
     raise _away("Elasticsearch refuses this API; its log says why") from None
 
 
-def _away(detail: str) -> Problem:
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=AGAIN_SECONDS)
+def _away(detail: str) -> ProblemError:
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=AGAIN_SECONDS)

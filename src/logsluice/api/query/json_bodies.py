@@ -17,7 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from logsluice.api.ingest.bodies import JSON, media_type_of
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.resources import ResourcesOf
 
 # Of a question, not of events: what is parsed takes up to twenty times as much.
@@ -51,6 +51,6 @@ def _read(model: type[Model], body: bytes) -> Model:
     try:
         return model.model_validate(orjson.loads(body))
     except orjson.JSONDecodeError as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"not JSON: {error}") from None
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"not JSON: {error}") from None
     except ValidationError as error:
         raise RequestValidationError([{**entry, "loc": ("body", *entry["loc"])} for entry in error.errors()]) from None

@@ -145,7 +145,7 @@ class Tail:
         """Find out where now is, where no position was given.
 
         Raises:
-            Problem: Elasticsearch is away.
+            ProblemError: Elasticsearch is away.
         """
         if self._positions is None:
             names = {f"{self._alias}-{day}": day for day in days_of(datetime.now(UTC))}
@@ -156,7 +156,7 @@ class Tail:
         """Events as they come, until the client goes away, loses its key, or the process is asked to stop.
 
         Raises:
-            Problem: Elasticsearch is away.
+            ProblemError: Elasticsearch is away.
         """
         assert self._positions is not None
         while not self._stopping.is_set() and await self._admitted():

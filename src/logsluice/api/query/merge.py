@@ -21,10 +21,10 @@ from weakref import WeakValueDictionary
 
 from redis.exceptions import LockError, RedisError
 
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.query.conditions import LABELS
 from logsluice.api.query.elasticsearch import AGAIN_SECONDS, Elastic
-from logsluice.api.redis_store import RedisAway, SharedStore
+from logsluice.api.redis_store import RedisUnavailableError, SharedStore
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FieldType
 from logsluice.extract.values import read_value
@@ -128,13 +128,13 @@ class Merger:
         Doing it twice is doing it once.
 
         Raises:
-            Problem: 503 while Elasticsearch or the Redis that is configured is away.
+            ProblemError: 503 while Elasticsearch or the Redis that is configured is away.
         """
         try:
             async with self._alone(event_id), asyncio.timeout(WORK_SECONDS):
                 return await self._merge(index, event_id, processor, facts)
         except TimeoutError:
-            raise Problem(
+            raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Elasticsearch takes too long", retry_after=AGAIN_SECONDS
             ) from None
 
@@ -155,7 +155,9 @@ class Merger:
                 condition = {"version": stored["_version"], "version_type": "external_gte"}
             if await self._elastic.write(index, event_id, document, **condition):
                 return document
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "others keep changing this result", retry_after=AGAIN_SECONDS)
+        raise ProblemError(
+            HTTPStatus.SERVICE_UNAVAILABLE, "others keep changing this result", retry_after=AGAIN_SECONDS
+        )
 
     @asynccontextmanager
     async def _alone(self, event_id: str) -> AsyncIterator[None]:
@@ -176,8 +178,8 @@ class Merger:
         try:
             async with asyncio.timeout(_LOCK_WAIT_SECONDS):
                 held = await self._shared.ask(lambda redis: _acquired(redis, self._shared.key("merge", event_id)))
-        except (RedisAway, TimeoutError) as error:
-            raise Problem(
+        except (RedisUnavailableError, TimeoutError) as error:
+            raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 f"Redis keeps writers of one result apart: {str(error) or 'it does not answer'}",
                 retry_after=AGAIN_SECONDS,

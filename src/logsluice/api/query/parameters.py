@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from fastapi import Query, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.query.conditions import (
     LONGEST_VALUE,
     Condition,
@@ -109,9 +109,9 @@ def filters(
     return conditions
 
 
-def refused(error: LogsluiceError) -> Problem:
+def refused(error: LogsluiceError) -> ProblemError:
     """A question that cannot be answered as it is."""
-    return Problem(HTTPStatus.BAD_REQUEST, str(error))
+    return ProblemError(HTTPStatus.BAD_REQUEST, str(error))
 
 
 def _schema(name: str, kind: str) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
 from logsluice.api.query.models import Patterns, TrialResult
 from logsluice.api.query.parameters import PatternTrial, refused
-from logsluice.api.query.pattern_trials import TRIAL_SECONDS, Trial, TrialsBusy, TrialTimeout
+from logsluice.api.query.pattern_trials import TRIAL_SECONDS, Trial, TrialsBusyError, TrialTimeoutError
 from logsluice.api.query.responses import MAY_QUERY, QueriesOf, answer, answered
 from logsluice.errors import LogsluiceError
 from logsluice.patterns import PatternRegistry
@@ -48,12 +48,12 @@ async def test(queries: QueriesOf, trial: Annotated[PatternTrial, Depends(json_b
         return await queries.trials.run(Trial(trial.regex, fields, trial.lines))
     except LogsluiceError as error:
         raise refused(error) from None
-    except TrialsBusy:
-        raise Problem(
+    except TrialsBusyError:
+        raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, "too many patterns are being tried", retry_after=TRIAL_SECONDS
         ) from None
-    except TrialTimeout:
-        raise Problem(
+    except TrialTimeoutError:
+        raise ProblemError(
             HTTPStatus.BAD_REQUEST,
             f"regex: took longer than {TRIAL_SECONDS:g} s or too much memory; write it without nested repetition, "
             "or try it on fewer lines",

@@ -42,11 +42,11 @@ _WORKERS: Final = 1
 _MOST_AT_ONCE: Final = 10
 
 
-class TrialTimeout(Exception):  # noqa: N818 - what the pattern is told
+class TrialTimeoutError(Exception):
     """A pattern took longer than a trial may."""
 
 
-class TrialsBusy(Exception):  # noqa: N818 - a state
+class TrialsBusyError(Exception):
     """As many patterns wait to be tried as may."""
 
 
@@ -83,11 +83,11 @@ class TrialRoom:
 
         Raises:
             LogsluiceError: It is no pattern: what is wrong with it.
-            TrialTimeout: It took too long, or more memory than a trial may.
-            TrialsBusy: Too many others wait.
+            TrialTimeoutError: It took too long, or more memory than a trial may.
+            TrialsBusyError: Too many others wait.
         """
         if self._at_hand >= _MOST_AT_ONCE:
-            raise TrialsBusy
+            raise TrialsBusyError
         self._at_hand += 1
         try:
             return await self._run(trial)
@@ -107,7 +107,7 @@ class TrialRoom:
         try:
             return await asyncio.wrap_future(future)
         except (TimeoutError, ProcessExpired, MemoryError):
-            raise TrialTimeout from None
+            raise TrialTimeoutError from None
 
     def _processes(self) -> ProcessPool:
         if self._pool is None:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from logsluice.api.guard.access import client_of
-from logsluice.api.problems import Problem, problem_responses
+from logsluice.api.problems import ProblemError, problem_responses
 from logsluice.api.query.lists import Text
 from logsluice.api.query.live_tail import Tail, read_position
 from logsluice.api.query.lucene import check_query
@@ -54,11 +54,11 @@ async def followed_tail(
         raise refused(error) from None
     caller, each = client_of(request), queries.settings.api.tails_each
     if [*queries.tails.values()].count(caller) >= each:
-        raise Problem(
+        raise ProblemError(
             HTTPStatus.TOO_MANY_REQUESTS, f"you follow {each} times already; end one of them", retry_after=_FULL_SECONDS
         )
     if len(queries.tails) >= queries.settings.api.tails:
-        raise Problem(
+        raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE,
             f"{queries.settings.api.tails} clients follow already",
             retry_after=_FULL_SECONDS,
@@ -100,5 +100,5 @@ async def tail(followed: Annotated[Tail, Depends(followed_tail)]) -> AsyncIterat
     try:
         async for event in followed.events():
             yield ServerSentEvent(id=event.position, data=event.document)
-    except Problem as problem:
+    except ProblemError as problem:
         yield ServerSentEvent(event="problem", data=problem.body())

@@ -22,7 +22,7 @@ from logsluice.event.records import index_name, iso_millis
 from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, from_record
 from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 
 GROUP: Final = "logsluice-index-dead-letters"
@@ -114,7 +114,7 @@ def index_dead_letters(settings: Settings, job: str, stop: Event) -> None:
                     if records:
                         _index(records, alias, writer, job)
                         reader.commit()
-    except Stopped:
+    except StoppedError:
         log.info("stopped while waiting; letters that were not acknowledged are read again at the next start")
 
 

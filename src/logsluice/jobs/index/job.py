@@ -20,7 +20,7 @@ from logsluice.jobs.index.dead_letters import index_dead_letters
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
 from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 
 JOB = CONSUMER = "index"
@@ -110,7 +110,7 @@ def _index_events(settings: Settings, stop: Event) -> None:
             if records:
                 _index(records, settings, writer, letters)
                 reader.commit()
-    except Stopped:
+    except StoppedError:
         log.info("stopped while waiting; what was not acknowledged is read again at the next start")
     finally:
         if reader is not None:

@@ -87,7 +87,7 @@ def reprocess_topic(spark: SparkSession, work: Work, *, since: datetime | None, 
 
     Raises:
         LogsluiceError: A server refuses, the same fault came again and again, or the topic was deleted.
-        Stopped: The process was asked to stop while a server was away.
+        StoppedError: The process was asked to stop while a server was away.
     """
     settings = work.settings
     client = admin(settings, job=JOB, stop=stop)

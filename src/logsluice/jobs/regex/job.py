@@ -18,7 +18,7 @@ from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.passwords import leave_this_machine
 from logsluice.jobs.spark.session import kafka_jars, spark_session
 from logsluice.runtime.metrics import serve_metrics
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import ProcessingMode, Settings
 
 Source = Literal["kafka", "logs"]
@@ -50,7 +50,7 @@ def run_regex(
     Raises:
         LogsluiceError: The registry is wrong, the port taken, Java missing, or a server refuses.
     """
-    with suppress(Stopped):
+    with suppress(StoppedError):
         _run(settings, directory, stop, mode or settings.processing_mode, source, since, until_caught_up, metrics_port)
 
 

@@ -73,7 +73,7 @@ def plan_ranges(settings: Settings, since: datetime | None, stop: Event) -> Iter
 
     Raises:
         LogsluiceError: The server refuses the credentials.
-        Stopped: ``stop`` was set while the server was away.
+        StoppedError: ``stop`` was set while the server was away.
     """
     since_ms = int(since.timestamp() * 1000) if since else 0
     since_part = {"range": {"kafka.timestamp": {"gte": since_ms, "format": "epoch_millis"}}}

@@ -34,7 +34,7 @@ from logsluice.kafka import (
     spark_kafka_options,
     wait_for_topic,
 )
-from logsluice.kafka.topics import Topic, TopicNotReady
+from logsluice.kafka.topics import Topic, TopicNotReadyError
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
@@ -162,7 +162,7 @@ class StreamingQueryJob(ABC):
 
         Raises:
             LogsluiceError: A server refuses the credentials, or the same fault came again and again.
-            Stopped: The process was asked to stop while a server was away.
+            StoppedError: The process was asked to stop while a server was away.
         """
         client = admin(self._settings, job=self.job, stop=self._stop)
         try:
@@ -325,7 +325,7 @@ class StreamingQueryJob(ABC):
         """Whether the topic has another id by now; a broker that is away, or no topic, is said elsewhere."""
         try:
             return describe_topic(client, topic.name).id != topic.id
-        except TopicNotReady as error:
+        except TopicNotReadyError as error:
             log.warning("waiting for kafka", where=f"topic {topic.name}", reason=str(error))
         except kafka_errors.KafkaError as error:
             if not is_unavailable(error):

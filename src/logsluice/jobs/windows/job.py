@@ -27,7 +27,7 @@ from logsluice.jobs.windows.tables import FinishedWindows, Key, empty, finished,
 from logsluice.kafka import describe_topic, earliest_offsets, latest_offsets
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import serve_metrics
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def run_windows(
     Raises:
         LogsluiceError: The registry is wrong, the port taken, Java missing, or a server refuses.
     """
-    with suppress(Stopped):
+    with suppress(StoppedError):
         registry = load_registry(directory)
         extractor_spec = ExtractorSpec.of(registry, settings.time_zone)
         store_at(settings.windows_output)

@@ -26,7 +26,7 @@ _MOST_TOLD: Final = 3
 _LONGEST_ANSWER: Final = 300
 
 
-class _NotReady(Exception):  # noqa: N818 - told to the user as what is waited for
+class _KibanaNotReadyError(Exception):
     """Kibana answers, but cannot do it yet."""
 
 
@@ -43,7 +43,7 @@ def import_objects(
 
     Raises:
         LogsluiceError: There is no Kibana at that address, or it refuses the credentials or an object.
-        Stopped: ``stop`` was set while Kibana was away.
+        StoppedError: ``stop`` was set while Kibana was away.
     """
     host = str(settings.host).rstrip("/")
     if not _is_url(host):
@@ -76,7 +76,7 @@ def _post(client: httpx.Client, host: str, objects: Iterable[SavedObject]) -> ht
         files={"file": ("logsluice.ndjson", lines, "application/ndjson")},
     )
     if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or answer.is_server_error:
-        raise _NotReady(f"{answer.status_code} {_words(answer)}")
+        raise _KibanaNotReadyError(f"{answer.status_code} {_words(answer)}")
     return answer
 
 
@@ -135,7 +135,7 @@ def _trust(settings: KibanaSettings) -> ssl.SSLContext:
 
 
 def _is_away(error: BaseException) -> bool:
-    return isinstance(error, httpx.TransportError | _NotReady) and not _is_certificate_error(error)
+    return isinstance(error, httpx.TransportError | _KibanaNotReadyError) and not _is_certificate_error(error)
 
 
 def _is_certificate_error(error: BaseException | None) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from logsluice.api.guard.keys import KeyRing, is_key, make_key, read_keys, write_keys
 from logsluice.api.ingest.idempotency import post_id
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.server import check_exposure, is_loopback
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ApiSettings
@@ -84,7 +84,7 @@ def test_an_idempotency_key_is_visible_ascii(key: str) -> None:
     bare = key.strip().removeprefix('"').removesuffix('"')
     visible = all("\x21" <= letter <= "\x7e" and letter != '"' for letter in bare)
     if not visible or not 0 < len(bare) <= 255:
-        with pytest.raises(Problem, match="visible ASCII"):
+        with pytest.raises(ProblemError, match="visible ASCII"):
             post_id("caller", "/logs", key)
         return
     found = post_id("caller", "/logs", key)

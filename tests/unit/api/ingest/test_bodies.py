@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logsluice.api.ingest.bodies import BodyReader
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.settings import ApiLimits
 
 T = TypeVar("T")
@@ -75,17 +75,17 @@ def test_a_body_may_have_several_members(encoding: str) -> None:
 def test_what_ends_too_early_is_refused(encoding: str) -> None:
     content = COMPRESS[encoding](bytes(random.Random(1).randbytes(2_000)))
     for end in (1, len(content) // 2, len(content) - 1):
-        with pytest.raises(Problem) as refused:
+        with pytest.raises(ProblemError) as refused:
             run(body_of(BodyReader(ApiLimits()), request([content[:end]], content_encoding=encoding)))
         assert refused.value.status == HTTPStatus.BAD_REQUEST
 
 
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(["gzip", "deflate", "zstd"]))
 def test_what_is_not_compressed_is_refused_or_read(content: bytes, encoding: str) -> None:
-    told: Problem | bytes
+    told: ProblemError | bytes
     try:
         told = run(body_of(BodyReader(ApiLimits()), request([content], content_encoding=encoding)))
-    except Problem as problem:
+    except ProblemError as problem:
         told = problem
     assert isinstance(told, bytes) or told.status == HTTPStatus.BAD_REQUEST
 
@@ -94,7 +94,7 @@ def test_what_is_not_compressed_is_refused_or_read(content: bytes, encoding: str
 @given(size=st.integers(100_001, 400_000))
 def test_no_more_is_taken_than_may_be(encoding: str, size: int) -> None:
     reader = BodyReader(ApiLimits())
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ProblemError) as refused:
         run(body_of(reader, request([COMPRESS[encoding](b"\0" * size)], content_encoding=encoding)))
     assert refused.value.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
@@ -103,7 +103,7 @@ def test_all_bodies_together_have_a_bound() -> None:
     async def story() -> None:
         reader = BodyReader(ApiLimits(body_bytes=1_000, total_body_bytes=1_500))
         async with reader.read(request([b"x" * 1_000]), 1_000):
-            with pytest.raises(Problem) as refused:
+            with pytest.raises(ProblemError) as refused:
                 await body_of(reader, request([b"x" * 1_000]), 1_000)
             assert refused.value.status == HTTPStatus.SERVICE_UNAVAILABLE
         assert len(await body_of(reader, request([b"x" * 1_000]), 1_000)) == 1_000
@@ -113,6 +113,6 @@ def test_all_bodies_together_have_a_bound() -> None:
 
 def test_a_body_that_comes_too_slowly_is_given_up() -> None:
     reader = BodyReader(ApiLimits(body_seconds=0.05))
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(ProblemError) as refused:
         run(body_of(reader, request([])))
     assert refused.value.status == HTTPStatus.REQUEST_TIMEOUT

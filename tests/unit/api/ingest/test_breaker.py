@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from logsluice.api.ingest.breaker import Breaker, CircuitOpen, PartAway
+from logsluice.api.ingest.breaker import BackendUnavailableError, Breaker, CircuitOpenError
 
 T = TypeVar("T")
 
@@ -22,10 +22,10 @@ async def attempt(breaker: Breaker, *, away: bool = False) -> str:
         async with breaker.attempt():
             await asyncio.sleep(0)
             if away:
-                raise PartAway
-    except CircuitOpen:
+                raise BackendUnavailableError
+    except CircuitOpenError:
         return "refused"
-    except PartAway:
+    except BackendUnavailableError:
         return "failed"
     return "done"
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from logsluice.api.ingest.buffer import BufferFull, EventBuffer, PostState, PostWaits
+from logsluice.api.ingest.buffer import BufferFullError, EventBuffer, PostPendingError, PostState
 from logsluice.api.ingest.positions import Attempt, End
 from logsluice.api.ingest.producer import Record
 from logsluice.errors import LogsluiceError
@@ -96,7 +96,7 @@ def test_a_full_buffer_takes_nothing_more(tmp_path: Path) -> None:
     async def story() -> None:
         async with EventBuffer.opened(buffer_settings(tmp_path, max_bytes=1_000), tmp_path) as buffer:
             await buffer.put("p", records("a" * 500), ACCEPTED)
-            with pytest.raises(BufferFull):
+            with pytest.raises(BufferFullError):
                 await buffer.put("q", records("b" * 500), ACCEPTED)
             assert await buffer.ticket("q") is None
             await buffer.settle([(event, "id") for event in await buffer.oldest(1, 1)], [])
@@ -111,7 +111,7 @@ def test_a_post_whose_key_was_forgotten_is_another_post(tmp_path: Path) -> None:
         async with EventBuffer.opened(buffer_settings(tmp_path), tmp_path) as buffer:
             await buffer.put("p", records("a"), ACCEPTED)
             # Neither is the first one lost nor the second one taken for it.
-            with pytest.raises(PostWaits):
+            with pytest.raises(PostPendingError):
                 await buffer.put("p", records("b"), ACCEPTED)
             (first,) = await buffer.oldest(10, 1_000)
             assert (first.record.value, buffer.events) == (b"a", 1)

@@ -18,7 +18,7 @@ from logsluice.api.ingest.events import Event, Refused
 from logsluice.api.ingest.intake import Intake
 from logsluice.api.ingest.positions import End, Positions
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiBufferSettings, RedisSettings, load_settings
 
@@ -75,7 +75,7 @@ def test_a_post_with_errors_may_come_again_when_kafka_is_back(tmp_path: Path) ->
         async with EventBuffer.opened(ApiBufferSettings(directory=tmp_path), tmp_path) as buffer:
             waits = intake(Broker(LATE), buffer)
             assert (await waits.post([GOOD], "single")).ticket is not None
-            with pytest.raises(Problem, match="needs a message") as refused:
+            with pytest.raises(ProblemError, match="needs a message") as refused:
                 await waits.post([GOOD, BAD], "otlp")
             assert refused.value.status == 503
             assert "Retry-After" in refused.value.headers

@@ -98,7 +98,7 @@ def test_records_have_bounds() -> None:
     deepest: dict[str, Any] = {"stringValue": "x"}
     for _ in range(60):
         deepest = {"arrayValue": {"values": [deepest]}}
-    with pytest.raises(otlp.NotReadable):
+    with pytest.raises(otlp.MalformedPayloadError):
         events(record(body=deepest))
 
 
@@ -116,7 +116,7 @@ def test_records_have_bounds() -> None:
     ],
 )
 def test_what_is_no_export_is_said_to_be_none(body: bytes) -> None:
-    with pytest.raises(otlp.NotReadable):
+    with pytest.raises(otlp.MalformedPayloadError):
         list(otlp.export_events(body, otlp.JSON, ApiLimits()))
 
 
@@ -126,7 +126,7 @@ def test_any_bytes_are_an_export_or_not(body: bytes) -> None:
         try:
             for event in otlp.export_events(body, media_type, ApiLimits()):
                 assert isinstance(event, Event | Refused)
-        except otlp.NotReadable:
+        except otlp.MalformedPayloadError:
             continue
 
 

@@ -16,7 +16,7 @@ from logsluice.api.guard import Guard
 from logsluice.api.guard.keys import KeyRing, make_key, write_keys
 from logsluice.api.guard.rate_limit import Limiter
 from logsluice.api.ingest.bodies import BodyReader
-from logsluice.api.query.pattern_trials import TrialsBusy
+from logsluice.api.query.pattern_trials import TrialsBusyError
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings, load_settings
 
@@ -98,7 +98,7 @@ def test_a_body_that_is_none_is_told_why(
 
 def test_a_trial_is_refused_while_too_many_wait(key: str, tmp_path: Path) -> None:
     async def run(_trial: Any) -> Any:
-        raise TrialsBusy
+        raise TrialsBusyError
 
     queries = SimpleNamespace(trials=SimpleNamespace(run=run))
     answer = post(tmp_path, "/patterns/test", Body(b'{"regex": "a", "lines": ["a"]}'), queries, **{"X-API-Key": key})

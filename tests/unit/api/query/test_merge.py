@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.query import merge
 from logsluice.api.query.elasticsearch import Elastic
 from logsluice.api.query.merge import Merger
@@ -74,7 +74,7 @@ def test_a_merge_ends_before_its_lock_does(monkeypatch: pytest.MonkeyPatch) -> N
     assert merge.WORK_SECONDS < merge.LOCK_SECONDS
     monkeypatch.setattr(merge, "WORK_SECONDS", 0.05)
     result = OneResult(3, seconds=1.0)
-    with pytest.raises(Problem) as told:
+    with pytest.raises(ProblemError) as told:
         asyncio.run(merger(result).merge("i", "e", "geo", FACTS))
     assert told.value.status == 503
     assert "labels" not in result.source

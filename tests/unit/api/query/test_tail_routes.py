@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import Request
 
 from logsluice.api.guard.access import ANYBODY, Caller
-from logsluice.api.problems import Problem
+from logsluice.api.problems import ProblemError
 from logsluice.api.query.conditions import searchable_fields
 from logsluice.api.query.tail_routes import followed_tail
 from logsluice.api.resources import Resources
@@ -48,12 +48,12 @@ def test_one_caller_leaves_places_to_others_and_gives_theirs_back() -> None:
         async with AsyncExitStack() as places:
             for _ in range(2):
                 await places.enter_async_context(following(shared, ann))
-            with pytest.raises(Problem, match="you follow 2 times already") as refused:
+            with pytest.raises(ProblemError, match="you follow 2 times already") as refused:
                 await places.enter_async_context(following(shared, ann))
             assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "10")
             for _ in range(2):
                 await places.enter_async_context(following(shared, bob))
-            with pytest.raises(Problem, match="4 clients follow already") as refused:
+            with pytest.raises(ProblemError, match="4 clients follow already") as refused:
                 await places.enter_async_context(following(shared, eve))
             assert refused.value.status == 503
         assert shared.queries.tails == {}
@@ -67,7 +67,7 @@ def test_where_anybody_may_ask_an_address_is_a_caller() -> None:
     async def work() -> None:
         shared = resources(tails_each=1)
         async with following(shared, ANYBODY, "10.0.0.1"), following(shared, ANYBODY, "10.0.0.2"):
-            with pytest.raises(Problem, match="already"):
+            with pytest.raises(ProblemError, match="already"):
                 async with following(shared, ANYBODY, "10.0.0.2"):
                     pass
 

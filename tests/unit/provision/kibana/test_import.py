@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from logsluice.errors import LogsluiceError
 from logsluice.provision.kibana import import_objects, saved_objects
 from logsluice.provision.setup import set_up_kibana
-from logsluice.runtime.retry import Stopped
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import KibanaSettings, Settings
 from logsluice.stack.ports import free_port
 from logsluice.stack.tls import make_certificates
@@ -64,7 +64,7 @@ def test_a_kibana_that_starts_is_waited_for() -> None:
 def test_a_kibana_that_is_away_is_waited_for_until_it_comes_or_nobody_waits_any_more() -> None:
     kibana, port, stop = FakeKibana(), free_port(), Event()
     Timer(0.3, stop.set).start()
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         import_objects(KibanaSettings(host=f"http://127.0.0.1:{port}"), OBJECTS, job="test", stop=stop)
 
     started = Event()
