@@ -174,7 +174,7 @@ class _Monitor(mocks.MockMonitor):
         super().__init__(answers)
         self._graph = graph
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+    def RegisterResource(self, request: Any) -> Any:
         response = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             self._graph.nodes.append(
@@ -194,7 +194,7 @@ class _Monitor(mocks.MockMonitor):
             )
         return response
 
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
+    def RegisterResourceOutputs(self, request: Any) -> Any:
         if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
             outputs = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
             self._graph.outputs = {key: plain(value) for key, value in outputs.items()}
@@ -207,7 +207,7 @@ class _Engine(mocks.MockEngine):
         super().__init__(None)
         self._graph = graph
 
-    def Log(self, request: Any) -> None:  # noqa: N802
+    def Log(self, request: Any) -> None:
         if request.severity == 2:
             self._graph.warnings.append(request.message)
 

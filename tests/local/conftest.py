@@ -149,7 +149,7 @@ def set_up(settings: Settings) -> None:
 
 
 @pytest.fixture
-def api(set_up: None, runner: Runner) -> Iterator[Api]:  # noqa: ARG001 - what it works with has to be there
+def api(set_up: None, runner: Runner) -> Iterator[Api]:
     """The API on the stack of the test, without a Redis."""
     with serving(runner) as api:
         yield api

@@ -41,7 +41,7 @@ def durable_redis(redis_server: RedisServer) -> RedisServer:
 
 
 @pytest.fixture
-def forgetful_redis(tmp_path: Path, durable_redis: RedisServer) -> Iterator[RedisServer]:  # noqa: ARG001 - it may be had
+def forgetful_redis(tmp_path: Path, durable_redis: RedisServer) -> Iterator[RedisServer]:
     """A small Redis that evicts."""
     folder = tmp_path / "redis-cache"
     folder.mkdir()
@@ -54,7 +54,7 @@ def forgetful_redis(tmp_path: Path, durable_redis: RedisServer) -> Iterator[Redi
 
 
 @pytest.fixture
-def api(set_up: None, runner: Runner, durable_redis: RedisServer) -> Iterator[Api]:  # noqa: ARG001
+def api(set_up: None, runner: Runner, durable_redis: RedisServer) -> Iterator[Api]:
     """The API with such a Redis."""
     with serving(runner, LOGSLUICE_REDIS__URL=durable_redis.url, **QUICK) as api:
         yield api
@@ -223,7 +223,7 @@ def test_a_redis_that_is_killed_and_comes_back(api: Api, durable_redis: RedisSer
 
 @pytest.mark.timeout(600)
 def test_events_wait_on_disk_for_the_broker_through_a_kill_of_the_api(
-    set_up: None,  # noqa: ARG001
+    set_up: None,
     runner: Runner,
     durable_redis: RedisServer,
     stack: LocalStack,
@@ -278,7 +278,7 @@ def test_events_wait_on_disk_for_the_broker_through_a_kill_of_the_api(
 
 
 def test_a_full_buffer_says_so(
-    set_up: None,  # noqa: ARG001
+    set_up: None,
     runner: Runner,
     stack: LocalStack,
     tmp_path: Path,
@@ -299,7 +299,7 @@ def test_a_full_buffer_says_so(
 
 
 def test_a_full_redis_forgets_no_key_and_says_that_it_takes_no_new_one(
-    set_up: None,  # noqa: ARG001
+    set_up: None,
     runner: Runner,
     durable_redis: RedisServer,
     forgetful_redis: RedisServer,
@@ -336,7 +336,7 @@ def test_a_full_redis_forgets_no_key_and_says_that_it_takes_no_new_one(
 
 
 def test_what_may_be_forgotten_lies_apart_from_what_may_not(
-    set_up: None,  # noqa: ARG001
+    set_up: None,
     runner: Runner,
     durable_redis: RedisServer,
     forgetful_redis: RedisServer,

@@ -55,7 +55,7 @@ class Keys:
 
 
 @pytest.fixture
-def keys(set_up: None, runner: Runner, tmp_path: Path) -> Keys:  # noqa: ARG001
+def keys(set_up: None, runner: Runner, tmp_path: Path) -> Keys:
     return Keys(runner, tmp_path / "keys" / "api-keys.yaml")
 
 
@@ -218,7 +218,7 @@ def test_tokens_of_the_issuer_are_taken_and_no_others(keys: Keys, runner: Runner
         assert post(issuer.token()).status_code == 201
 
 
-def test_an_issuer_that_does_not_answer_is_answered_for(set_up: None, runner: Runner, issuer: Issuer) -> None:  # noqa: ARG001
+def test_an_issuer_that_does_not_answer_is_answered_for(set_up: None, runner: Runner, issuer: Issuer) -> None:
     issuer.server.shutdown()
     issuer.server.server_close()
     with serving(runner, LOGSLUICE_API__OIDC__ISSUER=issuer.url) as api:
@@ -229,7 +229,7 @@ def test_an_issuer_that_does_not_answer_is_answered_for(set_up: None, runner: Ru
 
 
 def test_an_issuer_that_hangs_holds_up_nobody_whose_key_is_known(
-    set_up: None,  # noqa: ARG001
+    set_up: None,
     runner: Runner,
     issuer: Issuer,
 ) -> None:
@@ -250,7 +250,7 @@ def test_an_issuer_that_hangs_holds_up_nobody_whose_key_is_known(
 
 
 def test_a_client_that_asks_too_often_is_told_on_every_instance(
-    set_up: None,  # noqa: ARG001
+    set_up: None,
     runner: Runner,
     redis_server: RedisServer,
     keys: Keys,
@@ -285,7 +285,7 @@ def test_a_client_that_asks_too_often_is_told_on_every_instance(
 
 
 def test_a_busy_client_is_held_to_its_rate_though_requests_are_taken_in_groups(
-    set_up: None,  # noqa: ARG001
+    set_up: None,
     runner: Runner,
     redis_server: RedisServer,
 ) -> None:
@@ -398,7 +398,7 @@ def talk(port: int, *pieces: bytes, pause: float = 0.0, seconds: float = 30) -> 
 HEAD = b"POST /logs HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
 
 
-def test_hostile_connections_are_answered_and_closed(set_up: None, runner: Runner) -> None:  # noqa: ARG001
+def test_hostile_connections_are_answered_and_closed(set_up: None, runner: Runner) -> None:
     limits = {
         "LOGSLUICE_API__LIMITS__HEADER_SECONDS": "1",
         "LOGSLUICE_API__LIMITS__BODY_SECONDS": "1",

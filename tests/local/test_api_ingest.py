@@ -42,7 +42,7 @@ MEBIBYTE = 1_048_576
 
 
 @pytest.fixture
-def keyed_api(set_up: None, runner: Runner, redis_server: RedisServer) -> Iterator[Api]:  # noqa: ARG001
+def keyed_api(set_up: None, runner: Runner, redis_server: RedisServer) -> Iterator[Api]:
     """The API with a Redis."""
     with serving(runner, LOGSLUICE_REDIS__URL=redis_server.url) as api:
         yield api
@@ -274,7 +274,7 @@ def test_a_hundred_megabytes_without_a_length_are_cut_off(api: Api) -> None:
     assert api.client.get("/health/live").status_code == 200
 
 
-def test_a_long_line_is_cut_with_its_length_and_hash(set_up: None, runner: Runner, settings: Settings) -> None:  # noqa: ARG001
+def test_a_long_line_is_cut_with_its_length_and_hash(set_up: None, runner: Runner, settings: Settings) -> None:
     with serving(runner, LOGSLUICE_API__LIMITS__BODY_BYTES=str(4 * MEBIBYTE)) as api:
         answer = api.client.post("/logs/batch", content=b"ERROR " + b"x" * 2 * MEBIBYTE, headers=PLAIN)
     assert answer.status_code == 201

@@ -73,7 +73,7 @@ def problem(answer: httpx.Response, status: int) -> str:
 
 
 @pytest.fixture
-def ids(set_up: None, settings: Settings) -> list[str]:  # noqa: ARG001
+def ids(set_up: None, settings: Settings) -> list[str]:
     """Four events of the shop, by their ids, newest first."""
     return store(
         settings,
@@ -387,7 +387,7 @@ def test_no_more_clients_follow_than_may(runner: Runner) -> None:
 
 
 @pytest.fixture
-def two_instances(set_up: None, runner: Runner, redis_server: RedisServer) -> Iterator[tuple[Api, Api]]:  # noqa: ARG001
+def two_instances(set_up: None, runner: Runner, redis_server: RedisServer) -> Iterator[tuple[Api, Api]]:
     shared = {"LOGSLUICE_REDIS__URL": redis_server.url, "LOGSLUICE_REDIS__CACHE_URL": redis_server.url}
     with serving(runner, **shared) as one, serving(runner, **shared) as two:
         yield one, two

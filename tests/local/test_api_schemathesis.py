@@ -21,7 +21,7 @@ LEFT_OUT = (
 
 
 @pytest.fixture
-def guarded(set_up: None, runner: Runner, redis_server: RedisServer, tmp_path: Path) -> Iterator[tuple[Api, str]]:  # noqa: ARG001
+def guarded(set_up: None, runner: Runner, redis_server: RedisServer, tmp_path: Path) -> Iterator[tuple[Api, str]]:
     """The API with Redis and keys, and a key that may do everything."""
     keys = tmp_path / "keys.yaml"
     made = runner.cli("api-key", "add", "test", "--scope", "admin", "--file", keys)

@@ -46,7 +46,7 @@ def test_the_same_seed_and_start_fill_the_topic_alike(settings: Settings, runner
 
 
 def test_over_http_the_topic_has_the_same_events(
-    set_up: None,  # noqa: ARG001
+    set_up: None,
     runner: Runner,
     redis_server: RedisServer,
     settings: Settings,
@@ -103,7 +103,7 @@ def test_it_leaves_while_the_broker_is_away(settings: Settings, stack: LocalStac
     [(("--rate", "0"), "rate: out of its range"), (("--services", "nobody"), "nobody: no such service")],
 )
 def test_nonsense_is_refused_in_one_line(
-    settings: Settings,  # noqa: ARG001 - the runner takes its environment
+    settings: Settings,
     runner: Runner,
     arguments: tuple[str, ...],
     what: str,

@@ -29,7 +29,7 @@ def registry(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def schema(settings: object, registry: str, runner: Runner) -> Any:  # noqa: ARG001 - its topic is the subject's
+def schema(settings: object, registry: str, runner: Runner) -> Any:
     def run(*arguments: str | Path) -> tuple[int, str]:
         done = runner.cli("schema", *arguments, env={"LOGSLUICE_SCHEMA_REGISTRY__URL": registry})
         return done.returncode, done.stdout + done.stderr

@@ -43,4 +43,4 @@ def dashboard(
     console.print(f"Dashboard at {server.url(settings)}; Ctrl-C ends it")
     command = server.command(settings)
     # In place of this process, so that signals and the exit code are the server's own.
-    os.execv(command[0], command)  # noqa: S606
+    os.execv(command[0], command)

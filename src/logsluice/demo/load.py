@@ -43,7 +43,7 @@ def put_load(load: Load, bodies: Sequence[str] | None = None) -> Outcome:
 
         def on_start(self) -> None:
             # Clients that all begin at once would post in step from then on.
-            self.due = time.monotonic() - random.uniform(0, period)  # noqa: S311 - no secret
+            self.due = time.monotonic() - random.uniform(0, period)
             gevent.sleep(self.wait_time())
 
         def wait_time(self) -> float:

@@ -77,7 +77,7 @@ def events(load: Load, seed: int) -> Iterator[dict[str, Any]]:
         load: Their size and the share of errors.
         seed: The same gives the same.
     """
-    draw = random.Random(seed)  # noqa: S311 - made-up traffic
+    draw = random.Random(seed)
     for number in itertools.count():
         is_error = draw.random() < load.errors
         words = f"{draw.choice(_WORDS)} {number} user_id={draw.randrange(100_000)} took {draw.randrange(1, 2_000)}ms"

@@ -122,7 +122,7 @@ def traffic(seed: int, profile: Profile, start: float) -> Iterator[TrafficEvent]
         profile: What the traffic is like.
         start: Seconds since the epoch.
     """
-    random = Random(seed)  # noqa: S311 - repeatable, not secret
+    random = Random(seed)
     for number, (offset, happening) in enumerate(happenings(random, profile, start)):
         if number == profile.count:
             return

@@ -160,7 +160,7 @@ def main() -> None:
         _clear_orphans()
     words = command(sys.argv[1:] or ["logsluice", "--help"], environment, home)
     try:
-        os.execvpe(words[0], words, {**environment, "SPARK_HOME": str(home)})  # noqa: S606 - the container runs what it is told
+        os.execvpe(words[0], words, {**environment, "SPARK_HOME": str(home)})
     except OSError as error:
         sys.exit(f"{words[0]}: {error.strerror}")
 

@@ -81,7 +81,7 @@ def server() -> Iterator[tuple[Server, Settings]]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_PUT = do_GET  # noqa: N815
+        do_PUT = do_GET
 
         def log_message(self, *_: object) -> None:
             pass

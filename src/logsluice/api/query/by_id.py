@@ -78,13 +78,13 @@ async def add_facts(queries: QueriesOf, found: Annotated[ExternalFacts, Depends(
         raise refused(error) from None
     document = await _merge(queries, found, facts)
     if document is None:
-        raise _not_there(found.eventId, "result is stored yet")
+        raise _not_there(found.event_id, "result is stored yet")
     return document
 
 
 async def _merge(queries: Queries, found: ExternalFacts, facts: dict[str, Any]) -> Document | None:
-    index = _index(queries.settings.results_index, found.eventId)
-    return await queries.merger.merge(index, found.eventId, found.processor, facts)
+    index = _index(queries.settings.results_index, found.event_id)
+    return await queries.merger.merge(index, found.event_id, found.processor, facts)
 
 
 def _index(alias: str, event_id: str) -> str:

@@ -23,7 +23,7 @@ MOST_HOURS: Final = 24 * 31
 async def stats(
     request: Request,
     queries: QueriesOf,
-    hoursBack: Annotated[int, Query(ge=1, le=MOST_HOURS)] = 24,  # noqa: N803 - as in the URL
+    hours_back: Annotated[int, Query(alias="hoursBack", ge=1, le=MOST_HOURS)] = 24,
 ) -> Response:
     """Events by level, service, hour and pattern, and the most frequent errors, of the last hours until now."""
     try:
@@ -31,7 +31,7 @@ async def stats(
     except LogsluiceError as error:
         raise refused(error) from None
     end = datetime.now(UTC)
-    start = end - timedelta(hours=hoursBack)
+    start = end - timedelta(hours=hours_back)
 
     async def ask() -> dict[str, Any]:
         body = stats_body(start, end, timeout=queries.elastic.seconds)

@@ -15,13 +15,14 @@ from logsluice.api.query.models import Events, Hits, Ids, highlighted_hit, last_
 from logsluice.api.query.parameters import (
     FIELD_PARAMETERS,
     Cursor,
-    LeastLevel,
+    EndTime,
     Levels,
-    Moment,
+    MinLevel,
     PageNumber,
     PageSize,
     Paging,
     Sources,
+    StartTime,
     filters,
     read_paging,
     refuse_others,
@@ -144,8 +145,8 @@ class _Listing:
 async def list_logs(
     request: Request,
     queries: QueriesOf,
-    startTime: Moment | None = None,  # noqa: N803 - as in the URL
-    endTime: Moment | None = None,  # noqa: N803
+    start_time: StartTime = None,
+    end_time: EndTime = None,
     page: PageNumber = 1,
     size: PageSize = 100,
     cursor: Cursor | None = None,
@@ -153,7 +154,7 @@ async def list_logs(
     """Ids of the events as they came, newest first."""
     try:
         refuse_others(request, _LIST)
-        listing = _Listing.of(request, queries, startTime, endTime, page, size, cursor)
+        listing = _Listing.of(request, queries, start_time, end_time, page, size, cursor)
     except LogsluiceError as error:
         raise refused(error) from None
     index = f"{queries.settings.logs_index},{queries.settings.metrics_index}"
@@ -164,19 +165,19 @@ async def list_logs(
 async def logs(
     request: Request,
     queries: QueriesOf,
-    startTime: Moment | None = None,  # noqa: N803
-    endTime: Moment | None = None,  # noqa: N803
-    level: Levels = [],  # noqa: B006 - FastAPI hands out copies
-    minLevel: LeastLevel | None = None,  # noqa: N803
-    source: Sources = [],  # noqa: B006
+    start_time: StartTime = None,
+    end_time: EndTime = None,
+    level: Levels = (),
+    min_level: MinLevel = None,
+    source: Sources = (),
     page: PageNumber = 1,
     size: PageSize = 50,
     cursor: Cursor | None = None,
 ) -> Response:
     """Events with the facts found in them, newest first."""
     try:
-        conditions = filters(request, _LOGS, queries.fields, level, minLevel, source)
-        listing = _Listing.of(request, queries, startTime, endTime, page, size, cursor)
+        conditions = filters(request, _LOGS, queries.fields, level, min_level, source)
+        listing = _Listing.of(request, queries, start_time, end_time, page, size, cursor)
     except LogsluiceError as error:
         raise refused(error) from None
     index = queries.settings.results_index
@@ -188,11 +189,11 @@ async def search(
     request: Request,
     queries: QueriesOf,
     query: Text,
-    startTime: Moment | None = None,  # noqa: N803
-    endTime: Moment | None = None,  # noqa: N803
-    level: Levels = [],  # noqa: B006
-    minLevel: LeastLevel | None = None,  # noqa: N803
-    source: Sources = [],  # noqa: B006
+    start_time: StartTime = None,
+    end_time: EndTime = None,
+    level: Levels = (),
+    min_level: MinLevel = None,
+    source: Sources = (),
     page: PageNumber = 1,
     size: PageSize = 20,
     cursor: Cursor | None = None,
@@ -200,8 +201,8 @@ async def search(
     """Events by full text, newest first, with the words that were found marked."""
     try:
         check_query(query, queries.fields)
-        conditions = filters(request, _SEARCH, queries.fields, level, minLevel, source)
-        listing = _Listing.of(request, queries, startTime, endTime, page, size, cursor)
+        conditions = filters(request, _SEARCH, queries.fields, level, min_level, source)
+        listing = _Listing.of(request, queries, start_time, end_time, page, size, cursor)
     except LogsluiceError as error:
         raise refused(error) from None
     index = queries.settings.results_index

@@ -6,13 +6,17 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from logsluice.api.query.cursors import Position
 from logsluice.elasticsearch.search import MARK_BEGIN, MARK_END, found_part
 
 Document = dict[str, Any]
 """An event, its fields named and nested as in Elastic Common Schema."""
+
+# As the parameters of the URL.
+_CAMEL_CASE: Final = ConfigDict(alias_generator=to_camel)
 
 
 class Total(BaseModel):
@@ -37,9 +41,11 @@ class Page(BaseModel):
         next: Give it as ``cursor`` to have the next page; null on the last one.
     """
 
+    model_config = _CAMEL_CASE
+
     total: Total
-    startTime: str  # noqa: N815 - as in the URL
-    endTime: str | None  # noqa: N815
+    start_time: str
+    end_time: str | None
     next: str | None
 
 
@@ -125,14 +131,16 @@ class Stats(BaseModel):
         patterns: Events in which each pattern was found.
     """
 
-    startTime: str  # noqa: N815
-    endTime: str  # noqa: N815
+    model_config = _CAMEL_CASE
+
+    start_time: str
+    end_time: str
     total: int
     errors: int
     levels: list[Count]
     services: list[Count]
     hours: list[Hour]
-    topErrors: list[TopError]  # noqa: N815
+    top_errors: list[TopError]
     patterns: list[Count]
 
 

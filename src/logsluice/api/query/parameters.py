@@ -33,6 +33,8 @@ _LONGEST_MOMENT: Final = 40
 _LONG: Final = 10**18
 
 Moment = Annotated[str, Query(max_length=_LONGEST_MOMENT, examples=["now-1h", "2026-11-22T08:30:00Z"])]
+StartTime = Annotated[Moment | None, Query(alias="startTime")]
+EndTime = Annotated[Moment | None, Query(alias="endTime")]
 Level = Annotated[str, Field(max_length=20)]
 Source = Annotated[str, Field(max_length=LONGEST_VALUE)]
 
@@ -160,7 +162,7 @@ class ExternalFacts(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    eventId: Annotated[str, Field(min_length=1, max_length=320)]  # noqa: N815 - as the other parameters
+    event_id: Annotated[str, Field(alias="eventId", min_length=1, max_length=320)]
     processor: Annotated[
         str,
         Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="Who found them; kept in `logsluice.processors`."),
@@ -219,6 +221,7 @@ class PatternTrial(BaseModel):
 Cursor = Annotated[str, Query(max_length=LONGEST_CURSOR, description="`next` of the answer before.")]
 PageNumber = Annotated[int, Query(ge=1, le=MOST_PAGED, description="From 1 on; `page` × `size` is at most 10,000.")]
 PageSize = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="The most events of a page.")]
-Levels = Annotated[list[Level], Query(max_length=20, description="Exactly that level; may stand several times.")]
+Levels = Annotated[Sequence[Level], Query(max_length=20, description="Exactly that level; may stand several times.")]
 LeastLevel = Annotated[Level, Query(description="That level and worse ones.")]
-Sources = Annotated[list[Source], Query(max_length=20, description="`service.name`; may stand several times.")]
+MinLevel = Annotated[LeastLevel | None, Query(alias="minLevel")]
+Sources = Annotated[Sequence[Source], Query(max_length=20, description="`service.name`; may stand several times.")]

@@ -17,7 +17,7 @@ from logsluice.api.problems import ProblemError, problem_responses
 from logsluice.api.query.lists import Text
 from logsluice.api.query.live_tail import Tail, read_position
 from logsluice.api.query.lucene import check_query
-from logsluice.api.query.parameters import FIELD_PARAMETERS, LeastLevel, Levels, Sources, filters, refused
+from logsluice.api.query.parameters import FIELD_PARAMETERS, Levels, MinLevel, Sources, filters, refused
 from logsluice.api.query.responses import GUARDED, MAY_QUERY
 from logsluice.api.query.search_bodies import text_condition
 from logsluice.api.resources import ResourcesOf
@@ -34,9 +34,9 @@ _FULL_SECONDS: Final = 10
 async def followed_tail(
     request: Request,
     resources: ResourcesOf,
-    level: Levels = [],  # noqa: B006 - FastAPI hands out copies
-    minLevel: LeastLevel | None = None,  # noqa: N803 - as in the URL
-    source: Sources = [],  # noqa: B006
+    level: Levels = (),
+    min_level: MinLevel = None,
+    source: Sources = (),
     query: Text | None = None,
     last_event_id: Annotated[
         str | None, Header(max_length=100, description="The `id` of the last event that was seen: goes on after it.")
@@ -45,7 +45,7 @@ async def followed_tail(
     """A place among those who follow, given back when the client goes."""
     queries = resources.queries
     try:
-        conditions = filters(request, _TAIL, queries.fields, level, minLevel, source)
+        conditions = filters(request, _TAIL, queries.fields, level, min_level, source)
         if query is not None:
             check_query(query, queries.fields)
             conditions.append(text_condition(query))

@@ -150,7 +150,7 @@ class TaskStatsParam(AccumulatorParam[dict[TaskKey, TaskStats]]):  # type: ignor
         """Nothing."""
         return {}
 
-    def addInPlace(  # noqa: N802 - Spark names it
+    def addInPlace(
         self, value1: dict[TaskKey, TaskStats], value2: dict[TaskKey, TaskStats]
     ) -> dict[TaskKey, TaskStats]:
         """Both; of one task that ran twice the later word."""

@@ -57,7 +57,7 @@ def with_watermark_ticks(events: DataFrame, watermark_ticks: DataFrame) -> DataF
 
 def windowed(rows: DataFrame, seconds: int) -> DataFrame:
     """FinishedWindows windows by service; the amounts of each currency are rows of their own beside the window's."""
-    from pyspark.sql import functions as F  # noqa: N812 - as everybody calls it
+    from pyspark.sql import functions as F
 
     return (
         rows.groupBy(F.window("time", f"{seconds} seconds").alias("window"), "service", "money")

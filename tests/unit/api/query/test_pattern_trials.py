@@ -42,7 +42,7 @@ async def tried(room: TrialRoom, trial: Trial) -> tuple[Any, int]:
 
 
 @pytest.mark.slow
-def test_no_pattern_takes_more_memory_than_there_is(recwarn: pytest.WarningsRecorder) -> None:  # noqa: ARG001
+def test_no_pattern_takes_more_memory_than_there_is(recwarn: pytest.WarningsRecorder) -> None:
     async def try_all() -> None:
         room = TrialRoom(CONFIG, "UTC")
         try:

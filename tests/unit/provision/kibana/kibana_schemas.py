@@ -1,4 +1,3 @@
-# ruff: noqa: N815 - the names are Kibana's
 """What Kibana takes as attributes of the saved objects that we make, in our own words; nothing unknown is allowed.
 
 From https://github.com/elastic/kibana, read on its way from 9.4 to 9.6, so that each says since when it holds:
