@@ -23,7 +23,7 @@ from logsluice.alerts.outputs.kafka import KafkaOutput
 from logsluice.alerts.rules import ErrorCount
 from logsluice.alerts.states import Detection, Episode, Key
 from logsluice.alerts.store import AlertStore
-from logsluice.api.ingest.lookup import Place, find_posted, mark
+from logsluice.api.ingest.lookup import EventReference, find_posted, mark
 from logsluice.jvm.jars import jar_paths
 from logsluice.jvm.java import system_java
 from logsluice.kafka import admin, committed_offsets, describe_topic, latest_offsets
@@ -179,8 +179,8 @@ def takes_events_and_finds_them_again(workload: Workload) -> None:
     (event,) = pipeline.send([EVENT], headers=[mark(post, 0)])
     until = round((time.time() + 60) * 1_000)
     found = find_posted(workload.settings, {post}, {}, until, 30)
-    assert set(found) == {Place(post, 0)}
-    assert event.endswith(f"-{found[Place(post, 0)].timestamp_ms}")
+    assert set(found) == {EventReference(post, 0)}
+    assert event.endswith(f"-{found[EventReference(post, 0)].timestamp_ms}")
 
 
 def ships_as_logstash(workload: Workload) -> None:

@@ -13,8 +13,8 @@ from starlette.middleware.cors import CORSMiddleware
 from logsluice import __version__
 from logsluice.api import health
 from logsluice.api.documentation import add_documentation
-from logsluice.api.edge import Edge
 from logsluice.api.ingest import routes as ingest
+from logsluice.api.middleware import RequestMiddleware
 from logsluice.api.problems import install_problem_handlers
 from logsluice.api.query import routes as query
 from logsluice.api.resources import open_resources
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "X-API-Key"],
             expose_headers=list(_EXPOSED_HEADERS),
         )
-    app.add_middleware(Edge, settings=settings.api)
+    app.add_middleware(RequestMiddleware, settings=settings.api)
     _offer_both_credentials(app)
     return app
 

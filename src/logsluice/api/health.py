@@ -87,11 +87,11 @@ async def _health(resources: Resources) -> Health:
     async def elasticsearch() -> None:
         await resources.elasticsearch.options(request_timeout=_SECONDS).cluster.health()
 
-    asked: dict[str, Awaitable[Any]] = {"kafka": resources.intake.ping(_SECONDS), "elasticsearch": elasticsearch()}
+    checks: dict[str, Awaitable[Any]] = {"kafka": resources.intake.ping(_SECONDS), "elasticsearch": elasticsearch()}
     stores = (resources.shared, resources.cache)
-    asked |= {store.part: store.measure() for store in stores if store.configured}
-    answers = await asyncio.gather(*(_part(question) for question in asked.values()))
-    parts = dict(zip(asked, answers, strict=True))
+    checks |= {store.part: store.measure() for store in stores if store.configured}
+    answers = await asyncio.gather(*(_part(question) for question in checks.values()))
+    parts = dict(zip(checks, answers, strict=True))
     for store in stores:
         parts.setdefault(store.part, PartHealth(status="off"))
     parts["buffer"] = PartHealth(status="up" if resources.intake.buffer is not None else "off")

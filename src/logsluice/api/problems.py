@@ -89,13 +89,13 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Have every refusal and every failure of an application told as a problem."""
-    app.add_exception_handler(ProblemError, _told)
-    app.add_exception_handler(HTTPException, _told)
-    app.add_exception_handler(RequestValidationError, _told)
-    app.add_exception_handler(Exception, _told)
+    app.add_exception_handler(ProblemError, _problem_response)
+    app.add_exception_handler(HTTPException, _problem_response)
+    app.add_exception_handler(RequestValidationError, _problem_response)
+    app.add_exception_handler(Exception, _problem_response)
 
 
-async def _told(request: Request, error: Exception) -> Response:
+async def _problem_response(request: Request, error: Exception) -> Response:
     problem = as_problem(error)
     if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = ", ".join(_methods(request)) or problem.headers.get("Allow", "")

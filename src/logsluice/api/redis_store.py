@@ -60,7 +60,7 @@ class SharedStore:
         self.prefix = settings.prefix
         self.client: Redis | None = None
         self._scripts: dict[str, Any] = {}
-        self._away_until = 0.0
+        self._retry_at = 0.0
         self._said_at: float | None = None
         self._refusal_said_at: float | None = None
         url = settings.url if part == "redis" else settings.cache_url
@@ -97,7 +97,7 @@ class SharedStore:
         """A key under the prefix."""
         return ":".join((self.prefix, *parts))
 
-    async def ask(self, question: Callable[[Redis], Awaitable[T]]) -> T:
+    async def execute(self, question: Callable[[Redis], Awaitable[T]]) -> T:
         """What Redis answers.
 
         Raises:
@@ -106,15 +106,15 @@ class SharedStore:
         """
         if self.client is None:
             raise RedisUnavailableError("no Redis is configured")
-        if time.monotonic() < self._away_until:
+        if time.monotonic() < self._retry_at:
             raise RedisUnavailableError("Redis does not answer")
         try:
             answer = await question(self.client)
         except ResponseError as error:
-            self._refuses(error)
+            self._note_refusal(error)
             raise RedisRefusedError(_REFUSALS[_refusal(error)]) from error
         except (RedisError, OSError) as error:
-            self._is_away(error)
+            self._note_unavailable(error)
             raise RedisUnavailableError("Redis does not answer") from error
         if self._said_at is not None:
             self._said_at = None
@@ -126,7 +126,7 @@ class SharedStore:
         """What a Lua script gives, which Redis is sent once.
 
         Raises:
-            RedisUnavailableError: As :meth:`ask` does.
+            RedisUnavailableError: As :meth:`execute` does.
         """
 
         async def call(client: Redis) -> Any:
@@ -135,32 +135,32 @@ class SharedStore:
                 known = self._scripts[script] = client.register_script(script)
             return await known(keys, arguments)
 
-        return await self.ask(call)
+        return await self.execute(call)
 
     async def measure(self) -> None:
         """Put what it holds, and what it may hold, on ``/metrics``.
 
         Raises:
-            RedisUnavailableError: As :meth:`ask` does.
+            RedisUnavailableError: As :meth:`execute` does.
         """
-        told = await self.ask(lambda redis: redis.info("memory"))
-        metrics.REDIS_BYTES.labels(self.part).set(told["used_memory"])
-        metrics.REDIS_MOST_BYTES.labels(self.part).set(told["maxmemory"])
+        memory = await self.execute(lambda redis: redis.info("memory"))
+        metrics.REDIS_BYTES.labels(self.part).set(memory["used_memory"])
+        metrics.REDIS_MOST_BYTES.labels(self.part).set(memory["maxmemory"])
 
     async def close(self) -> None:
         """Close the connections."""
         if self.client is not None:
             await self.client.aclose(close_connection_pool=True)
 
-    def _is_away(self, error: Exception) -> None:
+    def _note_unavailable(self, error: Exception) -> None:
         now = time.monotonic()
-        self._away_until = now + _AWAY_SECONDS
+        self._retry_at = now + _AWAY_SECONDS
         metrics.PART_UP.labels(self.part).set(0)
         if self._said_at is None or now - self._said_at > _SAY_EVERY_SECONDS:
             self._said_at = now
             log.warning(f"{self.part} does not answer: going on without it", reason=f"{type(error).__name__}: {error}")
 
-    def _refuses(self, error: ResponseError) -> None:
+    def _note_refusal(self, error: ResponseError) -> None:
         metrics.REDIS_REFUSALS.labels(self.part, _refusal(error)).inc()
         now = time.monotonic()
         if self._refusal_said_at is None or now - self._refusal_said_at > _SAY_EVERY_SECONDS:

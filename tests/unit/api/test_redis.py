@@ -15,14 +15,14 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from redis import Redis, RedisError
 
-from logsluice.api.guard.rate_limit import Limiter
-from logsluice.api.ingest.idempotency import Answered, Claim, IdempotencyKeys
-from logsluice.api.ingest.positions import End
+from logsluice.api.guard.rate_limit import RateLimiter
+from logsluice.api.ingest.idempotency import Claim, IdempotencyKeys, RecordedResponse
+from logsluice.api.ingest.topic_offsets import EndOffsets
 from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings
 
-END = End("topic", {0: 0})
+END = EndOffsets("topic", {0: 0})
 
 
 @pytest.fixture
@@ -82,9 +82,9 @@ def test_a_full_redis_keeps_its_keys_and_refuses_new_ones_with_its_reason(server
             assert refused.value.status == 503
             assert refused.value.headers["Retry-After"] == "30"
             # It answers: nothing counts as away.
-            assert await keys.claim("known", "print", END) == Answered({"results": [1]})
+            assert await keys.claim("known", "print", END) == RecordedResponse({"results": [1]})
         assert refusals("full") == before + 3
-        assert not (await Limiter(ApiLimits(), store).take("ann")).limited
+        assert not (await RateLimiter(ApiLimits(), store).take("ann")).limited
         await store.measure()
         assert REGISTRY.get_sample_value("logsluice_redis_most_bytes", {"part": "redis"}) == int(
             _now(server.config_get("maxmemory"))["maxmemory"]

@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.api import edge
+from logsluice.api import middleware
 from logsluice.cli.demo import screen
 from logsluice.demo.pipeline import Snapshot
 from logsluice.runtime.logging import configure_logging
@@ -121,7 +121,7 @@ def lines(stream: Stream) -> str:
 
 
 def test_a_path_and_a_client_cannot_write_into_the_access_log(stderr: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge, "log", structlog.get_logger("access"))
+    monkeypatch.setattr(middleware, "log", structlog.get_logger("access"))
 
     async def answer(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 404, "headers": []})
@@ -133,7 +133,7 @@ def test_a_path_and_a_client_cannot_write_into_the_access_log(stderr: Stream, mo
     path = NASTY.replace("\ud800", "") + "\r\nsecond line"
     scope = {"type": "http", "method": "GET", "path": f"/{path}", "query_string": b"a=\x1b[31m\x9b"}
     scope |= {"headers": [(b"user-agent", agent)], "client": ("1.2.3.4\x1b[1m", 1)}
-    asyncio.run(edge.Edge(answer, ApiSettings())(scope, nothing, nothing))
+    asyncio.run(middleware.RequestMiddleware(answer, ApiSettings())(scope, nothing, nothing))
     shown = lines(stderr)
     assert "404" in shown
     assert not CONTROLS.search(shown)

@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 
 from logsluice.api.guard.issuer import IssuerKeys, IssuerUnavailableError
 from logsluice.api.guard.keys import SCOPES, KeyRing, Scope, is_key
-from logsluice.api.guard.rate_limit import Limiter
+from logsluice.api.guard.rate_limit import RateLimiter
 from logsluice.api.guard.tokens import TokenRejectedError, TokenVerifier
 from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import SharedStore
@@ -59,7 +59,7 @@ class Guard:
         limiter: Counts requests.
     """
 
-    def __init__(self, ring: KeyRing | None, tokens: TokenVerifier | None, limiter: Limiter) -> None:
+    def __init__(self, ring: KeyRing | None, tokens: TokenVerifier | None, limiter: RateLimiter) -> None:
         self._ring = ring
         self._tokens = tokens
         self._limiter = limiter
@@ -80,7 +80,7 @@ class Guard:
                 keys = IssuerKeys(api.oidc, client)
                 await stack.enter_async_context(keys.kept())
                 tokens = TokenVerifier(api.oidc, keys)
-            yield cls(KeyRing(api.keys_file) if api.keys_file else None, tokens, Limiter(api.limits, shared))
+            yield cls(KeyRing(api.keys_file) if api.keys_file else None, tokens, RateLimiter(api.limits, shared))
 
     async def admit(self, request: Request, scope: Scope) -> Caller:
         """Let a request in.
@@ -136,8 +136,8 @@ class Guard:
 
     async def _count(self, request: Request, client: str) -> None:
         allowance = await self._limiter.take(client)
-        told = self._limiter.headers(allowance)
-        request.scope["answer_headers"] = told
+        headers = self._limiter.headers(allowance)
+        request.scope["response_headers"] = headers
         if allowance.limited:
             metrics.API_REFUSED.labels("rate").inc()
             raise ProblemError(

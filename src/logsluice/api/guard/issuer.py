@@ -65,7 +65,7 @@ class IssuerKeys:
             IssuerUnavailableError: No keys are known at all.
         """
         # A token may name any key it likes: the issuer is not asked for each.
-        if key_id not in self._keys and (self._trying() or time.monotonic() - self._tried_at > AGAIN_SECONDS):
+        if key_id not in self._keys and (self._is_fetching() or time.monotonic() - self._tried_at > AGAIN_SECONDS):
             await asyncio.shield(self._refreshed())
         if not self._keys:
             raise IssuerUnavailableError("the issuer's keys cannot be had")
@@ -76,7 +76,7 @@ class IssuerKeys:
             fresh = await asyncio.shield(self._refreshed())
             await asyncio.sleep(self._settings.jwks_seconds if fresh else AGAIN_SECONDS)
 
-    def _trying(self) -> bool:
+    def _is_fetching(self) -> bool:
         return self._attempt is not None and not self._attempt.done()
 
     def _refreshed(self) -> asyncio.Task[bool]:

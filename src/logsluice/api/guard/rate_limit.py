@@ -54,7 +54,7 @@ class _Taken:
     reset_seconds: int
 
 
-class Limiter:
+class RateLimiter:
     """Counts requests.
 
     Args:
@@ -68,7 +68,7 @@ class Limiter:
         self._shared = shared
         self._some = max(1, min(rate // 50, _MOST_AT_ONCE))
         self._taken: TTLCache[str, _Taken] = TTLCache(_CLIENTS, _KEPT_SECONDS)
-        self._asking: dict[str, asyncio.Future[Allowance]] = {}
+        self._pending: dict[str, asyncio.Future[Allowance]] = {}
         quota = rate_limiter.per_sec(rate, burst)
         self._local = self._throttled(quota, store.MemoryStore(options={"MAX_SIZE": _CLIENTS}), shared)
         self._common = self._throttled(quota, _store_on(shared.client), shared) if shared.client is not None else None
@@ -83,30 +83,30 @@ class Limiter:
         if common is None:
             return _allowance(await self._local.limit(client))
         if self._some == 1:
-            return await self._ask(common, client)
+            return await self._take_shared(common, client)
         while (taken := self._taken.get(client)) is None or not taken.here:
-            asking = self._asking.get(client)
-            if asking is None:
-                asking = self._asking[client] = asyncio.ensure_future(self._ask_for_all(common, client))
-                return await asyncio.shield(asking)
+            pending = self._pending.get(client)
+            if pending is None:
+                pending = self._pending[client] = asyncio.ensure_future(self._take_for_all(common, client))
+                return await asyncio.shield(pending)
             # Others of this client may use what is asked for already, or hear that there is nothing left.
-            allowance = await asyncio.shield(asking)
+            allowance = await asyncio.shield(pending)
             if allowance.limited:
                 return allowance
         taken.here -= 1
         taken.remaining -= 1
         return Allowance(False, taken.remaining, taken.reset_seconds, 0)
 
-    async def _ask_for_all(self, common: Throttled, client: str) -> Allowance:
+    async def _take_for_all(self, common: Throttled, client: str) -> Allowance:
         try:
-            return await self._ask(common, client)
+            return await self._take_shared(common, client)
         finally:
             # Before this is done, so that nobody waits for what is over.
-            del self._asking[client]
+            del self._pending[client]
 
-    async def _ask(self, common: Throttled, client: str) -> Allowance:
+    async def _take_shared(self, common: Throttled, client: str) -> Allowance:
         try:
-            return await self._shared.ask(lambda _: self._take_some(common, client))
+            return await self._shared.execute(lambda _: self._take_some(common, client))
         except RedisUnavailableError:
             return _allowance(await self._local.limit(client))
 

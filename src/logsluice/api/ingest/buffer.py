@@ -17,8 +17,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import orjson
 
-from logsluice.api.ingest.positions import Attempt, End
 from logsluice.api.ingest.producer import Record
+from logsluice.api.ingest.topic_offsets import DeliveryAttempt, EndOffsets
 from logsluice.errors import LogsluiceError
 from logsluice.runtime import metrics
 from logsluice.settings import ApiBufferSettings
@@ -48,7 +48,7 @@ class PostPendingError(Exception):
     """An earlier post with this id waits, whose idempotency key was forgotten meanwhile."""
 
 
-class Waiting(NamedTuple):
+class BufferedEvent(NamedTuple):
     """An event that waits.
 
     Attributes:
@@ -75,7 +75,7 @@ class PostState(NamedTuple):
 
     owner: str | None
     confirmed: bool
-    attempt: Attempt | None
+    attempt: DeliveryAttempt | None
 
 
 class TicketEvent(NamedTuple):
@@ -181,7 +181,7 @@ class EventBuffer:
         """The post's idempotency key is its owner's for good."""
         await self._run(lambda: self._change("UPDATE posts SET confirmed = 1 WHERE post = ?", [(post,)]))
 
-    async def oldest(self, count: int, most_bytes: int) -> list[Waiting]:
+    async def oldest(self, count: int, most_bytes: int) -> list[BufferedEvent]:
         """The events that wait longest, in order."""
         return await self._run(lambda: self._oldest(count, most_bytes))
 
@@ -189,7 +189,7 @@ class EventBuffer:
         """What is known of posts."""
         return await self._run(lambda: {post: state for post in posts if (state := self._state(post)) is not None})
 
-    async def begin(self, posts: set[str], attempt: Attempt) -> None:
+    async def begin(self, posts: set[str], attempt: DeliveryAttempt) -> None:
         """Posts are about to be handed to Kafka; of an earlier attempt, its beginning is kept."""
         starts = orjson.dumps({str(number): offset for number, offset in attempt.end.offsets.items()})
         rows = [(attempt.sent_ms, attempt.end.topic_id, starts, post) for post in posts]
@@ -201,7 +201,9 @@ class EventBuffer:
             )
         )
 
-    async def settle(self, stored: Sequence[tuple[Waiting, str]], refused: Sequence[tuple[Waiting, str]]) -> None:
+    async def settle(
+        self, stored: Sequence[tuple[BufferedEvent, str]], refused: Sequence[tuple[BufferedEvent, str]]
+    ) -> None:
         """Events that need not wait any longer: those that are stored with their ids, those refused with why."""
         settled = [waiting for waiting, _ in (*stored, *refused)]
         ids = [(event_id, None, waiting.seq) for waiting, event_id in stored]
@@ -302,8 +304,8 @@ class EventBuffer:
         self._in_one_step(insert)
         return waits
 
-    def _oldest(self, count: int, most_bytes: int) -> list[Waiting]:
-        found: list[Waiting] = []
+    def _oldest(self, count: int, most_bytes: int) -> list[BufferedEvent]:
+        found: list[BufferedEvent] = []
         size = 0
         rows = self._database.execute(
             "SELECT seq, post, number, value, key, headers FROM events WHERE value IS NOT NULL ORDER BY seq LIMIT ?",
@@ -313,7 +315,7 @@ class EventBuffer:
             size += len(value)
             if found and size > most_bytes:
                 break
-            found.append(Waiting(seq, post, number, Record(value, key, _unpacked(headers))))
+            found.append(BufferedEvent(seq, post, number, Record(value, key, _unpacked(headers))))
         return found
 
     def _state(self, post: str) -> PostState | None:
@@ -326,7 +328,7 @@ class EventBuffer:
         attempt = None
         if starts is not None:
             offsets = {int(number): int(offset) for number, offset in orjson.loads(starts).items()}
-            attempt = Attempt(sent_ms, End(topic_id, offsets))
+            attempt = DeliveryAttempt(sent_ms, EndOffsets(topic_id, offsets))
         return PostState(owner, bool(confirmed), attempt)
 
     def _settle(self, rows: Sequence[tuple[str | None, str | None, int]], posts: set[str]) -> None:

@@ -12,12 +12,12 @@ import structlog
 from confluent_kafka import KafkaException
 
 from logsluice.api.ingest.breaker import CircuitOpenError
-from logsluice.api.ingest.buffer import EventBuffer, PostState, Waiting
+from logsluice.api.ingest.buffer import BufferedEvent, EventBuffer, PostState
 from logsluice.api.ingest.idempotency import Claim
 from logsluice.api.ingest.intake import Intake
-from logsluice.api.ingest.lookup import LookupFailedError, Place, mark
-from logsluice.api.ingest.positions import Attempt
+from logsluice.api.ingest.lookup import EventReference, LookupFailedError, mark
 from logsluice.api.ingest.producer import Record, Stored
+from logsluice.api.ingest.topic_offsets import DeliveryAttempt
 from logsluice.api.problems import ProblemError
 from logsluice.runtime import metrics
 
@@ -56,7 +56,7 @@ async def _drain(intake: Intake, buffer: EventBuffer) -> None:
                 await buffer.expire()
             if not buffer.events:
                 continue
-            moved = intake.breaker.lets_through and await _step(intake, buffer)
+            moved = intake.breaker.lets_through and await _drain_batch(intake, buffer)
         except Exception as error:
             log.exception("the buffer cannot be emptied now", reason=str(error))
             moved = False
@@ -64,7 +64,7 @@ async def _drain(intake: Intake, buffer: EventBuffer) -> None:
             await asyncio.sleep(_AGAIN_SECONDS)
 
 
-async def _step(intake: Intake, buffer: EventBuffer) -> bool:
+async def _drain_batch(intake: Intake, buffer: EventBuffer) -> bool:
     """Take the events that wait longest to Kafka; whether any need not wait any longer."""
     waiting = await buffer.oldest(_EVENTS, _BYTES)
     states = await buffer.states({event.post for event in waiting})
@@ -72,9 +72,9 @@ async def _step(intake: Intake, buffer: EventBuffer) -> bool:
         if not await _confirmed(intake, buffer, states):
             return True
         found = await _found(intake, states)
-        attempt = Attempt(time.time_ns() // 1_000_000, await intake.end())
+        attempt = DeliveryAttempt(time.time_ns() // 1_000_000, await intake.end())
         await buffer.begin(set(states), attempt)
-        missing = [event for event in waiting if Place(event.post, event.number) not in found]
+        missing = [event for event in waiting if EventReference(event.post, event.number) not in found]
         outcomes = await intake.deliver([_marked(event) for event in missing]) if missing else []
     except (CircuitOpenError, LookupFailedError, KafkaException, ProblemError) as error:
         log.warning("the buffer waits", reason=str(error), events=buffer.events)
@@ -82,9 +82,9 @@ async def _step(intake: Intake, buffer: EventBuffer) -> bool:
     stored = [
         (event, intake.event_id(found[place]))
         for event in waiting
-        if (place := Place(event.post, event.number)) in found
+        if (place := EventReference(event.post, event.number)) in found
     ]
-    refused: list[tuple[Waiting, str]] = []
+    refused: list[tuple[BufferedEvent, str]] = []
     for event, outcome in zip(missing, outcomes, strict=True):
         if isinstance(outcome, Stored):
             stored.append((event, intake.event_id(outcome)))
@@ -109,10 +109,10 @@ async def _confirmed(intake: Intake, buffer: EventBuffer, states: dict[str, Post
     return ours
 
 
-async def _found(intake: Intake, states: dict[str, PostState]) -> dict[Place, Stored]:
+async def _found(intake: Intake, states: dict[str, PostState]) -> dict[EventReference, Stored]:
     attempts = {post: state.attempt for post, state in states.items() if state.attempt is not None}
     return await intake.finder.find(attempts) if attempts else {}
 
 
-def _marked(event: Waiting) -> Record:
+def _marked(event: BufferedEvent) -> Record:
     return event.record._replace(headers=(*event.record.headers, mark(event.post, event.number)))

@@ -46,7 +46,7 @@ MOST_WEIGHT: Final = 2_000_000
 """Of JSON that is parsed at once, as :func:`json_weight` has it: a hundred megabytes or two."""
 
 
-class Refused(NamedTuple):
+class RejectedEvent(NamedTuple):
     """An event that may not.
 
     Attributes:
@@ -71,7 +71,7 @@ def _validator() -> Any:
     return jsonschema_rs.validator_for(event_schema())
 
 
-def json_event(text: bytes, limits: ApiLimits) -> Event | Refused:
+def json_event(text: bytes, limits: ApiLimits) -> Event | RejectedEvent:
     """An event that stands alone: a whole body, or a line of NDJSON.
 
     Args:
@@ -83,7 +83,7 @@ def json_event(text: bytes, limits: ApiLimits) -> Event | Refused:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        return Refused(HTTPStatus.BAD_REQUEST, f"not JSON: {error}")
+        return RejectedEvent(HTTPStatus.BAD_REQUEST, f"not JSON: {error}")
     return _checked(value, text, limits)
 
 
@@ -92,21 +92,21 @@ def json_weight(text: bytes) -> int:
     return text.count(b",") + 4 * (text.count(b"{") + text.count(b"["))
 
 
-def too_heavy() -> Refused:
+def too_complex() -> RejectedEvent:
     """A body of more values than may be parsed at once."""
-    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "there are too many values in one body; send it in parts")
+    return RejectedEvent(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "there are too many values in one body; send it in parts")
 
 
-def json_events(text: bytes, limits: ApiLimits) -> list[Event | Refused] | Refused:
+def json_events(text: bytes, limits: ApiLimits) -> list[Event | RejectedEvent] | RejectedEvent:
     """The events of a JSON array; one refusal where it is none."""
     if json_weight(text) > MOST_WEIGHT:
-        return too_heavy()
+        return too_complex()
     try:
         values = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        return Refused(HTTPStatus.BAD_REQUEST, f"not JSON: {error}")
+        return RejectedEvent(HTTPStatus.BAD_REQUEST, f"not JSON: {error}")
     if not isinstance(values, list):
-        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "a batch is a JSON array of events, or NDJSON")
+        return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, "a batch is a JSON array of events, or NDJSON")
     if len(values) > limits.batch_events:
         return too_many(limits)
     return [_checked(value, None, limits) for value in values]
@@ -124,20 +124,20 @@ def ndjson_lines(text: bytes) -> Iterator[bytes]:
         begin = end + 1
 
 
-def plain_event(text: bytes) -> Event | Refused:
+def plain_event(text: bytes) -> Event | RejectedEvent:
     """A plain line, or several that belong together; cut where it is longer than a record may be."""
     if not text.strip(_BLANK):
-        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "there is nothing in it")
+        return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, "there is nothing in it")
     value, headers = cut(text.rstrip(b"\r\n"))
     return Event(value, None, headers)
 
 
-def too_many(limits: ApiLimits) -> Refused:
+def too_many(limits: ApiLimits) -> RejectedEvent:
     """A batch of more events than it may have."""
-    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a batch may have {limits.batch_events:,} events")
+    return RejectedEvent(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a batch may have {limits.batch_events:,} events")
 
 
-def ecs_event(event: dict[str, Any], limits: ApiLimits) -> Event | Refused:
+def ecs_event(event: dict[str, Any], limits: ApiLimits) -> Event | RejectedEvent:
     """An event that was made here in ECS, from another protocol's."""
     if refused := _measured(event, limits):
         return refused
@@ -147,13 +147,13 @@ def ecs_event(event: dict[str, Any], limits: ApiLimits) -> Event | Refused:
     return Event(value, _service_key(event))
 
 
-def _too_large(limits: ApiLimits) -> Refused:
-    return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an event may have {limits.event_bytes:,} bytes")
+def _too_large(limits: ApiLimits) -> RejectedEvent:
+    return RejectedEvent(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an event may have {limits.event_bytes:,} bytes")
 
 
-def _checked(value: Any, text: bytes | None, limits: ApiLimits) -> Event | Refused:
+def _checked(value: Any, text: bytes | None, limits: ApiLimits) -> Event | RejectedEvent:
     if value.__class__ is not dict:
-        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "an event is a JSON object")
+        return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, "an event is a JSON object")
     if refused := _measured(value, limits):
         return refused
     if not _validator().is_valid(value):
@@ -167,7 +167,7 @@ def _checked(value: Any, text: bytes | None, limits: ApiLimits) -> Event | Refus
     return Event(text, _service_key(value))
 
 
-def _measured(event: dict[str, Any], limits: ApiLimits) -> Refused | None:
+def _measured(event: dict[str, Any], limits: ApiLimits) -> RejectedEvent | None:
     """Count fields and depth, without recursion."""
     fields = 0
     level: list[Any] = [event]
@@ -179,21 +179,23 @@ def _measured(event: dict[str, Any], limits: ApiLimits) -> Refused | None:
                 if value.__class__ is dict or value.__class__ is list:
                     below.append(value)
         if fields > limits.fields:
-            return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"an event may have {limits.fields} fields and elements")
+            return RejectedEvent(
+                HTTPStatus.UNPROCESSABLE_ENTITY, f"an event may have {limits.fields} fields and elements"
+            )
         if not below:
             return None
         level = below
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"objects and arrays may be nested {limits.depth} deep")
+    return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, f"objects and arrays may be nested {limits.depth} deep")
 
 
-def _told(event: dict[str, Any]) -> Refused:
+def _told(event: dict[str, Any]) -> RejectedEvent:
     """The most telling thing that is wrong."""
     errors = sorted(_validator().iter_errors(event), key=lambda error: -len(error.instance_path))
     error = errors[0]
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.instance_path)
     if not pointer and "anyOf" in str(error.schema_path):
-        return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "an event needs a message or a timestamp")
-    return Refused(HTTPStatus.UNPROCESSABLE_ENTITY, error.message[:_LONGEST_REASON], pointer or None)
+        return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, "an event needs a message or a timestamp")
+    return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, error.message[:_LONGEST_REASON], pointer or None)
 
 
 def _is_short(event: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from logsluice.api.ingest.positions import End
+from logsluice.api.ingest.topic_offsets import EndOffsets
 from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import RedisRefusedError, RedisUnavailableError, SharedStore, text
 from logsluice.runtime import metrics
@@ -79,11 +79,11 @@ class Claim:
 
     post: str
     owner: str
-    again: tuple[int, End] | None = None
+    again: tuple[int, EndOffsets] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RecordedResponse:
     """A key whose post was stored.
 
     Attributes:
@@ -107,7 +107,7 @@ class IdempotencyKeys:
         self._remember = remember_seconds
         self._lease_ms = round(lease_seconds * 1_000)
 
-    async def claim(self, post: str, fingerprint: str, end: End) -> Claim | Answered:
+    async def claim(self, post: str, fingerprint: str, end: EndOffsets) -> Claim | RecordedResponse:
         """Take a key, before anything is handed to Kafka.
 
         Args:
@@ -121,16 +121,18 @@ class IdempotencyKeys:
         """
         owner = uuid.uuid4().hex
         starts = orjson.dumps({str(number): offset for number, offset in end.offsets.items()})
-        reply = await self._ask(_CLAIM, post, fingerprint, owner, self._lease_ms, self._remember, end.topic_id, starts)
+        reply = await self._run_script(
+            _CLAIM, post, fingerprint, owner, self._lease_ms, self._remember, end.topic_id, starts
+        )
         known: Literal["new", "other", "done", "busy", "taken"] = text(reply[0])  # type: ignore[assignment]
         metrics.API_KEYED_POSTS.labels(known).inc()
         if known == "new":
             return Claim(post, owner)
         if known == "done":
-            return Answered(orjson.loads(zlib.decompress(reply[1])))
+            return RecordedResponse(orjson.loads(zlib.decompress(reply[1])))
         if known == "taken":
             offsets = {int(number): int(offset) for number, offset in orjson.loads(reply[3]).items()}
-            return Claim(post, owner, (int(reply[1]), End(text(reply[2]), offsets)))
+            return Claim(post, owner, (int(reply[1]), EndOffsets(text(reply[2]), offsets)))
         if known == "busy":
             raise ProblemError(
                 HTTPStatus.CONFLICT,
@@ -147,7 +149,7 @@ class IdempotencyKeys:
         Raises:
             ProblemError: 409 where another attempt has the key by now, 503 without Redis.
         """
-        if not await self._ask(_RENEW, claim.post, claim.owner, self._lease_ms):
+        if not await self._run_script(_RENEW, claim.post, claim.owner, self._lease_ms):
             raise ProblemError(HTTPStatus.CONFLICT, "another attempt has this Idempotency-Key by now", retry_after=1)
 
     async def finish(self, claim: Claim, answer: Any) -> bool:
@@ -160,18 +162,18 @@ class IdempotencyKeys:
             ProblemError: 503 without Redis.
         """
         packed = zlib.compress(orjson.dumps(answer), 1)
-        return bool(await self._ask(_FINISH, claim.post, claim.owner, packed, self._remember))
+        return bool(await self._run_script(_FINISH, claim.post, claim.owner, packed, self._remember))
 
     async def give_up(self, claim: Claim, *, nothing_sent: bool) -> None:
         """Let another attempt begin at once: as if there had been none, where nothing was handed to Kafka."""
         forget = nothing_sent and claim.again is None
         try:
-            await self._ask(_GIVE_UP, claim.post, claim.owner, "forget" if forget else "keep")
+            await self._run_script(_GIVE_UP, claim.post, claim.owner, "forget" if forget else "keep")
         except ProblemError:
             # Its time will be over by itself.
             metrics.API_KEYED_POSTS.labels("unremembered").inc()
 
-    async def _ask(self, script: str, post: str, *arguments: str | bytes | int) -> Any:
+    async def _run_script(self, script: str, post: str, *arguments: str | bytes | int) -> Any:
         key = self._shared.key("post", post)
         try:
             return await self._shared.run(script, [key], list(arguments))

@@ -16,12 +16,12 @@ from confluent_kafka import KafkaException
 from logsluice.api.ingest.bodies import BodyReader
 from logsluice.api.ingest.breaker import BackendUnavailableError, Breaker, CircuitOpenError
 from logsluice.api.ingest.buffer import BufferFullError, EventBuffer, PostPendingError, PostState, TicketEvent
-from logsluice.api.ingest.events import Event, Refused
-from logsluice.api.ingest.idempotency import Answered, Claim, IdempotencyKeys
+from logsluice.api.ingest.events import Event, RejectedEvent
+from logsluice.api.ingest.idempotency import Claim, IdempotencyKeys, RecordedResponse
 from logsluice.api.ingest.lookup import LookupFailedError, mark
-from logsluice.api.ingest.positions import Attempt, End, Positions
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
-from logsluice.api.ingest.stored_events import Finder
+from logsluice.api.ingest.stored_events import StoredEventFinder
+from logsluice.api.ingest.topic_offsets import DeliveryAttempt, EndOffsets, TopicOffsets
 from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import SharedStore
 from logsluice.event.identity import EventId
@@ -31,7 +31,7 @@ from logsluice.settings import Settings
 _LEASE_MARGIN_SECONDS: Final = 5.0
 
 # From the beginning of whatever topic there is.
-_NOWHERE: Final = End("", {})
+_NOWHERE: Final = EndOffsets("", {})
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +66,7 @@ class Receipt(NamedTuple):
     replayed: bool = False
 
 
-class Keyed(NamedTuple):
+class KeyedPost(NamedTuple):
     """An idempotency key, and what it stands for.
 
     Attributes:
@@ -93,7 +93,7 @@ class Intake:
         self,
         settings: Settings,
         producer: EventProducer,
-        positions: Positions,
+        positions: TopicOffsets,
         shared: SharedStore,
         buffer: EventBuffer | None,
     ) -> None:
@@ -106,7 +106,7 @@ class Intake:
         self._settings = settings
         self._producer = producer
         self._positions = positions
-        self.finder = Finder(settings, positions, lease_seconds)
+        self.finder = StoredEventFinder(settings, positions, lease_seconds)
 
     @classmethod
     @asynccontextmanager
@@ -119,7 +119,7 @@ class Intake:
         directory = settings.api.buffer.directory
         async with AsyncExitStack() as stack:
             producer = await stack.enter_async_context(EventProducer.opened(settings))
-            positions = await stack.enter_async_context(Positions.opened(settings))
+            positions = await stack.enter_async_context(TopicOffsets.opened(settings))
             buffer = None
             if directory is not None:
                 buffer = await stack.enter_async_context(EventBuffer.opened(settings.api.buffer, directory))
@@ -135,7 +135,7 @@ class Intake:
         """
         await self._positions.refresh(seconds)
 
-    async def post(self, posted: Sequence[Event | Refused], kind: str, keyed: Keyed | None = None) -> Receipt:
+    async def post(self, posted: Sequence[Event | RejectedEvent], kind: str, keyed: KeyedPost | None = None) -> Receipt:
         """Store what was posted, and say what became of each event.
 
         Args:
@@ -152,7 +152,7 @@ class Intake:
             if isinstance(event, Event)
         }
         if not records:
-            receipt = Receipt([_refused(event) for event in posted if isinstance(event, Refused)])
+            receipt = Receipt([_refused(event) for event in posted if isinstance(event, RejectedEvent)])
         elif keyed is not None:
             receipt = await self._keyed(posted, records, keyed)
         else:
@@ -178,7 +178,7 @@ class Intake:
         metrics.API_DELIVERY_DURATION.observe(time.perf_counter() - began)
         return outcomes
 
-    async def end(self) -> End:
+    async def end(self) -> EndOffsets:
         """Where the topic ends.
 
         Raises:
@@ -190,11 +190,11 @@ class Intake:
         """The id of an event that is stored."""
         return str(EventId(self._settings.kafka.topic, *stored))
 
-    async def _end(self) -> End:
+    async def _end(self) -> EndOffsets:
         """Where the topic ends, or ended a little ago."""
         return self._positions.end or await self._positions.refresh()
 
-    async def _unkeyed(self, posted: Sequence[Event | Refused], records: dict[int, Record]) -> Receipt:
+    async def _unkeyed(self, posted: Sequence[Event | RejectedEvent], records: dict[int, Record]) -> Receipt:
         if self.buffer is None:
             try:
                 outcomes = await self.deliver(list(records.values()))
@@ -212,10 +212,12 @@ class Intake:
             return await self._buffered(posted, post, records, PostState(None, True, None))
         if not _can_wait(posted) or not any(_may_wait(outcome) for outcome in outcomes):
             return Receipt(self._results(posted, dict(zip(records, outcomes, strict=True))))
-        state = PostState(None, True, Attempt(_now_ms(), end))
+        state = PostState(None, True, DeliveryAttempt(_now_ms(), end))
         return await self._buffered(posted, post, records, state)
 
-    async def _keyed(self, posted: Sequence[Event | Refused], records: dict[int, Record], keyed: Keyed) -> Receipt:
+    async def _keyed(
+        self, posted: Sequence[Event | RejectedEvent], records: dict[int, Record], keyed: KeyedPost
+    ) -> Receipt:
         away = False
         try:
             end = await self._end()
@@ -223,11 +225,11 @@ class Intake:
             # What is known of the key can be told all the same, and the buffer takes what is new.
             away, end = True, _NOWHERE
         claim = await self.keys.claim(keyed.post, keyed.fingerprint, end)
-        if isinstance(claim, Answered):
+        if isinstance(claim, RecordedResponse):
             return _replayed(claim.answer)
         sent = False
         try:
-            attempt = Attempt(*claim.again) if claim.again else None
+            attempt = DeliveryAttempt(*claim.again) if claim.again else None
             found: dict[int, Outcome] = {}
             if attempt is not None:
                 if self.buffer is not None and await self.buffer.adopt(claim.post, claim.owner):
@@ -251,7 +253,7 @@ class Intake:
                 return await self._ticketed(claim)
             sent = any(isinstance(outcome, Stored) or outcome.sent for outcome in outcomes)
             if self.buffer is not None and _can_wait(posted) and any(_may_wait(outcome) for outcome in outcomes):
-                state = PostState(claim.owner, False, Attempt(_now_ms(), attempt.end if attempt else end))
+                state = PostState(claim.owner, False, DeliveryAttempt(_now_ms(), attempt.end if attempt else end))
                 await self._buffered(posted, claim.post, records, state)
                 return await self._ticketed(claim)
             results = self._results(posted, {**found, **dict(zip(missing, outcomes, strict=True))})
@@ -271,7 +273,7 @@ class Intake:
         except ProblemError:
             metrics.API_KEYED_POSTS.labels("unremembered").inc()
 
-    async def _found(self, claim: Claim, attempt: Attempt) -> dict[int, Outcome]:
+    async def _found(self, claim: Claim, attempt: DeliveryAttempt) -> dict[int, Outcome]:
         try:
             found = await self.finder.find({claim.post: attempt})
         except LookupFailedError as error:
@@ -291,11 +293,11 @@ class Intake:
         return Receipt([], claim.post)
 
     async def _buffered(
-        self, posted: Sequence[Event | Refused], post: str, records: dict[int, Record], state: PostState
+        self, posted: Sequence[Event | RejectedEvent], post: str, records: dict[int, Record], state: PostState
     ) -> Receipt:
         assert self.buffer is not None
         if not _can_wait(posted):
-            refused = next(event for event in posted if isinstance(event, Refused))
+            refused = next(event for event in posted if isinstance(event, RejectedEvent))
             # The others of its events may come again: whoever is told of an error of theirs gives all of them up.
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -321,9 +323,9 @@ class Intake:
             raise _away(self._settings.api.breaker_seconds) from None
         return Receipt([], post)
 
-    def _results(self, posted: Sequence[Event | Refused], outcomes: Mapping[int, Outcome]) -> list[Result]:
+    def _results(self, posted: Sequence[Event | RejectedEvent], outcomes: Mapping[int, Outcome]) -> list[Result]:
         return [
-            _refused(event) if isinstance(event, Refused) else self._result(outcomes[number])
+            _refused(event) if isinstance(event, RejectedEvent) else self._result(outcomes[number])
             for number, event in enumerate(posted)
         ]
 
@@ -345,7 +347,7 @@ def _marked(post: str, records: Mapping[int, Record]) -> list[Record]:
     return [record._replace(headers=(*record.headers, mark(post, number))) for number, record in records.items()]
 
 
-def _can_wait(posted: Sequence[Event | Refused]) -> bool:
+def _can_wait(posted: Sequence[Event | RejectedEvent]) -> bool:
     """A ticket is for all of a post; which events are wrong is told at once."""
     return all(isinstance(event, Event) for event in posted)
 
@@ -354,7 +356,7 @@ def _may_wait(outcome: Outcome) -> bool:
     return isinstance(outcome, Undelivered) and outcome.away
 
 
-def _refused(event: Refused) -> Result:
+def _refused(event: RejectedEvent) -> Result:
     return Result(event.status, None, event.detail, event.pointer)
 
 
@@ -368,7 +370,7 @@ def _away(retry_seconds: float) -> ProblemError:
     )
 
 
-def _count(receipt: Receipt, posted: Sequence[Event | Refused], kind: str) -> None:
+def _count(receipt: Receipt, posted: Sequence[Event | RejectedEvent], kind: str) -> None:
     if receipt.replayed:
         return
     if receipt.ticket is not None:

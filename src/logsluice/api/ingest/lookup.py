@@ -23,7 +23,7 @@ _ANSWER_SECONDS: Final = 5.0
 _RECORDS: Final = 2_000
 
 
-class Place(NamedTuple):
+class EventReference(NamedTuple):
     """Which event of which post.
 
     Attributes:
@@ -46,7 +46,7 @@ def mark(post: str, number: int) -> tuple[str, bytes]:
 
 def find_posted(
     settings: Settings, posts: AbstractSet[str], starts: Mapping[int, int], until_ms: int, give_up_seconds: float
-) -> dict[Place, Stored]:
+) -> dict[EventReference, Stored]:
     """What of some posts is in the topic; blocks, so it belongs on a thread.
 
     Args:
@@ -82,7 +82,7 @@ def find_posted(
 
 def _found(
     consumer: Consumer, topic: str, posts: AbstractSet[str], starts: Mapping[int, int], until_ms: int, end: float
-) -> dict[Place, Stored]:
+) -> dict[EventReference, Stored]:
     partitions = _partitions(consumer, topic)
     latest = _latest(consumer, topic, partitions)
     # A start behind the end is one of an earlier topic of that name.
@@ -91,7 +91,7 @@ def _found(
         for number in partitions
     }
     consumer.assign([TopicPartition(topic, number, offset) for number, offset in positions.items()])
-    found: dict[Place, Stored] = {}
+    found: dict[EventReference, Stored] = {}
     finished: set[int] = set()
     # The last requests of a killed process may still be on their way into the log: look once more.
     for pause in (_SETTLE_SECONDS, 0.0):
@@ -123,12 +123,12 @@ def _found(
     return found
 
 
-def _place(message: Message) -> Place | None:
+def _place(message: Message) -> EventReference | None:
     headers: Any = message.headers() or ()
     for name, value in headers:
         if name == MARK and isinstance(value, bytes):
             post, _, number = value.decode("ascii", "replace").rpartition(":")
-            return Place(post, int(number)) if number.isdecimal() else None
+            return EventReference(post, int(number)) if number.isdecimal() else None
     return None
 
 

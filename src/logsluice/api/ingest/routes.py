@@ -17,17 +17,17 @@ from logsluice.api.ingest import otlp
 from logsluice.api.ingest.bodies import JSON, media_type_of
 from logsluice.api.ingest.events import (
     Event,
-    Refused,
+    RejectedEvent,
     event_schema,
     json_event,
     json_events,
     ndjson_lines,
     plain_event,
-    too_heavy,
+    too_complex,
     too_many,
 )
 from logsluice.api.ingest.idempotency import HEADER, fingerprint_of, post_id
-from logsluice.api.ingest.intake import Keyed, Receipt, Result, ticket_results
+from logsluice.api.ingest.intake import KeyedPost, Receipt, Result, ticket_results
 from logsluice.api.problems import MEDIA_TYPE, ProblemError, problem_responses
 from logsluice.api.resources import ResourcesOf, resources_of
 from logsluice.event.limits import MAX_VALUE_BYTES
@@ -189,7 +189,7 @@ async def post_log(request: Request) -> Response:
     most = max(limits.event_bytes, MAX_VALUE_BYTES) if media_type == _PLAIN else limits.event_bytes
     async with resources.intake.bodies.read(request, most) as body:
         event = plain_event(body) if media_type == _PLAIN else json_event(body, limits)
-        if isinstance(event, Refused):
+        if isinstance(event, RejectedEvent):
             await resources.intake.post([event], "single")
             raise _problem(Result(event.status, None, event.detail, event.pointer))
         receipt = await resources.intake.post([event], "single", _keyed(request, caller, media_type, body))
@@ -231,7 +231,7 @@ async def post_batch(request: Request) -> Response:
     media_type = media_type_of(request, JSON, *_NDJSON, _PLAIN)
     async with resources.intake.bodies.read(request, limits.body_bytes) as body:
         posted = _events(body, media_type, limits)
-        if isinstance(posted, Refused):
+        if isinstance(posted, RejectedEvent):
             raise ProblemError(posted.status, posted.detail)
         if not posted:
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "there are no events in it")
@@ -284,8 +284,8 @@ async def post_otlp(request: Request) -> Response:
         except otlp.MalformedPayloadError as error:
             return _otlp_failure(HTTPStatus.BAD_REQUEST, str(error), media_type)
         except otlp.PayloadTooLargeError:
-            posted = too_heavy()
-        if isinstance(posted, Refused):
+            posted = too_complex()
+        if isinstance(posted, RejectedEvent):
             return _otlp_failure(posted.status, posted.detail, media_type)
         receipt = await resources.intake.post(posted, "otlp")
     failed = [result for result in receipt.results if result.status >= HTTPStatus.INTERNAL_SERVER_ERROR]
@@ -313,7 +313,7 @@ async def get_ticket(
     return Ticket(status="waiting" if waits else "ended", items=items)
 
 
-def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Event | Refused] | Refused:
+def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Event | RejectedEvent] | RejectedEvent:
     if media_type == JSON and body.lstrip()[:1] != b"{":
         return json_events(body, limits)
     # A client that says JSON and sends an object a line means NDJSON.
@@ -321,16 +321,16 @@ def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Event | Ref
     return _batch((plain_event(line) if media_type == _PLAIN else json_event(line, limits) for line in lines), limits)
 
 
-def _batch(events: Iterable[Event | Refused], limits: ApiLimits) -> list[Event | Refused] | Refused:
+def _batch(events: Iterable[Event | RejectedEvent], limits: ApiLimits) -> list[Event | RejectedEvent] | RejectedEvent:
     """Events as they come, no more than a post may have; what few bytes say of many events counts with each of them."""
-    posted: list[Event | Refused] = []
+    posted: list[Event | RejectedEvent] = []
     size = 0
     for event in events:
         size += len(event.value) if isinstance(event, Event) else 0
         if len(posted) == limits.batch_events:
             return too_many(limits)
         if size > _MOST_TIMES_LARGER * limits.body_bytes:
-            return Refused(
+            return RejectedEvent(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"the events of a post may have {_MOST_TIMES_LARGER * limits.body_bytes:,} bytes together",
             )
@@ -338,11 +338,11 @@ def _batch(events: Iterable[Event | Refused], limits: ApiLimits) -> list[Event |
     return posted
 
 
-def _keyed(request: Request, caller: Caller, media_type: str, body: bytes) -> Keyed | None:
+def _keyed(request: Request, caller: Caller, media_type: str, body: bytes) -> KeyedPost | None:
     key = request.headers.get(HEADER)
     if key is None:
         return None
-    return Keyed(post_id(caller.id, request.url.path, key), fingerprint_of(media_type, body))
+    return KeyedPost(post_id(caller.id, request.url.path, key), fingerprint_of(media_type, body))
 
 
 def _problem(result: Result) -> ProblemError:

@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaException
 
-from logsluice.api.ingest.lookup import LookupFailedError, Place, find_posted
-from logsluice.api.ingest.positions import Attempt, Positions
+from logsluice.api.ingest.lookup import EventReference, LookupFailedError, find_posted
 from logsluice.api.ingest.producer import Stored
+from logsluice.api.ingest.topic_offsets import DeliveryAttempt, TopicOffsets
 from logsluice.settings import Settings
 
 _LOOKUP_SECONDS: Final = 15.0
@@ -20,11 +20,11 @@ _CLOCKS_APART_MS: Final = 60_000
 
 
 class _Question(NamedTuple):
-    attempts: Mapping[str, Attempt]
-    answer: asyncio.Future[dict[Place, Stored]]
+    attempts: Mapping[str, DeliveryAttempt]
+    answer: asyncio.Future[dict[EventReference, Stored]]
 
 
-class Finder:
+class StoredEventFinder:
     """Reads the topic once for all who ask meanwhile: after a broker was away, hundreds do.
 
     Args:
@@ -33,14 +33,14 @@ class Finder:
         written_seconds: How long after an attempt its events may still be stored.
     """
 
-    def __init__(self, settings: Settings, positions: Positions, written_seconds: float) -> None:
+    def __init__(self, settings: Settings, positions: TopicOffsets, written_seconds: float) -> None:
         self._settings = settings
         self._positions = positions
         self._written_ms = round(written_seconds * 1_000) + _CLOCKS_APART_MS
         self._questions: list[_Question] = []
         self._looking: asyncio.Task[None] | None = None
 
-    async def find(self, attempts: Mapping[str, Attempt]) -> dict[Place, Stored]:
+    async def find(self, attempts: Mapping[str, DeliveryAttempt]) -> dict[EventReference, Stored]:
         """What of posts that were handed over before is in the topic.
 
         Args:
@@ -76,7 +76,7 @@ class Finder:
                 for question in questions:
                     _answer(question, {place: at for place, at in found.items() if place.post in question.attempts})
 
-    async def _found(self, attempts: Mapping[str, Attempt]) -> dict[Place, Stored]:
+    async def _found(self, attempts: Mapping[str, DeliveryAttempt]) -> dict[EventReference, Stored]:
         try:
             current = await self._positions.refresh()
         except KafkaException as error:
@@ -90,7 +90,7 @@ class Finder:
         return await asyncio.to_thread(find_posted, self._settings, attempts.keys(), starts, until_ms, _LOOKUP_SECONDS)
 
 
-def _answer(question: _Question, answer: dict[Place, Stored] | Exception) -> None:
+def _answer(question: _Question, answer: dict[EventReference, Stored] | Exception) -> None:
     if question.answer.done():
         return
     if isinstance(answer, Exception):

@@ -13,7 +13,7 @@ from logsluice.api.query.merge import checked_facts
 from logsluice.api.query.models import Document
 from logsluice.api.query.parameters import ExternalFacts, refused
 from logsluice.api.query.queries import Queries
-from logsluice.api.query.responses import MAY_CHANGE, MAY_QUERY, QueriesOf, answer, answered
+from logsluice.api.query.responses import MAY_CHANGE, MAY_QUERY, QueriesOf, cached_response, response_schemas
 from logsluice.errors import LogsluiceError
 from logsluice.event.identity import EventId, dated_index
 
@@ -30,40 +30,40 @@ Id = Annotated[
 ]
 
 
-@router.get("/logs/{id}", dependencies=MAY_QUERY, responses=answered(Document, 404))
+@router.get("/logs/{id}", dependencies=MAY_QUERY, responses=response_schemas(Document, 404))
 async def event(request: Request, queries: QueriesOf, event_id: Id) -> Response:
     """An event as it came, with its original line; it never changes."""
     settings = queries.settings
 
-    async def ask() -> dict[str, Any]:
+    async def fetch() -> dict[str, Any]:
         for alias in (settings.logs_index, settings.metrics_index):
-            stored = await queries.elastic.document(_index(alias, event_id), event_id)
+            stored = await queries.repository.document(_index(alias, event_id), event_id)
             if stored is not None:
                 return dict(stored["_source"])
         raise _not_there(event_id, "event is stored")
 
     question = {"path": "/logs/{id}", "env": settings.env, "id": event_id}
-    return await answer(request, queries, question, ask, keep_seconds=settings.api.cache_seconds)
+    return await cached_response(request, queries, question, fetch, keep_seconds=settings.api.cache_seconds)
 
 
-@router.get("/results/{id}", dependencies=MAY_QUERY, responses=answered(Document, 404))
+@router.get("/results/{id}", dependencies=MAY_QUERY, responses=response_schemas(Document, 404))
 async def result(request: Request, queries: QueriesOf, event_id: Id) -> Response:
     """An event with the facts found in it."""
 
-    async def ask() -> dict[str, Any]:
+    async def fetch() -> dict[str, Any]:
         index = _index(queries.settings.results_index, event_id)
-        stored = await queries.elastic.document(index, event_id)
+        stored = await queries.repository.document(index, event_id)
         if stored is None:
             raise _not_there(event_id, "result is stored")
         return dict(stored["_source"])
 
-    return await answer(request, queries, {}, ask, keep_seconds=None)
+    return await cached_response(request, queries, {}, fetch, keep_seconds=None)
 
 
 @router.post(
     "/results",
     dependencies=MAY_CHANGE,
-    responses=answered(Document, 404, *BODY_STATUSES, not_modified=False),
+    responses=response_schemas(Document, 404, *BODY_STATUSES, not_modified=False),
     openapi_extra=json_body_schema(ExternalFacts),
 )
 async def add_facts(queries: QueriesOf, found: Annotated[ExternalFacts, Depends(json_body(ExternalFacts))]) -> Document:

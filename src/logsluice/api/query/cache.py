@@ -22,7 +22,7 @@ _LARGEST: Final = 4_194_304
 _TAG_LENGTH: Final = 32
 
 
-class Answer(NamedTuple):
+class TaggedBody(NamedTuple):
     """An answer as it goes out.
 
     Attributes:
@@ -34,12 +34,12 @@ class Answer(NamedTuple):
     tag: str
 
     @classmethod
-    def of(cls, content: Any) -> Answer:
+    def of(cls, content: Any) -> TaggedBody:
         """The answer with this content."""
         return cls.of_bytes(orjson.dumps(content))
 
     @classmethod
-    def of_bytes(cls, body: bytes) -> Answer:
+    def of_bytes(cls, body: bytes) -> TaggedBody:
         """The answer with this body."""
         return cls(body, f'"{hashlib.sha256(body).hexdigest()[:_TAG_LENGTH]}"')
 
@@ -49,7 +49,7 @@ class _Kept(NamedTuple):
     seconds: int
 
 
-class AnswerCache:
+class ResponseCache:
     """Keeps answers for a while.
 
     Args:
@@ -63,7 +63,7 @@ class AnswerCache:
             maxsize=largest, ttu=lambda _key, kept, now: now + kept.seconds, getsizeof=lambda kept: len(kept.packed)
         )
 
-    async def find(self, question: Mapping[str, Any]) -> Answer | None:
+    async def find(self, question: Mapping[str, Any]) -> TaggedBody | None:
         """The answer that was kept for a question; None where there is none any more."""
         key = _key(question)
         found = await self._find(key)
@@ -71,26 +71,26 @@ class AnswerCache:
         if found is None:
             return None
         try:
-            return Answer.of_bytes(zstandard.decompress(found))
+            return TaggedBody.of_bytes(zstandard.decompress(found))
         except zstandard.ZstdError:
             # Whatever lies there was not put there by this: it is asked for anew, and replaced.
             return None
 
-    async def keep(self, question: Mapping[str, Any], answer: Answer, seconds: int) -> None:
+    async def keep(self, question: Mapping[str, Any], answer: TaggedBody, seconds: int) -> None:
         """Keep an answer for so long; one that is too large is not kept."""
         packed = zstandard.compress(answer.body)
         if len(packed) > _LARGEST:
             return
         key = _key(question)
         try:
-            await self._store.ask(lambda redis: redis.set(self._store.key("cache", key), packed, ex=seconds))
+            await self._store.execute(lambda redis: redis.set(self._store.key("cache", key), packed, ex=seconds))
         except RedisUnavailableError:
             if len(packed) <= self._own.maxsize:
                 self._own[key] = _Kept(packed, seconds)
 
     async def _find(self, key: str) -> bytes | None:
         try:
-            return await self._store.ask(lambda redis: redis.get(self._store.key("cache", key)))
+            return await self._store.execute(lambda redis: redis.get(self._store.key("cache", key)))
         except RedisUnavailableError:
             kept = self._own.get(key)
             return kept.packed if kept else None

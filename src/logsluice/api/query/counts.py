@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from logsluice.api.query.conditions import iso
 from logsluice.api.query.models import Stats, stats_of
 from logsluice.api.query.parameters import refuse_others, refused
-from logsluice.api.query.responses import MAY_QUERY, QueriesOf, answer, answered
+from logsluice.api.query.responses import MAY_QUERY, QueriesOf, cached_response, response_schemas
 from logsluice.api.query.search_bodies import stats_body
 from logsluice.errors import LogsluiceError
 
@@ -19,7 +19,7 @@ router = APIRouter()
 MOST_HOURS: Final = 24 * 31
 
 
-@router.get("/stats", dependencies=MAY_QUERY, responses=answered(Stats, 504))
+@router.get("/stats", dependencies=MAY_QUERY, responses=response_schemas(Stats, 504))
 async def stats(
     request: Request,
     queries: QueriesOf,
@@ -33,9 +33,9 @@ async def stats(
     end = datetime.now(UTC)
     start = end - timedelta(hours=hours_back)
 
-    async def ask() -> dict[str, Any]:
-        body = stats_body(start, end, timeout=queries.elastic.seconds)
-        found = await queries.elastic.search(queries.settings.results_index, body, "stats")
+    async def fetch() -> dict[str, Any]:
+        body = stats_body(start, end, timeout=queries.repository.seconds)
+        found = await queries.repository.search(queries.settings.results_index, body, "stats")
         return stats_of(found, iso(start) or "", iso(end) or "")
 
-    return await answer(request, queries, {}, ask, keep_seconds=None)
+    return await cached_response(request, queries, {}, fetch, keep_seconds=None)

@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from logsluice.api.query.cache import Answer
+from logsluice.api.query.cache import TaggedBody
 
 JSON: Final = "application/json"
 CHANGES: Final = "private, no-cache"
@@ -19,7 +19,7 @@ def stays(seconds: int) -> str:
     return f"private, max-age={seconds}"
 
 
-def respond(request: Request, answer: Answer, cache_control: str) -> Response:
+def respond(request: Request, answer: TaggedBody, cache_control: str) -> Response:
     """The answer, or 304 to who names its tag in ``If-None-Match``."""
     headers = {"ETag": answer.tag, "Cache-Control": cache_control, "Vary": "Authorization, X-API-Key"}
     if _names(request.headers.get("if-none-match"), answer.tag):

@@ -29,7 +29,7 @@ from logsluice.api.query.parameters import (
     refused,
 )
 from logsluice.api.query.queries import Queries
-from logsluice.api.query.responses import MAY_QUERY, SETTLED_SECONDS, QueriesOf, answer, answered
+from logsluice.api.query.responses import MAY_QUERY, SETTLED_SECONDS, QueriesOf, cached_response, response_schemas
 from logsluice.api.query.search_bodies import page_body
 from logsluice.api.query.time_range import TimeRange, read_time_range
 from logsluice.errors import LogsluiceError
@@ -82,12 +82,12 @@ class _Listing:
         Raises:
             LogsluiceError: A moment, the page or the cursor is wrong.
         """
-        asked = sorted((name, value) for name, value in request.query_params.multi_items() if name not in _PAGING)
-        question = {"path": request.url.path, "env": queries.settings.env, "asked": asked}
+        parameters = sorted((name, value) for name, value in request.query_params.multi_items() if name not in _PAGING)
+        question = {"path": request.url.path, "env": queries.settings.env, "asked": parameters}
         span = read_time_range(start, end, longest=queries.longest)
         return cls(question, span, read_paging(page, size, cursor, question))
 
-    async def answer(
+    async def respond(
         self,
         request: Request,
         queries: Queries,
@@ -113,17 +113,17 @@ class _Listing:
         """
         paging, span = self.paging, self.span
 
-        async def ask() -> dict[str, Any]:
+        async def fetch() -> dict[str, Any]:
             body = page_body(
                 [span.condition, *conditions],
                 size=paging.size,
                 skip=paging.skip,
                 after=paging.after,
-                timeout=queries.elastic.seconds,
+                timeout=queries.repository.seconds,
                 fields=fields,
                 text=text,
             )
-            found = await queries.elastic.search(index, body, "search" if text else "list")
+            found = await queries.repository.search(index, body, "search" if text else "list")
             hits = found["hits"]["hits"]
             more = len(hits) == paging.size
             return {
@@ -138,10 +138,10 @@ class _Listing:
         moments = {"since": iso(span.since), "until": iso(span.until)}
         question = self.question | moments | {"size": paging.size, "skip": paging.skip, "after": paging.after}
         keep = min(SETTLED_SECONDS, queries.settings.api.cache_seconds) if span.settled else None
-        return await answer(request, queries, question, ask, keep_seconds=keep)
+        return await cached_response(request, queries, question, fetch, keep_seconds=keep)
 
 
-@router.get("/list-logs", dependencies=MAY_QUERY, responses=answered(Ids, 504))
+@router.get("/list-logs", dependencies=MAY_QUERY, responses=response_schemas(Ids, 504))
 async def list_logs(
     request: Request,
     queries: QueriesOf,
@@ -158,10 +158,10 @@ async def list_logs(
     except LogsluiceError as error:
         raise refused(error) from None
     index = f"{queries.settings.logs_index},{queries.settings.metrics_index}"
-    return await listing.answer(request, queries, index, "ids", lambda hit: hit["_id"], fields=["event.id"])
+    return await listing.respond(request, queries, index, "ids", lambda hit: hit["_id"], fields=["event.id"])
 
 
-@router.get("/logs", dependencies=MAY_QUERY, responses=answered(Events, 504), openapi_extra=FIELD_PARAMETERS)
+@router.get("/logs", dependencies=MAY_QUERY, responses=response_schemas(Events, 504), openapi_extra=FIELD_PARAMETERS)
 async def logs(
     request: Request,
     queries: QueriesOf,
@@ -181,10 +181,10 @@ async def logs(
     except LogsluiceError as error:
         raise refused(error) from None
     index = queries.settings.results_index
-    return await listing.answer(request, queries, index, "events", lambda hit: hit["_source"], conditions=conditions)
+    return await listing.respond(request, queries, index, "events", lambda hit: hit["_source"], conditions=conditions)
 
 
-@router.get("/search", dependencies=MAY_QUERY, responses=answered(Hits, 504), openapi_extra=FIELD_PARAMETERS)
+@router.get("/search", dependencies=MAY_QUERY, responses=response_schemas(Hits, 504), openapi_extra=FIELD_PARAMETERS)
 async def search(
     request: Request,
     queries: QueriesOf,
@@ -206,4 +206,4 @@ async def search(
     except LogsluiceError as error:
         raise refused(error) from None
     index = queries.settings.results_index
-    return await listing.answer(request, queries, index, "hits", highlighted_hit, conditions=conditions, text=query)
+    return await listing.respond(request, queries, index, "hits", highlighted_hit, conditions=conditions, text=query)

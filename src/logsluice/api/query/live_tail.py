@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from logsluice.api.query.conditions import Condition
-from logsluice.api.query.elasticsearch import Elastic
+from logsluice.api.query.repository import EventRepository
 from logsluice.api.query.search_bodies import Body
 from logsluice.errors import LogsluiceError
 
@@ -84,26 +84,26 @@ class Checkpoints:
     """Up to which number the writes of an index can all be found, asked once for all who follow.
 
     Args:
-        elastic: Who is asked.
+        repository: Who is asked.
         clock: Seconds.
     """
 
-    def __init__(self, elastic: Elastic, clock: Callable[[], float] = time.monotonic) -> None:
-        self._elastic = elastic
+    def __init__(self, repository: EventRepository, clock: Callable[[], float] = time.monotonic) -> None:
+        self._repository = repository
         self._clock = clock
         self._known: deque[tuple[float, dict[str, int]]] = deque()
         self._lock = asyncio.Lock()
 
     async def current(self, indices: Sequence[str]) -> dict[str, int]:
         """The checkpoints of this moment; that of an index which is not there is left out."""
-        return await self._elastic.checkpoints(indices)
+        return await self._repository.checkpoints(indices)
 
     async def visible(self, indices: Sequence[str]) -> dict[str, int]:
         """The newest checkpoints whose writes have become visible since."""
         async with self._lock:
             now = self._clock()
             if not self._known or now - self._known[-1][0] > _SHARED_SECONDS:
-                self._known.append((now, await self._elastic.checkpoints(indices)))
+                self._known.append((now, await self._repository.checkpoints(indices)))
             while len(self._known) > 1 and now - self._known[1][0] >= _VISIBLE_SECONDS:
                 self._known.popleft()
             asked_at, found = self._known[0]
@@ -114,7 +114,7 @@ class Tail:
     """What one client follows.
 
     Args:
-        elastic: Who is asked.
+        repository: Who is asked.
         checkpoints: Shared by all who follow.
         alias: Of the results.
         conditions: What holds for every event.
@@ -125,7 +125,7 @@ class Tail:
 
     def __init__(
         self,
-        elastic: Elastic,
+        repository: EventRepository,
         checkpoints: Checkpoints,
         alias: str,
         conditions: Sequence[Condition],
@@ -133,7 +133,7 @@ class Tail:
         stopping: asyncio.Event,
         admitted: Callable[[], Awaitable[bool]],
     ) -> None:
-        self._elastic = elastic
+        self._repository = repository
         self._checkpoints = checkpoints
         self._alias = alias
         self._conditions = conditions
@@ -171,7 +171,7 @@ class Tail:
                 if limit <= positions[day]:
                     continue
                 body = tail_body(self._conditions, positions[day], limit)
-                hits = (await self._elastic.search(f"{self._alias}-{day}", body, "tail"))["hits"]["hits"]
+                hits = (await self._repository.search(f"{self._alias}-{day}", body, "tail"))["hits"]["hits"]
                 for hit in hits:
                     positions[day] = hit["sort"][0]
                     yield TailEvent(write_position(positions), hit["_source"])

@@ -23,7 +23,7 @@ from redis.exceptions import LockError, RedisError
 
 from logsluice.api.problems import ProblemError
 from logsluice.api.query.conditions import LABELS
-from logsluice.api.query.elasticsearch import AGAIN_SECONDS, Elastic
+from logsluice.api.query.repository import AGAIN_SECONDS, EventRepository
 from logsluice.api.redis_store import RedisUnavailableError, SharedStore
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FieldType
@@ -111,12 +111,12 @@ class Merger:
     """Merges facts into results, one writer an event at a time, across instances where there is a Redis.
 
     Args:
-        elastic: Where results lie.
+        repository: Where results lie.
         shared: Redis, which may not be there.
     """
 
-    def __init__(self, elastic: Elastic, shared: SharedStore) -> None:
-        self._elastic = elastic
+    def __init__(self, repository: EventRepository, shared: SharedStore) -> None:
+        self._repository = repository
         self._shared = shared
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -131,7 +131,7 @@ class Merger:
             ProblemError: 503 while Elasticsearch or the Redis that is configured is away.
         """
         try:
-            async with self._alone(event_id), asyncio.timeout(WORK_SECONDS):
+            async with self._exclusive(event_id), asyncio.timeout(WORK_SECONDS):
                 return await self._merge(index, event_id, processor, facts)
         except TimeoutError:
             raise ProblemError(
@@ -142,7 +142,7 @@ class Merger:
         self, index: str, event_id: str, processor: str, facts: Mapping[str, Scalar]
     ) -> dict[str, Any] | None:
         for _ in range(_ATTEMPTS):
-            stored = await self._elastic.document(index, event_id)
+            stored = await self._repository.document(index, event_id)
             if stored is None:
                 return None
             document = merged(stored["_source"], processor, facts)
@@ -153,14 +153,14 @@ class Merger:
                 condition = {"if_seq_no": stored["_seq_no"], "if_primary_term": stored["_primary_term"]}
             else:
                 condition = {"version": stored["_version"], "version_type": "external_gte"}
-            if await self._elastic.write(index, event_id, document, **condition):
+            if await self._repository.write(index, event_id, document, **condition):
                 return document
         raise ProblemError(
             HTTPStatus.SERVICE_UNAVAILABLE, "others keep changing this result", retry_after=AGAIN_SECONDS
         )
 
     @asynccontextmanager
-    async def _alone(self, event_id: str) -> AsyncIterator[None]:
+    async def _exclusive(self, event_id: str) -> AsyncIterator[None]:
         lock = self._locks.setdefault(event_id, asyncio.Lock())
         async with lock:
             if not self._shared.configured:
@@ -177,7 +177,7 @@ class Merger:
     async def _shared_lock(self, event_id: str) -> Any:
         try:
             async with asyncio.timeout(_LOCK_WAIT_SECONDS):
-                held = await self._shared.ask(lambda redis: _acquired(redis, self._shared.key("merge", event_id)))
+                held = await self._shared.execute(lambda redis: _acquired(redis, self._shared.key("merge", event_id)))
         except (RedisUnavailableError, TimeoutError) as error:
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,

@@ -12,27 +12,27 @@ from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_
 from logsluice.api.query.models import Patterns, TrialResult
 from logsluice.api.query.parameters import PatternTrial, refused
 from logsluice.api.query.pattern_trials import TRIAL_SECONDS, Trial, TrialsBusyError, TrialTimeoutError
-from logsluice.api.query.responses import MAY_QUERY, QueriesOf, answer, answered
+from logsluice.api.query.responses import MAY_QUERY, QueriesOf, cached_response, response_schemas
 from logsluice.errors import LogsluiceError
 from logsluice.patterns import PatternRegistry
 
 router = APIRouter(prefix="/patterns")
 
 
-@router.get("", dependencies=MAY_QUERY, responses=answered(Patterns))
+@router.get("", dependencies=MAY_QUERY, responses=response_schemas(Patterns))
 async def patterns(request: Request, queries: QueriesOf) -> Response:
     """The patterns that are looked for in every message, in their order."""
 
-    async def ask() -> dict[str, Any]:
+    async def fetch() -> dict[str, Any]:
         return _shown(queries.registry.patterns)
 
-    return await answer(request, queries, {}, ask, keep_seconds=None)
+    return await cached_response(request, queries, {}, fetch, keep_seconds=None)
 
 
 @router.post(
     "/test",
     dependencies=MAY_QUERY,
-    responses=answered(TrialResult, *BODY_STATUSES, not_modified=False),
+    responses=response_schemas(TrialResult, *BODY_STATUSES, not_modified=False),
     openapi_extra=json_body_schema(PatternTrial),
 )
 async def test(queries: QueriesOf, trial: Annotated[PatternTrial, Depends(json_body(PatternTrial))]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Trial(NamedTuple):
     lines: Sequence[str]
 
 
-class TrialRoom:
+class PatternTrialPool:
     """Where patterns are tried; the first trial starts the process.
 
     Args:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from elasticsearch import AsyncElasticsearch
 
-from logsluice.api.query.cache import AnswerCache
+from logsluice.api.query.cache import ResponseCache
 from logsluice.api.query.conditions import Searchable, searchable_fields
-from logsluice.api.query.elasticsearch import Elastic
 from logsluice.api.query.live_tail import Checkpoints
 from logsluice.api.query.merge import Merger
-from logsluice.api.query.pattern_trials import TrialRoom
+from logsluice.api.query.pattern_trials import PatternTrialPool
+from logsluice.api.query.repository import EventRepository
 from logsluice.api.redis_store import SharedStore
 from logsluice.extract.registry import Registry, load_registry
 from logsluice.settings import Settings, config_dir
@@ -30,7 +30,7 @@ class Queries:
         settings: Of the environment.
         registry: Formats and patterns, as the jobs load them.
         fields: What can be asked for.
-        elastic: Where events and results lie.
+        repository: Where events and results lie.
         cache: Answers that do not change.
         merger: Writes what external processors found.
         trials: Where patterns are tried.
@@ -42,10 +42,10 @@ class Queries:
     settings: Settings
     registry: Registry
     fields: Searchable
-    elastic: Elastic
-    cache: AnswerCache
+    repository: EventRepository
+    cache: ResponseCache
     merger: Merger
-    trials: TrialRoom
+    trials: PatternTrialPool
     checkpoints: Checkpoints
     tails: dict[object, str] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,18 +79,18 @@ class Queries:
         """
         folder = directory or config_dir()
         registry = await asyncio.to_thread(load_registry, folder)
-        elastic = Elastic(client, settings.api.search_seconds)
-        trials = TrialRoom(folder, settings.time_zone)
+        repository = EventRepository(client, settings.api.search_seconds)
+        trials = PatternTrialPool(folder, settings.time_zone)
         try:
             yield cls(
                 settings,
                 registry,
                 searchable_fields(registry.fields),
-                elastic,
-                AnswerCache(cache, largest=settings.api.cache_bytes),
-                Merger(elastic, shared),
+                repository,
+                ResponseCache(cache, largest=settings.api.cache_bytes),
+                Merger(repository, shared),
                 trials,
-                Checkpoints(elastic),
+                Checkpoints(repository),
             )
         finally:
             await asyncio.to_thread(trials.close)

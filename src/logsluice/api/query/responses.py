@@ -9,7 +9,7 @@ from fastapi import Depends, Request, Response
 
 from logsluice.api.guard import requires
 from logsluice.api.problems import problem_responses
-from logsluice.api.query.cache import Answer
+from logsluice.api.query.cache import TaggedBody
 from logsluice.api.query.etags import CHANGES, respond, stays
 from logsluice.api.query.queries import Queries
 from logsluice.api.resources import ResourcesOf
@@ -25,7 +25,7 @@ GUARDED: Final = (400, 401, 403, 422, 429, 503)
 NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "It is what If-None-Match names."}}
 
 
-def answered(model: type, *others: int, not_modified: bool = True) -> dict[int | str, dict[str, Any]]:
+def response_schemas(model: type, *others: int, not_modified: bool = True) -> dict[int | str, dict[str, Any]]:
     """FastAPI's ``responses`` of a route: what it answers, and the problems there may be beside the usual ones."""
     return {200: {"model": model}, **(NOT_MODIFIED if not_modified else {}), **problem_responses(*GUARDED, *others)}
 
@@ -38,11 +38,11 @@ QueriesOf = Annotated[Queries, Depends(_queries_of)]
 """For a route's parameter."""
 
 
-async def answer(
+async def cached_response(
     request: Request,
     queries: Queries,
     question: Mapping[str, Any],
-    ask: Callable[[], Awaitable[Any]],
+    fetch: Callable[[], Awaitable[Any]],
     *,
     keep_seconds: int | None,
 ) -> Response:
@@ -52,13 +52,13 @@ async def answer(
         request: Which may name the tag of the answer that its client has.
         queries: What is asked.
         question: All that the answer depends on.
-        ask: Asks anew.
+        fetch: Asks anew.
         keep_seconds: How long the answer will not change; None where that is not known.
     """
     if keep_seconds is None:
-        return respond(request, Answer.of(await ask()), CHANGES)
+        return respond(request, TaggedBody.of(await fetch()), CHANGES)
     found = await queries.cache.find(question)
     if found is None:
-        found = Answer.of(await ask())
+        found = TaggedBody.of(await fetch())
         await queries.cache.keep(question, found, keep_seconds)
     return respond(request, found, stays(keep_seconds))

@@ -64,7 +64,7 @@ async def followed_tail(
             retry_after=_FULL_SECONDS,
         )
     tail = Tail(
-        queries.elastic,
+        queries.repository,
         queries.checkpoints,
         queries.settings.results_index,
         conditions,

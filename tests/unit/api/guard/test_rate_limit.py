@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from logsluice.api.guard.rate_limit import Limiter
+from logsluice.api.guard.rate_limit import RateLimiter
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings
 
@@ -19,7 +19,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def test_a_bucket_empties_and_fills() -> None:
     async def story() -> None:
-        limiter = Limiter(ApiLimits(requests_per_second=1, burst=3), SharedStore(RedisSettings()))
+        limiter = RateLimiter(ApiLimits(requests_per_second=1, burst=3), SharedStore(RedisSettings()))
         allowances = [await limiter.take("a") for _ in range(5)]
         assert [allowance.limited for allowance in allowances[:3]] == [False] * 3
         assert any(allowance.limited and allowance.retry_seconds >= 1 for allowance in allowances[3:])

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import pytest
 
 from logsluice.api.ingest.buffer import BufferFullError, EventBuffer, PostPendingError, PostState
-from logsluice.api.ingest.positions import Attempt, End
 from logsluice.api.ingest.producer import Record
+from logsluice.api.ingest.topic_offsets import DeliveryAttempt, EndOffsets
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ApiBufferSettings
 
@@ -34,7 +34,7 @@ ACCEPTED = PostState(None, True, None)
 
 
 def test_what_is_in_the_buffer_is_there_when_it_is_opened_again(tmp_path: Path) -> None:
-    attempt = Attempt(17, End("topic", {0: 5, 1: 7}))
+    attempt = DeliveryAttempt(17, EndOffsets("topic", {0: 5, 1: 7}))
 
     async def fill() -> None:
         async with EventBuffer.opened(buffer_settings(tmp_path), tmp_path) as buffer:
@@ -64,11 +64,11 @@ def test_events_leave_the_buffer_and_their_tickets_stay_for_a_while(tmp_path: Pa
         async with EventBuffer.opened(buffer_settings(tmp_path, ticket_seconds=1), tmp_path) as buffer:
             await buffer.put("p", records("a", "b"), ACCEPTED)
             first, second = await buffer.oldest(10, 1_000)
-            begun = Attempt(5, End("t", {0: 1}))
+            begun = DeliveryAttempt(5, EndOffsets("t", {0: 1}))
             await buffer.begin({"p"}, begun)
-            await buffer.begin({"p"}, Attempt(9, End("u", {0: 8})))
+            await buffer.begin({"p"}, DeliveryAttempt(9, EndOffsets("u", {0: 8})))
             # Where it was first handed over from counts, and when it last was.
-            assert (await buffer.states({"p"}))["p"].attempt == Attempt(9, begun.end)
+            assert (await buffer.states({"p"}))["p"].attempt == DeliveryAttempt(9, begun.end)
             await buffer.settle([(first, "id-1")], [])
             ticket = await buffer.ticket("p")
             assert ticket is not None

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logsluice.api.ingest.events import Event, Refused, event_schema, json_event, json_events, ndjson_lines, plain_event
+from logsluice.api.ingest.events import (
+    Event,
+    RejectedEvent,
+    event_schema,
+    json_event,
+    json_events,
+    ndjson_lines,
+    plain_event,
+)
 from logsluice.formats import load_formats
 from logsluice.formats.examples import recognise
 from logsluice.settings import ApiLimits
@@ -61,9 +69,9 @@ def fields(line: str) -> dict[str, str]:
     return {name: value for name, value in found[1].items() if not name.startswith("labels.")}
 
 
-def refused(text: bytes, limits: ApiLimits = LIMITS) -> Refused:
+def refused(text: bytes, limits: ApiLimits = LIMITS) -> RejectedEvent:
     found = json_event(text, limits)
-    assert isinstance(found, Refused)
+    assert isinstance(found, RejectedEvent)
     return found
 
 
@@ -129,10 +137,10 @@ def test_events_have_bounds() -> None:
     assert isinstance(json_event(b'{"message":"m","a":{"b":[]}}', small), Event)
     grown = {"message": "m", "level": "i", "metadata": {"a": "é" * 40}}
     found = json_event(json.dumps(grown, ensure_ascii=False).encode(), small)
-    assert isinstance(found, Refused)
+    assert isinstance(found, RejectedEvent)
     few = ApiLimits(batch_events=2)
     found_batch = json_events(b"[1,2,3]", few)
-    assert isinstance(found_batch, Refused)
+    assert isinstance(found_batch, RejectedEvent)
     assert found_batch.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
@@ -143,7 +151,7 @@ def test_whatever_is_accepted_is_ecs_and_valid_again(event: dict[str, Any]) -> N
     alone = json_events(b"[" + text + b"]", LIMITS)
     assert isinstance(alone, list)
     assert isinstance(alone[0], Event) == isinstance(found, Event)
-    if isinstance(found, Refused):
+    if isinstance(found, RejectedEvent):
         assert found.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
         return
     made = orjson.loads(found.value)
@@ -159,7 +167,7 @@ def test_whatever_is_accepted_is_ecs_and_valid_again(event: dict[str, Any]) -> N
 @given(st.binary())
 def test_any_bytes_are_an_event_or_refused(text: bytes) -> None:
     for found in (json_event(text, LIMITS), plain_event(text), json_events(text, LIMITS)):
-        assert isinstance(found, Event | Refused | list)
+        assert isinstance(found, Event | RejectedEvent | list)
 
 
 @given(st.lists(st.binary(min_size=1).filter(lambda line: b"\n" not in line)))

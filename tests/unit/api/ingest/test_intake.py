@@ -14,17 +14,17 @@ import pytest
 from logsluice.api.ingest import buffer_drain as draining_module
 from logsluice.api.ingest.buffer import EventBuffer, PostState
 from logsluice.api.ingest.buffer_drain import draining
-from logsluice.api.ingest.events import Event, Refused
+from logsluice.api.ingest.events import Event, RejectedEvent
 from logsluice.api.ingest.intake import Intake
-from logsluice.api.ingest.positions import End, Positions
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
+from logsluice.api.ingest.topic_offsets import EndOffsets, TopicOffsets
 from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiBufferSettings, RedisSettings, load_settings
 
 T = TypeVar("T")
 GOOD = Event(b'{"message": "a"}')
-BAD = Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "an event needs a message or a timestamp")
+BAD = RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, "an event needs a message or a timestamp")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -42,15 +42,15 @@ class Broker(EventProducer):
         return list(self.outcomes)
 
 
-class Ends(Positions):
+class Ends(TopicOffsets):
     """Knows an end."""
 
     def __init__(self) -> None:
-        self._end = End("topic", {0: 0})
+        self._end = EndOffsets("topic", {0: 0})
 
-    async def refresh(self, seconds: float = 0.0) -> End:
+    async def refresh(self, seconds: float = 0.0) -> EndOffsets:
         del seconds
-        return End("topic", {0: 0})
+        return EndOffsets("topic", {0: 0})
 
 
 def intake(broker: Broker, buffer: EventBuffer | None) -> Intake:

@@ -16,7 +16,7 @@ PROGRAM = """
 import json, resource, sys
 from logsluice.api.ingest import otlp, routes
 from logsluice.settings import ApiLimits
-from logsluice.api.ingest.events import Refused
+from logsluice.api.ingest.events import RejectedEvent
 
 def wrapped(content):
     for tag in (b"\\x12", b"\\x0a"):
@@ -44,7 +44,7 @@ if sys.argv[1] in ("records", "repeated"):
 else:
     found = routes._events(body, "text/plain" if sys.argv[1] == "lines" else "application/json", limits)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"refused": isinstance(found, Refused), "megabytes": (after - before) / 1024}))
+print(json.dumps({"refused": isinstance(found, RejectedEvent), "megabytes": (after - before) / 1024}))
 """
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from logsluice.api.ingest import otlp
-from logsluice.api.ingest.events import Event, Refused
+from logsluice.api.ingest.events import Event, RejectedEvent
 from logsluice.settings import ApiLimits
 
 
-def events(body: dict[str, Any], limits: ApiLimits | None = None) -> list[dict[str, Any] | Refused]:
+def events(body: dict[str, Any], limits: ApiLimits | None = None) -> list[dict[str, Any] | RejectedEvent]:
     found = otlp.export_events(orjson.dumps(body), otlp.JSON, limits or ApiLimits())
     return [orjson.loads(event.value) if isinstance(event, Event) else event for event in found]
 
@@ -91,10 +91,10 @@ def test_records_have_bounds() -> None:
     for _ in range(30):
         deep = {"arrayValue": {"values": [deep]}}
     (event,) = events(record(attributes=[{"key": "a", "value": deep}]))
-    assert isinstance(event, Refused)
+    assert isinstance(event, RejectedEvent)
     many = [{"key": str(number), "value": {"intValue": "1"}} for number in range(20)]
     (event,) = events(record(attributes=many), ApiLimits(fields=10))
-    assert isinstance(event, Refused)
+    assert isinstance(event, RejectedEvent)
     deepest: dict[str, Any] = {"stringValue": "x"}
     for _ in range(60):
         deepest = {"arrayValue": {"values": [deepest]}}
@@ -125,7 +125,7 @@ def test_any_bytes_are_an_export_or_not(body: bytes) -> None:
     for media_type in (otlp.PROTOBUF, otlp.JSON):
         try:
             for event in otlp.export_events(body, media_type, ApiLimits()):
-                assert isinstance(event, Event | Refused)
+                assert isinstance(event, Event | RejectedEvent)
         except otlp.MalformedPayloadError:
             continue
 
@@ -184,6 +184,6 @@ def test_a_record_of_many_bytes_is_refused_alone() -> None:
     limits = ApiLimits(event_bytes=1_000)
     first, second, third = otlp.export_events(wrapped(b"", b"\x32\x00" * 1_000, b""), otlp.PROTOBUF, limits)
     assert isinstance(first, Event)
-    assert isinstance(second, Refused)
+    assert isinstance(second, RejectedEvent)
     assert second.status == 413
     assert isinstance(third, Event)

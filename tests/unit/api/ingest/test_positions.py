@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from logsluice.api.ingest.positions import Positions
+from logsluice.api.ingest.topic_offsets import TopicOffsets
 from logsluice.settings import load_settings
 
 
@@ -15,7 +15,7 @@ def test_a_broker_that_is_away_writes_no_lines_of_its_own_into_the_log(capfd: py
     away = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})})
 
     async def story() -> None:
-        async with Positions.opened(away) as positions:
+        async with TopicOffsets.opened(away) as positions:
             await asyncio.sleep(1)
             assert positions.end is None
 

@@ -14,7 +14,7 @@ import pytest
 from logsluice.api.application import create_app
 from logsluice.api.guard import Guard
 from logsluice.api.guard.keys import KeyRing, make_key, write_keys
-from logsluice.api.guard.rate_limit import Limiter
+from logsluice.api.guard.rate_limit import RateLimiter
 from logsluice.api.ingest.bodies import BodyReader
 from logsluice.api.query.pattern_trials import TrialsBusyError
 from logsluice.api.redis_store import SharedStore
@@ -48,7 +48,7 @@ def post(tmp_path: Path, path: str, body: Body, queries: Any = None, **headers: 
     settings = load_settings()
     settings = settings.model_copy(update={"api": settings.api.model_copy(update={"limits": LIMITS})})
     app = create_app(settings)
-    guard = Guard(KeyRing(tmp_path / "keys.yaml"), None, Limiter(LIMITS, SharedStore(RedisSettings())))
+    guard = Guard(KeyRing(tmp_path / "keys.yaml"), None, RateLimiter(LIMITS, SharedStore(RedisSettings())))
     app.state.resources = SimpleNamespace(
         settings=settings, guard=guard, intake=SimpleNamespace(bodies=BodyReader(LIMITS)), queries=queries
     )

@@ -11,9 +11,9 @@ from fastapi import Request
 from logsluice.api.guard import Guard
 from logsluice.api.guard import keys as keys_module
 from logsluice.api.guard.keys import KeyRing, make_key, write_keys
-from logsluice.api.guard.rate_limit import Limiter
-from logsluice.api.query.elasticsearch import Elastic
+from logsluice.api.guard.rate_limit import RateLimiter
 from logsluice.api.query.live_tail import Checkpoints, Tail
+from logsluice.api.query.repository import EventRepository
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings
 
@@ -30,16 +30,16 @@ def test_whoever_loses_the_key_follows_no_longer(tmp_path: Path, monkeypatch: An
     file = tmp_path / "keys.yaml"
     made = make_key("test", ("query",))
     write_keys(file, [made.stored])
-    guard = Guard(KeyRing(file), None, Limiter(ApiLimits(), SharedStore(RedisSettings())))
+    guard = Guard(KeyRing(file), None, RateLimiter(ApiLimits(), SharedStore(RedisSettings())))
     request = Request({"type": "http", "headers": [(b"x-api-key", made.text.encode())]})
-    elastic = cast(Elastic, Quiet())
+    repository = cast(EventRepository, Quiet())
 
     async def story() -> None:
         assert await guard.still_admits(request, "query")
         assert not await guard.still_admits(request, "ingest")
         tail = Tail(
-            elastic,
-            Checkpoints(elastic),
+            repository,
+            Checkpoints(repository),
             "results",
             [],
             {},

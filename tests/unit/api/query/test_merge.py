@@ -9,8 +9,8 @@ import pytest
 
 from logsluice.api.problems import ProblemError
 from logsluice.api.query import merge
-from logsluice.api.query.elasticsearch import Elastic
 from logsluice.api.query.merge import Merger
+from logsluice.api.query.repository import EventRepository
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import RedisSettings
 
@@ -53,7 +53,7 @@ class OneResult:
 
 
 def merger(result: OneResult) -> Merger:
-    return Merger(cast(Elastic, result), SharedStore(RedisSettings()))
+    return Merger(cast(EventRepository, result), SharedStore(RedisSettings()))
 
 
 def test_facts_are_merged_into_what_a_newer_revision_found_meanwhile() -> None:

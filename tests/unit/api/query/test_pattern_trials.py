@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from logsluice.api.query.parameters import MOST_TRIED, PatternTrial
-from logsluice.api.query.pattern_trials import Trial, TrialRoom, TrialTimeoutError
+from logsluice.api.query.pattern_trials import PatternTrialPool, Trial, TrialTimeoutError
 
 CONFIG = Path(__file__).parents[4] / "config" / "dev"
 MOST_BYTES = 400_000_000
@@ -28,7 +28,7 @@ GREEDY = {
 }
 
 
-async def tried(room: TrialRoom, trial: Trial) -> tuple[Any, int]:
+async def tried(room: PatternTrialPool, trial: Trial) -> tuple[Any, int]:
     """What came of a trial, and the most bytes that its process held."""
     running, most = asyncio.ensure_future(room.run(trial)), 0
     while not running.done():
@@ -44,7 +44,7 @@ async def tried(room: TrialRoom, trial: Trial) -> tuple[Any, int]:
 @pytest.mark.slow
 def test_no_pattern_takes_more_memory_than_there_is(recwarn: pytest.WarningsRecorder) -> None:
     async def try_all() -> None:
-        room = TrialRoom(CONFIG, "UTC")
+        room = PatternTrialPool(CONFIG, "UTC")
         try:
             for name, regex in GREEDY.items():
                 fields = {f"g{number}": "labels.group" for number in range(150)} if "?P" in regex else {}

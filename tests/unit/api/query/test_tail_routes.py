@@ -24,7 +24,7 @@ def resources(**api: int) -> Resources:
     settings = load_settings()
     settings = settings.model_copy(update={"api": settings.api.model_copy(update=api)})
     queries = SimpleNamespace(
-        tails={}, settings=settings, fields=searchable_fields(FIELDS), elastic=None, checkpoints=None, stopping=None
+        tails={}, settings=settings, fields=searchable_fields(FIELDS), repository=None, checkpoints=None, stopping=None
     )
     return cast(Resources, SimpleNamespace(queries=queries, guard=None))
 

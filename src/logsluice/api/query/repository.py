@@ -25,7 +25,7 @@ _GET_SECONDS: Final = 5.0
 log = structlog.get_logger(__name__)
 
 
-class Elastic:
+class EventRepository:
     """The questions that the routes ask.
 
     Args:
@@ -51,7 +51,7 @@ class Elastic:
                 index=index, body=body, ignore_unavailable=True, allow_no_indices=True
             )
         except (ApiError, TransportError) as error:
-            _tell(error, kind)
+            _raise_problem(error, kind)
         found: dict[str, Any] = answer.body
         if found["timed_out"]:
             metrics.API_QUERIES.labels(kind, "timeout").inc()
@@ -79,7 +79,7 @@ class Elastic:
             metrics.API_QUERIES.labels("get", "answered").inc()
             return None
         except (ApiError, TransportError) as error:
-            _tell(error, "get")
+            _raise_problem(error, "get")
         metrics.API_QUERIES.labels("get", "answered").inc()
         found: dict[str, Any] = answer.body
         return found
@@ -101,9 +101,9 @@ class Elastic:
         except ApiError as error:
             if error.meta.status == HTTPStatus.CONFLICT:
                 return False
-            _tell(error, "merge")
+            _raise_problem(error, "merge")
         except TransportError as error:
-            _tell(error, "merge")
+            _raise_problem(error, "merge")
         metrics.API_QUERIES.labels("merge", "answered").inc()
         return True
 
@@ -122,7 +122,7 @@ class Elastic:
                 filter_path="indices.*.shards.*.seq_no,indices.*.shards.*.routing.primary",
             )
         except (ApiError, TransportError) as error:
-            _tell(error, "tail")
+            _raise_problem(error, "tail")
         found: dict[str, Any] = answer.body.get("indices", {})
         return {
             name: max(copy["seq_no"]["global_checkpoint"] for copies in entry["shards"].values() for copy in copies)
@@ -130,7 +130,7 @@ class Elastic:
         }
 
 
-def _tell(error: ApiError | TransportError, kind: Kind) -> NoReturn:
+def _raise_problem(error: ApiError | TransportError, kind: Kind) -> NoReturn:
     """Raise what the one who asked is told."""
     if is_unavailable(error):
         metrics.API_QUERIES.labels(kind, "away").inc()

@@ -27,7 +27,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 log = structlog.get_logger("logsluice.api.access")
 
 
-class Edge:
+class RequestMiddleware:
     """Gives each request an id, measures it, and logs it in ECS.
 
     Where the application fails before it has answered, this answers; the server never does.
@@ -59,7 +59,7 @@ class Edge:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), mark, *scope.get("answer_headers", ())]
+                message["headers"] = [*message.get("headers", ()), mark, *scope.get("response_headers", ())]
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
             await send(message)
@@ -75,10 +75,10 @@ class Edge:
             await problem.response(request_id)(scope, receive, sending)
         finally:
             metrics.API_REQUESTS_IN_PROGRESS.dec()
-            self._tell(scope, headers, status, sent, time.perf_counter() - began)
+            self._record(scope, headers, status, sent, time.perf_counter() - began)
             structlog.contextvars.clear_contextvars()
 
-    def _tell(self, scope: Scope, headers: Headers, status: int, sent: int, seconds: float) -> None:
+    def _record(self, scope: Scope, headers: Headers, status: int, sent: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", _UNKNOWN_ROUTE)
         method = scope["method"] if scope["method"] in _METHODS else "other"
         # A client that went away before it was answered: 499, as nginx logs it.

@@ -21,7 +21,7 @@ _ANSWER_SECONDS: Final = 5.0
 log = structlog.get_logger(__name__)
 
 
-class End(NamedTuple):
+class EndOffsets(NamedTuple):
     """Where a topic ended.
 
     Attributes:
@@ -33,7 +33,7 @@ class End(NamedTuple):
     offsets: dict[int, int]
 
 
-class Attempt(NamedTuple):
+class DeliveryAttempt(NamedTuple):
     """That Kafka may have some of a post already.
 
     Attributes:
@@ -42,10 +42,10 @@ class Attempt(NamedTuple):
     """
 
     sent_ms: int
-    end: End
+    end: EndOffsets
 
 
-class Positions:
+class TopicOffsets:
     """Asks the broker now and then.
 
     Args:
@@ -56,12 +56,12 @@ class Positions:
         self._topic = settings.kafka.topic
         # What it has to say goes where the rest of the log goes, each time it is polled.
         self._admin = AdminClient(librdkafka_options(settings), logger=logging.getLogger("kafka.librdkafka"))
-        self._end: End | None = None
+        self._end: EndOffsets | None = None
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, settings: Settings) -> AsyncIterator[Positions]:
-        """Positions that keep themselves up to date until they are closed."""
+    async def opened(cls, settings: Settings) -> AsyncIterator[TopicOffsets]:
+        """Offsets that keep themselves up to date until they are closed."""
         positions = cls(settings)
         task = asyncio.create_task(positions._keep())
         try:
@@ -72,11 +72,11 @@ class Positions:
                 await task
 
     @property
-    def end(self) -> End | None:
+    def end(self) -> EndOffsets | None:
         """Where the topic ended when it was last looked at; None before it was."""
         return self._end
 
-    async def refresh(self, seconds: float = _ANSWER_SECONDS) -> End:
+    async def refresh(self, seconds: float = _ANSWER_SECONDS) -> EndOffsets:
         """Ask the broker.
 
         Raises:
@@ -85,9 +85,9 @@ class Positions:
         described = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=seconds)
         topic = await asyncio.wrap_future(described[self._topic])
         wanted = {TopicPartition(self._topic, part.id): OffsetSpec.latest() for part in topic.partitions}  # type: ignore[no-untyped-call]
-        asked = self._admin.list_offsets(wanted, request_timeout=seconds)
-        offsets = {part.partition: (await asyncio.wrap_future(answer)).offset for part, answer in asked.items()}
-        self._end = End(str(topic.topic_id), offsets)
+        listed = self._admin.list_offsets(wanted, request_timeout=seconds)
+        offsets = {part.partition: (await asyncio.wrap_future(answer)).offset for part, answer in listed.items()}
+        self._end = EndOffsets(str(topic.topic_id), offsets)
         return self._end
 
     async def _keep(self) -> None:
