@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -76,6 +77,42 @@ class KeyedPost(NamedTuple):
 
     post: str
     fingerprint: str
+
+
+@dataclass(slots=True)
+class _ClaimedPost:
+    """A post whose idempotency key is this request's to work on, and how far it has come.
+
+    Attributes:
+        posted: The events, in order.
+        records: Those that can be stored, by their numbers.
+        claim: The key.
+        end: Where the topic ends; None while Kafka is away.
+        found: What an earlier attempt stored.
+        outcomes: What became of those that were handed over now.
+    """
+
+    posted: Sequence[Event | RejectedEvent]
+    records: dict[int, Record]
+    claim: Claim
+    end: EndOffsets | None
+    found: dict[int, Outcome] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    @property
+    def attempt(self) -> DeliveryAttempt | None:
+        """The earlier attempt, which may have stored something."""
+        return DeliveryAttempt(*self.claim.again) if self.claim.again else None
+
+    @property
+    def start(self) -> EndOffsets:
+        """Where the topic ended before the first attempt."""
+        return self.attempt.end if self.attempt else self.end or _NOWHERE
+
+    @property
+    def sent(self) -> bool:
+        """Whether Kafka may have something of this attempt."""
+        return any(isinstance(outcome, Stored) or outcome.sent for outcome in self.outcomes.values())
 
 
 class Intake:
@@ -218,53 +255,76 @@ class Intake:
     async def _keyed(
         self, posted: Sequence[Event | RejectedEvent], records: dict[int, Record], keyed: KeyedPost
     ) -> Receipt:
-        away = False
-        try:
-            end = await self._end()
-        except KafkaException:
-            # What is known of the key can be told all the same, and the buffer takes what is new.
-            away, end = True, _NOWHERE
-        claim = await self.keys.claim(keyed.post, keyed.fingerprint, end)
+        end = await self._end_if_known()
+        claim = await self.keys.claim(keyed.post, keyed.fingerprint, end or _NOWHERE)
         if isinstance(claim, RecordedResponse):
             return _replayed(claim.answer)
-        sent = False
+        post = _ClaimedPost(posted, records, claim, end)
         try:
-            attempt = DeliveryAttempt(*claim.again) if claim.again else None
-            found: dict[int, Outcome] = {}
-            if attempt is not None:
-                if self.buffer is not None and await self.buffer.adopt(claim.post, claim.owner):
-                    return await self._ticketed(claim)
-                away = away or not self.breaker.lets_through
-                if not away:
-                    found = await self._found(claim, attempt)
-                    await self.keys.renew(claim)
-            missing = {number: record for number, record in records.items() if number not in found}
-            try:
-                if away or (self.buffer is not None and self.buffer.events):
-                    raise CircuitOpenError("kafka", self._settings.api.breaker_seconds)
-                sent = bool(missing)
-                outcomes = await self.deliver(_marked(claim.post, missing)) if missing else []
-            except CircuitOpenError as error:
-                sent = False
-                if self.buffer is None:
-                    raise _away(error.retry_seconds) from None
-                state = PostState(claim.owner, False, attempt)
-                await self._buffered(posted, claim.post, records, state)
-                return await self._ticketed(claim)
-            sent = any(isinstance(outcome, Stored) or outcome.sent for outcome in outcomes)
-            if self.buffer is not None and _can_wait(posted) and any(_may_wait(outcome) for outcome in outcomes):
-                state = PostState(claim.owner, False, DeliveryAttempt(_now_ms(), attempt.end if attempt else end))
-                await self._buffered(posted, claim.post, records, state)
-                return await self._ticketed(claim)
-            results = self._results(posted, {**found, **dict(zip(missing, outcomes, strict=True))})
-            if all(result.status != HTTPStatus.SERVICE_UNAVAILABLE for result in results):
-                await self._remember(claim, [list(result) for result in results])
-            else:
-                await self.keys.give_up(claim, nothing_sent=not sent)
-            return Receipt(results)
+            return await self._claimed(post)
         except ProblemError:
-            await self.keys.give_up(claim, nothing_sent=not sent)
+            await self.keys.give_up(claim, nothing_sent=not post.sent)
             raise
+
+    async def _end_if_known(self) -> EndOffsets | None:
+        """Where the topic ends; None while Kafka is away.
+
+        What is known of a key can be answered all the same then, and the buffer takes what is new.
+        """
+        try:
+            return await self._end()
+        except KafkaException:
+            return None
+
+    async def _claimed(self, post: _ClaimedPost) -> Receipt:
+        claim = post.claim
+        if post.attempt and self.buffer is not None and await self.buffer.adopt(claim.post, claim.owner):
+            return await self._ticketed(claim)
+        try:
+            post.found = await self._stored_before(post)
+            post.outcomes = await self._deliver_missing(post)
+        except CircuitOpenError as error:
+            if self.buffer is None:
+                raise _away(error.retry_seconds) from None
+            return await self._wait_for_kafka(post, post.attempt)
+        if self.buffer is not None and _can_wait(post.posted) and any(map(_may_wait, post.outcomes.values())):
+            return await self._wait_for_kafka(post, DeliveryAttempt(_now_ms(), post.start))
+        results = self._results(post.posted, {**post.found, **post.outcomes})
+        if any(result.status == HTTPStatus.SERVICE_UNAVAILABLE for result in results):
+            await self.keys.give_up(claim, nothing_sent=not post.sent)
+        else:
+            await self._remember(claim, [list(result) for result in results])
+        return Receipt(results)
+
+    async def _stored_before(self, post: _ClaimedPost) -> dict[int, Outcome]:
+        """What an earlier attempt stored of a post.
+
+        Raises:
+            CircuitOpenError: Kafka counts as away.
+        """
+        if post.end is None or (post.attempt is not None and not self.breaker.lets_through):
+            raise CircuitOpenError("kafka", self._settings.api.breaker_seconds)
+        if post.attempt is None:
+            return {}
+        found = await self._found(post.claim, post.attempt)
+        await self.keys.renew(post.claim)
+        return found
+
+    async def _deliver_missing(self, post: _ClaimedPost) -> dict[int, Outcome]:
+        """Hand over what the topic has not.
+
+        Raises:
+            CircuitOpenError: Kafka counts as away, or earlier events wait for it; nothing was handed over.
+        """
+        if self.buffer is not None and self.buffer.events:
+            raise CircuitOpenError("kafka", self._settings.api.breaker_seconds)
+        missing = {number: record for number, record in post.records.items() if number not in post.found}
+        outcomes = await self.deliver(_marked(post.claim.post, missing)) if missing else []
+        return dict(zip(missing, outcomes, strict=True))
+
+    async def _wait_for_kafka(self, post: _ClaimedPost, attempt: DeliveryAttempt | None) -> Receipt:
+        await self._buffered(post.posted, post.claim.post, post.records, PostState(post.claim.owner, False, attempt))
+        return await self._ticketed(post.claim)
 
     async def _remember(self, claim: Claim, results: list[Any]) -> None:
         """What is stored is stored; where Redis is away by now, the topic remembers the key."""
