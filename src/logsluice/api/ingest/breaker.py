@@ -11,13 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
 import structlog
-from purgatory.domain.model import Context, OpenedState
 
 from logsluice.runtime import metrics
 
 State = Literal["closed", "open", "half-open"]
 STATES: Final[tuple[State, ...]] = ("closed", "open", "half-open")
-_NAMES: Final[dict[str, State]] = {"closed": "closed", "opened": "open", "half-opened": "half-open"}
 
 log = structlog.get_logger(__name__)
 
@@ -39,18 +37,21 @@ class BackendUnavailableError(Exception):
 
 
 class Breaker:
-    """A circuit breaker whose state is in the metrics; purgatory's, with one attempt at a time while half-open.
+    """A circuit breaker whose state is in the metrics, with one attempt at a time while half-open.
 
     Args:
         part: What is behind it.
-        failures: In a row, until it opens.
+        failures: How many in a row open it.
         seconds: Until it is tried again.
     """
 
     def __init__(self, part: str, failures: int, seconds: float) -> None:
         self._part = part
+        self._most_failures = failures
         self._seconds = seconds
-        self._context = Context(part, failures, seconds)
+        self._state: State = "closed"
+        self._failures = 0
+        self._opened_at = 0.0
         self._probing = False
         self._shown: State | None = None
         self._show()
@@ -58,12 +59,12 @@ class Breaker:
     @property
     def state(self) -> State:
         """What it is now; an open one whose time is over is still open until somebody tries."""
-        return _NAMES[self._context.state]
+        return self._state
 
     @property
     def lets_through(self) -> bool:
         """Whether an attempt would be made now."""
-        return self.state == "closed" or (not self._probing and self._retry_seconds() <= 0)
+        return self._state == "closed" or (not self._probing and self._retry_seconds() <= 0)
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
@@ -75,35 +76,37 @@ class Breaker:
         """
         if self._probing:
             raise CircuitOpenError(self._part, self._seconds)
-        try:
-            self._context.handle_new_request()
-        except OpenedState:
-            raise CircuitOpenError(self._part, self._retry_seconds()) from None
-        probe = self.state == "half-open"
-        self._probing = self._probing or probe
+        if self._state == "open" and (retry_seconds := self._retry_seconds()) > 0:
+            raise CircuitOpenError(self._part, retry_seconds)
+        probe = self._state != "closed"
+        if probe:
+            self._state = "half-open"
+            self._probing = True
         self._show()
         try:
             yield
-        except BackendUnavailableError as error:
-            # What was on its way when the breaker opened says nothing new.
-            if self.state != "open":
-                self._context.handle_exception(error)
+        except BackendUnavailableError:
+            self._failed()
             raise
         else:
-            if self.state == "closed" or probe:
-                self._context.handle_end_request()
+            if self._state == "closed" or (probe and self._state == "half-open"):
+                self._state, self._failures = "closed", 0
         finally:
             if probe:
                 self._probing = False
-            self._context.messages.clear()
             self._show()
 
+    def _failed(self) -> None:
+        self._failures += 1
+        # What was on its way when the breaker opened says nothing new.
+        if self._state == "half-open" or (self._state == "closed" and self._failures >= self._most_failures):
+            self._state, self._opened_at = "open", time.monotonic()
+
     def _retry_seconds(self) -> float:
-        opened = self._context.opened_at
-        return 0.0 if opened is None else max(0.0, opened + self._seconds - time.time())
+        return max(0.0, self._opened_at + self._seconds - time.monotonic()) if self._state == "open" else 0.0
 
     def _show(self) -> None:
-        state = self.state
+        state = self._state
         if state == self._shown:
             return
         if self._shown is not None:
