@@ -1,4 +1,4 @@
-"""The application: every route, behind one guard, with one way of telling what went wrong."""
+"""The FastAPI application: routes, middleware, error handlers and OpenAPI document."""
 
 from __future__ import annotations
 

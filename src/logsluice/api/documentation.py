@@ -1,4 +1,4 @@
-"""The pages of the OpenAPI document, with all that they load from this process: they work without the internet.
+"""Swagger UI and ReDoc for the OpenAPI document, with all their files served by this process.
 
 ``fastapi-offline`` brings the scripts. A Content-Security-Policy has the browser refuse whatever else a page, or what
 it shows, would load.

@@ -1,4 +1,4 @@
-"""What every request passes first and last: its id, its place in the metrics, and its line in the access log.
+"""ASGI middleware around every request: request id, metrics and the access log.
 
 A plain ASGI middleware: it copies nothing and streams what it is given.
 """
@@ -55,7 +55,7 @@ class RequestMiddleware:
         status = 0
         sent = 0
 
-        async def sending(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -67,12 +67,12 @@ class RequestMiddleware:
         metrics.API_REQUESTS_IN_PROGRESS.inc()
         structlog.contextvars.bind_contextvars(**{"http.request.id": request_id})
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, send_counted)
         except Exception as error:
             if status:
                 raise
             problem = error if isinstance(error, ProblemError) else as_problem(error)
-            await problem.response(request_id)(scope, receive, sending)
+            await problem.response(request_id)(scope, receive, send_counted)
         finally:
             metrics.API_REQUESTS_IN_PROGRESS.dec()
             self._record(scope, headers, status, sent, time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""What went wrong, told as RFC 9457 problem details, whatever part of the application it comes from.
+"""Errors as problem details (RFC 9457), from whatever part of the application they come.
 
 Source: https://www.rfc-editor.org/rfc/rfc9457
 """

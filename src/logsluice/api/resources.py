@@ -1,4 +1,4 @@
-"""What the routes work with: opened when the application starts, closed when it ends."""
+"""The clients and services that routes use: opened when the application starts, closed when it ends."""
 
 from __future__ import annotations
 

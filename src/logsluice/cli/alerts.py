@@ -1,4 +1,4 @@
-"""``logsluice alerts list|test``: what is open, and rules tried on what happened."""
+"""``logsluice alerts list|test``: open alerts, and rules tested on past windows."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def backtest(
         )
         return
     counts = Counter(alert.key.rule for alert in backtest.alerts)
-    told = ", ".join(f"{name} {count}" for name, count in counts.most_common())
+    summary = ", ".join(f"{name} {count}" for name, count in counts.most_common())
     console.print(
-        f"{len(backtest.alerts)} alerts" + (f" ({told})" if told else "")
+        f"{len(backtest.alerts)} alerts" + (f" ({summary})" if summary else "")
         + f" from {len(loaded)} rules, {backtest.services} services, {backtest.windows} windows since {since}",
     )  # fmt: skip
     for name, services in backtest.without_baseline.items():

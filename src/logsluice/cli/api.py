@@ -1,4 +1,4 @@
-"""``logsluice api``: the way in and the way out over HTTP."""
+"""``logsluice api``: the HTTP API for ingest and queries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``logsluice api-key``: who may use the HTTP API."""
+"""``logsluice api-key``: adds, lists and removes keys of the HTTP API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``logsluice dashboard``: the page of what goes wrong."""
+"""``logsluice dashboard``: serves the dashboard."""
 
 from __future__ import annotations
 

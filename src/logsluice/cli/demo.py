@@ -1,4 +1,4 @@
-"""``logsluice demo``: everything at once, live on the terminal."""
+"""``logsluice demo``: the whole pipeline with demo traffic, live on the terminal."""
 
 from __future__ import annotations
 

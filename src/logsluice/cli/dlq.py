@@ -1,4 +1,4 @@
-"""``logsluice dlq list|replay``: what could not be read or written, and another try."""
+"""``logsluice dlq list|replay``: dead letters, and their replay."""
 
 from __future__ import annotations
 

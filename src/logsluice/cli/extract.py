@@ -1,4 +1,4 @@
-"""``logsluice extract``: facts out of files, with Spark and no server."""
+"""``logsluice extract``: extracts facts from files with Spark, without a server."""
 
 from __future__ import annotations
 

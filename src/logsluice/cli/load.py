@@ -1,4 +1,4 @@
-"""``logsluice load``: how much the HTTP API takes, and how fast it answers."""
+"""``logsluice load``: load test of the HTTP API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts the commands together; a user's mistake ends in one line, not in a stack trace."""
+"""The command line's entry point; a user's mistake ends in one line, not in a stack trace."""
 
 from __future__ import annotations
 

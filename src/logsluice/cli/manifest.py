@@ -1,4 +1,4 @@
-"""``logsluice manifest``: one Spark job out of a rendered overlay."""
+"""``logsluice manifest``: prints one Spark job of a rendered overlay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``logsluice patterns``: the registry against its own examples, and against a line of one's own."""
+"""``logsluice patterns``: checks the registry against its examples, or shows what a line gives."""
 
 from __future__ import annotations
 

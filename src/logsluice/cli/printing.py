@@ -1,4 +1,4 @@
-"""How the commands show levels, and what was searched for."""
+"""Styles of levels and of highlighted text on the terminal."""
 
 from __future__ import annotations
 

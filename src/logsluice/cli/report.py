@@ -1,4 +1,4 @@
-"""``logsluice report``: what went wrong in logs, as files and a page."""
+"""``logsluice report``: error reports as files and a page."""
 
 from __future__ import annotations
 

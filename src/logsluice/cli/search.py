@@ -1,4 +1,4 @@
-"""``logsluice search``: events from the results index, as a table."""
+"""``logsluice search``: searches the results index, prints a table."""
 
 from __future__ import annotations
 

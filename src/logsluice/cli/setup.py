@@ -1,4 +1,4 @@
-"""``logsluice setup``: topics, index templates, retention and Kibana's saved objects."""
+"""``logsluice setup``: creates topics, index templates, retention and Kibana's saved objects."""
 
 from __future__ import annotations
 

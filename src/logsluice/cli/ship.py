@@ -1,4 +1,4 @@
-"""``logsluice ship``: real files into Kafka."""
+"""``logsluice ship``: ships log files to Kafka."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def ship(
             summary = ship_files(files, settings, options, stop, listen)
         except StoppedError:
             raise typer.Exit(130) from None
-    console.print(_told(summary), soft_wrap=True)
+    console.print(_summary_line(summary), soft_wrap=True)
     if summary.failures:
         raise typer.Exit(1)
     if summary.unfinished:
@@ -111,7 +111,7 @@ def _speed(summary: ShipSummary) -> int:
     return round(summary.lines / summary.seconds) if summary.seconds else 0
 
 
-def _told(summary: ShipSummary) -> Text:
+def _summary_line(summary: ShipSummary) -> Text:
     notes = [
         f"{count:,} {word}"
         for count, word in (
@@ -132,5 +132,5 @@ def _told(summary: ShipSummary) -> Text:
         parts.insert(1, f"{summary.unchanged:,} unchanged")
     if summary.unfinished:
         parts.append(f"{summary.unfinished:,} not to the end: run it again to go on")
-    told = Text("shipped " + ", ".join(parts))
-    return told + Text(f", {len(summary.failures):,} failed", "red") if summary.failures else told
+    line = Text("shipped " + ", ".join(parts))
+    return line + Text(f", {len(summary.failures):,} failed", "red") if summary.failures else line

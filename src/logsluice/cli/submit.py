@@ -1,4 +1,4 @@
-"""``logsluice submit``: run a job once on the cluster."""
+"""``logsluice submit``: runs a job once on the cluster."""
 
 from __future__ import annotations
 

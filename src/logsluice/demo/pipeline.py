@@ -1,4 +1,4 @@
-"""The whole pipeline on one machine: the jobs as child processes, and what there is to see of them."""
+"""The demo's jobs as child processes, and snapshots of their progress."""
 
 from __future__ import annotations
 
@@ -240,12 +240,12 @@ def _median(samples: _Samples, name: str, wanted: Mapping[str, str]) -> float | 
 
 
 def _searchable(client: Elasticsearch, alias: str, otherwise: int) -> int:
-    answer = _ask(lambda patient: patient.count(index=alias), client)
+    answer = _response_body(lambda patient: patient.count(index=alias), client)
     return int(answer.get("count", otherwise))
 
 
 def _errors_by_service(client: Elasticsearch, alias: str, otherwise: Counter[str]) -> Counter[str]:
-    answer = _ask(
+    answer = _response_body(
         lambda patient: patient.search(
             index=alias,
             size=0,
@@ -260,7 +260,9 @@ def _errors_by_service(client: Elasticsearch, alias: str, otherwise: Counter[str
     return Counter({bucket["key"]: bucket["doc_count"] for bucket in buckets})
 
 
-def _ask(request: Callable[[Elasticsearch], ObjectApiResponse[Any]], client: Elasticsearch) -> Mapping[str, Any]:
+def _response_body(
+    request: Callable[[Elasticsearch], ObjectApiResponse[Any]], client: Elasticsearch
+) -> Mapping[str, Any]:
     """What Elasticsearch answers; nothing where there is no such index, or it is not open yet, or is away."""
     try:
         answer: Mapping[str, Any] = request(client.options(ignore_status=[404, 503])).body

@@ -1,4 +1,4 @@
-"""Traffic on its way to the HTTP API, as services post it that do not speak Kafka."""
+"""Sends demo traffic to the HTTP API."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ApiDestination:
         self._bytes = 0
         self._path_and_type = ("", "")
         self._post_at = 0.0
-        parts = self._asked("GET", "/health").json()["parts"]
+        parts = self._request("GET", "/health").json()["parts"]
         self._keyed = parts["redis"]["status"] != "off"
 
     def send(self, event: TrafficEvent) -> None:
@@ -93,12 +93,12 @@ class ApiDestination:
         headers = {"Content-Type": media_type}
         if self._keyed:
             headers["Idempotency-Key"] = str(uuid.uuid4())
-        self._asked("POST", path, content=b"\n".join(self._lines), headers=headers)
+        self._request("POST", path, content=b"\n".join(self._lines), headers=headers)
         self._sent.inc(len(self._lines))
         self._lines, self._bytes = [], 0
 
-    def _asked(self, method: str, path: str, **request: object) -> httpx.Response:
-        def ask() -> httpx.Response:
+    def _request(self, method: str, path: str, **request: object) -> httpx.Response:
+        def send() -> httpx.Response:
             answer = self._client.request(method, path, **request)  # type: ignore[arg-type]
             failed = answer.status_code == HTTPStatus.MULTI_STATUS and answer.json()["failed"]
             if failed or answer.status_code in _AGAIN or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -106,7 +106,7 @@ class ApiDestination:
             return answer
 
         answer = retry_on_unavailable(
-            ask,
+            send,
             lambda error: isinstance(error, httpx.TransportError | _ServerBusyError),
             RetryContext("api", self._url, JOB, stop=self._stop),
         )

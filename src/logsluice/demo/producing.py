@@ -1,4 +1,4 @@
-"""Traffic on its way: paced by the wall clock, to Kafka or wherever else."""
+"""Sends demo traffic to Kafka or another destination, paced by the wall clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the services of the shop write their lines: JSON of several makes, and the plain formats of the world."""
+"""Renders the demo shop's events as log lines: JSON of several kinds and plain formats."""
 
 from __future__ import annotations
 

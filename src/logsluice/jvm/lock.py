@@ -1,4 +1,4 @@
-"""For maintainers: ``python -m logsluice.jvm.lock`` resolves every set anew and writes the lock file.
+"""For maintainers: ``python -m logsluice.jvm.lock`` resolves every set of jars and writes the lock file.
 
 To move to another version, change the roots in ``jars.lock.json`` first.
 """

@@ -1,4 +1,4 @@
-"""The way to a cluster: the kubeconfig's, or that of the pod that this runs in."""
+"""API clients for a cluster: from the kubeconfig, or from the pod's service account."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def _configure(context: str | None) -> None:
         config.load_kube_config(context=context)
 
 
-def found(ask: Callable[[], T]) -> T | None:
+def get_or_none(request: Callable[[], T]) -> T | None:
     """What a question gives, or ``None`` where the cluster knows no such object or no such kind."""
     try:
-        return ask()
+        return request()
     except ApiException as error:
         if error.status == 404:
             return None

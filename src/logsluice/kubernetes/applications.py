@@ -1,4 +1,4 @@
-"""One-off runs of a job, from the very manifest that runs it for good.
+"""Single runs of a job, made from the manifest that deploys it.
 
 The manifest is taken from the cluster, not from a file: image, configuration and secrets are then those that
 were deployed, whoever asks.
@@ -17,7 +17,7 @@ from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsA
 from urllib3.exceptions import HTTPError
 
 from logsluice.errors import LogsluiceError
-from logsluice.kubernetes.access import explain, found
+from logsluice.kubernetes.access import explain, get_or_none
 
 GROUP = "sparkoperator.k8s.io"
 VERSION = "v1beta2"
@@ -117,12 +117,12 @@ def deployed_spec(api: ApiClient, job: str, *, namespace: str) -> Manifest:
         LogsluiceError: There is no such job; which there are is said.
     """
     custom = CustomObjectsApi(api)
-    application = found(
+    application = get_or_none(
         lambda: custom.get_namespaced_custom_object(GROUP, VERSION, namespace, APPLICATIONS, job),
     )
     if application is not None:
         return cast(Manifest, cast(Manifest, application)["spec"])
-    scheduled = found(lambda: custom.get_namespaced_custom_object(GROUP, VERSION, namespace, SCHEDULED, job))
+    scheduled = get_or_none(lambda: custom.get_namespaced_custom_object(GROUP, VERSION, namespace, SCHEDULED, job))
     if scheduled is not None:
         return cast(Manifest, cast(Manifest, scheduled)["spec"]["template"])
     names = sorted(
@@ -148,7 +148,7 @@ def _is_run(application: Manifest) -> bool:
 
 def listed(api: ApiClient, group: str, version: str, plural: str, *, namespace: str) -> list[Manifest]:
     """All custom resources of a kind in a namespace; none where the cluster does not know the kind."""
-    answer = found(lambda: CustomObjectsApi(api).list_namespaced_custom_object(group, version, namespace, plural))
+    answer = get_or_none(lambda: CustomObjectsApi(api).list_namespaced_custom_object(group, version, namespace, plural))
     return cast(list[Manifest], cast(Manifest, answer)["items"]) if answer is not None else []
 
 
@@ -171,7 +171,7 @@ def follow(api: ApiClient, name: str, *, namespace: str, stop: Event) -> Iterato
     last: Run | None = None
     while not stop.is_set():
         try:
-            answer = found(
+            answer = get_or_none(
                 lambda: CustomObjectsApi(api).get_namespaced_custom_object(
                     GROUP, VERSION, namespace, APPLICATIONS, name
                 )
@@ -208,7 +208,7 @@ def last_words(api: ApiClient, run: Run, *, namespace: str) -> list[str]:
     """The end of the driver's log; nothing where its pod is gone."""
     if not run.driver:
         return []
-    text = found(
+    text = get_or_none(
         lambda: CoreV1Api(api).read_namespaced_pod_log(run.driver, namespace, tail_lines=_LOG_LINES),
     )
     return str(text).splitlines() if text else []

@@ -1,4 +1,4 @@
-"""The image's entrypoint: a part of Spark by its name, or any other command as it stands.
+"""The image's entrypoint: Spark's driver or executor, or any other command as it stands.
 
 On Kubernetes Spark starts its pods with the first argument ``driver`` or ``executor`` and tells the rest in
 ``SPARK_*`` variables (https://spark.apache.org/docs/latest/running-on-kubernetes.html#docker-images); what to
@@ -115,13 +115,13 @@ def with_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     Raises:
         OSError: A file cannot be read.
     """
-    told: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in environment.items():
         if name not in PATHS and (found := _IN_FILE.fullmatch(name)):
-            told[found.group(1)] = Path(value).read_text().strip()
+            values[found.group(1)] = Path(value).read_text().strip()
         else:
-            told.setdefault(name, value)
-    return told
+            values.setdefault(name, value)
+    return values
 
 
 def _clear_orphans() -> None:

@@ -1,4 +1,4 @@
-"""Executors that outlived their driver.
+"""Deletes executor pods that outlived their driver.
 
 The Spark operator (kubeflow/spark-operator 2.5.2, internal/controller/sparkapplication/submission.go,
 ``executorPodTemplateOption``) makes its SparkApplication a second owner of every executor, and Kubernetes collects what
@@ -14,7 +14,7 @@ from typing import Any
 
 from kubernetes.client import ApiClient, CoreV1Api
 
-from logsluice.kubernetes.access import found
+from logsluice.kubernetes.access import get_or_none
 
 
 def orphans(pods: Sequence[dict[str, Any]]) -> list[str]:
@@ -46,5 +46,5 @@ def delete_orphans(api: ApiClient, namespace: str) -> list[str]:
     listed = api.sanitize_for_serialization(core.list_namespaced_pod(namespace))
     names = orphans(listed["items"])
     for name in names:
-        found(partial(core.delete_namespaced_pod, name, namespace))
+        get_or_none(partial(core.delete_namespaced_pod, name, namespace))
     return names

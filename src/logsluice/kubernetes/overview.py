@@ -1,4 +1,4 @@
-"""What runs in the cluster, and how it is."""
+"""The status of everything deployed in the namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One Spark job of an overlay, with what it cannot start without, to be applied by itself.
+"""Extracts one Spark job and its dependencies from a rendered overlay.
 
 Taken from what kustomize renders, so names, hashes and images are those of the whole overlay: where that runs already,
 nothing changes.

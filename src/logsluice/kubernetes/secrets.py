@@ -1,4 +1,4 @@
-"""What Spark's namespace needs of the secrets that operators write elsewhere, brought there and kept as it is.
+"""Copies secrets of the operators into Spark's namespace, and keeps them up to date.
 
 Strimzi writes a user's password where it watches users, ECK its authority's certificate where Elasticsearch is. A pod
 may read every secret of its namespace that it names, so Spark's has copies of the few keys that its jobs use, and of
@@ -17,7 +17,7 @@ from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from urllib3.exceptions import HTTPError
 
 from logsluice.errors import LogsluiceError
-from logsluice.kubernetes.access import connected, explain, found
+from logsluice.kubernetes.access import connected, explain, get_or_none
 from logsluice.runtime.entrypoint import run_job
 from logsluice.runtime.retry import stop_on_signals
 
@@ -92,7 +92,7 @@ def copy_secrets(api: ApiClient, copies: Sequence[Copy], *, source: str, target:
 
 def _value(core: CoreV1Api, name: str, key: str, namespace: str) -> str | None:
     """A key's value in base 64; ``None`` where the secret or the key is not there."""
-    secret = found(lambda: core.read_namespaced_secret(name, namespace))
+    secret = get_or_none(lambda: core.read_namespaced_secret(name, namespace))
     return (secret.data or {}).get(key) if secret is not None else None
 
 

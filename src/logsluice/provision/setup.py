@@ -125,17 +125,19 @@ def set_up_elasticsearch(
     settings: Settings, fields: Mapping[str, FieldType], *, stop: Event | None = None
 ) -> list[str]:
     """Make lifecycle policy and templates, and give existing indices new fields; see :func:`run_setup`."""
-    return _ask_elasticsearch(lambda client: _set_up_indices(client, settings, fields), settings, stop)
+    return _call_elasticsearch(lambda client: _set_up_indices(client, settings, fields), settings, stop)
 
 
 def set_up_snapshots(settings: Settings, *, stop: Event | None = None) -> list[str]:
     """Register the backup, where the settings name a bucket for it; see :func:`run_setup`."""
     if settings.elasticsearch.snapshot_bucket is None:
         return []
-    return _ask_elasticsearch(lambda client: snapshots.make(client, settings), settings, stop)
+    return _call_elasticsearch(lambda client: snapshots.make(client, settings), settings, stop)
 
 
-def _ask_elasticsearch(work: Callable[[Elasticsearch], list[str]], settings: Settings, stop: Event | None) -> list[str]:
+def _call_elasticsearch(
+    work: Callable[[Elasticsearch], list[str]], settings: Settings, stop: Event | None
+) -> list[str]:
     server = settings.elasticsearch
     client = connect(server)
     try:
@@ -189,8 +191,8 @@ def _correct_partitions(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
 
 
 def _correct_configs(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
-    asked = ConfigResource(ConfigResourceType.TOPIC, plan.name, dict.fromkeys(plan.configs))
-    current = client.describe_configs([asked], config_filter="all")["topic"][plan.name]
+    resource = ConfigResource(ConfigResourceType.TOPIC, plan.name, dict.fromkeys(plan.configs))
+    current = client.describe_configs([resource], config_filter="all")["topic"][plan.name]
     wrong = {key: value for key, value in plan.configs.items() if current[key]["value"] != value}
     if not wrong:
         return []

@@ -1,4 +1,4 @@
-"""How the local Elasticsearch is laid out and started.
+"""Configuration and command line of the local Elasticsearch.
 
 The jars on Maven Central are the core of the server and its HTTP module, without the launcher and the
 installer of the full distribution; :mod:`logsluice.stack.elasticsearch_node` does their part.

@@ -1,4 +1,4 @@
-"""The process that holds the local Elasticsearch: a Java virtual machine and, through Py4J, the node in it.
+"""The process of the local Elasticsearch: a Java virtual machine and, through Py4J, the node in it.
 
 When this process ends, however it ends, the virtual machine reads the end of its standard input and goes too.
 """

@@ -1,4 +1,4 @@
-"""How the local Kafka is laid out and started: one KRaft node, broker and controller in one process."""
+"""Configuration and command line of the local Kafka: one KRaft node, broker and controller in one process."""
 
 from __future__ import annotations
 

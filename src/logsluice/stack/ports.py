@@ -1,4 +1,4 @@
-"""Ports of this machine: which are free, and who holds the others."""
+"""Local TCP ports: which are free, and which process holds the others."""
 
 from __future__ import annotations
 

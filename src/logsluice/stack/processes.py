@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them, known by a file with their id and start time.
+"""Background processes that outlive the command, identified by a file with process id and start time.
 
 The time keeps a recycled process id from ever being mistaken for ours.
 """

@@ -1,4 +1,4 @@
-"""Java's properties files: what both servers are configured with."""
+"""Writes Java properties files, the configuration of both servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the local schema registry is laid out and started: Apicurio Registry, which speaks Confluent's API too.
+"""Configuration and command line of the local schema registry (Apicurio, with Confluent's API).
 
 Source: https://www.apicur.io/registry/docs/apicurio-registry/3.3.x/
 """

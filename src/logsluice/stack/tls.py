@@ -1,4 +1,4 @@
-"""A certificate authority of one machine's own, for servers that nobody else can reach."""
+"""A local certificate authority and server certificates for loopback and compose."""
 
 from __future__ import annotations
 

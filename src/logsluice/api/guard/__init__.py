@@ -1,4 +1,4 @@
-"""Who asks, what they may do, and how often."""
+"""Authentication, authorization and rate limits."""
 
 from logsluice.api.guard.access import Caller, Guard, requires
 from logsluice.api.guard.keys import Scope

@@ -1,4 +1,4 @@
-"""The guard before every route: who asks, whether they may, and whether not too often."""
+"""Authentication, scopes and rate limits of every route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public keys of an OpenID Connect issuer: fetched aside, so that nobody whose key is known waits for the issuer.
+"""The public keys (JWKS) of an OpenID Connect issuer, refreshed in the background.
 
 Source: OpenID Connect Discovery 1.0 (where the keys are).
 """

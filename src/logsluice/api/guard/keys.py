@@ -1,4 +1,4 @@
-"""API keys: shown once, kept as hashes in a file that several instances may share.
+"""API keys: shown once, stored as hashes in a file that several instances may share.
 
 A key is ``ls_<id>_<secret>``. The secret is 256 random bits, so one SHA-256 of it cannot be searched for, and is fast
 enough for every request; slow hashes are for what people choose.

@@ -1,4 +1,4 @@
-"""How often a client may ask: a token bucket each, shared by the instances through Redis.
+"""Rate limits: a token bucket for each client, shared by the instances through Redis.
 
 Without Redis, or while it is away, each instance keeps buckets of its own: limits then hold for each instance.
 Header fields: https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/

@@ -1,4 +1,4 @@
-"""The circuit breaker before Kafka: once it is away, nobody waits to find out again.
+"""The circuit breaker before Kafka: while it is open, requests fail at once.
 
 Closed while deliveries succeed; open after so many failed in a row; half-open after a while, when one post tries it.
 """

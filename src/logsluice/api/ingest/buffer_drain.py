@@ -1,4 +1,4 @@
-"""Empties the buffer into Kafka, in order, once Kafka answers."""
+"""Moves buffered events to Kafka, in order, once Kafka answers."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def _checked(value: Any, text: bytes | None, limits: ApiLimits) -> Event | Rejec
     if refused := _measured(value, limits):
         return refused
     if not _validator().is_valid(value):
-        return _told(value)
+        return _rejection(value)
     if _is_short(value):
         value, text = _as_ecs(value), None
     if text is None:
@@ -188,7 +188,7 @@ def _measured(event: dict[str, Any], limits: ApiLimits) -> RejectedEvent | None:
     return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, f"objects and arrays may be nested {limits.depth} deep")
 
 
-def _told(event: dict[str, Any]) -> RejectedEvent:
+def _rejection(event: dict[str, Any]) -> RejectedEvent:
     """The most telling thing that is wrong."""
     errors = sorted(_validator().iter_errors(event), key=lambda error: -len(error.instance_path))
     error = errors[0]

@@ -1,4 +1,4 @@
-"""The way of posted events into Kafka, or into the buffer before it."""
+"""Delivers posted events to Kafka, or to the buffer while Kafka is unavailable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks in the topic for records that may have been stored, though nobody was told."""
+"""Searches the topic for records of posts whose delivery was never acknowledged."""
 
 from __future__ import annotations
 

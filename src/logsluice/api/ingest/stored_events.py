@@ -1,4 +1,4 @@
-"""Finds out for many posts at one time which of their events the topic has."""
+"""Finds out for many posts with one read which of their events the topic has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the topic ends, as far as is known: every record that is sent from now on lies at or behind that."""
+"""End offsets of the topic, refreshed in the background: later records lie at or behind them."""
 
 from __future__ import annotations
 

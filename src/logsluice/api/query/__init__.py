@@ -1,1 +1,1 @@
-"""The way out: events, facts and counts, asked for over HTTP."""
+"""Queries over HTTP: events, facts and counts."""

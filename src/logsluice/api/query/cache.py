@@ -1,4 +1,4 @@
-"""Answers that cannot change any more, kept so that they are not asked for again.
+"""The cache of responses that do not change any more.
 
 They lie in the Redis for what may be lost, where every instance finds them; without it, or while it is away, in this
 process. A cache can

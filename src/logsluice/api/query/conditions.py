@@ -1,4 +1,4 @@
-"""What can be asked of a result's fields, and each question as a condition of Elasticsearch: pure functions."""
+"""Filters on a result's fields as Elasticsearch query clauses: pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that carry an entity tag, so that who has one already is told so in few bytes (RFC 9110, section 13)."""
+"""Responses with entity tags, and 304 where the client has the content (RFC 9110, section 13)."""
 
 from __future__ import annotations
 

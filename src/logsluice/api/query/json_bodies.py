@@ -1,4 +1,4 @@
-"""JSON bodies, read within the limits and only of those who may ask.
+"""JSON request bodies, read within the limits and only after authorization.
 
 A body that a route names as a parameter is read by FastAPI before anybody is asked who they are, however large it is
 and however slowly it comes.

@@ -1,4 +1,4 @@
-"""What is answered: the shapes that the OpenAPI page shows, and how they are filled from Elasticsearch's answers."""
+"""Response models as OpenAPI shows them, and how they are filled from Elasticsearch's responses."""
 
 from __future__ import annotations
 

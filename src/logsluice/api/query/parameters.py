@@ -1,4 +1,4 @@
-"""What stands in a URL: the parameters of the routes, and what they mean."""
+"""Query parameters of the routes, parsed and checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the routes of this side work with, opened with the application."""
+"""What the query routes need, opened with the application."""
 
 from __future__ import annotations
 

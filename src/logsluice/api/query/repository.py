@@ -1,4 +1,4 @@
-"""Puts questions to Elasticsearch; what it answers instead of an answer is told as a problem."""
+"""Reads and writes events in Elasticsearch; its errors become problem details."""
 
 from __future__ import annotations
 

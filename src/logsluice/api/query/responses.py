@@ -1,4 +1,4 @@
-"""What all routes that answer questions share: who may ask, what else may come, and how an answer goes out."""
+"""What all query routes share: authorization, response schemas, and cached responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Elasticsearch is asked: pure functions. Only what its core knows is used."""
+"""Elasticsearch request bodies: pure functions. Only what its core knows is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stretch of time that is asked about."""
+"""The time range of a query."""
 
 from __future__ import annotations
 

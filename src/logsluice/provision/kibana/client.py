@@ -1,4 +1,4 @@
-"""Imports saved objects into Kibana, waiting while it is away or still starting.
+"""Imports saved objects into Kibana; retries while it is unavailable or still starting.
 
 Source: https://www.elastic.co/docs/api/doc/kibana/operation/operation-post-saved-objects-import
 """
@@ -22,7 +22,7 @@ from logsluice.settings import KibanaSettings
 
 _PATH: Final = "/api/saved_objects/_import"
 _REQUEST_SECONDS: Final = 120.0
-_MOST_TOLD: Final = 3
+_MOST_ERRORS: Final = 3
 _LONGEST_ANSWER: Final = 300
 
 
@@ -98,15 +98,15 @@ def _check(answer: httpx.Response, host: str, expected: int) -> None:
         )
     errors = body.get("errors") or []
     if errors or not body["success"]:
-        told = [_told(error) for error in errors[:_MOST_TOLD]]
-        if len(errors) > _MOST_TOLD:
-            told.append(f"and {len(errors) - _MOST_TOLD} more")
+        texts = [_error_text(error) for error in errors[:_MOST_ERRORS]]
+        if len(errors) > _MOST_ERRORS:
+            texts.append(f"and {len(errors) - _MOST_ERRORS} more")
         raise LogsluiceError(
-            f"Kibana took {body.get('successCount', 0)} of {expected} saved objects", where=host, why="; ".join(told)
+            f"Kibana took {body.get('successCount', 0)} of {expected} saved objects", where=host, why="; ".join(texts)
         )
 
 
-def _told(entry: dict[str, Any]) -> str:
+def _error_text(entry: dict[str, Any]) -> str:
     """What Kibana says of an object that it refuses."""
     error = entry.get("error") or {}
     words = f"{entry.get('type')} {entry.get('id')}: {error.get('message') or error.get('type')}"

@@ -1,4 +1,4 @@
-"""What users find in Kibana: data views, saved searches and the overview dashboard of an environment."""
+"""Kibana's objects of an environment: data views, saved searches and the overview dashboard."""
 
 from __future__ import annotations
 
