@@ -1,4 +1,4 @@
-"""Asks the results index for events."""
+"""Search for events in the results index."""
 
 from __future__ import annotations
 

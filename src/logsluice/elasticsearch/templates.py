@@ -1,4 +1,4 @@
-"""What the indices look like: index templates and their mappings, as plain data.
+"""Index templates, mappings and the lifecycle policy of the indices, as plain data.
 
 Both mappings are closed (``dynamic: false``): a field that they do not name is kept in the document, but not
 indexed, so that arbitrary JSON can never make the mapping grow. Fields are leaves with dots in their names

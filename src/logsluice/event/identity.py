@@ -1,4 +1,4 @@
-"""Who an event is: an id and an index day that follow from the stored Kafka record alone.
+"""The identity of an event: an id and an index day that follow from the stored Kafka record alone.
 
 Writing twice is writing once, whatever is killed or replayed, because neither depends on who computes it.
 """

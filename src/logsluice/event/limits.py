@@ -1,4 +1,4 @@
-"""What fits into one Kafka record: longer values are cut at the way in, their length and hash kept.
+"""The size limit of an event: a longer value is cut on input, its length and hash kept in headers.
 
 A topic takes records of 1 MiB with key and headers, so a value may have 1,000,000 bytes.
 """

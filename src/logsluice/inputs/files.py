@@ -1,4 +1,4 @@
-"""Lines out of files: plain, gzip or zstd, with the byte offset of each, in bounded memory.
+"""Lines of files: plain, gzip or zstd, with the byte offset of each, in bounded memory.
 
 Only a line feed ends a line; a carriage return before it is dropped. Other separators (form feed, U+2028)
 are part of the line.

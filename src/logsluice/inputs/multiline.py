@@ -1,4 +1,4 @@
-"""Joins the lines of one event: stack traces, tracebacks, panics, indented continuations.
+"""Multiline events: joins the lines of stack traces, tracebacks, panics and indented continuations.
 
 A line is joined only on evidence that it continues the one before; where there is none, a line is an event.
 What is decided depends on nothing but the lines since the event began, so that reading may start anew at any

@@ -1,4 +1,4 @@
-"""Standard input that can be asked for what is there without waiting for more."""
+"""Standard input with non-blocking reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a topic batch by batch for one process, from where its group left off."""
+"""A consumer that reads a topic batch by batch for one process, from its group's committed offsets."""
 
 from __future__ import annotations
 

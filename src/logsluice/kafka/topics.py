@@ -1,4 +1,4 @@
-"""What a topic is: its partitions, and the id that tells it from one of the same name made later."""
+"""Topics: their partitions, readiness, and the id that tells one from another of the same name made later."""
 
 from __future__ import annotations
 

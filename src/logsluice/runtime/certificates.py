@@ -1,4 +1,4 @@
-"""Ends a process in order when a certificate that it trusts was replaced.
+"""A watch on certificate files: ends the process in order when one that it trusts was replaced.
 
 The clients of Kafka (kafka-python, librdkafka, Java) and of Elasticsearch read the file of an authority when they are
 made, and never again. A process that goes on with an authority that is no more is cut off sooner or later. One that

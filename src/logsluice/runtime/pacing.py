@@ -1,4 +1,4 @@
-"""Doing things at a rate, by the wall clock."""
+"""Rate limiting by the wall clock."""
 
 from __future__ import annotations
 

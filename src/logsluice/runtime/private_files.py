@@ -1,4 +1,4 @@
-"""Files that nobody else may read."""
+"""Files that their owner alone can read."""
 
 from __future__ import annotations
 

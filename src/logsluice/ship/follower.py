@@ -1,4 +1,4 @@
-"""Files that grow, are rotated, truncated, or not there yet: what ``tail -F`` does."""
+"""Following of files that grow, are rotated, truncated, or not there yet, as ``tail -F`` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a file is in the topic already, by the records there."""
+"""Lookup of the events of a file that an interrupted run has stored in the topic."""
 
 from __future__ import annotations
 

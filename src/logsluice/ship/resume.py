@@ -1,4 +1,4 @@
-"""Going on with a file of which some events are in the topic already; pure, with no Kafka in it."""
+"""Resuming a file of which some events are in the topic already; pure, with no Kafka in it."""
 
 from __future__ import annotations
 

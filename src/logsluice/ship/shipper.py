@@ -1,4 +1,4 @@
-"""Sends what sources give, takes in what Kafka acknowledges, and keeps how far each file has come."""
+"""The shipper: sends events of files to Kafka, and saves the acknowledged position of each file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file, or standard input, while it is shipped."""
+"""An input that is being shipped: an open file or standard input, with its position and its headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far each file has been shipped, kept so that a process killed at any time goes on where it stopped.
+"""The stored position of each shipped file, from which a process killed at any time resumes.
 
 A file is known by device, inode and the hash of its first bytes: a renamed file stays the same one, a file
 written anew in its place is another. What has been shipped belongs to one topic, known by Kafka's id.
