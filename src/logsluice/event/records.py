@@ -53,7 +53,7 @@ class Records:
 
 
 def index_name(alias: str, timestamp_ms: int) -> str:
-    """The dated index behind an alias; :func:`~logsluice.identity.dated_index`, remembered by day."""
+    """The dated index behind an alias; :func:`~logsluice.event.identity.dated_index`, remembered by day."""
     return _index_of_day(alias, timestamp_ms // _DAY_MS)
 
 

@@ -79,7 +79,7 @@ class PatternTrialPool:
         self._at_hand = 0
 
     async def run(self, trial: Trial) -> dict[str, Any]:
-        """What the pattern finds in each line, as :class:`~logsluice.api.query.answers.TrialResult` has it.
+        """What the pattern finds in each line, as :class:`~logsluice.api.query.models.TrialResult` has it.
 
         Raises:
             LogsluiceError: It is no pattern: what is wrong with it.
