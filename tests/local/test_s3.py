@@ -211,7 +211,7 @@ def test_large_files_are_uploaded_in_parts_and_renamed(s3: S3Service, runner: Ru
     }
     folder = f"s3a://{s3.bucket}/checkpoints"
     there = f"{folder}/large"
-    for words in (["-mkdir", folder], ["-put", content, there], ["-mv", there, f"{there}-renamed"]):
+    for words in (["-mkdir", "-p", folder], ["-put", content, there], ["-mv", there, f"{there}-renamed"]):
         done = runner.run(*shell, *words, env=environment)
         assert done.returncode == 0, (s3.denied, done.stderr)
     assert_allowed(s3)
