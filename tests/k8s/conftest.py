@@ -65,15 +65,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         subprocess.run([starter, "stop", folder], env=environment, capture_output=True, timeout=120)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dev(cluster: Cluster) -> Iterator[Cluster]:
-    """The cluster with dev on it, for the rest of the session: the tests of whole overlays come before."""
+    """The cluster with dev on it, for one module; others put overlays of their own on the same cluster."""
     folder = ROOT / "k8s" / "overlays" / "dev"
     cluster.kubectl("apply", "--validate=strict", "-k", folder)
     try:
         yield cluster
     finally:
-        cluster.kubectl("delete", "--ignore-not-found", "--wait=false", "-k", folder)
+        cluster.kubectl("delete", "--ignore-not-found", "--wait", "-k", folder)
 
 
 def _prepared(cluster: Cluster) -> Cluster:
