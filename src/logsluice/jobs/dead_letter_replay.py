@@ -26,7 +26,7 @@ from logsluice.event.records import Records, index_name
 from logsluice.extract import ColumnarExtractor, Registry
 from logsluice.jobs.index import job as index_job
 from logsluice.kafka import TopicNotReadyError, admin, consumer, describe_topic, earliest_offsets, latest_offsets
-from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, DeadLetterWriter, from_record
+from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter, is_replay_mark, read_letter
 from logsluice.kafka.topic_reader import ConsumerRecord
 from logsluice.settings import Settings
 
@@ -82,11 +82,10 @@ def read_letters(
     for record in _records(settings):
         # Taken out first, so that the last letter of an event is also the last in order.
         standing.pop(record.key, None)
-        if any(name == REPLAYED for name, _ in record.headers):
+        if is_replay_mark(record.headers):
             continue
-        try:
-            letter = from_record(record.value, record.headers)
-        except (KeyError, UnicodeDecodeError, LogsluiceError):
+        letter = read_letter(record.value, record.headers)
+        if letter is None:
             foreign += 1
             continue
         if wanted(letter):

@@ -129,6 +129,19 @@ def from_record(value: bytes | None, headers: Headers) -> DeadLetter:
     )
 
 
+def is_replay_mark(headers: Headers) -> bool:
+    """Whether a record of the topic is no letter, but says that the one of its key was replayed."""
+    return any(name == REPLAYED for name, _ in headers)
+
+
+def read_letter(value: bytes | None, headers: Headers) -> DeadLetter | None:
+    """A stored letter; None where logsluice did not write the record."""
+    try:
+        return from_record(value, headers)
+    except (KeyError, UnicodeDecodeError, LogsluiceError):
+        return None
+
+
 def _escaped(header: str) -> str:
     """A header's name as every reader can take it: Logstash makes a path of it, and would stop at one with brackets
     or with nothing in it for good.

@@ -16,10 +16,9 @@ import structlog
 
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.elasticsearch.client import wait_for_templates, wait_until_up
-from logsluice.errors import LogsluiceError
 from logsluice.event.identity import EventId
 from logsluice.event.records import index_name, iso_millis
-from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, from_record
+from logsluice.kafka.dead_letters import DeadLetter, is_replay_mark, read_letter
 from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import StoppedError
@@ -81,11 +80,10 @@ def plan_letters(records: Sequence[ConsumerRecord], alias: str) -> LettersPlan:
     """
     actions, foreign = [], 0
     for record in records:
-        if any(name == REPLAYED for name, _ in record.headers):
+        if is_replay_mark(record.headers):
             continue
-        try:
-            letter = from_record(record.value, record.headers)
-        except (KeyError, UnicodeDecodeError, LogsluiceError):
+        letter = read_letter(record.value, record.headers)
+        if letter is None:
             foreign += 1
             continue
         record_id = EventId(record.topic, record.partition, record.offset, record.timestamp)
