@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from importlib.util import find_spec
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -29,6 +29,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.jvm.java import system_java
 from logsluice.runtime.terminal import Terminal
 
+LOCK_FILE = Path(__file__).with_name("jars.lock.json")
 SETTINGS_VARIABLE = "LOGSLUICE_IVY_SETTINGS"
 """Environment variable that names an Ivy settings file, for who has to fetch from a mirror."""
 
@@ -63,10 +64,18 @@ class Jar:
     classifier: str | None = None
     type: str = "jar"
 
+    @classmethod
+    def parse(cls, coordinates: str, sha256: str = "") -> Jar:
+        """A file by its :attr:`coordinates`."""
+        group, artifact, version, *special = coordinates.split(":")
+        classifier, _, kind = "".join(special).partition("@")
+        return cls(group, artifact, version, sha256, classifier or None, kind or "jar")
+
     @property
     def coordinates(self) -> str:
-        """``group:artifact:version``, as people write it."""
-        return f"{self.group}:{self.artifact}:{self.version}"
+        """``group:artifact:version``, and ``:classifier@type`` where it is no plain jar."""
+        special = f":{self.classifier or ''}@{self.type}" if self.classifier or self.type != "jar" else ""
+        return f"{self.group}:{self.artifact}:{self.version}{special}"
 
     @property
     def path(self) -> Path:
@@ -78,8 +87,8 @@ class Jar:
 @cache
 def locked() -> dict[str, tuple[Jar, ...]]:
     """Every set of jars in the lock file, by name."""
-    sets: dict[str, Any] = json.loads(files("logsluice.jvm").joinpath("jars.lock.json").read_bytes())
-    return {name: tuple(Jar(**jar) for jar in entry["jars"]) for name, entry in sets.items()}
+    sets: dict[str, Any] = json.loads(LOCK_FILE.read_bytes())
+    return {name: tuple(starmap(Jar.parse, entry["jars"].items())) for name, entry in sets.items()}
 
 
 def cache_dir() -> Path:

@@ -12,50 +12,36 @@ from pathlib import Path
 from typing import Any
 
 from logsluice.errors import LogsluiceError
-from logsluice.jvm.jars import Jar, run_ivy, sha256
-
-LOCK_FILE = Path(__file__).with_name("jars.lock.json")
+from logsluice.jvm.jars import LOCK_FILE, Jar, run_ivy, sha256
 
 
-def resolve(roots: list[str], *, transitive: bool, without: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The files that the roots need, as entries of the lock file.
+def resolve(roots: list[str], *, transitive: bool, without: Sequence[str] = ()) -> dict[str, str]:
+    """The checksum of each file that the roots need, by its coordinates.
 
     Args:
-        roots: ``group:artifact:version``, or ``group:artifact:version:classifier@type`` for what is no plain jar.
+        roots: Coordinates of what is wanted.
         transitive: Whether what they depend on is needed too.
         without: Groups, or ``group:artifact``, of what they depend on that are not needed: Spark has them.
 
     Raises:
         LogsluiceError: Ivy could not have one of them.
     """
-    wanted = []
-    for root in roots:
-        group, artifact, version, *rest = root.split(":")
-        classifier, _, kind = (rest[0] if rest else "").partition("@")
-        wanted.append(Jar(group, artifact, version, "", classifier or None, kind or "jar"))
-    with tempfile.TemporaryDirectory() as folder:
-        said = run_ivy(wanted, Path(folder), transitive=transitive, without=without)
-        if faults := [line.strip() for line in said if "[FAILED" in line or "UNRESOLVED" in line]:
+    wanted = [Jar.parse(root) for root in roots]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        output = run_ivy(wanted, folder, transitive=transitive, without=without)
+        if faults := [line.strip() for line in output if "[FAILED" in line or "UNRESOLVED" in line]:
             raise LogsluiceError("not every jar can be had", why="; ".join(faults))
-        special = [jar for jar in wanted if jar.type != "jar"]
-        entries = [_entry(jar, sha256(Path(folder) / "files" / jar.path)) for jar in special]
-        for path in sorted((Path(folder) / "files").rglob("*.jar")):
-            group = path.parent.name
-            artifact, version = _split(Path(folder), group, path.stem)
-            entries.append({"group": group, "artifact": artifact, "version": version, "sha256": sha256(path)})
-    return entries
+        found = {jar.coordinates: folder / "files" / jar.path for jar in wanted if jar.type != "jar"}
+        found |= {_coordinates(folder, path): path for path in sorted((folder / "files").rglob("*.jar"))}
+        return {coordinates: sha256(path) for coordinates, path in found.items()}
 
 
-def _entry(jar: Jar, checksum: str) -> dict[str, str]:
-    entry = {"group": jar.group, "artifact": jar.artifact, "version": jar.version, "sha256": checksum}
-    return entry | {"classifier": jar.classifier or "", "type": jar.type}
-
-
-def _split(cache: Path, group: str, stem: str) -> tuple[str, str]:
-    """Artifact and version of a file name, told apart by the folder that Ivy made for the module."""
-    modules = [folder.name for folder in (cache / group).iterdir() if stem.startswith(f"{folder.name}-")]
-    artifact = max(modules, key=len)
-    return artifact, stem.removeprefix(f"{artifact}-")
+def _coordinates(cache: Path, jar: Path) -> str:
+    """Artifact and version in a file's name are told apart by the folder that Ivy made for the module."""
+    group = jar.parent.name
+    artifact = max((f.name for f in (cache / group).iterdir() if jar.stem.startswith(f"{f.name}-")), key=len)
+    return f"{group}:{artifact}:{jar.stem.removeprefix(f'{artifact}-')}"
 
 
 def main() -> None:
