@@ -24,7 +24,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from logsluice.jobs.spark.object_store import Store, store_at
+from logsluice.jobs.spark.object_store import Store
 from logsluice.jobs.windows.clock import HOUR
 from logsluice.jobs.windows.tables import Key, by_hour, csv, merged, of_table
 
@@ -53,7 +53,7 @@ class EventFiles:
     """
 
     def __init__(self, output: str, topic_id: str) -> None:
-        self._store = store_at(output)
+        self._store = Store(output)
         self._topic_id = topic_id
         self._parts: defaultdict[str, list[pl.DataFrame]] = defaultdict(list)
         self._name = ""
@@ -109,7 +109,7 @@ class HourFiles:
     """
 
     def __init__(self, output: str, topic_id: str) -> None:
-        self._store: Store = store_at(output)
+        self._store = Store(output)
         self._topic_id = topic_id
 
     def late_counts(self, hours: Iterable[int]) -> Counter[Key]:

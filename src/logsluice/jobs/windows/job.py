@@ -16,7 +16,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.kafka_records import record_columns
-from logsluice.jobs.spark.object_store import Store, store_at
+from logsluice.jobs.spark.object_store import Store
 from logsluice.jobs.spark.session import kafka_jars, spark_session
 from logsluice.jobs.spark.streaming_query import Run, StreamingQueryJob
 from logsluice.jobs.windows.clock import HOUR, Clock, PartitionStatus, WindowRules, next_watermark
@@ -105,7 +105,7 @@ class WindowsJob(StreamingQueryJob):
         """From records to finished windows."""
         self._files = HourFiles(self._settings.windows_output, run.topic.id)
         self._files.publish_what_is_left()
-        self._checkpointed: Store = store_at(self.checkpoint(run))
+        self._checkpointed = Store(self.checkpoint(run))
         self._set(_last_clock(self._checkpointed))
         self._task_stats.value = {}
         self._began, self._last_read = time.monotonic(), {}
@@ -227,7 +227,7 @@ def run_windows(
     with suppress(StoppedError):
         registry = load_registry(directory)
         extractor_spec = ExtractorSpec.of(registry, settings.time_zone)
-        store_at(settings.windows_output)
+        Store(settings.windows_output)
         serve_metrics(settings.metrics.host, metrics_port or settings.metrics.windows)
         with closing(connect(settings.elasticsearch)) as client:
             wait_for_templates(client, settings.elasticsearch, [settings.windows_index], job=JOB, stop=stop)

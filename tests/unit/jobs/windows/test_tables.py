@@ -12,7 +12,7 @@ import pytest
 
 from logsluice.errors import LogsluiceError
 from logsluice.jobs.spark import object_store
-from logsluice.jobs.spark.object_store import LocalStore, store_at
+from logsluice.jobs.spark.object_store import Store
 from logsluice.jobs.windows.clock import CLOCK_ROW, HOUR, SECOND, LatenessEvaluation, PartitionClock, WindowRules
 from logsluice.jobs.windows.events import read_amount, rows, with_lateness, with_money
 from logsluice.jobs.windows.files import EventFiles, HourFiles, hour_folder
@@ -222,7 +222,7 @@ def test_a_payment_is_an_event_and_an_amount() -> None:
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path)
+    store = Store(str(tmp_path))
     store.write("a/b", b"old")
 
     def fail() -> None:
@@ -242,7 +242,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_a_place_that_nobody_can_write_to_is_said() -> None:
     with pytest.raises(LogsluiceError, match="no way to write there"):
-        store_at("ftp://host/folder")
+        Store("ftp://host/folder")
 
 
 def test_credentials_of_a_pod_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
