@@ -25,7 +25,6 @@ from logsluice.kafka import (
     lag,
     producer,
     starting_offsets,
-    wait_for_broker,
     wait_for_topic,
 )
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
@@ -239,7 +238,7 @@ def test_a_committed_offset_remembers_its_topic(settings: Settings) -> None:
 
 
 def test_a_secured_broker_takes_the_right_password_alone(secure_settings: Settings) -> None:
-    wait_for_broker(secure_settings, job="test")
+    admin(secure_settings, job="test").close()
     wrong = secure_settings.kafka.model_copy(update={"username": "somebody"})
     with pytest.raises(LogsluiceError, match=r"kafka\.username"):
         admin(secure_settings.model_copy(update={"kafka": wrong}), job="test", wait=False)

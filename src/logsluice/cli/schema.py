@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ def check(file: File = None, config: Config = None) -> None:
     """Say whether events that were right by the registered schema are right by this one too; exits with 1 if not."""
     settings = load_settings(config)
     subject = subject_of(settings.kafka.topic)
-    with SchemaRegistry(settings.schema_registry) as registry:
+    with closing(SchemaRegistry(settings.schema_registry)) as registry:
         latest = registry.latest(subject)
         registry.check(subject, event_schema(file))
     console = Terminal(soft_wrap=True)
@@ -41,7 +42,7 @@ def register(file: File = None, config: Config = None) -> None:
     """Register the schema for the topic, after it was checked; one that is registered already stays as it is."""
     settings = load_settings(config)
     subject = subject_of(settings.kafka.topic)
-    with SchemaRegistry(settings.schema_registry) as registry:
+    with closing(SchemaRegistry(settings.schema_registry)) as registry:
         schema = event_schema(file)
         registry.check(subject, schema)
         registered = registry.register(subject, schema)

@@ -26,7 +26,7 @@ from logsluice.event.records import Records, index_name
 from logsluice.extract import ColumnarExtractor, Registry
 from logsluice.jobs.index import job as index_job
 from logsluice.kafka import TopicNotReadyError, admin, consumer, describe_topic, earliest_offsets, latest_offsets
-from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter, is_replay_mark, read_letter
+from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter, from_record, is_replay_mark
 from logsluice.kafka.topic_reader import ConsumerRecord
 from logsluice.settings import Settings
 
@@ -84,7 +84,7 @@ def read_letters(
         standing.pop(record.key, None)
         if is_replay_mark(record.headers):
             continue
-        letter = read_letter(record.value, record.headers)
+        letter = from_record(record.value, record.headers)
         if letter is None:
             foreign += 1
             continue

@@ -1,6 +1,6 @@
 """Everything that talks to Kafka in its own protocol: clients, topics, offsets."""
 
-from logsluice.kafka.clients import admin, consumer, is_unavailable, producer, wait_for_broker
+from logsluice.kafka.clients import admin, consumer, is_unavailable, producer
 from logsluice.kafka.offsets import (
     Offsets,
     commit_offsets,
@@ -11,7 +11,7 @@ from logsluice.kafka.offsets import (
     starting_offsets,
 )
 from logsluice.kafka.options import client_options, spark_kafka_options
-from logsluice.kafka.topics import Topic, TopicNotReadyError, describe_topic, topic_id, wait_for_topic
+from logsluice.kafka.topics import Topic, TopicNotReadyError, describe_topic, wait_for_topic
 
 __all__ = [
     "Offsets",
@@ -30,7 +30,5 @@ __all__ = [
     "producer",
     "spark_kafka_options",
     "starting_offsets",
-    "topic_id",
-    "wait_for_broker",
     "wait_for_topic",
 ]

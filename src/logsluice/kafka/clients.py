@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Any, Literal, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
-from kafka.net.compat import KafkaNetClient
 
 from logsluice.errors import LogsluiceError
+from logsluice.kafka.kafka_python import connect, connection_failures
 from logsluice.kafka.options import client_options
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
@@ -34,18 +32,8 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, OSError | _BUSY) or (isinstance(error, kafka_errors.KafkaError) and error.retriable)
 
 
-def wait_for_broker(settings: Settings, *, job: str, stop: Event | None = None) -> None:
-    """Come back when the broker answers; says every now and then that it does not.
-
-    Raises:
-        LogsluiceError: The broker refuses the credentials.
-        StoppedError: ``stop`` was set.
-    """
-    admin(settings, job=job, stop=stop).close()
-
-
 def admin(settings: Settings, *, job: str, stop: Event | None = None, wait: bool = True) -> KafkaAdminClient:
-    """A client for topics and offsets; waits for the broker like :func:`wait_for_broker`.
+    """A client for topics and offsets; waits for the broker, and says every now and then that it does not answer.
 
     Args:
         settings: Where the broker is.
@@ -156,19 +144,10 @@ def _made(
 
     def make() -> C:
         nonlocal cause
-        networks: list[KafkaNetClient] = []
-
-        def network(**configs: Any) -> KafkaNetClient:
-            networks.append(KafkaNetClient(**configs))
-            return networks[-1]
-
-        with _failures() as failures:
+        with connection_failures() as failures:
             try:
-                return client(kafka_client=network, **everything)
+                return connect(client, **everything)
             except kafka_errors.KafkaError:
-                # A client that could not connect leaves its thread behind, for nobody to close.
-                for made in networks:
-                    made.close()
                 for failure in failures:
                     if isinstance(failure, _REFUSED):
                         raise failure from None
@@ -207,31 +186,3 @@ def _telling(failures: Sequence[BaseException]) -> BaseException | None:
     """The last failure that says why; the last of all may be an attempt that ran out of the time for all of them."""
     telling = [failure for failure in failures if not isinstance(failure, kafka_errors.RequestTimedOutError)]
     return next(reversed(telling or failures), None)
-
-
-@contextmanager
-def _failures() -> Iterator[list[BaseException]]:
-    """Why connections failed meanwhile, which kafka-python tells its log alone."""
-    failures: list[BaseException] = []
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            arguments = record.args if isinstance(record.args, tuple) else ()
-            failures.extend(
-                argument
-                for argument in arguments
-                if isinstance(argument, BaseException) and not isinstance(argument, kafka_errors.KafkaTimeoutError)
-            )
-
-    logger = logging.getLogger("kafka.net.manager")
-    listener = Listener()
-    propagate, level = logger.propagate, logger.level
-    logger.propagate = False
-    logger.setLevel(logging.WARNING)
-    logger.addHandler(listener)
-    try:
-        yield failures
-    finally:
-        logger.removeHandler(listener)
-        logger.setLevel(level)
-        logger.propagate = propagate

@@ -92,8 +92,8 @@ def to_record(letter: DeadLetter, now: datetime) -> Record:
 def _fitting(letter: DeadLetter) -> DeadLetter:
     value, headers = letter.value, list(letter.headers)
     if value is not None and len(value) > _LONGEST_VALUE:
-        value, told = cut(value)
-        headers = [*(header for header in headers if header[0] not in _AT_THE_WAY_IN), *told]
+        value, measures = cut(value)
+        headers = [*(header for header in headers if header[0] not in _AT_THE_WAY_IN), *measures]
     beside = len(letter.key or b"") + sum(len(name) + len(content or b"") for name, content in headers)
     if beside > _MOST_BESIDE:
         detail = f"{letter.detail} (key and headers left out: {beside} bytes)".strip()
@@ -110,36 +110,26 @@ def _iso(moment: datetime) -> bytes:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
 
 
-def from_record(value: bytes | None, headers: Headers) -> DeadLetter:
-    """Read a stored letter back.
-
-    Raises:
-        KeyError: It lacks a header of ours: it was not written by logsluice.
-        LogsluiceError: The event id is none.
-    """
+def from_record(value: bytes | None, headers: Headers) -> DeadLetter | None:
+    """Read a stored letter back; None where logsluice did not write the record."""
     ours = {name: content for name, content in headers if content is not None and not _is_original(name)}
-    return DeadLetter(
-        consumer=ours["logsluice-consumer"].decode(),
-        event_id=EventId.parse(ours["logsluice-event-id"].decode()),
-        reason=ours["logsluice-reason"].decode(),
-        detail=ours["logsluice-detail"].decode(),
-        value=value,
-        key=ours.get("logsluice-key"),
-        headers=[(_unescaped(name), content) for name, content in headers if _is_original(name)],
-    )
+    try:
+        return DeadLetter(
+            consumer=ours["logsluice-consumer"].decode(),
+            event_id=EventId.parse(ours["logsluice-event-id"].decode()),
+            reason=ours["logsluice-reason"].decode(),
+            detail=ours["logsluice-detail"].decode(),
+            value=value,
+            key=ours.get("logsluice-key"),
+            headers=[(_unescaped(name), content) for name, content in headers if _is_original(name)],
+        )
+    except (KeyError, UnicodeDecodeError, LogsluiceError):
+        return None
 
 
 def is_replay_mark(headers: Headers) -> bool:
     """Whether a record of the topic is no letter, but says that the one of its key was replayed."""
     return any(name == REPLAYED for name, _ in headers)
-
-
-def read_letter(value: bytes | None, headers: Headers) -> DeadLetter | None:
-    """A stored letter; None where logsluice did not write the record."""
-    try:
-        return from_record(value, headers)
-    except (KeyError, UnicodeDecodeError, LogsluiceError):
-        return None
 
 
 def _escaped(header: str) -> str:
@@ -173,13 +163,10 @@ class DeadLetterWriter:
         self._stop = stop or Event()
         self._producer: KafkaProducer | None = None
 
-    def write(self, letters: Iterable[DeadLetter]) -> int:
+    def write(self, letters: Iterable[DeadLetter]) -> None:
         """Write the letters and come back when the broker has acknowledged all of them.
 
         While the broker is away, or the topic is not there, this waits and says so.
-
-        Returns:
-            How many were written.
 
         Raises:
             LogsluiceError: The broker refuses the credentials.
@@ -190,7 +177,6 @@ class DeadLetterWriter:
         self._write([to_record(letter, now) for letter in waiting])
         for letter in waiting:
             metrics.DEAD_LETTERS.labels(self._job, letter.reason).inc()
-        return len(waiting)
 
     def mark_replayed(self, letters: Iterable[DeadLetter]) -> None:
         """Mark letters as done with; raises like :meth:`write`."""

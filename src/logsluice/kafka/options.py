@@ -20,22 +20,13 @@ def client_options(settings: Settings) -> dict[str, Any]:
         LogsluiceError: The file of trusted certificates is not there.
     """
     kafka = settings.kafka
-    options: dict[str, Any] = {
+    return {
         "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
         "security_protocol": kafka.security_protocol,
         "client_id": "logsluice",
         # A broker that comes back is noticed within two seconds; kafka-python would wait up to thirty.
         "reconnect_backoff_max_ms": 2_000,
-    }
-    if kafka.security_protocol.startswith("SASL"):
-        options |= {
-            "sasl_mechanism": kafka.sasl_mechanism,
-            "sasl_plain_username": kafka.username,
-            "sasl_plain_password": _password(kafka),
-        }
-    if kafka.security_protocol.endswith("SSL") and kafka.ssl_cafile:
-        options["ssl_cafile"] = _existing_cafile(kafka)
-    return options
+    } | _credentials(kafka, "sasl_mechanism", "sasl_plain_username", "sasl_plain_password", "ssl_cafile")
 
 
 def librdkafka_options(settings: Settings) -> dict[str, Any]:
@@ -45,7 +36,7 @@ def librdkafka_options(settings: Settings) -> dict[str, Any]:
         LogsluiceError: The file of trusted certificates is not there.
     """
     kafka = settings.kafka
-    options: dict[str, Any] = {
+    return {
         "bootstrap.servers": kafka.bootstrap_servers,
         "security.protocol": kafka.security_protocol,
         "client.id": "logsluice",
@@ -54,15 +45,16 @@ def librdkafka_options(settings: Settings) -> dict[str, Any]:
         "topic.metadata.refresh.interval.ms": 30_000,
         # librdkafka would wait half a minute with a topic that is not known yet.
         "topic.metadata.propagation.max.ms": 5_000,
-    }
+    } | _credentials(kafka, "sasl.mechanism", "sasl.username", "sasl.password", "ssl.ca.location")
+
+
+def _credentials(kafka: KafkaSettings, mechanism: str, username: str, password: str, authority: str) -> dict[str, Any]:
+    """Who a client is and whom it trusts, where the protocol asks for it, by the client's names for them."""
+    options: dict[str, Any] = {}
     if kafka.security_protocol.startswith("SASL"):
-        options |= {
-            "sasl.mechanism": kafka.sasl_mechanism,
-            "sasl.username": kafka.username,
-            "sasl.password": _password(kafka),
-        }
+        options |= {mechanism: kafka.sasl_mechanism, username: kafka.username, password: _password(kafka)}
     if kafka.security_protocol.endswith("SSL") and kafka.ssl_cafile:
-        options["ssl.ca.location"] = _existing_cafile(kafka)
+        options[authority] = _existing_cafile(kafka)
     return options
 
 

@@ -15,6 +15,7 @@ from kafka import errors as kafka_errors
 
 from logsluice.errors import LogsluiceError
 from logsluice.kafka import producer
+from logsluice.kafka.kafka_python import abandon
 from logsluice.settings import Settings
 
 MAX_RECORDS: Final = 20_000
@@ -128,7 +129,6 @@ class OrderedProducer(Generic[T]):
     def close(self) -> None:
         """Leave; what is not acknowledged may or may not be stored."""
         if self._queue:
-            # Closing waits for what is on its way, which may be days; there is no public way not to.
-            self._producer._sender.force_close()
-        with suppress(kafka_errors.KafkaTimeoutError):
+            abandon(self._producer, _CLOSE_SECONDS)
+        else:
             self._producer.close(timeout=_CLOSE_SECONDS)

@@ -9,8 +9,7 @@ import json
 import ssl
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import httpx
 import jsonschema_rs
@@ -99,12 +98,8 @@ class SchemaRegistry:
             verify=ssl.create_default_context(cafile=str(settings.ca_certs)) if settings.ca_certs else True,
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Close the connection."""
         self._client.close()
 
     def latest(self, subject: str) -> int | None:
@@ -113,7 +108,7 @@ class SchemaRegistry:
         Raises:
             LogsluiceError: The registry does not answer or refuses.
         """
-        answer = self._ask("GET", f"subjects/{subject}/versions/latest")
+        answer = self._request("GET", f"subjects/{subject}/versions/latest")
         return None if answer is None else int(answer["version"])
 
     def check(self, subject: str, schema: dict[str, Any]) -> None:
@@ -126,7 +121,7 @@ class SchemaRegistry:
             return
         self._hold(subject)
         path = f"compatibility/subjects/{subject}/versions/latest?verbose=true"
-        answer = self._ask("POST", path, _content(schema))
+        answer = self._request("POST", path, _content(schema))
         if answer is not None and not answer["is_compatible"]:
             raise _incompatible(subject, "; ".join(answer.get("messages") or ()))
 
@@ -136,20 +131,20 @@ class SchemaRegistry:
         Raises:
             LogsluiceError: It is not compatible, or the registry does not answer or refuses.
         """
-        answer = self._ask("POST", f"subjects/{subject}/versions", _content(schema))
+        answer = self._request("POST", f"subjects/{subject}/versions", _content(schema))
         self._hold(subject)
-        found = self._ask("POST", f"subjects/{subject}", _content(schema))
+        found = self._request("POST", f"subjects/{subject}", _content(schema))
         if answer is None or found is None:
             raise LogsluiceError("does not have what was just registered", where=f"{self._url}, {subject}")
         return RegisteredSchema(int(answer["id"]), int(found["version"]))
 
     def _hold(self, subject: str) -> None:
         """Have a subject's schemas held to each other; a rule that somebody set stays as it is."""
-        current = self._ask("GET", f"config/{subject}")
+        current = self._request("GET", f"config/{subject}")
         if current is None or current.get("compatibilityLevel", "NONE") == "NONE":
-            self._ask("PUT", f"config/{subject}", {"compatibility": COMPATIBILITY})
+            self._request("PUT", f"config/{subject}", {"compatibility": COMPATIBILITY})
 
-    def _ask(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    def _request(self, method: str, path: str, content: dict[str, Any] | None = None) -> dict[str, Any] | None:
         """What the registry answers; None where it has nothing of that name."""
         try:
             answer = self._client.request(
@@ -168,15 +163,15 @@ class SchemaRegistry:
         if answer.status_code == _NOT_FOUND:
             return None
         try:
-            told: dict[str, Any] = answer.json()
+            body: dict[str, Any] = answer.json()
         except ValueError:
-            told = {}
+            body = {}
         if answer.status_code == _CONFLICT:
-            raise _incompatible(path.split("/")[1], str(told.get("message", "")))
+            raise _incompatible(path.split("/")[1], str(body.get("message", "")))
         if not answer.is_success:
-            why = f"{answer.status_code} {told.get('message') or answer.reason_phrase}"
+            why = f"{answer.status_code} {body.get('message') or answer.reason_phrase}"
             raise LogsluiceError("the schema registry refuses", where=self._url, why=why)
-        return told
+        return body
 
 
 def _content(schema: dict[str, Any]) -> dict[str, Any]:

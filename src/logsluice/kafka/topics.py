@@ -90,8 +90,3 @@ def wait_for_topic(
     finally:
         if client is None:
             asking.close()
-
-
-def topic_id(settings: Settings, topic: str, *, job: str, stop: Event | None = None) -> str:
-    """Kafka's UUID of a topic, waited for like :func:`wait_for_topic`."""
-    return wait_for_topic(settings, topic, job=job, stop=stop).id

@@ -7,17 +7,18 @@ import secrets
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
-from kafka.net.compat import KafkaNetClient
 
 from logsluice.errors import LogsluiceError
 from logsluice.jvm.jars import jar_paths
 from logsluice.jvm.java import system_java
+from logsluice.kafka.kafka_python import connect
 from logsluice.runtime.private_files import write_private
 from logsluice.stack.ports import HOST
 from logsluice.stack.properties import log_to, render
@@ -203,12 +204,8 @@ def answers(home: Path, port: int, *, secure: bool) -> bool:
     if secure and not Files(home).password.exists():
         return False
     options = client_options(home, port, secure=secure) | {"bootstrap_timeout_ms": _PROBE_MS}
-    network = KafkaNetClient(**options)
     try:
-        # Given from outside it can be closed: the client that could not connect would leave its thread behind.
-        client = KafkaAdminClient(kafka_client=lambda **_: network, **options)
-        return any(not broker["is_fenced"] for broker in client.describe_cluster()["brokers"])
+        with closing(connect(KafkaAdminClient, **options)) as client:
+            return any(not broker["is_fenced"] for broker in client.describe_cluster()["brokers"])
     except (KafkaError, OSError):
         return False
-    finally:
-        network.close()

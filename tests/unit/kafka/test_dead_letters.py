@@ -60,7 +60,9 @@ def test_no_name_of_a_header_can_be_taken_for_a_path() -> None:
 
 def test_a_dead_letter_of_a_dead_letter_carries_the_newer_reason_alone() -> None:
     _, value, headers = to_record(LETTER, NOW)
-    again = from_record(value, headers)._replace(reason="regex_timeout", detail="")
+    first = from_record(value, headers)
+    assert first is not None
+    again = first._replace(reason="regex_timeout", detail="")
     _, _, headers = to_record(again, NOW)
     assert [content for name, content in headers if name == "logsluice-reason"] == [b"regex_timeout"]
 
@@ -71,8 +73,7 @@ def test_a_header_without_a_value_can_be_sent() -> None:
 
 
 def test_what_logsluice_did_not_write_is_noticed() -> None:
-    with pytest.raises(KeyError):
-        from_record(b"x", [("other", b"1")])
+    assert from_record(b"x", [("other", b"1")]) is None
 
 
 def test_an_event_that_is_too_large_for_a_letter_is_cut_with_its_length_and_hash_kept() -> None:

@@ -368,6 +368,7 @@ def test_a_letter_is_read_as_one_of_the_index_job() -> None:
     }
     headers = [(name, filled.get(value, value).encode()) for name, value in options["message_headers"].items()]
     letter = from_record(b"", headers)
+    assert letter is not None
     assert (letter.consumer, str(letter.event_id), letter.reason) == ("index", "logs-topic-3-7-123", "empty")
     assert options["message_key"] == "index/%{[@metadata][id]}"
 

@@ -10,6 +10,7 @@ from kafka import KafkaProducer
 
 from logsluice.alerts.documents import Notification, document_of
 from logsluice.kafka import producer, wait_for_topic
+from logsluice.kafka.kafka_python import abandon
 from logsluice.settings import Settings
 
 _SECONDS: Final = 10.0
@@ -61,5 +62,4 @@ class KafkaOutput:
         """Let go of the broker."""
         if self._producer is not None:
             gone, self._producer = self._producer, None
-            gone._sender.force_close()
-            gone.close(timeout=_CLOSE_SECONDS)
+            abandon(gone, _CLOSE_SECONDS)

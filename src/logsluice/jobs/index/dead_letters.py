@@ -18,7 +18,7 @@ from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.elasticsearch.client import wait_for_templates, wait_until_up
 from logsluice.event.identity import EventId
 from logsluice.event.records import index_name, iso_millis
-from logsluice.kafka.dead_letters import DeadLetter, is_replay_mark, read_letter
+from logsluice.kafka.dead_letters import DeadLetter, from_record, is_replay_mark
 from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import StoppedError
@@ -82,7 +82,7 @@ def plan_letters(records: Sequence[ConsumerRecord], alias: str) -> LettersPlan:
     for record in records:
         if is_replay_mark(record.headers):
             continue
-        letter = read_letter(record.value, record.headers)
+        letter = from_record(record.value, record.headers)
         if letter is None:
             foreign += 1
             continue
