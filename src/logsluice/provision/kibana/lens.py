@@ -9,7 +9,7 @@ visualizations ``lnsXY``, ``lnsMetric``, ``lnsDatatable`` and ``lnsPie``, as ver
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from logsluice.provision.kibana.objects import TIME_FIELD, Reference, SavedObject, saved_object
@@ -33,9 +33,9 @@ def distinct(field: str, label: str, *, query: str | None = None) -> Column:
     return _number("unique_count", field, label, {"emptyAsNull": False}, query)
 
 
-def maximum(field: str, label: str) -> Column:
+def maximum(field: str, label: str, *, data_type: Literal["number", "date"] = "number") -> Column:
     """A field's greatest value."""
-    return _number("max", field, label, {"emptyAsNull": True})
+    return _number("max", field, label, {"emptyAsNull": True}) | {"dataType": data_type}
 
 
 def percentile(field: str, percent: int, label: str) -> Column:
@@ -117,45 +117,43 @@ def xy_chart(
     *,
     view: str,
     columns: Columns,
-    x: str,
-    y: Sequence[str],
-    split: str | None = None,
     series: Series = "bar_stacked",
     query: str = "",
+    filtered: bool = True,
 ) -> SavedObject:
-    """Bars or lines.
+    """Bars or lines: time, or else the first bucket, along the x axis; another bucket tells series apart.
 
     Args:
         name: Id.
         title: What users see.
         view: Id of the data view.
         columns: The columns.
-        x: The column along the x axis.
-        y: The columns with the numbers.
-        split: The column that tells series apart.
         series: What is drawn.
         query: Of the documents that count, in Lucene's syntax; all of them where left out.
+        filtered: False where the documents lack the fields that are chosen by above the dashboard.
     """
+    buckets, numbers = _by_kind(columns)
+    buckets.sort(key=lambda key: columns[key]["operationType"] != "date_histogram")
     layer: dict[str, Any] = {
         "layerId": _LAYER,
         "layerType": "data",
         "seriesType": series,
-        "xAccessor": x,
-        "accessors": list(y),
+        "xAccessor": buckets[0],
+        "accessors": numbers,
         "position": "top",
         "showGridlines": False,
     }
-    if split:
-        layer["splitAccessor"] = split
+    if buckets[1:]:
+        layer["splitAccessor"] = buckets[1]
     visualization = {
-        "legend": {"isVisible": bool(split) or len(y) > 1, "position": "right"},
+        "legend": {"isVisible": len(buckets) > 1 or len(numbers) > 1, "position": "right"},
         "valueLabels": "hide",
         "fittingFunction": "None",
         "axisTitlesVisibilitySettings": {"x": False, "yLeft": False, "yRight": False},
         "preferredSeriesType": series,
         "layers": [layer],
     }
-    return _chart(name, title, "lnsXY", view, columns, visualization, query)
+    return _chart(name, title, "lnsXY", view, columns, visualization, query, filtered=filtered)
 
 
 def metric_chart(name: str, title: str, *, view: str, column: Column, query: str = "") -> SavedObject:
@@ -174,31 +172,29 @@ def table(name: str, title: str, *, view: str, columns: Columns, query: str = ""
     return _chart(name, title, "lnsDatatable", view, columns, visualization, query)
 
 
-def donut(
-    name: str, title: str, *, view: str, columns: Columns, group: str, number: str, query: str = ""
-) -> SavedObject:
-    """Shares of a whole; see :func:`xy_chart`."""
-    visualization = {
-        "shape": "donut",
-        "layers": [
-            {
-                "layerId": _LAYER,
-                "layerType": "data",
-                "primaryGroups": [group],
-                "metrics": [number],
-                "numberDisplay": "percent",
-                "categoryDisplay": "default",
-                "legendDisplay": "default",
-                "nestedLegend": False,
-            }
-        ],
+def donut(name: str, title: str, *, view: str, columns: Columns, query: str = "") -> SavedObject:
+    """Shares of a whole: a bucket, and a number; see :func:`xy_chart`."""
+    groups, metrics = _by_kind(columns)
+    layer = {
+        "layerId": _LAYER,
+        "layerType": "data",
+        "primaryGroups": groups,
+        "metrics": metrics,
+        "numberDisplay": "percent",
+        "categoryDisplay": "default",
+        "legendDisplay": "default",
+        "nestedLegend": False,
     }
-    return _chart(name, title, "lnsPie", view, columns, visualization, query)
+    return _chart(name, title, "lnsPie", view, columns, {"shape": "donut", "layers": [layer]}, query)
 
 
-def _number(
-    operation: str, field: str, label: str, params: Mapping[str, Any], query: str | None = None
-) -> dict[str, Any]:
+def _by_kind(columns: Columns) -> tuple[list[str], list[str]]:
+    """The names of the buckets, and those of the numbers."""
+    buckets = [key for key, column in columns.items() if column["isBucketed"]]
+    return buckets, [key for key in columns if key not in buckets]
+
+
+def _number(operation: str, field: str, label: str, params: Mapping[str, Any], query: str | None = None) -> Column:
     column: Column = {
         "operationType": operation,
         "sourceField": field,
@@ -214,15 +210,6 @@ def _number(
     return column
 
 
-def unfiltered(chart: SavedObject) -> SavedObject:
-    """The chart as it is whatever is chosen above the dashboard: its documents lack the fields to choose by."""
-    attributes = chart["attributes"]
-    state = attributes["state"]
-    layer = state["datasourceStates"]["formBased"]["layers"][_LAYER] | {"ignoreGlobalFilters": True}
-    states = {"formBased": {"layers": {_LAYER: layer}}}
-    return {**chart, "attributes": {**attributes, "state": {**state, "datasourceStates": states}}}
-
-
 def _chart(
     name: str,
     title: str,
@@ -231,13 +218,17 @@ def _chart(
     columns: Columns,
     visualization: Mapping[str, Any],
     query: str,
+    *,
+    filtered: bool = True,
 ) -> SavedObject:
-    layer = {
+    layer: dict[str, Any] = {
         "columnOrder": list(columns),
         "columns": {key: dict(column) for key, column in columns.items()},
         "incompleteColumns": {},
         "sampling": 1,
     }
+    if not filtered:
+        layer["ignoreGlobalFilters"] = True
     attributes = {
         "title": title,
         "description": "",

@@ -9,7 +9,8 @@ Source: https://github.com/elastic/kibana, ``server/saved_objects`` of the plugi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -25,8 +26,6 @@ TYPE_VERSIONS: Final[dict[Kind, str]] = {
     "dashboard": "10.3.0",
 }
 TIME_FIELD: Final = "@timestamp"
-COLUMNS: Final = 48
-"""Columns of a dashboard's grid."""
 
 _INDEX: Final = "kibanaSavedObjectMeta.searchSourceJSON.index"
 
@@ -43,40 +42,6 @@ class Reference(NamedTuple):
     type: Kind
     id: str
     name: str
-
-
-class Panel(NamedTuple):
-    """An object's place on a dashboard, in cells of the grid.
-
-    Attributes:
-        type: Of the object.
-        id: Of the object.
-        x: Columns from the left.
-        y: Rows from the top.
-        width: In columns.
-        height: In rows, of 20 pixels or so each.
-    """
-
-    type: Literal["lens", "search"]
-    id: str
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-class Control(NamedTuple):
-    """A list of a field's values above a dashboard, to choose from.
-
-    Attributes:
-        field: The field.
-        title: What it is called.
-        view: Id of the data view that has it.
-    """
-
-    field: str
-    title: str
-    view: str
 
 
 def saved_object(kind: Kind, name: str, attributes: Mapping[str, Any], references: Sequence[Reference]) -> SavedObject:
@@ -161,7 +126,15 @@ def saved_search(
 
 
 def dashboard(
-    name: str, title: str, description: str, panels: Sequence[Panel], controls: Sequence[Control], *, since: str
+    name: str,
+    title: str,
+    description: str,
+    panels: Sequence[SavedObject],
+    rows: Sequence[tuple[int, Sequence[int]]],
+    *,
+    view: str,
+    choices: Mapping[str, str],
+    since: str,
 ) -> SavedObject:
     """A dashboard of objects that stand by themselves, which refreshes twice a minute.
 
@@ -169,15 +142,31 @@ def dashboard(
         name: Id.
         title: What users see.
         description: What it shows.
-        panels: Its panels.
-        controls: Its choices.
+        panels: Its objects, row by row from the left.
+        rows: Of the grid, which has 48 columns: the height of each, of 20 pixels or so, and its panels' widths.
+        view: Id of the data view that has the fields of ``choices``.
+        choices: The lists of values above it, to choose from: titles by field.
         since: How far it looks back when it is opened, such as ``now-1h``.
     """
-    references = [Reference(panel.type, panel.id, f"{panel.id}:panel_{panel.id}") for panel in panels]
-    references += [
-        Reference("index-pattern", control.view, f"controlGroup_{control.field}:optionsListDataView")
-        for control in controls
-    ]
+    references = [Reference(panel["type"], panel["id"], f"{panel['id']}:panel_{panel['id']}") for panel in panels]
+    references += [Reference("index-pattern", view, f"controlGroup_{field}:optionsListDataView") for field in choices]
+    controls = {
+        field: {
+            "type": "optionsListControl",
+            "order": order,
+            "width": "medium",
+            "grow": False,
+            "explicitInput": {"id": field, "fieldName": field, "title": label},
+        }
+        for order, (field, label) in enumerate(choices.items())
+    }
+    options = {
+        "useMargins": True,
+        "syncColors": True,
+        "syncCursor": True,
+        "syncTooltips": False,
+        "hidePanelTitles": False,
+    }
     attributes = {
         "title": title,
         "description": description,
@@ -185,45 +174,36 @@ def dashboard(
         "timeFrom": since,
         "timeTo": "now",
         "refreshInterval": {"pause": False, "value": 30_000},
-        "optionsJSON": _json(
-            {
-                "useMargins": True,
-                "syncColors": True,
-                "syncCursor": True,
-                "syncTooltips": False,
-                "hidePanelTitles": False,
-            }
-        ),
+        "optionsJSON": _json(options),
         "kibanaSavedObjectMeta": {"searchSourceJSON": _json(_search_source(""))},
         "controlGroupInput": {
             "controlStyle": "oneLine",
             "chainingSystem": "HIERARCHICAL",
             "showApplySelections": False,
-            "panelsJSON": _json({control.field: _control(order, control) for order, control in enumerate(controls)}),
+            "panelsJSON": _json(controls),
         },
-        "panelsJSON": _json([_panel(panel) for panel in panels]),
+        "panelsJSON": _json(
+            [
+                {
+                    "type": panel["type"],
+                    "panelIndex": panel["id"],
+                    "panelRefName": f"panel_{panel['id']}",
+                    "gridData": {"i": panel["id"], **place},
+                    "embeddableConfig": {},
+                }
+                for panel, place in zip(panels, _places(rows), strict=True)
+            ]
+        ),
     }
     return saved_object("dashboard", name, attributes, references)
 
 
-def _panel(panel: Panel) -> dict[str, Any]:
-    return {
-        "type": panel.type,
-        "panelIndex": panel.id,
-        "panelRefName": f"panel_{panel.id}",
-        "gridData": {"i": panel.id, "x": panel.x, "y": panel.y, "w": panel.width, "h": panel.height},
-        "embeddableConfig": {},
-    }
-
-
-def _control(order: int, control: Control) -> dict[str, Any]:
-    return {
-        "type": "optionsListControl",
-        "order": order,
-        "width": "medium",
-        "grow": False,
-        "explicitInput": {"id": control.field, "fieldName": control.field, "title": control.title},
-    }
+def _places(rows: Sequence[tuple[int, Sequence[int]]]) -> Iterator[dict[str, int]]:
+    y = 0
+    for height, widths in rows:
+        for x, width in zip(accumulate(widths, initial=0), widths, strict=False):
+            yield {"x": x, "y": y, "w": width, "h": height}
+        y += height
 
 
 def _search_source(query: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from logsluice.event.ecs import LEVELS
 from logsluice.provision.kibana import lens
-from logsluice.provision.kibana.objects import COLUMNS, Control, Panel, SavedObject, dashboard, data_view, saved_search
+from logsluice.provision.kibana.objects import SavedObject, dashboard, data_view, saved_search
 from logsluice.settings import Settings
 
 LOGS: Final = "logsluice-logs"
@@ -15,12 +15,6 @@ METRICS: Final = "logsluice-metrics"
 WINDOWS: Final = "logsluice-windows"
 ALERTS: Final = "logsluice-alerts"
 DEAD_LETTERS: Final = "logsluice-dead-letters"
-
-ERRORS_BY_SERVICE: Final = "logsluice-errors-by-service"
-USER_JOURNEY: Final = "logsluice-user-journey"
-SLOW_REQUESTS: Final = "logsluice-slow-requests"
-DEAD_LETTERS_SEARCH: Final = "logsluice-dead-letters-search"
-OVERVIEW: Final = "logsluice-overview"
 
 SLOW_NANOSECONDS: Final = 250_000_000
 
@@ -55,7 +49,8 @@ _ALERT_FORMATS: Final = {
 
 def saved_objects(settings: Settings) -> list[SavedObject]:
     """Every object of an environment, those that are needed by others first."""
-    return [*_data_views(settings), *_saved_searches(), *_charts(), _overview(settings)]
+    searches, charts = _saved_searches(), _charts()
+    return [*_data_views(settings), *searches, *charts, _overview(settings, [*charts, searches[0]])]
 
 
 def _data_views(settings: Settings) -> list[SavedObject]:
@@ -73,7 +68,7 @@ def _data_views(settings: Settings) -> list[SavedObject]:
 def _saved_searches() -> list[SavedObject]:
     return [
         saved_search(
-            ERRORS_BY_SERVICE,
+            "logsluice-errors-by-service",
             "Errors by service",
             "Events of level error and critical; the histogram tells the services apart.",
             view=RESULTS,
@@ -82,7 +77,7 @@ def _saved_searches() -> list[SavedObject]:
             breakdown="service.name",
         ),
         saved_search(
-            USER_JOURNEY,
+            "logsluice-user-journey",
             "A user's way",
             "What happened in a session or a request, in its order: filter by one session.id, trace.id or user.id.",
             view=RESULTS,
@@ -101,7 +96,7 @@ def _saved_searches() -> list[SavedObject]:
             breakdown="event.action",
         ),
         saved_search(
-            SLOW_REQUESTS,
+            "logsluice-slow-requests",
             "Slow requests",
             f"Requests that took {SLOW_NANOSECONDS // 1_000_000} ms or longer, the slowest first.",
             view=RESULTS,
@@ -118,7 +113,7 @@ def _saved_searches() -> list[SavedObject]:
             breakdown="service.name",
         ),
         saved_search(
-            DEAD_LETTERS_SEARCH,
+            "logsluice-dead-letters-search",
             "Dead letters",
             "What could not be read or written, and why. `logsluice dlq` knows which have been replayed since.",
             view=DEAD_LETTERS,
@@ -151,9 +146,6 @@ def _charts() -> list[SavedObject]:
                 "time": lens.over_time(),
                 "events": lens.count("events"),
             },
-            x="time",
-            y=["events"],
-            split="level",
         ),
         lens.donut(
             "logsluice-requests-by-status",
@@ -166,8 +158,6 @@ def _charts() -> list[SavedObject]:
                 ),
                 "requests": lens.count("requests"),
             },
-            group="status",
-            number="requests",
             query="_exists_:http.response.status_code",
         ),
         lens.xy_chart(
@@ -179,9 +169,6 @@ def _charts() -> list[SavedObject]:
                 "level": lens.top("log.level", "level", by="errors", size=2),
                 "errors": lens.count("errors"),
             },
-            x="service",
-            y=["errors"],
-            split="level",
             series="bar_horizontal_stacked",
             query=_ERRORS,
         ),
@@ -204,8 +191,6 @@ def _charts() -> list[SavedObject]:
                 "pattern": lens.top("logsluice.patterns", "pattern", by="events", size=15),
                 "events": lens.count("events"),
             },
-            x="pattern",
-            y=["events"],
             series="bar_horizontal",
         ),
         lens.xy_chart(
@@ -218,8 +203,6 @@ def _charts() -> list[SavedObject]:
                     f"p{percent}": lens.percentile("event.duration", percent, f"p{percent}") for percent in (50, 95, 99)
                 },
             },
-            x="time",
-            y=["p50", "p95", "p99"],
             series="line",
             query="_exists_:http.request.method AND _exists_:event.duration",
         ),
@@ -232,9 +215,6 @@ def _charts() -> list[SavedObject]:
                 "time": lens.over_time(),
                 "rate": lens.maximum("window.error_rate", "error rate"),
             },
-            x="time",
-            y=["rate"],
-            split="service",
             series="line",
         ),
         lens.table(
@@ -246,24 +226,20 @@ def _charts() -> list[SavedObject]:
                 "service": lens.top("service.name", "service", by="alerts"),
                 "severity": lens.top("alert.severity", "severity", by="alerts", size=2),
                 "alerts": lens.count("alerts"),
-                "seen": _moment(lens.maximum("alert.last_seen", "last seen")),
+                "seen": lens.maximum("alert.last_seen", "last seen", data_type="date"),
             },
             query=_OPEN,
         ),
-        lens.unfiltered(
-            lens.xy_chart(
-                "logsluice-dead-letters-by-reason",
-                "Dead letters by reason",
-                view=DEAD_LETTERS,
-                columns={
-                    "reason": lens.top("dead_letter.reason", "reason", by="letters"),
-                    "time": lens.over_time(),
-                    "letters": lens.count("letters"),
-                },
-                x="time",
-                y=["letters"],
-                split="reason",
-            )
+        lens.xy_chart(
+            "logsluice-dead-letters-by-reason",
+            "Dead letters by reason",
+            view=DEAD_LETTERS,
+            columns={
+                "reason": lens.top("dead_letter.reason", "reason", by="letters"),
+                "time": lens.over_time(),
+                "letters": lens.count("letters"),
+            },
+            filtered=False,
         ),
         lens.table(
             "logsluice-top-source-ips",
@@ -279,33 +255,21 @@ def _charts() -> list[SavedObject]:
     ]
 
 
-def _moment(column: lens.Column) -> lens.Column:
-    return {**column, "dataType": "date"}
-
-
-def _overview(settings: Settings) -> SavedObject:
-    panels = [
-        Panel("lens", "logsluice-events", 0, 0, 12, 6),
-        Panel("lens", "logsluice-errors", 12, 0, 12, 6),
-        Panel("lens", "logsluice-users-with-errors", 24, 0, 12, 6),
-        Panel("lens", "logsluice-open-alerts", 36, 0, 12, 6),
-        Panel("lens", "logsluice-events-by-level", 0, 6, 32, 12),
-        Panel("lens", "logsluice-requests-by-status", 32, 6, 16, 12),
-        Panel("lens", "logsluice-errors-by-service-chart", 0, 18, 16, 12),
-        Panel("lens", "logsluice-top-error-types", 16, 18, 16, 12),
-        Panel("lens", "logsluice-matches-by-pattern", 32, 18, 16, 12),
-        Panel("lens", "logsluice-latency", 0, 30, 24, 12),
-        Panel("lens", "logsluice-error-rate", 24, 30, 24, 12),
-        Panel("lens", "logsluice-open-alerts-table", 0, 42, 16, 12),
-        Panel("lens", "logsluice-dead-letters-by-reason", 16, 42, 16, 12),
-        Panel("lens", "logsluice-top-source-ips", 32, 42, 16, 12),
-        Panel("search", ERRORS_BY_SERVICE, 0, 54, COLUMNS, 16),
-    ]
+def _overview(settings: Settings, panels: list[SavedObject]) -> SavedObject:
     return dashboard(
-        OVERVIEW,
+        "logsluice-overview",
         f"logsluice {settings.env}: overview",
         "Events, errors, requests, alerts and dead letters of the last fifteen minutes.",
         panels,
-        [Control("service.name", "Service", RESULTS)],
+        [
+            (6, (12, 12, 12, 12)),
+            (12, (32, 16)),
+            (12, (16, 16, 16)),
+            (12, (24, 24)),
+            (12, (16, 16, 16)),
+            (16, (48,)),
+        ],
+        view=RESULTS,
+        choices={"service.name": "Service"},
         since="now-15m",
     )
