@@ -16,8 +16,7 @@ from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.queries import read_alerts
 from logsluice.alerts.rules import Rule, Unusual
 from logsluice.alerts.snapshot_loader import SnapshotLoader
-from logsluice.alerts.watermark import Watermark
-from logsluice.alerts.windows import WINDOW_SECONDS, minute_of
+from logsluice.alerts.windows import WINDOW_SECONDS, Watermark, minute_of
 from logsluice.elasticsearch.client import connect, no_answer, refusal
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from logsluice.alerts.baseline import Baseline, History, cusum, metric_value, z_score
 from logsluice.alerts.error_classes import ErrorClasses
 from logsluice.alerts.rules import Metric, NewError, Pipeline, Refunds, Rule, Silence, Unusual
 from logsluice.alerts.states import Detection, Key
-from logsluice.alerts.thresholds import breach_of
-from logsluice.alerts.window_table import WindowTable
-from logsluice.alerts.windows import Window
+from logsluice.alerts.thresholds import detect_breach, detection
+from logsluice.alerts.windows import Window, WindowTable
 
 EVERY_SERVICE: Final = "*"
 DRIFT_MINUTES: Final = 60
@@ -56,37 +55,29 @@ def detect(rule: Rule, snapshot: Snapshot, minute: int) -> dict[Key, Detection]:
         snapshot: The data.
         minute: Minutes since the epoch; its windows are all there.
     """
-    if isinstance(rule, Unusual):
-        return dict(_unusual(rule, snapshot, minute))
-    if isinstance(rule, NewError):
-        return dict(_new_errors(rule, snapshot, minute))
-    if isinstance(rule, Silence):
-        return dict(_silences(rule, snapshot, minute))
-    if isinstance(rule, Refunds):
-        return dict(_refunds(rule, snapshot, minute))
-    if isinstance(rule, Pipeline):
-        return dict(_pipeline(rule, snapshot, minute))
-    return {
-        Key(rule.name, window.service): Detection(breach.value, breach.threshold, breach.text)
-        for window in snapshot.windows.at(minute)
-        if window.service in rule.services and (breach := breach_of(rule, window))
-    }
+    return dict(_CONDITIONS.get(type(rule), _breaches)(rule, snapshot, minute))
+
+
+def _breaches(rule: Rule, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
+    for window in _windows(rule, snapshot, minute):
+        if found := detect_breach(rule, window):
+            yield Key(rule.name, window.service), found
+
+
+def _windows(rule: Rule, snapshot: Snapshot, minute: int) -> list[Window]:
+    return [window for window in snapshot.windows.at(minute) if window.service in rule.services]
 
 
 def _unusual(rule: Unusual, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
-    for window in snapshot.windows.at(minute):
-        if window.service not in rule.services:
-            continue
+    for window in _windows(rule, snapshot, minute):
         number = metric_value(window, rule.metric)
         baseline = snapshot.history.baseline(window.service, rule.metric, minute, rule.history)
         if number is None or baseline is None:
             continue
         for sign in _SIGNS[rule.direction]:
-            detection = _outlier(rule, window, number, baseline, sign) or _drift(
-                rule, snapshot, window, number, baseline, sign
-            )
-            if detection:
-                yield Key(rule.name, window.service), detection
+            found = _outlier(rule, window, number, baseline, sign)
+            if found := found or _drift(rule, snapshot, window, number, baseline, sign):
+                yield Key(rule.name, window.service), found
                 break
 
 
@@ -98,9 +89,7 @@ def _outlier(rule: Unusual, window: Window, number: float, baseline: Baseline, s
     if score <= rule.deviations or not _is_relevant(rule, number, baseline.center, sign):
         return None
     how = "far above" if sign > 0 else "far below"
-    return _detection(
-        rule, window, number, baseline, _value_at(rule.metric, baseline, sign * rule.deviations), score, how
-    )
+    return _deviation_detection(rule, window, number, baseline, sign * rule.deviations, score, how)
 
 
 def _drift(
@@ -121,7 +110,7 @@ def _drift(
     if cusum(scores, rule.drift, _CUSUM_CAP) <= rule.drift_limit:
         return None
     how = "for a while above" if sign > 0 else "for a while below"
-    return _detection(rule, window, number, baseline, _value_at(rule.metric, baseline, sign * rule.drift), mean, how)
+    return _deviation_detection(rule, window, number, baseline, sign * rule.drift, mean, how)
 
 
 class _Deviation(NamedTuple):
@@ -156,25 +145,23 @@ def _value_at(metric: Metric, baseline: Baseline, score: float) -> float:
     return max(0.0, baseline.center + score * baseline.spread)
 
 
-def _detection(
-    rule: Unusual, window: Window, number: float, baseline: Baseline, limit: float, score: float, how: str
+def _deviation_detection(
+    rule: Unusual, window: Window, number: float, baseline: Baseline, limit_score: float, score: float, how: str
 ) -> Detection:
-    text = rule.words(
-        {
-            "service": window.service,
-            "value": number,
-            "threshold": limit,
-            "minutes": 1,
-            "metric": _METRIC_NAMES[rule.metric],
-            "usual": baseline.center,
-            "deviations": score,
-            "how": how,
-            "shown": _display_text(rule.metric, number),
-            "shown_usual": _display_text(rule.metric, baseline.center),
-            "shown_threshold": _display_text(rule.metric, limit),
-        }
+    limit = _value_at(rule.metric, baseline, limit_score)
+    return detection(
+        rule,
+        window.service,
+        number,
+        limit,
+        metric=_METRIC_NAMES[rule.metric],
+        usual=baseline.center,
+        deviations=score,
+        how=how,
+        shown=_display_text(rule.metric, number),
+        shown_usual=_display_text(rule.metric, baseline.center),
+        shown_threshold=_display_text(rule.metric, limit),
     )
-    return Detection(number, limit, text)
 
 
 _METRIC_NAMES: Final[dict[Metric, str]] = {
@@ -200,16 +187,10 @@ def _new_errors(rule: NewError, snapshot: Snapshot, minute: int) -> Iterator[tup
         if not classes.events(service, error_type, minute - LATE_MINUTES, minute):
             continue
         events = classes.events(service, error_type, first - 1, minute)
-        text = rule.words(
-            {
-                "service": service,
-                "value": events,
-                "threshold": 0,
-                "minutes": minute - first + 1,
-                "error_type": error_type,
-            }
+        yield (
+            Key(rule.name, service, error_type),
+            detection(rule, service, events, 0, minutes=minute - first + 1, error_type=error_type),
         )
-        yield Key(rule.name, service, error_type), Detection(events, 0, text)
 
 
 def _known_for(service: str, snapshot: Snapshot, minute: int) -> int:
@@ -235,8 +216,7 @@ def _silences(rule: Silence, snapshot: Snapshot, minute: int) -> Iterator[tuple[
         usually_there = snapshot.history.presence(service, minute, 28 * DAY_MINUTES)
         if silent < limit or (usually_there is not None and usually_there < _EXPECTED_PRESENCE):
             continue
-        text = rule.words({"service": service, "value": silent, "threshold": limit, "minutes": minute - last})
-        yield Key(rule.name, service), Detection(silent, limit, text)
+        yield Key(rule.name, service), detection(rule, service, silent, limit, minutes=minute - last)
 
 
 def _presence(rule: Silence, table: WindowTable, service: str, last: int) -> float:
@@ -259,10 +239,8 @@ def _longest_usual_silence(rule: Silence, table: WindowTable, service: str, last
 
 
 def _refunds(rule: Refunds, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
-    for window in snapshot.windows.at(minute):
+    for window in _windows(rule, snapshot, minute):
         service = window.service
-        if service not in rule.services:
-            continue
         windows = snapshot.windows.between(service, minute - rule.span, minute)
         refunds = sum(each.refunds for each in windows)
         if refunds <= rule.min_refunds:
@@ -273,18 +251,8 @@ def _refunds(rule: Refunds, snapshot: Snapshot, minute: int) -> Iterator[tuple[K
         limit = max(rule.min_refunds, _out_of_proportion(share * payments, rule))
         if refunds <= limit:
             continue
-        text = rule.words(
-            {
-                "service": service,
-                "value": refunds,
-                "threshold": limit,
-                "minutes": rule.span,
-                "payments": payments,
-                "refunds": refunds,
-                "usual": share,
-            }
-        )
-        yield Key(rule.name, service), Detection(refunds, limit, text)
+        names = {"payments": payments, "refunds": refunds, "usual": share}
+        yield Key(rule.name, service), detection(rule, service, refunds, limit, minutes=rule.span, **names)
 
 
 def _out_of_proportion(expected: float, rule: Refunds) -> float:
@@ -302,5 +270,16 @@ def _pipeline(rule: Pipeline, snapshot: Snapshot, minute: int) -> Iterator[tuple
     if last is None or minute - last < rule.threshold:
         return
     behind = minute - last
-    text = rule.words({"service": EVERY_SERVICE, "value": behind, "threshold": rule.threshold, "minutes": behind})
-    yield Key(rule.name, EVERY_SERVICE), Detection(behind, rule.threshold, text)
+    yield (
+        Key(rule.name, EVERY_SERVICE),
+        detection(rule, EVERY_SERVICE, behind, rule.threshold, minutes=behind),
+    )
+
+
+_CONDITIONS: Final[dict[type[Rule], Callable[[Any, Snapshot, int], Iterator[tuple[Key, Detection]]]]] = {
+    Unusual: _unusual,
+    NewError: _new_errors,
+    Silence: _silences,
+    Refunds: _refunds,
+    Pipeline: _pipeline,
+}

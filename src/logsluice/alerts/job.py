@@ -26,8 +26,7 @@ from logsluice.alerts.queries import read_alerts
 from logsluice.alerts.rules import Rule, load_rules
 from logsluice.alerts.snapshot_loader import SnapshotLoader
 from logsluice.alerts.store import AlertStore
-from logsluice.alerts.watermark import Watermark
-from logsluice.alerts.windows import WINDOW_SECONDS
+from logsluice.alerts.windows import WINDOW_SECONDS, Watermark
 from logsluice.elasticsearch.client import (
     connect,
     refusal,

@@ -12,7 +12,7 @@ from logsluice.alerts.conditions import CONTEXT_MINUTES, DAY_MINUTES, LATE_MINUT
 from logsluice.alerts.error_classes import ErrorClasses
 from logsluice.alerts.queries import read_classes, read_error_class_counts, read_hours, read_windows
 from logsluice.alerts.rules import Metric, NewError, Refunds, Rule, Unusual
-from logsluice.alerts.window_table import WindowTable
+from logsluice.alerts.windows import WindowTable
 from logsluice.settings import Settings
 
 _HOUR: Final = 60

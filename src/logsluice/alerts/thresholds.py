@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from logsluice.alerts.rules import CriticalCount, ErrorCount, ErrorRate, Rule, Severity
-from logsluice.alerts.states import QUIET, Detection, State, advance
+from logsluice.alerts.states import QUIET, Detection, Episode, advance
 from logsluice.alerts.windows import Window
-
-
-class Breach(NamedTuple):
-    """A window over a rule's threshold.
-
-    Attributes:
-        rule: The rule's name.
-        severity: The rule's.
-        service: Whose window.
-        minute: Start of the window, in minutes since the epoch.
-        value: What was found: a share, or a count.
-        threshold: What it is above.
-        text: In words that name service, number and threshold.
-    """
-
-    rule: str
-    severity: Severity
-    service: str
-    minute: int
-    value: float
-    threshold: float
-    text: str
 
 
 class BreachEpisode(NamedTuple):
@@ -56,79 +34,49 @@ class BreachEpisode(NamedTuple):
     text: str
 
 
-def find_breaches(rules: Sequence[Rule], windows: Iterable[Window]) -> list[Breach]:
-    """Every window over a threshold of the rules ``error_rate``, ``error_count`` and ``critical_count``.
-
-    Other kinds of rules are left out, and so are ``for`` and ``resolve_after``: each window is evaluated alone.
-
-    Args:
-        rules: Of :func:`logsluice.alerts.rules.load_rules`.
-        windows: Counts by minute and service, in any order.
-
-    Returns:
-        By window in the order given, then by rule.
-    """
-    return [
-        breach
-        for window in windows
-        for rule in rules
-        if window.service in rule.services and (breach := breach_of(rule, window))
-    ]
-
-
 def breach_episodes(rules: Sequence[Rule], windows: Iterable[Window]) -> list[BreachEpisode]:
-    """What :func:`find_breaches` finds, put together as alerts would be: with ``for`` and ``resolve_after``.
+    """The windows over a threshold, put together as alerts would be: with ``for`` and ``resolve_after``.
 
     Args:
-        rules: Of :func:`logsluice.alerts.rules.load_rules`.
+        rules: Of :func:`logsluice.alerts.rules.load_rules`; other kinds than thresholds are left out.
         windows: Counts by minute and service, in any order, each once; a minute without a window has no breach.
 
     Returns:
         In the order of their first windows.
     """
-    by_name = {rule.name: rule for rule in rules}
-    found: dict[tuple[str, str], dict[int, Breach]] = {}
-    for breach in find_breaches(rules, windows):
-        found.setdefault((breach.rule, breach.service), {})[breach.minute] = breach
-    alerts = [alert for (name, _), breaches in found.items() for alert in _episodes_of_rule(by_name[name], breaches)]
+    found: dict[tuple[int, str], dict[int, Detection]] = {}
+    for window in windows:
+        for place, rule in enumerate(rules):
+            if window.service in rule.services and (detection := detect_breach(rule, window)):
+                found.setdefault((place, window.service), {})[window.minute] = detection
+    alerts = [
+        alert for (place, service), breaches in found.items() for alert in _episodes(rules[place], service, breaches)
+    ]
     return sorted(alerts, key=lambda alert: (alert.first, alert.rule, alert.service))
 
 
-def _episodes_of_rule(rule: Rule, breaches: dict[int, Breach]) -> list[BreachEpisode]:
-    alerts: list[BreachEpisode] = []
+def _episodes(rule: Rule, service: str, breaches: dict[int, Detection]) -> Iterator[BreachEpisode]:
+    episodes: list[Episode] = []
     state = QUIET
     before = min(breaches) - 1
     for minute in sorted(breaches):
         # What is longer than resolve_after is quiet, however long it is.
         for quiet in range(before + 1, min(minute, before + 1 + rule.resolve_after)):
-            state = _advance(rule, state, quiet, None)
-        breach = breaches[minute]
-        was_open = state.open
-        state = _advance(rule, state, minute, breach)
-        if state.open and not was_open:
-            run = [breaches[each] for each in range(state.open.opened, minute + 1)]
-            worst = max(run, key=lambda each: each.value)
-            alerts.append(
-                BreachEpisode(
-                    rule.name, rule.severity, breach.service, state.open.opened, minute,
-                    worst.value, worst.threshold, worst.text,
-                )
-            )  # fmt: skip
-        elif state.open:
-            alert = alerts[-1]._replace(last=minute)
-            higher = breach.value > alert.worst
-            alerts[-1] = alert._replace(worst=breach.value, text=breach.text) if higher else alert
+            state, _, _ = advance(state, quiet, None, hold=rule.hold, resolve_after=rule.resolve_after)
+        state, transition, episode = advance(
+            state, minute, breaches[minute], hold=rule.hold, resolve_after=rule.resolve_after
+        )
+        if episode:
+            episodes[len(episodes) if transition else -1 :] = [episode]
         before = minute
-    return alerts
+    for episode in episodes:
+        during = range(episode.opened, episode.last + 1)
+        worst = max((breaches[minute] for minute in during if minute in breaches), key=lambda breach: breach.value)
+        yield BreachEpisode(rule.name, rule.severity, service, episode.opened, episode.last, *worst)
 
 
-def _advance(rule: Rule, state: State, minute: int, breach: Breach | None) -> State:
-    detection = Detection(breach.value, breach.threshold, breach.text) if breach else None
-    return advance(state, minute, detection, hold=rule.hold, resolve_after=rule.resolve_after)[0]
-
-
-def breach_of(rule: Rule, window: Window) -> Breach | None:
-    """What a rule about counts sees in a window; ``None`` where that is nothing."""
+def detect_breach(rule: Rule, window: Window) -> Detection | None:
+    """What a rule about counts detects in a window; nothing where the rule is of another kind."""
     value: float
     threshold: float
     if isinstance(rule, ErrorRate):
@@ -143,14 +91,21 @@ def breach_of(rule: Rule, window: Window) -> Breach | None:
         return None
     if value <= threshold:
         return None
-    text = rule.words(
-        {
-            "service": window.service,
-            "value": value,
-            "threshold": threshold,
-            "minutes": 1,
-            "events": window.events,
-            "errors": window.errors,
-        }
-    )
-    return Breach(rule.name, rule.severity, window.service, window.minute, value, threshold, text)
+    return detection(rule, window.service, value, threshold, events=window.events, errors=window.errors)
+
+
+def detection(
+    rule: Rule, service: str, value: float, threshold: float, *, minutes: int = 1, **names: object
+) -> Detection:
+    """A detection in the words of its rule.
+
+    Args:
+        rule: The rule.
+        service: Whose windows.
+        value: What was found.
+        threshold: What it is beyond.
+        minutes: In so many windows.
+        names: What else may stand in the rule's text.
+    """
+    values = {"service": service, "value": value, "threshold": threshold, "minutes": minutes, **names}
+    return Detection(value, threshold, rule.words(values))

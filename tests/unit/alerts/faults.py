@@ -19,8 +19,7 @@ from typing import NamedTuple
 from logsluice.alerts.baseline import History
 from logsluice.alerts.conditions import Snapshot
 from logsluice.alerts.error_classes import ErrorClassCount, ErrorClasses
-from logsluice.alerts.window_table import WindowTable
-from logsluice.alerts.windows import Window
+from logsluice.alerts.windows import Window, WindowTable
 from logsluice.demo.traffic import Profile, happenings
 from tests.shared.hour_summaries import summarize_hours
 

@@ -12,9 +12,7 @@ from logsluice.alerts.conditions import Snapshot, detect
 from logsluice.alerts.error_classes import ErrorClassCount, ErrorClasses
 from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.rules import NewError, Pipeline, Refunds, Rule, Silence, Unusual
-from logsluice.alerts.watermark import Watermark
-from logsluice.alerts.window_table import WindowTable
-from logsluice.alerts.windows import Window
+from logsluice.alerts.windows import Watermark, Window, WindowTable
 from logsluice.settings import AlertSettings
 from tests.shared.hour_summaries import summarize_hours
 

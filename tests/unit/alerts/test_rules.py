@@ -10,7 +10,7 @@ import pytest
 
 from logsluice.alerts.job import run_alerts_job
 from logsluice.alerts.rules import load_rules
-from logsluice.alerts.thresholds import breach_episodes, find_breaches
+from logsluice.alerts.thresholds import breach_episodes, detect_breach
 from logsluice.alerts.windows import Window
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings, WindowsSettings
@@ -97,7 +97,8 @@ def test_times_are_windows_or_text_and_services_are_patterns(tmp_path: Path) -> 
 
 def test_a_text_of_ones_own_is_on_one_line_and_printable(tmp_path: Path) -> None:
     rule = one(tmp_path, "kind: error_count, threshold: 1, text: '{service} has {errors} of {events}, {value:.1f}'")
-    (breach,) = find_breaches([rule], [Window(7, "a\x1b[31m\nb", 9, 4)])
+    breach = detect_breach(rule, Window(7, "a\x1b[31m\nb", 9, 4))
+    assert breach is not None
     assert breach.text == "a [31m b has 4 of 9, 4.0"
 
 
@@ -109,12 +110,13 @@ def test_thresholds_are_exceeded_by_more_and_not_by_as_much() -> None:
         Window(4, "a", 2_000, 100, 0),
         Window(5, "a", 2_000, 101, 0),
     ]
-    assert [(breach.minute, breach.rule, breach.value) for breach in find_breaches(RULES, windows)] == [
+    found = [(window, rule, breach) for window in windows for rule in RULES if (breach := detect_breach(rule, window))]
+    assert [(window.minute, rule.name, breach.value) for window, rule, breach in found] == [
         (2, "error-rate", 0.11),
         (2, "critical-count", 6),
         (5, "error-count", 101),
     ]
-    text = find_breaches(RULES, windows)[0].text
+    text = found[0][2].text
     assert all(word in text for word in ("a:", "11.0%", "10.0%", "11 of 100"))
 
 

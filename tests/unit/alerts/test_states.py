@@ -15,8 +15,7 @@ from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule, Silence
 from logsluice.alerts.states import QUIET, Detection, Episode, advance
 from logsluice.alerts.store import AlertStore
-from logsluice.alerts.window_table import WindowTable
-from logsluice.alerts.windows import Window
+from logsluice.alerts.windows import Window, WindowTable
 
 LINK = "http://127.0.0.1:8501/?from={from}&to={to}&service={service}&level={level}"
 START = 29_000_160
