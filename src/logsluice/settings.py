@@ -12,13 +12,17 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    YamlConfigSettingsSource,
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
 )
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from logsluice.errors import LogsluiceError
 
@@ -27,6 +31,14 @@ ProcessingMode = Literal["stream", "optimized", "batch"]
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["SCRAM-SHA-512", "SCRAM-SHA-256"]
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _none_if_empty(value: object) -> object:
+    return value or None
+
+
+OptionalText = Annotated[str | None, BeforeValidator(_none_if_empty)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_none_if_empty)]
 
 
 class _Section(BaseModel):
@@ -143,13 +155,8 @@ class AlertSettings(_Section):
     catch_up_minutes: Annotated[int, Field(ge=60, le=1_440)] = 120
     link: str = "http://127.0.0.1:8501/?from={from}&to={to}&service={service}&level={level}"
     log: Path = Path("reports/alerts.log")
-    webhook_url: SecretStr | None = None
-    webhook_secret: SecretStr | None = None
-
-    @field_validator("webhook_url", "webhook_secret", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return value or None
+    webhook_url: OptionalSecret = None
+    webhook_secret: OptionalSecret = None
 
     @field_validator("link")
     @classmethod
@@ -201,29 +208,19 @@ class RedisSettings(_Section):
         timeout_seconds: How long an answer is waited for.
     """
 
-    url: SecretStr | None = None
-    cache_url: SecretStr | None = None
+    url: OptionalSecret = None
+    cache_url: OptionalSecret = None
     prefix: str = "logsluice"
     timeout_seconds: Annotated[float, Field(gt=0)] = 1.0
-
-    @field_validator("url", "cache_url", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return value or None
 
 
 class SchemaRegistrySettings(_Section):
     """How to reach a schema registry that speaks Confluent's API; with no URL there is none."""
 
-    url: str | None = None
+    url: OptionalText = None
     username: str | None = None
     password: SecretStr | None = None
     ca_certs: Path | None = None
-
-    @field_validator("url", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return value or None
 
 
 class OidcSettings(_Section):
@@ -334,8 +331,8 @@ class ApiSettings(_Section):
 
     host: str = "127.0.0.1"
     port: Port = 8090
-    url: str | None = None
-    key: SecretStr | None = None
+    url: OptionalText = None
+    key: OptionalSecret = None
     keys_file: Path | None = None
     oidc: OidcSettings = OidcSettings()
     limits: ApiLimits = ApiLimits()
@@ -352,11 +349,6 @@ class ApiSettings(_Section):
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     shutdown_seconds: Annotated[int, Field(ge=1)] = 20
-
-    @field_validator("url", "key", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return value or None
 
     @property
     def base_url(self) -> str:

@@ -17,8 +17,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from statistics import median
 from typing import Final, NamedTuple
+
+from cachetools import cachedmethod
 
 from logsluice.alerts.rules import Metric
 from logsluice.alerts.windows import Window
@@ -83,13 +86,10 @@ class Baseline(NamedTuple):
 
 def metric_value(window: Window, metric: Metric) -> float | None:
     """A window's value of a metric; ``None`` where it has none."""
-    if metric == "events":
-        return window.events
-    if metric == "errors":
-        return window.errors
     if metric == "error_rate":
         return window.errors / window.events if window.events else None
-    return window.p50 if metric == "p50" else window.p95
+    value: float | None = getattr(window, metric)
+    return value
 
 
 class History:
@@ -101,7 +101,7 @@ class History:
     def __init__(self, hours: Iterable[HourSummary] = ()) -> None:
         self._hours: dict[str, dict[int, HourSummary]] = {}
         self._covered: set[int] = set()
-        self._baselines: dict[tuple[str, Metric, int, int, int], tuple[Baseline, bool] | None] = {}
+        self._baselines: dict[object, tuple[Baseline, bool] | None] = {}
         self._refund_shares: dict[tuple[str, int, int], float | None] = {}
         self.add(hours)
 
@@ -174,18 +174,11 @@ class History:
             self._refund_shares[key] = median(shares) if enough else None
         return self._refund_shares[key]
 
+    @cachedmethod(attrgetter("_baselines"))
     def _hourly_baseline(
         self, service: str, metric: Metric, hour: int, now: int, lookback: int
     ) -> tuple[Baseline, bool] | None:
         """The baseline in the middle of an hour, and whether it is of hours of its own kind."""
-        key = (service, metric, hour, now, lookback)
-        if key not in self._baselines:
-            self._baselines[key] = self._compute_baseline(service, metric, hour, now, lookback)
-        return self._baselines[key]
-
-    def _compute_baseline(
-        self, service: str, metric: Metric, hour: int, now: int, lookback: int
-    ) -> tuple[Baseline, bool] | None:
         past = [
             (each.hour, each.metrics[metric])
             for each in self._hours.get(service, {}).values()

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from logsluice.alerts.conditions import EVERY_SERVICE
-from logsluice.alerts.evaluator import Evaluation, RecordedEpisode
+from logsluice.alerts.evaluator import Evaluation
 from logsluice.alerts.rules import Rule, Severity
 from logsluice.alerts.states import Detection, Episode, Key, Transition
 from logsluice.alerts.windows import WINDOW_SECONDS, iso, minute_of, moment_of
@@ -150,11 +150,6 @@ def alert_from(document: Mapping[str, Any]) -> Alert:
         event["url"],
         frozenset(alert.get("pending", ())),
     )
-
-
-def recorded_episode(alert: Alert) -> RecordedEpisode:
-    """What an evaluator needs to know of an alert."""
-    return RecordedEpisode(alert.key, alert.episode)
 
 
 def _minute(text: str) -> int:

@@ -1,7 +1,7 @@
 """Evaluates every rule over every minute, in order: minutes in, opened and resolved alerts out.
 
 What comes out follows from the windows alone. An evaluator that starts anew knows nothing but the alerts that were
-recorded (:class:`RecordedEpisode`), takes each key up where its last alert was left, and so comes to what it would have
+recorded, takes each key up where its last alert was left, and so comes to what it would have
 come to had it never stopped.
 """
 
@@ -13,18 +13,6 @@ from typing import NamedTuple
 from logsluice.alerts.conditions import DAY_MINUTES, Snapshot, detect
 from logsluice.alerts.rules import Pipeline, Rule
 from logsluice.alerts.states import QUIET, Episode, Key, State, Transition, advance
-
-
-class RecordedEpisode(NamedTuple):
-    """An alert that is known from before.
-
-    Attributes:
-        key: What it is for.
-        episode: What it is about.
-    """
-
-    key: Key
-    episode: Episode
 
 
 class Evaluation(NamedTuple):
@@ -48,18 +36,18 @@ class Evaluator:
 
     Args:
         rules: The rules.
-        recorded: The alerts of before: every open one, and those resolved of late.
+        recorded: What the alerts of before are for and about: every open one, and those resolved of late.
         after: Minutes up to this one are over: only keys with an alert that was open then look at them again, at the
             last day of them.
     """
 
-    def __init__(self, rules: Sequence[Rule], recorded: Iterable[RecordedEpisode], after: int) -> None:
+    def __init__(self, rules: Sequence[Rule], recorded: Iterable[tuple[Key, Episode]], after: int) -> None:
         self._rules = {rule.name: rule for rule in rules}
         self._states: dict[str, dict[Key, State]] = {rule.name: {} for rule in rules}
         self._settled: dict[Key, int] = {}
         self._after = after
         latest: dict[Key, Episode] = {}
-        for key, episode in sorted(recorded, key=lambda each: each.episode.opened):
+        for key, episode in sorted(recorded, key=lambda each: each[1].opened):
             if key.rule in self._rules:
                 latest[key] = episode
         starts = [after]

@@ -14,7 +14,6 @@ from elastic_transport import TlsError
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.alerts.conditions import Snapshot
-from logsluice.alerts.documents import Notification, recorded_episode
 from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.outputs.console import ConsoleOutput
 from logsluice.alerts.outputs.file import FileOutput
@@ -27,13 +26,7 @@ from logsluice.alerts.rules import Rule, load_rules
 from logsluice.alerts.snapshot_loader import SnapshotLoader
 from logsluice.alerts.store import AlertStore
 from logsluice.alerts.windows import WINDOW_SECONDS, Watermark
-from logsluice.elasticsearch.client import (
-    connect,
-    refusal,
-    retry_request,
-    wait_for_templates,
-    wait_until_up,
-)
+from logsluice.elasticsearch.client import connect, refusal, retry_request, wait_for_templates, wait_until_up
 from logsluice.errors import LogsluiceError
 from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
@@ -112,7 +105,7 @@ class _AlertsLoop:
         after = self._watermark.closed(time.time()) - settings.alerts.catch_up_minutes
         resolved_since = datetime.fromtimestamp((after - _RESOLVED_MINUTES) * WINDOW_SECONDS, UTC)
         alerts = self._retry_request(lambda: read_alerts(client, settings.alerts_index, resolved_since))
-        self._evaluator = Evaluator(rules, map(recorded_episode, alerts), after)
+        self._evaluator = Evaluator(rules, [(alert.key, alert.episode) for alert in alerts], after)
         self._snapshot_loader = SnapshotLoader(client, settings, rules)
         self._store = AlertStore([output.name for output in outputs], settings.alerts.link, alerts)
         self._index_writer = AlertIndexWriter(settings, self._store, job=JOB, stop=stop)
@@ -151,16 +144,13 @@ class _AlertsLoop:
             snapshot, self._watermark.complete(snapshot.windows, now), self._watermark.closed(now)
         )
         for notification in self._store.apply(evaluations):
-            self._send(notification)
+            for worker in self._workers.values():
+                worker.enqueue(notification)
 
     def _load_snapshot(self, now: float) -> Snapshot:
         return self._retry_request(
             lambda: self._snapshot_loader.load(int(now // WINDOW_SECONDS), self._evaluator.evaluated_until)
         )
-
-    def _send(self, notification: Notification) -> None:
-        for worker in self._workers.values():
-            worker.enqueue(notification)
 
     def _retry_request(self, request: Callable[[], T]) -> T:
         return retry_request(request, self._settings.elasticsearch, job=JOB, stop=self._stop)

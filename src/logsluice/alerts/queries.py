@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 from elasticsearch import Elasticsearch
@@ -13,6 +14,7 @@ from logsluice.alerts.documents import Alert, alert_from
 from logsluice.alerts.error_classes import ErrorClassCount, ErrorClasses
 from logsluice.alerts.rules import Metric
 from logsluice.alerts.windows import WINDOW_SECONDS, Window
+from logsluice.elasticsearch.paging import group_pages, hit_pages
 
 UNKNOWN: Final = "unknown"
 
@@ -42,11 +44,12 @@ def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> I
     Raises:
         elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
     """
-    for hit in _scan(
-        client,
-        alias,
+    for page in hit_pages(
+        client.search,
+        index=alias,
+        size=_PAGE,
         query=_between(first, until + 1),
-        sort=["@timestamp", "service.name"],
+        sort=_order("@timestamp", "service.name"),
         source=False,
         docvalue_fields=[
             {"field": "@timestamp", "format": "epoch_millis"},
@@ -55,8 +58,10 @@ def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> I
             _P50,
             _P95,
         ],
+        **_THERE_OR_NOT,
     ):
-        yield _window(hit["fields"])
+        for hit in page:
+            yield _window(hit["fields"])
 
 
 def read_hours(
@@ -98,7 +103,7 @@ def read_hours(
             },
             **_THERE_OR_NOT,
         )
-        for service in _buckets(answer, "services"):
+        for service in (answer.get("aggregations") or {}).get("services", {"buckets": []})["buckets"]:
             for hour in service["hours"]["buckets"]:
                 yield _hour(service["key"], hour, wanted)
 
@@ -117,9 +122,8 @@ def read_classes(client: Elasticsearch, alias: str, first: int, until: int, repo
         elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
     """
     kinds: dict[tuple[str, str], int] = {}
-    query = {"bool": {"filter": [_between(first, until + 1), {"exists": {"field": "error.type"}}]}}
     earliest = {"first": {"min": {"field": "@timestamp"}}}
-    for bucket in _composite(client, alias, query, ["service.name", "error.type"], earliest):
+    for bucket in _error_classes(client, alias, first, until, earliest, _GROUPS):
         key = bucket["key"]
         kinds[key["service.name"] or UNKNOWN, key["error.type"]] = int(bucket["first"]["value"]) // _MINUTE_MS
     return ErrorClasses(kinds, read_error_class_counts(client, alias, reported_from, until))
@@ -127,12 +131,9 @@ def read_classes(client: Elasticsearch, alias: str, first: int, until: int, repo
 
 def read_error_class_counts(client: Elasticsearch, alias: str, first: int, until: int) -> Iterator[ErrorClassCount]:
     """Events by class of error and minute, from a minute up to and with another."""
-    query = {"bool": {"filter": [_between(first, until + 1), {"exists": {"field": "error.type"}}]}}
-    minutes = {
-        "minutes": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1m", "min_doc_count": 1}},
-    }
+    minutes = {"minutes": {"date_histogram": {"field": "@timestamp", "fixed_interval": "1m", "min_doc_count": 1}}}
     size = max(1, min(_GROUPS, _MOST_BUCKETS // (until - first + 1)))
-    for bucket in _composite(client, alias, query, ["service.name", "error.type"], minutes, size):
+    for bucket in _error_classes(client, alias, first, until, minutes, size):
         for minute in bucket["minutes"]["buckets"]:
             yield ErrorClassCount(
                 bucket["key"]["service.name"] or UNKNOWN,
@@ -159,74 +160,34 @@ def read_alerts(client: Elasticsearch, alias: str, resolved_since: datetime) -> 
             "minimum_should_match": 1,
         }
     }
-    return [
-        alert_from(hit["_source"])
-        for hit in _scan(client, alias, query=query, sort=["@timestamp", "alert.id"], source=True)
-    ]
+    order = _order("@timestamp", "alert.id")
+    pages = hit_pages(client.search, index=alias, size=_PAGE, query=query, sort=order, **_THERE_OR_NOT)
+    return [alert_from(hit["_source"]) for page in pages for hit in page]
+
+
+def _error_classes(
+    client: Elasticsearch, alias: str, first: int, until: int, aggs: Mapping[str, Any], size: int
+) -> Iterator[dict[str, Any]]:
+    """A bucket for each service and class of error; the service is ``None`` where events name none."""
+    fields = ("service.name", "error.type")
+    pages = group_pages(
+        client.search,
+        [{field: {"terms": {"field": field, "missing_bucket": True}}} for field in fields],
+        index=alias,
+        size=size,
+        aggs=aggs,
+        query={"bool": {"filter": [_between(first, until + 1), {"exists": {"field": "error.type"}}]}},
+        **_THERE_OR_NOT,
+    )
+    return chain.from_iterable(pages)
+
+
+def _order(*fields: str) -> list[dict[str, Any]]:
+    return [{field: {"order": "asc", "unmapped_type": "keyword"}} for field in fields]
 
 
 def _between(first: int, end: int) -> dict[str, Any]:
-    return {
-        "range": {"@timestamp": {"gte": first * _MINUTE_MS, "lt": end * _MINUTE_MS, "format": "epoch_millis"}},
-    }
-
-
-def _scan(
-    client: Elasticsearch, alias: str, *, query: Mapping[str, Any], sort: Sequence[str], **options: Any
-) -> Iterator[dict[str, Any]]:
-    """Every hit, page after page."""
-    after: dict[str, Any] = {}
-    while True:
-        answer = client.search(
-            index=alias,
-            size=_PAGE,
-            query=query,
-            sort=[{field: {"order": "asc", "unmapped_type": "keyword"}} for field in sort],
-            track_total_hits=False,
-            **after,
-            **options,
-            **_THERE_OR_NOT,
-        )
-        hits = answer["hits"]["hits"]
-        yield from hits
-        if len(hits) < _PAGE:
-            return
-        after = {"search_after": hits[-1]["sort"]}
-
-
-def _composite(
-    client: Elasticsearch,
-    alias: str,
-    query: Mapping[str, Any],
-    fields: Sequence[str],
-    aggs: Mapping[str, Any],
-    size: int = _GROUPS,
-) -> Iterator[dict[str, Any]]:
-    """Every group of a composite aggregation, page after page; a group without a value has ``None`` there."""
-    after: dict[str, Any] = {}
-    while True:
-        groups = {
-            "size": size,
-            "sources": [{field: {"terms": {"field": field, "missing_bucket": True}}} for field in fields],
-            **after,
-        }
-        answer = client.search(
-            index=alias,
-            size=0,
-            query=query,
-            aggs={"groups": {"composite": groups, "aggs": aggs}},
-            **_THERE_OR_NOT,
-        )
-        buckets = _buckets(answer, "groups")
-        yield from buckets
-        if len(buckets) < size:
-            return
-        after = {"after": answer["aggregations"]["groups"]["after_key"]}
-
-
-def _buckets(answer: Any, name: str) -> list[dict[str, Any]]:
-    buckets: list[dict[str, Any]] = (answer.get("aggregations") or {}).get(name, {}).get("buckets", [])
-    return buckets
+    return {"range": {"@timestamp": {"gte": first * _MINUTE_MS, "lt": end * _MINUTE_MS, "format": "epoch_millis"}}}
 
 
 def _window(fields: Mapping[str, list[Any]]) -> Window:

@@ -111,7 +111,11 @@ class Rule(_Entry):
         return " ".join("".join(c if c.isprintable() else " " for c in filled).split())
 
 
-class ErrorRate(Rule):
+class _CountRule(Rule):
+    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "events", "errors")
+
+
+class ErrorRate(_CountRule):
     """The share of errors among a service's events is above a threshold.
 
     Attributes:
@@ -119,7 +123,6 @@ class ErrorRate(Rule):
         min_events: Windows with fewer events are not evaluated: of few events a tenth are errors every now and then.
     """
 
-    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "events", "errors")
     TEXT = "{service}: {value:.1%} of its events are errors ({errors} of {events} in a minute), above {threshold:.1%}"
 
     kind: Literal["error_rate"]
@@ -127,28 +130,18 @@ class ErrorRate(Rule):
     min_events: Annotated[int, Field(ge=1)] = 100
 
 
-class ErrorCount(Rule):
-    """A service has more errors in a window than a threshold.
+class ErrorCount(_CountRule):
+    """A service has more errors in a window than a threshold."""
 
-    Attributes:
-        threshold: Errors in a window.
-    """
-
-    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "events", "errors")
     TEXT = "{service}: {value:.0f} errors in a minute, more than {threshold:.0f}"
 
     kind: Literal["error_count"]
     threshold: Annotated[int, Field(ge=0)] = 100
 
 
-class CriticalCount(Rule):
-    """A service has more critical events in a window than a threshold.
+class CriticalCount(_CountRule):
+    """A service has more critical events in a window than a threshold."""
 
-    Attributes:
-        threshold: Critical events in a window.
-    """
-
-    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "events", "errors")
     TEXT = "{service}: {value:.0f} critical events in a minute, more than {threshold:.0f}"
     LEVEL = "critical"
 
@@ -228,7 +221,6 @@ class Silence(Rule):
         forget_after: A silence longer than this is the new normal.
     """
 
-    PLACEHOLDERS = Rule.PLACEHOLDERS
     TEXT = "{service}: silent for {value:.0f} minutes, limit {threshold:.0f}; other services go on"
     LEVEL = ""
 

@@ -45,15 +45,11 @@ class AlertStore:
         with self._condition:
             for evaluation in evaluations:
                 known = self._alerts.get(alert_id(evaluation.key, evaluation.episode.opened))
-                pending = known.pending if known else frozenset()
+                alert = alert_of(evaluation, self._link, known.pending if known else frozenset())
                 if evaluation.transition:
-                    pending |= {f"{output}:{evaluation.transition}" for output in self._outputs}
-                alert = alert_of(evaluation, self._link, pending)
-                self._alerts[alert.id] = alert
-                self._changed[alert.id] = None
-                if evaluation.transition:
-                    metrics.ALERTS.labels(alert.key.rule, alert.severity, evaluation.transition).inc()
-                    notifications.append(Notification(alert, evaluation.transition))
+                    notifications.append(self._transition(alert, evaluation.transition))
+                else:
+                    self._put(alert)
             self._show()
             self._condition.notify_all()
         return notifications
@@ -65,17 +61,21 @@ class AlertStore:
         with self._condition:
             for alert in [*self._alerts.values()]:
                 if alert.status == "open" and alert.key.rule not in known:
-                    over = replace(
-                        alert,
-                        episode=replace(alert.episode, resolved=alert.episode.last + 1),
-                        pending=alert.pending | {f"{output}:resolved" for output in self._outputs},
-                    )
-                    self._alerts[alert.id] = over
-                    self._changed[alert.id] = None
-                    metrics.ALERTS.labels(over.key.rule, over.severity, "resolved").inc()
-                    notifications.append(Notification(over, "resolved"))
+                    ended = replace(alert.episode, resolved=alert.episode.last + 1)
+                    notifications.append(self._transition(replace(alert, episode=ended), "resolved"))
             self._show()
         return notifications
+
+    def _transition(self, alert: Alert, transition: Transition) -> Notification:
+        outputs = {f"{output}:{transition}" for output in self._outputs}
+        alert = replace(alert, pending=alert.pending | outputs)
+        self._put(alert)
+        metrics.ALERTS.labels(alert.key.rule, alert.severity, transition).inc()
+        return Notification(alert, transition)
+
+    def _put(self, alert: Alert) -> None:
+        self._alerts[alert.id] = alert
+        self._changed[alert.id] = None
 
     def pending(self) -> list[tuple[str, Notification]]:
         """The notifications still to send, with their output; none of an output that there is no more."""
@@ -84,8 +84,7 @@ class AlertStore:
             for alert in sorted(self._alerts.values(), key=lambda each: each.episode.opened):
                 kept = frozenset(name for name in alert.pending if name.partition(":")[0] in self._outputs)
                 if kept != alert.pending:
-                    self._alerts[alert.id] = replace(alert, pending=kept)
-                    self._changed[alert.id] = None
+                    self._put(replace(alert, pending=kept))
                 transitions: tuple[Transition, ...] = ("opened", "resolved")
                 for transition in transitions:
                     for output in self._outputs:
@@ -98,8 +97,7 @@ class AlertStore:
         with self._condition:
             alert = self._alerts.get(notification.alert.id)
             if alert:
-                self._alerts[alert.id] = replace(alert, pending=alert.pending - {f"{output}:{notification.transition}"})
-                self._changed[alert.id] = None
+                self._put(replace(alert, pending=alert.pending - {f"{output}:{notification.transition}"}))
                 self._condition.notify_all()
 
     def changed(self, seconds: float) -> list[Alert]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
@@ -13,6 +14,7 @@ from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.documents.fields import field_value
 from logsluice.elasticsearch.client import connect, no_answer, refusal, retry_request
+from logsluice.elasticsearch.paging import group_pages, hit_pages
 from logsluice.errors import LogsluiceError
 from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, with_all_columns
 from logsluice.reports.tasks import StoredRange
@@ -87,29 +89,19 @@ def stored_counts(entry: StoredRange, settings: Settings) -> Iterator[pl.DataFra
     Raises:
         LogsluiceError: The server refuses.
     """
-    after: dict[str, Any] | None = None
     query = {"bool": {"filter": [entry.query], "must_not": [_IS_ERROR]}}
     with closing(connect(settings.elasticsearch)) as client:
-        while True:
-            composite: dict[str, Any] = {"size": _PAGE, "sources": _BY_MINUTE} | ({"after": after} if after else {})
-            answer = _search(
-                client, settings, index=entry.index, size=0, query=query, aggs={"c": {"composite": composite}}
-            )
-            found = answer["aggregations"]["c"]
-            if not found["buckets"]:
-                return
-            keys = [bucket["key"] for bucket in found["buckets"]]
+        search = partial(_search, client, settings, index=entry.index, query=query)
+        for buckets in group_pages(search, _BY_MINUTE, size=_PAGE, aggs={}):
+            keys = [bucket["key"] for bucket in buckets]
             yield pl.DataFrame(
                 {
                     "minute": pl.Series([key["minute"] * 1000 for key in keys], dtype=pl.Int64),
                     "level": pl.Series([key["level"] for key in keys], dtype=pl.String),
                     "service": pl.Series([key["service"] or UNKNOWN_SERVICE for key in keys], dtype=pl.String),
-                    "events": pl.Series([bucket["doc_count"] for bucket in found["buckets"]], dtype=pl.Int64),
+                    "events": pl.Series([bucket["doc_count"] for bucket in buckets], dtype=pl.Int64),
                 }
             )
-            after = found.get("after_key")
-            if after is None:
-                return
 
 
 def stored_errors(entry: StoredRange, settings: Settings) -> Iterator[pl.DataFrame]:
@@ -118,27 +110,12 @@ def stored_errors(entry: StoredRange, settings: Settings) -> Iterator[pl.DataFra
     Raises:
         LogsluiceError: The server refuses.
     """
-    after: list[Any] | None = None
     query = {"bool": {"filter": [entry.query, _IS_ERROR]}}
     names = ["@timestamp", "log.level", "message", *FIELDS_READ]
     with closing(connect(settings.elasticsearch)) as client:
-        while True:
-            answer = _search(
-                client,
-                settings,
-                index=entry.index,
-                query=query,
-                sort=_SORT,
-                search_after=after,
-                size=_PAGE,
-                source_includes=names,
-                track_total_hits=False,
-            )
-            hits = answer["hits"]["hits"]
-            if not hits:
-                return
+        search = partial(_search, client, settings, index=entry.index, query=query, source_includes=names)
+        for hits in hit_pages(search, size=_PAGE, sort=_SORT):
             yield _events([hit["_source"] for hit in hits])
-            after = hits[-1]["sort"]
 
 
 def _events(sources: list[dict[str, Any]]) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logsluice.alerts.conditions import Snapshot
-from logsluice.alerts.documents import Alert, alert_from, document_of, recorded_episode
+from logsluice.alerts.documents import Alert, alert_from, document_of
 from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule, Silence
 from logsluice.alerts.states import QUIET, Detection, Episode, advance
@@ -94,7 +94,7 @@ class Process:
 
     def __init__(self, persisted: Persisted, all_rules: list[Rule], table: WindowTable, after: int) -> None:
         self.persisted, self.table = persisted, table
-        self.evaluator = Evaluator(all_rules, map(recorded_episode, persisted.alerts()), after)
+        self.evaluator = Evaluator(all_rules, [(alert.key, alert.episode) for alert in persisted.alerts()], after)
         self.store = AlertStore(["out"], LINK, persisted.alerts())
         self.waiting = [notification for _, notification in self.store.pending()]
 
