@@ -48,10 +48,10 @@ def secure_stack(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) ->
     port = stack.port("elasticsearch")
     secured = LocalStack(tmp_path_factory.mktemp("secure"), free_port(), port, secure=True)
     try:
-        secured.start_part("kafka")
+        secured.start("kafka")
         yield secured
     finally:
-        secured.stop_part("kafka")
+        secured.stop("kafka")
 
 
 @pytest.fixture(scope="session")
@@ -69,10 +69,10 @@ def observed_stack(stack: LocalStack, jmx_port: int, tmp_path_factory: pytest.Te
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("JDK_JAVA_OPTIONS", f"-XX:TieredStopAtLevel=1 -javaagent:{agent}=127.0.0.1:{jmx_port}:{rules}")
-            observed.start_part("kafka")
+            observed.start("kafka")
         yield observed
     finally:
-        observed.stop_part("kafka")
+        observed.stop("kafka")
 
 
 @pytest.fixture(autouse=True)
@@ -94,8 +94,8 @@ def secure_settings(
     stack: LocalStack, secure_stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Settings:
     """The same on ``secure_stack``."""
-    stack.start_part("elasticsearch")
-    secure_stack.start_part("kafka")
+    stack.start("elasticsearch")
+    secure_stack.start("kafka")
     return _settings(secure_stack, tmp_path, monkeypatch)
 
 
@@ -104,7 +104,7 @@ def observed_settings(
     stack: LocalStack, observed_stack: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Settings:
     """The same on ``observed_stack``."""
-    stack.start_part("elasticsearch")
+    stack.start("elasticsearch")
     return _settings(observed_stack, tmp_path, monkeypatch)
 
 

@@ -125,7 +125,7 @@ def main() -> None:
         stack = LocalStack(Path(folder) / "stack", free_port(), free_port())
         runner = Runner(Path(folder), {})
         try:
-            stack.start_part("elasticsearch")
+            stack.start("elasticsearch")
             server = f"http://127.0.0.1:{stack.port('elasticsearch')}"
             port = free_port()
             settings = load_settings(ROOT / "config" / "dev", elasticsearch={"hosts": server})

@@ -92,11 +92,11 @@ def guarded(stack: LocalStack) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kafka, "server_properties", asking)
         patch.setattr(kafka, "log_to", telling)
-        stack.start_part("kafka")
+        stack.start("kafka")
         try:
             yield
         finally:
-            stack.stop_part("kafka")
+            stack.stop("kafka")
 
 
 def make_users(client: KafkaAdminClient, wanted: dict[str, list[Right]]) -> dict[str, str]:

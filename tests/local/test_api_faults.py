@@ -153,7 +153,7 @@ def test_a_broker_that_is_killed_and_comes_back(api: Api, stack: LocalStack, set
     assert api.client.get("/health").json()["status"] == "degraded"
     assert api.client.get("/health/live").status_code == 200
     time.sleep(10)
-    stack.start_part("kafka")
+    stack.start("kafka")
     keyed.join()
     assert len(keyed.acknowledged) == EVENTS
     assert_once(settings, keyed)
@@ -181,7 +181,7 @@ def test_without_keys_what_is_acknowledged_is_there_after_the_broker_was_killed(
     flow.until(EVENTS // 5)
     stack.kill_part("kafka")
     time.sleep(5)
-    stack.start_part("kafka")
+    stack.start("kafka")
     flow.join()
     assert flow.acknowledged
     assert_once(settings, flow)
@@ -259,7 +259,7 @@ def test_events_wait_on_disk_for_the_broker_through_a_kill_of_the_api(
         assert waiting["status"] == "waiting"
         assert {item["status"] for item in waiting["items"]} == {"waiting"}
         assert "logsluice_api_buffer_events 401.0" in api.client.get("/metrics").text
-        stack.start_part("kafka")
+        stack.start("kafka")
         # Killed while it empties the buffer, it goes on where it was.
         eventually(lambda: count(settings) > 1, seconds=SECONDS)
         api.restart()
@@ -295,7 +295,7 @@ def test_a_full_buffer_says_so(
         statuses = [api.client.post("/logs", json={"message": "y" * 300}).status_code for _ in range(6)]
         assert statuses[0] == 202
         assert statuses[-1] == 507
-        stack.start_part("kafka")
+        stack.start("kafka")
 
 
 def test_a_full_redis_forgets_no_key_and_says_that_it_takes_no_new_one(

@@ -311,7 +311,7 @@ def test_elasticsearch_away_is_said_at_once_and_the_api_goes_on_when_it_is_back(
         assert int(answer.headers["retry-after"]) > 0
     problem(api.client.get("/logs/tail"), 503)
     assert api.client.get(f"/logs/{ids[0]}").json() == kept
-    stack.start_part("elasticsearch")
+    stack.start("elasticsearch")
     eventually(lambda: api.client.get("/logs").status_code == 200)
 
 

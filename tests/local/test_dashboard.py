@@ -123,7 +123,7 @@ def served(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not chromium:
         pytest.skip("there is no Chromium here (Debian's package chromium)")
-    stack.start_part("elasticsearch")
+    stack.start("elasticsearch")
     server = f"http://127.0.0.1:{stack.port('elasticsearch')}"
     forget_indices(server)
     settings = load_settings(ROOT / "config" / "dev", elasticsearch={"hosts": server})

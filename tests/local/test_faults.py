@@ -151,14 +151,14 @@ def test_every_event_is_indexed_once_whatever_is_killed(pipeline: Pipeline, stac
     stack.kill_part("kafka")
     says(run.index_job, "waiting for kafka")
     says(run.regex_job, "waiting for kafka")
-    stack.start_part("kafka")
+    stack.start("kafka")
 
     run.in_the_middle(min)
     stack.kill_part("elasticsearch")
     run.flow.allow(run.flow.sent + 500)
     says(run.index_job, "waiting for elasticsearch")
     says(run.regex_job, "waiting for elasticsearch")
-    stack.start_part("elasticsearch")
+    stack.start("elasticsearch")
 
     run.finish()
     expected = {stored.id: stored.value for stored in pipeline.stored()}
@@ -307,18 +307,18 @@ def test_jobs_can_be_stopped_while_an_index_is_read_only(pipeline: Pipeline) -> 
 
 def test_jobs_that_are_started_first_wait_for_everything_in_turn(pipeline: Pipeline, stack: LocalStack) -> None:
     settings = pipeline.settings
-    stack.stop_part("kafka")
-    stack.stop_part("elasticsearch")
+    stack.stop("kafka")
+    stack.stop("elasticsearch")
     jobs = [pipeline.index_job(), pipeline.regex_job()]
     for job in jobs:
         says(job, "waiting for elasticsearch", settings.elasticsearch.hosts)
-    stack.start_part("elasticsearch")
+    stack.start("elasticsearch")
     for job in jobs:
         says(job, "no index template")
     set_up_elasticsearch(settings, load_registry().fields)
     for job in jobs:
         says(job, "waiting for kafka", settings.kafka.bootstrap_servers)
-    stack.start_part("kafka")
+    stack.start("kafka")
     for job in jobs:
         says(job, settings.kafka.topic, "no such topic", "logsluice setup")
     set_up_kafka(settings)

@@ -157,7 +157,7 @@ def test_a_server_that_is_killed_is_waited_for_and_every_event_is_there_once(
     eventually(lambda: stored(elasticsearch_client) > 0, every=0.05)
     stack.kill_part(part)
     eventually(lambda: f"waiting for {part}" in job.output)
-    stack.start_part(part)
+    stack.start(part)
     finished(job, ready)
     assert f"{part} answers again" in job.output
     assert stored(elasticsearch_client) == MANY
@@ -252,7 +252,7 @@ def test_what_setup_makes_is_waited_for(
 
 
 def test_a_job_that_waits_ends_when_asked(ready: Settings, runner: Runner, stack: LocalStack) -> None:
-    stack.stop_part("kafka")
+    stack.stop("kafka")
     job = runner.job("index_job")
     eventually(lambda: "waiting for kafka" in job.output)
     assert ready.kafka.bootstrap_servers in job.output

@@ -70,7 +70,7 @@ def broker(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture
 def settings(stack: LocalStack, broker: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Of who may do everything, with topics as they are on Kubernetes."""
-    stack.start_part("elasticsearch")
+    stack.start("elasticsearch")
     forget_indices(f"http://127.0.0.1:{stack.port('elasticsearch')}")
     environment = broker.stack.environment() | {
         "LOGSLUICE_CONFIG": str(ROOT / "config" / "dev"),

@@ -77,12 +77,12 @@ def test_a_broker_that_comes_late_or_goes_is_waited_for(settings: Settings, stac
     stack.kill_part("kafka")
     job = runner.job("producer_job", "--rate", "500", "--count", "5000")
     eventually(lambda: "waiting for kafka" in job.output)
-    stack.start_part("kafka")
+    stack.start("kafka")
     eventually(lambda: count(settings) > 200)
     stack.kill_part("kafka")
     said = job.output.count("waiting for kafka")
     eventually(lambda: job.output.count("waiting for kafka") > said)
-    stack.start_part("kafka")
+    stack.start("kafka")
     assert job.wait() == 0, job.output
     assert count(settings) == 5_000
 

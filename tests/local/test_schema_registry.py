@@ -22,10 +22,10 @@ def registry(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
     home = tmp_path_factory.mktemp("registry")
     alone = LocalStack(home, stack.port("kafka"), stack.port("elasticsearch"), free_port())
     try:
-        alone.start_part("schema-registry")
+        alone.start("schema-registry")
         yield alone.environment()["LOGSLUICE_SCHEMA_REGISTRY__URL"]
     finally:
-        alone.stop_part("schema-registry")
+        alone.stop("schema-registry")
 
 
 @pytest.fixture
@@ -98,14 +98,14 @@ def test_what_was_registered_outlives_a_restart_and_a_crash(
     del settings
     own = LocalStack(tmp_path / "own", stack.port("kafka"), stack.port("elasticsearch"), free_port())
     try:
-        own.start_part("schema-registry")
+        own.start("schema-registry")
         environment = {"LOGSLUICE_SCHEMA_REGISTRY__URL": own.environment()["LOGSLUICE_SCHEMA_REGISTRY__URL"]}
         assert "version 1," in runner.cli("schema", "register", env=environment).stdout
         own.kill_part("schema-registry")
         eventually(lambda: not is_open(own.port("schema-registry")))
-        own.start_part("schema-registry")
+        own.start("schema-registry")
         assert "compatible with version 1" in runner.cli("schema", "check", env=environment).stdout
-        own.stop_part("schema-registry")
+        own.stop("schema-registry")
         assert not is_open(own.port("schema-registry"))
     finally:
-        own.stop_part("schema-registry")
+        own.stop("schema-registry")

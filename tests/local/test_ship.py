@@ -178,7 +178,7 @@ def test_the_broker_away_in_the_middle(settings: Settings, stack: LocalStack, ru
     eventually(lambda: count(settings) > 2_000, every=0.01)
     stack.kill_part("kafka")
     eventually(lambda: "waiting for kafka" in job.output)
-    stack.start_part("kafka")
+    stack.start("kafka")
     assert job.wait() == 0, job.output
     assert values(settings) == Counter(expected)
 
@@ -193,7 +193,7 @@ def test_a_stop_while_the_broker_is_away(settings: Settings, stack: LocalStack, 
     assert job.terminate() == 130
     assert "does not acknowledge" in job.output
     assert "Traceback" not in job.output
-    stack.start_part("kafka")
+    stack.start("kafka")
     assert runner.cli("ship", path).returncode == 0
     assert values(settings) == Counter(expected)
 

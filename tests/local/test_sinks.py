@@ -118,7 +118,7 @@ def test_a_server_that_is_killed_in_the_middle_is_waited_for_and_every_document_
         writing = pool.submit(writer.write, actions())
         assert killed.wait(120)
         eventually(lambda: any(entry["event"] == "waiting for elasticsearch" for entry in said))
-        stack.start_part("elasticsearch")
+        stack.start("elasticsearch")
         outcome = writing.result(300)
     assert outcome.written + outcome.existing == size
     assert outcome.rejected == []
@@ -143,7 +143,7 @@ def test_an_index_that_takes_no_writes_is_waited_for(
 
 def test_a_wait_for_the_server_ends_when_the_process_is_to_stop(settings: Settings, stack: LocalStack) -> None:
     stop = Event()
-    stack.stop_part("elasticsearch")
+    stack.stop("elasticsearch")
     writer = BulkWriter(settings.elasticsearch, job="test", stop=stop)
     with capture_logs() as said, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(writer.write, [action(1)])
@@ -186,19 +186,19 @@ def test_dead_letters_wait_for_a_broker_that_is_killed(settings: Settings, stack
     stack.kill_part("kafka")
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(writer.write, [letter(1), letter(2)])
-        stack.start_part("kafka")
+        stack.start("kafka")
         assert writing.result(120) == 2
     writer.close()
     assert [entry.letter for entry in read_letters(settings, lambda _: True)] == [letter(0), letter(1), letter(2)]
 
 
 def test_a_broker_and_a_topic_that_come_late_are_waited_for(settings: Settings, stack: LocalStack) -> None:
-    stack.stop_part("kafka")
+    stack.stop("kafka")
     with capture_logs() as said, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(wait_for_topic, settings, settings.kafka.topic, job="test")
         (first,) = eventually(lambda: [entry for entry in said if "waiting" in entry["event"]])
         assert "ECONNREFUSED" in first["reason"]
-        stack.start_part("kafka")
+        stack.start("kafka")
         eventually(lambda: any("no such topic" in str(entry.get("reason")) for entry in said))
         set_up_kafka(settings)
         topic = waiting.result(60)

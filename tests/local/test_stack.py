@@ -254,7 +254,7 @@ def test_a_secured_broker_lets_nobody_in_without_the_right_password(secure_setti
 
 
 def test_the_secrets_of_a_secured_broker_are_their_owners_alone(secure_stack: LocalStack) -> None:
-    secure_stack.start_part("kafka")
+    secure_stack.start("kafka")
     password = secure_stack.environment()["LOGSLUICE_KAFKA__PASSWORD"]
     assert len(password) >= 32
     pid = secure_stack.pid("kafka")
@@ -278,13 +278,13 @@ def test_the_same_topics_can_be_served_secured_later(tmp_path: Path, monkeypatch
     home, ports = tmp_path / "home", (free_port(), free_port())
     plain, secured = LocalStack(home, *ports), LocalStack(home, *ports, secure=True)
     try:
-        plain.start_part("kafka")
+        plain.start("kafka")
         make_topic(ports[0])
         write(ports[0], [b"kept"])
         with pytest.raises(LogsluiceError, match=f"already runs on port {ports[0]}; stop it first"):
-            secured.start_part("kafka")
-        plain.stop_part("kafka")
-        secured.start_part("kafka")
+            secured.start("kafka")
+        plain.stop("kafka")
+        secured.start("kafka")
         options = client_options(home, ports[0], secure=True)
         del options["bootstrap_servers"]
         assert read(ports[0], **options) == [b"kept"]

@@ -6,7 +6,6 @@ installer of the full distribution; :mod:`logsluice.stack.elasticsearch_node` do
 
 from __future__ import annotations
 
-import http.client
 import re
 import shutil
 import sys
@@ -14,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 from logsluice.jvm.jars import jar_paths
+from logsluice.stack.ports import answers_ok
 from logsluice.stack.properties import log_to
 
 _MODULE = "transport-netty4"
@@ -111,13 +111,6 @@ def in_module(jar: Path) -> bool:
     return jar.name.startswith((_MODULE, "netty-"))
 
 
-def answers(port: int, seconds: float = 2.0) -> bool:
+def answers(port: int) -> bool:
     """Whether a node on this machine says that all its primary shards are there."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
-    try:
-        connection.request("GET", f"/_cluster/health?wait_for_status=yellow&timeout={int(seconds * 500)}ms")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return answers_ok(port, "/_cluster/health?wait_for_status=yellow&timeout=1000ms")

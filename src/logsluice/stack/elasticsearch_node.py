@@ -5,15 +5,15 @@ When this process ends, however it ends, the virtual machine reads the end of it
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 from py4j.protocol import Py4JError
 
@@ -85,15 +85,12 @@ def _serve(gateway: JavaGateway, process: subprocess.Popen[bytes], home: Path, p
     return 0
 
 
-def main() -> None:
-    """Read the arguments and run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--heap", required=True)
-    arguments = parser.parse_args()
-    sys.exit(run(arguments.home, arguments.port, arguments.heap))
+def main(
+    home: Annotated[Path, typer.Option()], port: Annotated[int, typer.Option()], heap: Annotated[str, typer.Option()]
+) -> None:
+    """Run a node, and exit as it does."""
+    sys.exit(run(home, port, heap))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -8,7 +8,6 @@ import subprocess
 import uuid
 from base64 import urlsafe_b64encode
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,41 +29,25 @@ USER = "logsluice"
 _PROBE_MS = 5_000
 
 
-@dataclass(frozen=True)
 class Files:
-    """Where the broker's things lie below the local stack's home."""
+    """Where the broker's things lie below the local stack's home.
 
-    home: Path
+    Attributes:
+        root: Everything of the broker but its logs and its password.
+        data: The topics.
+        properties: The broker's configuration, written at each start.
+        certificates: The certificate authority and the broker's own key.
+        authority: What clients of a secured broker have to trust.
+        password: The password of :data:`USER`, readable by its owner alone.
+    """
 
-    @property
-    def root(self) -> Path:
-        """Everything of the broker but its logs and its password."""
-        return self.home / "kafka"
-
-    @property
-    def data(self) -> Path:
-        """The topics."""
-        return self.root / "data"
-
-    @property
-    def properties(self) -> Path:
-        """The broker's configuration, written at each start."""
-        return self.root / "server.properties"
-
-    @property
-    def certificates(self) -> Path:
-        """The certificate authority and the broker's own key."""
-        return self.root / "tls"
-
-    @property
-    def authority(self) -> Path:
-        """What clients of a secured broker have to trust."""
-        return self.certificates / "ca.pem"
-
-    @property
-    def password(self) -> Path:
-        """The password of :data:`USER`, readable by its owner alone."""
-        return self.home / "run" / "kafka.password"
+    def __init__(self, home: Path) -> None:
+        self.root = home / "kafka"
+        self.data = self.root / "data"
+        self.properties = self.root / "server.properties"
+        self.certificates = self.root / "tls"
+        self.authority = self.certificates / "ca.pem"
+        self.password = home / "run" / "kafka.password"
 
 
 def server_properties(files: Files, port: int, controller_port: int, *, secure: bool) -> dict[str, str]:
@@ -178,9 +161,9 @@ def _format(java: str, classpath: str, files: Files) -> None:
     finally:
         arguments.unlink()
     if done.returncode != 0:
-        said = [line for line in (done.stderr + done.stdout).splitlines() if "Exception" in line or "rror" in line]
+        faults = [line for line in (done.stderr + done.stdout).splitlines() if "Exception" in line or "rror" in line]
         raise LogsluiceError(
-            "Kafka's storage could not be formatted", where=str(files.data), why=said[0] if said else None
+            "Kafka's storage could not be formatted", where=str(files.data), why=faults[0] if faults else None
         )
 
 

@@ -5,7 +5,6 @@ Source: https://www.apicur.io/registry/docs/apicurio-registry/3.3.x/
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import tarfile
 import tempfile
@@ -14,7 +13,7 @@ from typing import Final
 
 from logsluice.jvm.jars import cache_dir, jar_paths, locked
 from logsluice.jvm.java import bundled_java
-from logsluice.stack.ports import HOST
+from logsluice.stack.ports import HOST, answers_ok
 
 API: Final = "/apis/ccompat/v7"
 """Where Confluent's API begins."""
@@ -69,14 +68,7 @@ def command(home: Path, port: int, heap: str, *, host: str = HOST, log_to_file: 
 
 def answers(port: int) -> bool:
     """Whether the registry lists its subjects."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", f"{API}/subjects")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return answers_ok(port, f"{API}/subjects")
 
 
 def unpacked() -> Path:

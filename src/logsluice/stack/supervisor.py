@@ -35,7 +35,7 @@ OPTIONAL_PARTS: tuple[Part, ...] = ("schema-registry",)
 SCHEMA_REGISTRY_PORT = 8088
 _EVERY_PART: tuple[Part, ...] = (*PARTS, *OPTIONAL_PARTS)
 _PATIENCE = 45.0
-_LONGEST_WORDS = 300
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
@@ -122,54 +122,37 @@ class LocalStack:
         for part in self.parts:
             jar_paths(part)
 
-    def start(self, *, timeout: float = 180) -> None:
-        """Start what does not run yet, and come back when all of it answers.
+    def start(self, *only: Part, timeout: float = 180) -> None:
+        """Start what does not run yet of some parts, or of all, and come back when they answer.
 
         Raises:
             LogsluiceError: A port is taken, Java or a jar can't be had, or a part ended or did not
                 answer in time. What this call started is stopped again.
         """
-        if not all(self.pid(part) for part in self.parts):
+        if not only and not all(self.pid(part) for part in self.parts):
             self.fetch()
         with self._alone():
-            wanted = [part for part in self.parts if not self._runs_as_wanted(part)]
+            wanted = [part for part in only or self.parts if not self._runs_as_wanted(part)]
             for part in wanted:
                 self._clean(part)
                 check_free(self._ports[part], part, f"--{part}-port")
             try:
                 for part in wanted:
                     self._spawn(part)
-                for part in self.parts:
+                for part in only or self.parts:
                     self._await(part, timeout)
             except BaseException:
                 for part in wanted:
                     self._stop(part)
                 raise
-            self._write_environment()
+            if not only:
+                self._write_environment()
 
-    def start_part(self, part: Part, *, timeout: float = 180) -> None:
-        """Start one part and come back when it answers; nothing happens where it already runs.
-
-        Raises:
-            LogsluiceError: As :meth:`start`.
-        """
+    def stop(self, *only: Part) -> None:
+        """Stop some parts in order, or all of them, Kafka last; data and logs stay."""
         with self._alone():
-            if not self._runs_as_wanted(part):
-                self._clean(part)
-                check_free(self._ports[part], part, f"--{part}-port")
-                self._spawn(part)
-            self._await(part, timeout)
-
-    def stop(self) -> None:
-        """Stop everything, Kafka last; data and logs stay."""
-        with self._alone():
-            for part in reversed(_EVERY_PART):
+            for part in only or reversed(_EVERY_PART):
                 self._stop(part)
-
-    def stop_part(self, part: Part) -> None:
-        """Stop one part in order."""
-        with self._alone():
-            self._stop(part)
 
     def kill_part(self, part: Part) -> None:
         """End all processes of a part at once (SIGKILL), as a crash would; it then counts as died."""
@@ -326,7 +309,7 @@ class LocalStack:
                 raise LogsluiceError(
                     "ended while it started",
                     where=part,
-                    why=last_words(self._output(part), self._log(part)),
+                    why=failure_reason(self._output(part), self._log(part)),
                     hint=f"more in the files of {self.home / 'logs'}",
                 )
             if time.monotonic() > end:
@@ -380,13 +363,13 @@ def is_part(command_line: list[str], part: Part) -> bool:
     return name in command_line
 
 
-def last_words(output: Path, log: Path) -> str | None:
+def failure_reason(output: Path, log: Path) -> str | None:
     """Why a server ended: what its virtual machine printed but warnings, or else the last error in its log."""
     printed = [line for line in _lines(output) if line.strip() and "warning" not in line.lower()]
     if printed:
-        return " ".join(printed)[:_LONGEST_WORDS]
+        return " ".join(printed)[:_LONGEST_REASON]
     faults = [line for line in _lines(log) if "ERROR" in line or "Exception" in line]
-    return faults[-1][:_LONGEST_WORDS] if faults else None
+    return faults[-1][:_LONGEST_REASON] if faults else None
 
 
 def _lines(path: Path) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from logsluice.errors import LogsluiceError
 from logsluice.stack import LocalStack
 from logsluice.stack.processes import Record, kill, memory, read_record, spawn, terminate
-from logsluice.stack.supervisor import last_words
+from logsluice.stack.supervisor import failure_reason
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 # A parent that ignores SIGTERM, with a child of its own.
@@ -83,14 +83,14 @@ def test_half_a_record_is_no_record(tmp_path: Path, text: str) -> None:
 
 def test_the_cause_of_a_death_is_found_in_the_logs(tmp_path: Path) -> None:
     out, log = tmp_path / "out", tmp_path / "log"
-    assert last_words(out, log) is None
+    assert failure_reason(out, log) is None
     log.write_text("INFO fine\nINFO still fine\n")
     out.write_text("\nWARNING: Unsafe is old\n")
-    assert last_words(out, log) is None
+    assert failure_reason(out, log) is None
     log.write_text("INFO fine\nERROR no space left\nINFO bye\n")
-    assert last_words(out, log) == "ERROR no space left"
+    assert failure_reason(out, log) == "ERROR no space left"
     out.write_text("WARNING: Unsafe is old\nError occurred during initialization of VM\nToo small maximum heap\n")
-    assert last_words(out, log) == "Error occurred during initialization of VM Too small maximum heap"
+    assert failure_reason(out, log) == "Error occurred during initialization of VM Too small maximum heap"
 
 
 def test_two_servers_can_not_share_a_port(tmp_path: Path) -> None:
