@@ -25,8 +25,8 @@ from logsluice.runtime.metrics import serve_metrics
 from logsluice.runtime.retry import StoppedError, stop_on_signals
 from logsluice.runtime.terminal import Terminal
 from logsluice.settings import load_settings
-from logsluice.ship.run import ShipOptions, ShipSummary
 from logsluice.ship.run import ship as ship_files
+from logsluice.ship.shipper import ShipOptions, ShipSummary
 
 log = structlog.get_logger(__name__)
 

@@ -34,26 +34,26 @@ class Follower:
 
     def run(self) -> None:
         """Follow until a stop is asked for, or until nothing is left that could grow."""
-        look_at = 0.0
+        rescan_at = 0.0
         try:
             while not self._stop.is_set():
-                if time.monotonic() >= look_at:
-                    self._look()
-                    look_at = time.monotonic() + _RESCAN_SECONDS
+                if time.monotonic() >= rescan_at:
+                    self._open_new_files()
+                    rescan_at = time.monotonic() + _RESCAN_SECONDS
                 progressed = False
                 for name, source in list(self._open.items()):
                     read = self._read(source)
                     progressed |= bool(read)
                     if read is False:
-                        changed = self._at_end(name, source)
-                        look_at = 0.0 if changed else look_at
+                        changed = self._handle_end(name, source)
+                        rescan_at = 0.0 if changed else rescan_at
                 for source in list(self._rotated):
                     # Its writer may not have noticed yet that it was rotated.
                     read = self._read(source)
                     progressed |= bool(read)
                     if read is False and time.monotonic() - source.read_at > IDLE_SECONDS:
                         self._rotated.remove(source)
-                        self._shipper.leave(source, CloseReason.AT_END)
+                        self._shipper.finish(source, CloseReason.AT_END)
                 if not progressed:
                     if self._done and not (self._open or self._rotated or self._missing):
                         return
@@ -62,10 +62,10 @@ class Follower:
             pass
         finally:
             for source in [*self._rotated, *self._open.values()]:
-                self._shipper.leave(source, CloseReason.STOPPED)
-            self._shipper.tell()
+                self._shipper.finish(source, CloseReason.STOPPED)
+            self._shipper.report_progress()
 
-    def _look(self) -> None:
+    def _open_new_files(self) -> None:
         """Open the files that are there by now."""
         for name in expand(self._names):
             if name in self._open or name in self._done:
@@ -84,22 +84,22 @@ class Follower:
 
     def _read(self, source: Source) -> bool | None:
         try:
-            return self._shipper.step(source)
+            return self._shipper.ship_block(source)
         except FileError as error:
-            self._shipper.note(error)
+            self._shipper.record_failure(error)
             if source in self._rotated:
                 self._rotated.remove(source)
             else:
                 self._done.add(source.name)
                 del self._open[source.name]
-            self._shipper.leave(source, CloseReason.BROKEN)
+            self._shipper.finish(source, CloseReason.BROKEN)
             return None
 
-    def _at_end(self, name: str, source: Source) -> bool:
+    def _handle_end(self, name: str, source: Source) -> bool:
         """What to do with a file that has nothing more for now; whether its name is free again."""
         if source.claimed is None or source.compressed:
             self._done.add(name)
-            self._shipper.leave(self._open.pop(name), CloseReason.AT_END)
+            self._shipper.finish(self._open.pop(name), CloseReason.AT_END)
         elif source.was_rotated():
             log.info("the file was rotated", file=name)
             source.read_at = time.monotonic()
@@ -107,8 +107,8 @@ class Follower:
             return True
         elif source.was_truncated():
             log.info("the file was truncated or written anew: reading it from its beginning", file=name)
-            self._shipper.leave(self._open.pop(name), CloseReason.REPLACED)
+            self._shipper.finish(self._open.pop(name), CloseReason.REPLACED)
             return True
         else:
-            self._shipper.rest(source)
+            self._shipper.idle(source)
         return False

@@ -34,10 +34,10 @@ def shipped_since(settings: Settings, topic: Topic, ends: dict[int, int], ship_i
     Raises:
         StoppedError: ``stop`` was set.
     """
-    asking = admin(settings, job=JOB, stop=stop)
+    client = admin(settings, job=JOB, stop=stop)
     reader = consumer(settings, job=JOB, stop=stop)
     try:
-        earliest, latest = earliest_offsets(asking, topic), latest_offsets(asking, topic)
+        earliest, latest = earliest_offsets(client, topic), latest_offsets(client, topic)
         partitions = [TopicPartition(topic.name, number) for number in topic.partitions]
         reader.assign(partitions)
         for partition in partitions:
@@ -57,8 +57,8 @@ def shipped_since(settings: Settings, topic: Topic, ends: dict[int, int], ship_i
                         if mark is not None and mark.startswith(prefix):
                             found[int(headers[OFFSET_HEADER])] = int(mark[len(prefix) :])
             stop.wait(pause)
-            latest = latest_offsets(asking, topic)
+            latest = latest_offsets(client, topic)
         return found
     finally:
         reader.close()
-        asking.close()
+        client.close()

@@ -9,7 +9,7 @@ from logsluice.inputs.multiline import JoinedEvent, LineJoiner
 from logsluice.ship.state import FileState
 
 
-class Remaining:
+class UnstoredEvents:
     """Gives the events of a file but for those that are there.
 
     What is there is known by its bytes, not by what an event is now: an event that was sent before it had all
@@ -29,13 +29,12 @@ class Remaining:
         """How many were passed so far."""
 
     @property
-    def ahead(self) -> bool:
+    def has_stored_ahead(self) -> bool:
         """Whether events that are there are still to be passed."""
         return bool(self._covered)
 
-    def take(self, lines: Iterable[Line]) -> Iterator[JoinedEvent]:
+    def feed(self, lines: Iterable[Line]) -> Iterator[JoinedEvent]:
         """The events that these lines show to be complete."""
-        feed = self.joiner.feed
         for line in lines:
             if line.offset < self.until:
                 continue
@@ -47,10 +46,10 @@ class Remaining:
                     continue
                 # The file ended within this line when the event was sent.
                 line = Line(line.data[end - line.offset :], end, line.end)
-            yield from feed(line)
+            yield from self.joiner.feed(line)
 
 
-class Progress:
+class PositionTracker:
     """Keeps the state of a file true, so that whatever happens next, reading on from it misses no event.
 
     Two things hold at any time: every event before ``position`` is in the topic, and every record of an event
@@ -65,14 +64,14 @@ class Progress:
         self.state = state
         self._last_covered = max(covered.values(), default=0)
 
-    def stored(self, event: JoinedEvent, partition: int, offset: int) -> None:
+    def acknowledged(self, event: JoinedEvent, partition: int, offset: int) -> None:
         """An event was acknowledged; to be told in the order of sending."""
         self.state.position = event.end
         # Events of the interrupted run may be behind this one in the file and before it in the topic.
         if event.offset >= self._last_covered:
             self.state.ends[partition] = offset + 1
 
-    def rested(self, sent_to: int, remaining: Remaining) -> None:
+    def settled(self, sent_to: int, unstored: UnstoredEvents) -> None:
         """Nothing is on its way, and everything before ``sent_to`` was sent."""
-        self.state.position = max(sent_to, remaining.until)
-        self.state.sending = remaining.ahead
+        self.state.position = max(sent_to, unstored.until)
+        self.state.sending = unstored.has_stored_ahead

@@ -18,8 +18,6 @@ from logsluice.ship.follower import Follower
 from logsluice.ship.lookup import JOB
 from logsluice.ship.shipper import Listener, Sent, ShipOptions, Shipper, ShipSummary
 
-__all__ = ["Listener", "ShipOptions", "ShipSummary", "ship"]
-
 
 def ship(
     names: Sequence[str],

@@ -137,24 +137,24 @@ class Shipper:
                 self.summary.unfinished = len(todo) - number
                 return
             finally:
-                self.tell()
+                self.report_progress()
 
     def _ship_one(self, source: Source) -> None:
         try:
-            while self.step(source) is not False:
+            while self.ship_block(source) is not False:
                 if self._stop.is_set():
                     raise StoppedError
         except StoppedError:
-            self.leave(source, CloseReason.STOPPED)
+            self.finish(source, CloseReason.STOPPED)
             raise
         except FileError as error:
-            self.note(error)
-            self.leave(source, CloseReason.BROKEN)
+            self.record_failure(error)
+            self.finish(source, CloseReason.BROKEN)
         else:
-            if not self.leave(source, CloseReason.AT_END):
+            if not self.finish(source, CloseReason.AT_END):
                 raise StoppedError
 
-    def note(self, error: FileError) -> None:
+    def record_failure(self, error: FileError) -> None:
         """Something is wrong with one file: the others go on."""
         log.error(str(error))
         self.summary.failures.append(str(error))
@@ -175,7 +175,7 @@ class Shipper:
                 raw.close()
                 raise
         except FileError as error:
-            self.note(error)
+            self.record_failure(error)
             return None
         self.summary.files += source is not None
         return source
@@ -203,13 +203,13 @@ class Shipper:
                 stream = uncompressed(raw)
                 skip(stream, state.position)
             self.summary.done_bytes += raw.tell()
-            covered = self._look_up(name, state) if state.sending else {}
+            covered = self._find_stored(name, state) if state.sending else {}
         except BaseException:
             claimed.release()
             raise
         return Source(name, raw, stream, claimed, join=options.join, compressed=compressed, covered=covered)
 
-    def _look_up(self, name: str, state: FileState) -> dict[int, int]:
+    def _find_stored(self, name: str, state: FileState) -> dict[int, int]:
         """Find the events past the kept position that an interrupted run has stored all the same."""
         log.info("an earlier run was interrupted: looking for its last events in the topic", file=name)
         found = self._wait_for_kafka(
@@ -219,7 +219,7 @@ class Shipper:
         log.info("events that are there already are left out", file=name, events=len(found))
         return found
 
-    def step(self, source: Source) -> bool | None:
+    def ship_block(self, source: Source) -> bool | None:
         """Read and send a block; ``False`` at the end of the input, ``None`` when there is nothing now.
 
         Raises:
@@ -232,27 +232,27 @@ class Shipper:
             self.summary.done_bytes += source.on_disk - before
         if block:
             source.read_at = time.monotonic()
-            self._take(source, source.splitter.feed(block))
+            self._send_lines(source, source.splitter.feed(block))
         elif block is None:
-            self.rest(source)
+            self.idle(source)
         self.collect()
-        self.tell()
+        self.report_progress()
         return None if block is None else bool(block)
 
-    def _take(self, source: Source, lines: Iterable[Line]) -> None:
+    def _send_lines(self, source: Source, lines: Iterable[Line]) -> None:
         """Send the events of these lines, but for those that are in the topic already."""
-        before = source.remaining.already
-        self._send(source, source.remaining.take(lines))
-        self.summary.already += source.remaining.already - before
+        before = source.unstored.already
+        self._send(source, source.unstored.feed(lines))
+        self.summary.already += source.unstored.already - before
 
     def _send(self, source: Source, events: Iterable[JoinedEvent]) -> None:
         count = 0
         for event in events:
             if source.claimed and not source.claimed.state.sending:
-                self._announce(source.claimed)
+                self._mark_sending(source.claimed)
             if self._pacer and (early := self._pacer.early(event.lines)):
                 self.collect()
-                self.tell()
+                self.report_progress()
                 if self._stop.wait(early):
                     raise StoppedError
             while self._producer.full:
@@ -260,19 +260,19 @@ class Shipper:
                     raise StoppedError
                 self._producer.wait(_POLL_SECONDS)
                 self.collect()
-                self.tell()
+                self.report_progress()
             self._producer.send(Sent(source, event), event.value, None, source.headers(event))
             source.in_flight += 1
             source.sent_to = event.end
             count += 1
         self._read.inc(count)
 
-    def _announce(self, claimed: ClaimedState) -> None:
+    def _mark_sending(self, claimed: ClaimedState) -> None:
         """Keep, before anything is sent, where in the topic it will be."""
 
         def ends() -> Offsets:
-            with closing(admin(self._settings, job=JOB, stop=self._stop)) as asking:
-                return latest_offsets(asking, self._topic)
+            with closing(admin(self._settings, job=JOB, stop=self._stop)) as client:
+                return latest_offsets(client, self._topic)
 
         claimed.state.ends = self._wait_for_kafka(ends)
         claimed.state.sending = True
@@ -295,8 +295,8 @@ class Shipper:
             summary.lines += event.lines
             summary.joined += event.lines > 1
             summary.cut += bool(event.headers)
-            if source.progress:
-                source.progress.stored(event, partition, offset)
+            if source.tracker:
+                source.tracker.acknowledged(event, partition, offset)
                 touched.add(source)
         if not count:
             return
@@ -308,15 +308,15 @@ class Shipper:
                 source.claimed.save()
                 source.saved_at = now
 
-    def rest(self, source: Source) -> None:
+    def idle(self, source: Source) -> None:
         """There is nothing new for now: end the event at hand; later, note that nothing is on its way."""
         idle = time.monotonic() - source.read_at
         if idle > _FLUSH_SECONDS and source.joiner.holds:
             self._send(source, source.joiner.flush())
         if idle > IDLE_SECONDS and source.claimed and source.claimed.state.sending and not source.in_flight:
-            self._keep(source)
+            self._save_position(source)
 
-    def leave(self, source: Source, how: CloseReason) -> bool:
+    def finish(self, source: Source, how: CloseReason) -> bool:
         """Send what is to be sent still, wait for the broker, and keep how far it came.
 
         Returns:
@@ -324,7 +324,7 @@ class Shipper:
         """
         try:
             if how is CloseReason.AT_END:
-                self._take(source, source.splitter.finish())
+                self._send_lines(source, source.splitter.finish())
             if how in (CloseReason.AT_END, CloseReason.REPLACED) or source.claimed is None:
                 self._send(source, source.joiner.flush())
             else:
@@ -344,24 +344,22 @@ class Shipper:
                     break
             self._producer.wait(_POLL_SECONDS)
             self.collect()
-            self.tell()
+            self.report_progress()
         self.summary.blank += source.joiner.blank
         self.summary.lines += source.joiner.blank
-        self._keep(source, complete=how is CloseReason.AT_END)
+        self._save_position(source, complete=how is CloseReason.AT_END)
         source.close()
         return not source.in_flight and how is not CloseReason.STOPPED
 
-    def _keep(self, source: Source, *, complete: bool = False) -> None:
+    def _save_position(self, source: Source, *, complete: bool = False) -> None:
         """Write down how far a file has come.
 
-        Args:
-            source: The file.
-            complete: Whether all of it was read and sent.
+        With ``complete`` all of it was read and sent.
         """
-        if source.claimed is None or source.progress is None:
+        if source.claimed is None or source.tracker is None:
             return
         if not source.in_flight:
-            source.progress.rested(source.sent_to, source.remaining)
+            source.tracker.settled(source.sent_to, source.unstored)
             if complete:
                 state = source.claimed.state
                 state.position, state.sending = source.splitter.offset, False
@@ -370,7 +368,7 @@ class Shipper:
         source.claimed.save()
         source.saved_at = time.monotonic()
 
-    def tell(self) -> None:
+    def report_progress(self) -> None:
         """Tell the listener how far it is."""
         self.summary.seconds = time.monotonic() - self._began
         self._listener(self.summary)

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 from logsluice.inputs.files import LineSplitter
 from logsluice.inputs.multiline import JoinedEvent, LineJoiner
 from logsluice.ship.lookup import OFFSET_HEADER, SHIP_HEADER
-from logsluice.ship.resume import Progress, Remaining
+from logsluice.ship.resume import PositionTracker, UnstoredEvents
 from logsluice.ship.state import ClaimedState
 
 PATH_HEADER: Final = "log.file.path"
@@ -46,8 +46,8 @@ class Source:
         self.sent_to = claimed.state.position if claimed else 0
         self.splitter = LineSplitter(self.sent_to)
         self.joiner = LineJoiner(enabled=join)
-        self.remaining = Remaining(self.joiner, covered or {})
-        self.progress = Progress(claimed.state, covered or {}) if claimed else None
+        self.unstored = UnstoredEvents(self.joiner, covered or {})
+        self.tracker = PositionTracker(claimed.state, covered or {}) if claimed else None
         self.in_flight = 0
         self.saved_at = time.monotonic()
         self.read_at = time.monotonic()

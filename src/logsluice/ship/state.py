@@ -131,7 +131,7 @@ class ClaimedState:
                 self.state.path = path
             else:
                 self.replaced = True
-        self._look()
+        self._update_fingerprint()
 
     def same_file(self, known: FileState | None = None) -> bool:
         """Whether the file still begins as it did and has not become shorter."""
@@ -147,7 +147,7 @@ class ClaimedState:
         Raises:
             LogsluiceError: It cannot be written.
         """
-        self._look()
+        self._update_fingerprint()
         temporary = self._file.with_suffix(".new")
         options = orjson.OPT_NON_STR_KEYS | orjson.OPT_INDENT_2
         try:
@@ -163,7 +163,7 @@ class ClaimedState:
         """Let other processes have the file."""
         os.close(self._lock)
 
-    def _look(self) -> None:
+    def _update_fingerprint(self) -> None:
         """Note size and fingerprint as they are now; only a file that grew may change them."""
         state = self.state
         size = os.fstat(self._descriptor).st_size

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from logsluice.inputs.files import Line, split_lines
 from logsluice.inputs.multiline import JoinedEvent, LineJoiner, join
-from logsluice.ship.resume import Progress, Remaining
+from logsluice.ship.resume import PositionTracker, UnstoredEvents
 from logsluice.ship.state import FileState
 
 TEXTS = st.lists(
@@ -54,9 +54,9 @@ def test_every_line_is_there_once(texts: list[str], flushes: set[int], kept: lis
     stored = first[:acknowledged] + [event for event, there in zip(first[acknowledged:], kept, strict=False) if there]
     position = first[:acknowledged][-1].end if first[:acknowledged] else 0
     covered = {event.offset: event.end for event in stored if event.offset >= position}
-    remaining = Remaining(LineJoiner(), covered)
-    second = [*remaining.take(split_lines([data[position:]], position)), *remaining.joiner.flush()]
-    assert remaining.already == len(covered)
+    unstored = UnstoredEvents(LineJoiner(), covered)
+    second = [*unstored.feed(split_lines([data[position:]], position)), *unstored.joiner.flush()]
+    assert unstored.already == len(covered)
     spans = sorted((event.offset, event.end) for event in stored + second)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
     for line in full(lines):
@@ -66,13 +66,13 @@ def test_every_line_is_there_once(texts: list[str], flushes: set[int], kept: lis
 @given(TEXTS)
 def test_with_nothing_there_it_is_plain_joining(texts: list[str]) -> None:
     lines = list(split_lines(["\n".join(texts).encode()]))
-    remaining = Remaining(LineJoiner(), {})
-    assert [*remaining.take(lines), *remaining.joiner.flush()] == list(join(lines))
+    unstored = UnstoredEvents(LineJoiner(), {})
+    assert [*unstored.feed(lines), *unstored.joiner.flush()] == list(join(lines))
 
 
 def test_the_rest_of_a_line_that_was_sent_unfinished() -> None:
-    remaining = Remaining(LineJoiner(), {0: 4})
-    events = [*remaining.take(split_lines([b"half and half\nnext\n"])), *remaining.joiner.flush()]
+    unstored = UnstoredEvents(LineJoiner(), {0: 4})
+    events = [*unstored.feed(split_lines([b"half and half\nnext\n"])), *unstored.joiner.flush()]
     assert [(event.value, event.offset) for event in events] == [(b" and half", 4), (b"next", 14)]
 
 
@@ -114,7 +114,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
     covered: dict[int, int] = {}
     if state.sending:
         covered = {offset: end for offset, end in broker.since(state.ends).items() if offset >= state.position}
-    remaining, progress = Remaining(LineJoiner(), covered), Progress(state, covered)
+    unstored, progress = UnstoredEvents(LineJoiner(), covered), PositionTracker(state, covered)
     unacknowledged: list[tuple[JoinedEvent, int, int]] = []
     sent_to = state.position
     stop_at = random.randint(0, 60)
@@ -124,7 +124,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
             event, partition, offset = unacknowledged[0]
             if len(broker.log[partition]) <= offset:
                 return
-            progress.stored(event, partition, offset)
+            progress.acknowledged(event, partition, offset)
             del unacknowledged[0]
 
     def send(event: JoinedEvent) -> None:
@@ -150,10 +150,10 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
         for number, line in enumerate(split_lines([data[state.position :]], state.position)):
             if may_crash and number == stop_at:
                 break
-            for event in remaining.take([line]):
+            for event in unstored.feed([line]):
                 send(event)
         else:
-            for event in remaining.joiner.flush():
+            for event in unstored.joiner.flush():
                 send(event)
     except CrashError:
         broker.lose_connection()
@@ -163,7 +163,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
             broker.take(partition)
     collect()
     assert not unacknowledged
-    progress.rested(sent_to, remaining)
+    progress.settled(sent_to, remaining)
     return copy.deepcopy(state)
 
 
