@@ -15,7 +15,7 @@ from bench.servers import answer, requests, wait_until
 from logsluice.extract import load_registry
 from logsluice.jobs.regex.stats import DESTINATION, JOB
 from logsluice.jobs.regex.stream import RegexStreamJob
-from logsluice.jobs.regex.workers import Work
+from logsluice.jobs.regex.workers import RegexTaskSpec
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.session import spark_session
 from logsluice.runtime import metrics
@@ -28,23 +28,23 @@ def main() -> None:
     """Run modes until there are no more requests."""
     configure_logging()
     settings = load_settings()
-    work = Work(settings, ExtractorSpec.of(load_registry(config_dir()), settings.time_zone))
+    task = RegexTaskSpec(settings, ExtractorSpec.of(load_registry(config_dir()), settings.time_zone))
     log_file = settings.home / "logs" / "spark-regex.log"
     conf = {"spark.master": "local[2, 4]"}
     with spark_session("logsluice bench", log_file=log_file, jars=jar_paths("spark-kafka"), conf=conf) as spark:
         for request in requests():
-            answer(seconds=_run(spark, work, request))
+            answer(seconds=_run(spark, task, request))
 
 
-def _run(spark: Any, work: Work, request: dict[str, Any]) -> float:
+def _run(spark: Any, task: RegexTaskSpec, request: dict[str, Any]) -> float:
     """Seconds from the start of the query to the last acknowledgement."""
-    stream = work.settings.stream.model_copy(update={"checkpoint_location": str(Path(request["checkpoint"]))})
-    kafka = work.settings.kafka.model_copy(update={"topic": request["topic"]})
-    settings = work.settings.model_copy(update={"stream": stream, "kafka": kafka})
+    stream = task.settings.stream.model_copy(update={"checkpoint_location": str(Path(request["checkpoint"]))})
+    kafka = task.settings.kafka.model_copy(update={"topic": request["topic"]})
+    settings = task.settings.model_copy(update={"stream": stream, "kafka": kafka})
     stop, ended = threading.Event(), threading.Event()
     job = RegexStreamJob(
         spark,
-        Work(settings, work.extractor_spec),
+        RegexTaskSpec(settings, task.extractor_spec),
         optimized=request["mode"] == "optimized",
         until_caught_up=False,
         stop=stop,

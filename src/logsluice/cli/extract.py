@@ -15,15 +15,7 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, cast
 
 import typer
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 from rich.table import Table
 
 from logsluice.errors import LogsluiceError
@@ -33,7 +25,7 @@ from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.file_extraction import Extracted, extract_files
 from logsluice.jobs.spark.files import PART_BYTES, FilePart, plan_parts
 from logsluice.jobs.spark.session import spark_context
-from logsluice.runtime.terminal import JsonOutput, Terminal
+from logsluice.runtime.terminal import JsonOutput, Terminal, progress_bar
 from logsluice.settings import config_dir, load_settings
 
 _LEAST_PART_BYTES = 1 << 20
@@ -64,11 +56,19 @@ def extract(
         parts, wrong = _plan(files, scratch, join)
         for line in wrong:
             console.print(line, soft_wrap=True)
+        columns = (
+            TextColumn("extracting"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TransferSpeedColumn(),
+            TimeElapsedColumn(),
+        )
         with (
             spark_context("logsluice extract", log_file=scratch / "spark.log", conf=_CONF) as spark,
             _output(out) as stream,
-            _progress(console, sum(part.size for part in parts)) as (progress, task),
+            progress_bar(*columns) as progress,
         ):
+            task = progress.add_task("", total=sum(part.size for part in parts))
             found = extract_files(
                 spark,
                 parts,
@@ -148,22 +148,6 @@ def _output(out: Path | None) -> Iterator[BinaryIO]:
         unfinished.replace(out)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def _progress(console: Terminal, size: int) -> Iterator[tuple[Progress, TaskID]]:
-    progress = Progress(
-        TextColumn("extracting"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TransferSpeedColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    with progress:
-        yield progress, progress.add_task("", total=size)
 
 
 def _summary(found: Extracted, seconds: float) -> Table:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +27,7 @@ from logsluice.reports.plan import plan
 from logsluice.reports.readers import WorkerInput
 from logsluice.reports.report import Report, build_report
 from logsluice.reports.writer import temporary_folder, write_report
-from logsluice.runtime.terminal import Terminal, json_line, printable
+from logsluice.runtime.terminal import Terminal, json_line, printable, progress_bar
 from logsluice.runtime.time_expressions import parse_moment
 from logsluice.settings import config_dir, load_settings
 
@@ -84,7 +84,7 @@ def report(
         worker_input = WorkerInput(tuple(planned.tasks), extractor_spec, span, settings)
         with (
             spark_session("logsluice report", log_file=folder / "spark.log", conf=_CONF) as spark,
-            _progress(console) as progress,
+            _progress() as progress,
             build_report(spark, worker_input, planned.sources, rules, on_progress=progress) as (made, rejected),
         ):
             files = write_report(made, rejected, out, folder)
@@ -108,17 +108,8 @@ def _span(since: str | None, until: str | None) -> Span:
 
 
 @contextmanager
-def _progress(console: Terminal) -> Iterator[Any]:
-    shown = Progress(
-        TextColumn("reading"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )
-    with shown:
+def _progress() -> Iterator[Any]:
+    with progress_bar(TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as shown:
         task = shown.add_task("", total=None)
         yield lambda done, of: shown.update(task, completed=done, total=of)
 

@@ -8,14 +8,7 @@ from typing import Annotated
 
 import structlog
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, DownloadColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from logsluice.errors import LogsluiceError
@@ -23,7 +16,7 @@ from logsluice.inputs.files import STDIN, expand, path_exists
 from logsluice.runtime.logging import configure_logging
 from logsluice.runtime.metrics import serve_metrics
 from logsluice.runtime.retry import StoppedError, stop_on_signals
-from logsluice.runtime.terminal import Terminal
+from logsluice.runtime.terminal import progress_bar
 from logsluice.settings import load_settings
 from logsluice.ship.run import ship as ship_files
 from logsluice.ship.shipper import ShipOptions, ShipSummary
@@ -64,17 +57,13 @@ def ship(
     if follow:
         _serve(settings.metrics.host, settings.metrics.ship)
     options = ShipOptions(follow=follow, join=join, rate=rate, again=again)
-    console = Terminal(stderr=True)
-    bar = Progress(
+    bar = progress_bar(
         TextColumn("{task.fields[events]:>11,} events"),
         BarColumn(),
         TaskProgressColumn(),
         DownloadColumn(),
         TextColumn("{task.fields[speed]:>8,} lines/s"),
         TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
     )
     with bar:
         task = bar.add_task("", total=None if follow else _total_bytes(files), events=0, speed=0)
@@ -86,7 +75,7 @@ def ship(
             summary = ship_files(files, settings, options, stop, listen)
         except StoppedError:
             raise typer.Exit(130) from None
-    console.print(_summary_line(summary), soft_wrap=True)
+    bar.console.print(_summary_line(summary), soft_wrap=True)
     if summary.failures:
         raise typer.Exit(1)
     if summary.unfinished:

@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from logsluice.errors import LogsluiceError
 from logsluice.jvm.java import system_java
-from logsluice.runtime.terminal import Terminal
+from logsluice.runtime.terminal import progress_bar
 
 LOCK_FILE = Path(__file__).with_name("jars.lock.json")
 SETTINGS_VARIABLE = "LOGSLUICE_IVY_SETTINGS"
@@ -148,22 +148,20 @@ def _fetch(name: str, jars: list[Jar], root: Path) -> None:
     """Fetch what is missing, in as many rounds as bring something: a network may stutter."""
     staging = root / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
-    console = Terminal(stderr=True)
-    progress = Progress(
+    progress = progress_bar(
         TextColumn("fetching the jars of {task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
+        transient=False,
     )
-    if not console.is_terminal:
-        console.print(f"fetching {len(jars)} jars of {name}")
+    if progress.disable:
+        progress.console.print(f"fetching {len(jars)} jars of {name}")
     with progress:
         task = progress.add_task(name, total=len(jars))
         missing = jars
         while missing:
-            said = run_ivy(missing, staging, on_fetched=lambda: progress.advance(task))
+            output = run_ivy(missing, staging, on_fetched=lambda: progress.advance(task))
             wrong = _move(missing, staging / "files", root)
             left = [jar for jar in missing if not (root / jar.path).is_file()]
             if wrong:
@@ -174,7 +172,7 @@ def _fetch(name: str, jars: list[Jar], root: Path) -> None:
                     hint="something between here and the registry changes files; ask who runs the network",
                 )
             if len(left) == len(missing):
-                raise fetch_error(left, len(jars), said)
+                raise fetch_error(left, len(jars), output)
             missing = left
             progress.update(task, completed=len(jars) - len(missing))
     shutil.rmtree(staging, ignore_errors=True)
@@ -193,9 +191,9 @@ def _move(jars: Iterable[Jar], source: Path, root: Path) -> Jar | None:
     return None
 
 
-def fetch_error(left: list[Jar], wanted: int, said: list[str]) -> LogsluiceError:
+def fetch_error(left: list[Jar], wanted: int, output: list[str]) -> LogsluiceError:
     """The one line for a network that gives nothing more."""
-    fault = next((found.group(1).strip() for line in said if (found := _FAULT.match(line))), "")
+    fault = next((found.group(1).strip() for line in output if (found := _FAULT.match(line))), "")
     culprit = next((jar for jar in left if jar.path.name in fault), left[0])
     others = f", nor {len(left) - 1} more of {wanted} jars" if len(left) > 1 else ""
     return LogsluiceError(
@@ -249,7 +247,7 @@ def run_ivy(
         "-ivy",
         wanted,
     ]
-    said: list[str] = []
+    output: list[str] = []
     # -Divy.default.ivy.user.dir keeps Ivy out of ~/.ivy2.
     command.insert(1, f"-Divy.default.ivy.user.dir={staging}")
     with subprocess.Popen(
@@ -258,13 +256,13 @@ def run_ivy(
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                said.append(line)
+                output.append(line)
                 if _FETCHED.search(line):
                     on_fetched()
         except BaseException:
             process.kill()
             raise
-    return said
+    return output
 
 
 def _ivy_file(jars: Iterable[Jar], transitive: bool, without: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import Progress, ProgressColumn
 from rich.segment import Segment
 from rich.text import Text
 
@@ -99,3 +100,9 @@ class Terminal(Console):
                 yield segment
             else:
                 yield Segment(printable_lines(segment.text), segment.style)
+
+
+def progress_bar(*columns: ProgressColumn, transient: bool = True) -> Progress:
+    """Progress on standard error, shown where that is a terminal and nowhere else (``disable``)."""
+    console = Terminal(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=transient)

@@ -99,7 +99,7 @@ def test_data_loss_is_told_from_other_failures() -> None:
 
 
 def test_counts_survive_the_way_from_a_worker() -> None:
-    stats = BatchStats(events=3, written=2, reasons={"empty": 1}, patterns={"ip": 2}, latencies=[0.5], memory=7)
+    stats = BatchStats(events=3, written=2, reasons={"empty": 1}, patterns={"ip": 2}, latencies=[0.5])
     assert BatchStats.from_json(stats.to_json()) == stats
 
 

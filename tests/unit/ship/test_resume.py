@@ -163,7 +163,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
             broker.take(partition)
     collect()
     assert not unacknowledged
-    progress.settled(sent_to, remaining)
+    progress.settled(sent_to, unstored)
     return copy.deepcopy(state)
 
 

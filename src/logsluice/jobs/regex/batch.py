@@ -19,10 +19,9 @@ import structlog
 from kafka import TopicPartition
 
 from logsluice.errors import LogsluiceError
-from logsluice.jobs.regex.frames import write_frame
 from logsluice.jobs.regex.stats import JOB, BatchStats, count
 from logsluice.jobs.regex.stored_logs import LogRange, plan_ranges, read_range
-from logsluice.jobs.regex.workers import Work, write_records
+from logsluice.jobs.regex.workers import RegexTaskSpec, write_frame, write_records
 from logsluice.jobs.spark.failures import describe_error, permanent_error
 from logsluice.jobs.spark.progress import progress
 from logsluice.kafka import (
@@ -76,20 +75,14 @@ def slices(start: Offsets, end: Offsets, events: int = _SLICE_EVENTS) -> Iterato
         yield Slice(*cut)
 
 
-def reprocess_topic(spark: SparkSession, work: Work, *, since: datetime | None, stop: Event) -> None:
-    """Read everything that the topic holds now.
-
-    Args:
-        spark: The session.
-        work: How to extract, where to write.
-        since: Leave out what was appended before.
-        stop: Ends the work after the slice at hand.
+def reprocess_topic(spark: SparkSession, task: RegexTaskSpec, *, since: datetime | None, stop: Event) -> None:
+    """Read everything that the topic holds now and that was appended since then, until ``stop`` is set.
 
     Raises:
         LogsluiceError: A server refuses, the same fault came again and again, or the topic was deleted.
         StoppedError: The process was asked to stop while a server was away.
     """
-    settings = work.settings
+    settings = task.settings
     client = admin(settings, job=JOB, stop=stop)
     try:
         topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop, client=client)
@@ -103,32 +96,32 @@ def reprocess_topic(spark: SparkSession, work: Work, *, since: datetime | None, 
             for part in todo:
                 if stop.is_set():
                     return
-                _retry_failed_work(partial(_write_slice, spark, work, client, topic, part), stop)
+                _retry_failed_work(partial(_write_slice, spark, task, client, topic, part), stop)
                 advance(part.events)
     finally:
         client.close()
 
 
-def reprocess_logs_index(spark: SparkSession, work: Work, *, since: datetime | None, stop: Event) -> None:
+def reprocess_logs_index(spark: SparkSession, task: RegexTaskSpec, *, since: datetime | None, stop: Event) -> None:
     """Read the logs index, which may hold what Kafka has dropped already.
 
     Takes the same arguments and raises the same as :func:`reprocess_topic`.
     """
     cores = spark.sparkContext.defaultParallelism
-    ranges = list(plan_ranges(work.settings, since, stop))
+    ranges = list(plan_ranges(task.settings, since, stop))
     with progress(sum(entry.events for entry in ranges)) as advance:
         for first in range(0, len(ranges), 2 * cores):
             if stop.is_set():
                 return
             group = ranges[first : first + 2 * cores]
-            _retry_failed_work(partial(_write_ranges, spark, work, group), stop)
+            _retry_failed_work(partial(_write_ranges, spark, task, group), stop)
             advance(sum(entry.events for entry in group))
 
 
 def _write_slice(
-    spark: SparkSession, work: Work, client: KafkaAdminClient, topic: Topic, part: Slice
+    spark: SparkSession, task: RegexTaskSpec, client: KafkaAdminClient, topic: Topic, part: Slice
 ) -> list[BatchStats]:
-    now = wait_for_topic(work.settings, topic.name, job=JOB, client=client)
+    now = wait_for_topic(task.settings, topic.name, job=JOB, client=client)
     if now.id != topic.id:
         raise LogsluiceError(
             "the topic was deleted and made again while it was read",
@@ -140,7 +133,7 @@ def _write_slice(
     end = {partition: max(offset, start[partition]) for partition, offset in part.end.items()}
     if lost := part.events - Slice(start, end).events:
         log.error("events were removed by the topic's retention before they were read", events=lost)
-    options = spark_kafka_options(work.settings, remote=work.remote) | {
+    options = spark_kafka_options(task.settings, remote=task.remote) | {
         "subscribe": topic.name,
         "startingOffsets": _spark_offsets(topic, start),
         "endingOffsets": _spark_offsets(topic, end),
@@ -148,17 +141,17 @@ def _write_slice(
         "minPartitions": str(2 * spark.sparkContext.defaultParallelism),
         "kafka.max.poll.records": "5000",
     }
-    return write_frame(spark.read.format("kafka").options(**options).load(), topic.name, work)
+    return write_frame(spark.read.format("kafka").options(**options).load(), topic.name, task)
 
 
-def _write_ranges(spark: SparkSession, work: Work, ranges: Sequence[LogRange]) -> list[BatchStats]:
+def _write_ranges(spark: SparkSession, task: RegexTaskSpec, ranges: Sequence[LogRange]) -> list[BatchStats]:
     context = spark.sparkContext
-    found = context.parallelize(ranges, len(ranges)).flatMap(partial(_write_range, work=work)).collect()
+    found = context.parallelize(ranges, len(ranges)).flatMap(partial(_write_range, task=task)).collect()
     return list(found)
 
 
-def _write_range(entry: LogRange, *, work: Work) -> list[BatchStats]:
-    return [write_records(records, work) for records in read_range(entry, work.settings)]
+def _write_range(entry: LogRange, *, task: RegexTaskSpec) -> list[BatchStats]:
+    return [write_records(records, task) for records in read_range(entry, task.settings)]
 
 
 def _retry_failed_work(function: Callable[[], list[BatchStats]], stop: Event) -> None:

@@ -13,7 +13,7 @@ from logsluice.extract import load_registry
 from logsluice.jobs.regex.batch import reprocess_logs_index, reprocess_topic
 from logsluice.jobs.regex.stats import JOB
 from logsluice.jobs.regex.stream import RegexStreamJob
-from logsluice.jobs.regex.workers import Work
+from logsluice.jobs.regex.workers import RegexTaskSpec
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.passwords import leave_this_machine
 from logsluice.jobs.spark.session import kafka_jars, spark_session
@@ -50,31 +50,19 @@ def run_regex(
     Raises:
         LogsluiceError: The registry is wrong, the port taken, Java missing, or a server refuses.
     """
-    with suppress(StoppedError):
-        _run(settings, directory, stop, mode or settings.processing_mode, source, since, until_caught_up, metrics_port)
-
-
-def _run(
-    settings: Settings,
-    directory: Path | None,
-    stop: Event,
-    mode: ProcessingMode,
-    source: Source,
-    since: datetime | None,
-    until_caught_up: bool,
-    metrics_port: int | None,
-) -> None:
-    registry = load_registry(directory)
-    extractor_spec = ExtractorSpec.of(registry, settings.time_zone)
+    mode = mode or settings.processing_mode
+    extractor_spec = ExtractorSpec.of(load_registry(directory), settings.time_zone)
     serve_metrics(settings.metrics.host, metrics_port or settings.metrics.regex)
-    with closing(connect(settings.elasticsearch)) as client:
-        wait_for_templates(client, settings.elasticsearch, [settings.results_index], job=JOB, stop=stop)
     log_file = settings.home.absolute() / "logs" / "spark-regex.log"
-    with spark_session(f"logsluice regex, {mode}", log_file=log_file, jars=kafka_jars()) as spark:
-        work = Work(settings, extractor_spec, remote=leave_this_machine(spark.sparkContext))
-        if mode != "batch":
-            RegexStreamJob(spark, work, optimized=mode == "optimized", until_caught_up=until_caught_up, stop=stop).run()
-        elif source == "kafka":
-            reprocess_topic(spark, work, since=since, stop=stop)
-        else:
-            reprocess_logs_index(spark, work, since=since, stop=stop)
+    with suppress(StoppedError):
+        with closing(connect(settings.elasticsearch)) as client:
+            wait_for_templates(client, settings.elasticsearch, [settings.results_index], job=JOB, stop=stop)
+        with spark_session(f"logsluice regex, {mode}", log_file=log_file, jars=kafka_jars()) as spark:
+            task = RegexTaskSpec(settings, extractor_spec, remote=leave_this_machine(spark.sparkContext))
+            if mode != "batch":
+                optimized = mode == "optimized"
+                RegexStreamJob(spark, task, optimized=optimized, until_caught_up=until_caught_up, stop=stop).run()
+            elif source == "kafka":
+                reprocess_topic(spark, task, since=since, stop=stop)
+            else:
+                reprocess_logs_index(spark, task, since=since, stop=stop)

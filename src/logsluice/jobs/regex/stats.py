@@ -26,12 +26,8 @@ class BatchStats:
         datasets: Events by recognised format.
         patterns: Events in which a pattern was found.
         tags: Events indexed with a remark on their input.
-        latencies: Seconds from Kafka's append to the acknowledged write, of events taken evenly from the
-        batch. retries: Attempts repeated, by the part that was away or busy.
-        extracting: Seconds spent on finding facts.
-        writing: Seconds spent on making, sending and waiting for documents.
-        worker: Process id of the worker.
-        memory: Its resident bytes.
+        latencies: Seconds from Kafka's append to the acknowledged write, of events taken evenly from the batch.
+        retries: Attempts repeated, by the part that was away or busy.
     """
 
     events: int = 0
@@ -43,10 +39,6 @@ class BatchStats:
     tags: dict[str, int] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
     retries: dict[str, int] = field(default_factory=dict)
-    extracting: float = 0.0
-    writing: float = 0.0
-    worker: int = 0
-    memory: int = 0
 
     def to_json(self) -> str:
         """For the way from the worker to the driver."""

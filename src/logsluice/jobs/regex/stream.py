@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from logsluice.jobs.regex.frames import write_frame
 from logsluice.jobs.regex.stats import JOB, count
-from logsluice.jobs.regex.workers import Work
+from logsluice.jobs.regex.workers import RegexTaskSpec, write_frame
 from logsluice.jobs.spark.batch_size import next_batch_size
 from logsluice.jobs.spark.checkpoints import GROUP, REGEX
 from logsluice.jobs.spark.streaming_query import Run, StreamingQueryJob
@@ -30,7 +29,7 @@ class RegexStreamJob(StreamingQueryJob):
 
     Args:
         spark: The session.
-        work: How to extract, where to write.
+        task: How to extract, where to write.
         optimized: Large batches over all cores instead of a small one every second.
         until_caught_up: End when all was read that was there at the start.
         stop: Ends the job; the running batch is finished first where it does not take long.
@@ -40,11 +39,13 @@ class RegexStreamJob(StreamingQueryJob):
     group = GROUP
     checkpoints = REGEX
 
-    def __init__(self, spark: SparkSession, work: Work, *, optimized: bool, until_caught_up: bool, stop: Event) -> None:
-        stream = work.settings.stream
+    def __init__(
+        self, spark: SparkSession, task: RegexTaskSpec, *, optimized: bool, until_caught_up: bool, stop: Event
+    ) -> None:
+        stream = task.settings.stream
         size = stream.optimized_max_offsets_per_trigger if optimized else stream.max_offsets_per_trigger
-        super().__init__(spark, work.settings, size=size, until_caught_up=until_caught_up, stop=stop)
-        self._work = work
+        super().__init__(spark, task.settings, size=size, until_caught_up=until_caught_up, stop=stop)
+        self._task = task
         self._optimized = optimized
 
     @property
@@ -54,7 +55,7 @@ class RegexStreamJob(StreamingQueryJob):
 
     def write(self, frame: DataFrame, batch: int, run: Run, client: KafkaAdminClient) -> int:  # noqa: ARG002
         """Extract and write on the workers."""
-        return count(write_frame(frame, run.topic.name, self._work))
+        return count(write_frame(frame, run.topic.name, self._task))
 
     def reader_options(self) -> Mapping[str, str]:
         """Partitions split over all cores where throughput is wanted."""

@@ -6,12 +6,12 @@ only small counts go back through the JVM.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
-import psutil
 import pyarrow as pa
 from prometheus_client import REGISTRY
 
@@ -22,20 +22,22 @@ from logsluice.event.records import Records
 from logsluice.extract import summarize
 from logsluice.jobs.regex.stats import JOB, BatchStats, evenly_sampled
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
-from logsluice.jobs.spark.kafka_records import records_from_arrow
+from logsluice.jobs.spark.kafka_records import record_columns, records_from_arrow
 from logsluice.jobs.spark.passwords import with_own_passwords, without_passwords
 from logsluice.kafka.dead_letters import DeadLetterWriter
 from logsluice.runtime.logging import configure_logging
 from logsluice.settings import Settings
 
-STATS_SCHEMA = pa.schema([pa.field("stats", pa.string(), nullable=False)])
-STATS_DDL = "stats string"
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_STATS_SCHEMA = pa.schema([pa.field("stats", pa.string(), nullable=False)])
 _LATENCY_SAMPLES = 500
 _PARTS = ("kafka", "elasticsearch")
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class RegexTaskSpec:
     """All that a worker has to know.
 
     Attributes:
@@ -49,15 +51,15 @@ class Work:
     extractor_spec: ExtractorSpec
     remote: bool = False
 
-    def __reduce__(self) -> tuple[Callable[..., Work], tuple[Settings, ExtractorSpec, bool]]:
+    def __reduce__(self) -> tuple[Callable[..., RegexTaskSpec], tuple[Settings, ExtractorSpec, bool]]:
         """What is shipped."""
         settings = without_passwords(self.settings) if self.remote else self.settings
         return _unpacked, (settings, self.extractor_spec, self.remote)
 
 
-def _unpacked(settings: Settings, extractor_spec: ExtractorSpec, remote: bool) -> Work:
+def _unpacked(settings: Settings, extractor_spec: ExtractorSpec, remote: bool) -> RegexTaskSpec:
     """What a worker makes of it."""
-    return Work(with_own_passwords(settings) if remote else settings, extractor_spec, remote)
+    return RegexTaskSpec(with_own_passwords(settings) if remote else settings, extractor_spec, remote)
 
 
 class _Sinks:
@@ -80,19 +82,17 @@ def _sinks_of(settings: Settings) -> _Sinks:
     return _sinks
 
 
-def write_records(records: Records, work: Work) -> BatchStats:
+def write_records(records: Records, task: RegexTaskSpec) -> BatchStats:
     """Extract from records and write what came of it; back when all of it is acknowledged.
 
     Raises:
         LogsluiceError: A server refuses the credentials.
     """
-    sinks = _sinks_of(work.settings)
+    sinks = _sinks_of(task.settings)
     retries = _retries()
-    began = time.perf_counter()
-    extracted = extractor(work.extractor_spec).extract(extraction_input(records))
+    extracted = extractor(task.extractor_spec).extract(extraction_input(records))
     summary = summarize(extracted)
-    extracted_at = time.perf_counter()
-    actions, letters = result_documents(records, extracted, work.extractor_spec.revision, work.settings.results_index)
+    actions, letters = result_documents(records, extracted, task.extractor_spec.revision, task.settings.results_index)
     outcome = sinks.documents.write(actions)
     if outcome.rejected:
         rows = {str(records.event_id(row)): row for row in range(len(records))}
@@ -113,21 +113,22 @@ def write_records(records: Records, work: Work) -> BatchStats:
         tags=dict(summary.tags),
         latencies=[max(now - stamp / 1000, 0.0) for stamp in evenly_sampled(records.timestamp_ms, _LATENCY_SAMPLES)],
         retries={part: count - retries[part] for part, count in _retries().items()},
-        extracting=extracted_at - began,
-        writing=time.perf_counter() - extracted_at,
-        worker=os.getpid(),
-        memory=psutil.Process().memory_info().rss,
     )
 
 
-def write_batches(batches: Iterable[pa.RecordBatch], work: Work, topic: str) -> Iterator[pa.RecordBatch]:
-    """For ``mapInArrow``: :func:`write_records` for each batch of
-    :func:`~logsluice.jobs.spark.kafka_records.record_columns`, a row of counts each.
+def write_frame(frame: DataFrame, topic: str, task: RegexTaskSpec) -> list[BatchStats]:
+    """Write all records of one topic in a frame of Spark's Kafka source, headers included; back when every one is
+    acknowledged. The same frame may be written again: it changes nothing.
     """
+    stats = record_columns(frame).mapInArrow(partial(_write_batches, task=task, topic=topic), "stats string")
+    return [BatchStats.from_json(row.stats) for row in stats.collect()]
+
+
+def _write_batches(batches: Iterable[pa.RecordBatch], task: RegexTaskSpec, topic: str) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         if batch.num_rows:
-            stats = write_records(records_from_arrow(batch, topic), work)
-            yield pa.record_batch([[stats.to_json()]], schema=STATS_SCHEMA)
+            stats = write_records(records_from_arrow(batch, topic), task)
+            yield pa.record_batch([[stats.to_json()]], schema=_STATS_SCHEMA)
 
 
 def _retries() -> dict[str, int]:

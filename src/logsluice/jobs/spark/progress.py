@@ -7,44 +7,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from logsluice.runtime.terminal import Terminal
+from logsluice.runtime.terminal import progress_bar
 
-_SAY_EVERY_SECONDS = 10.0
+_LOG_EVERY_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[int], None]]:
-    """Show progress towards ``total`` events; gives a function that is told how many more are done."""
-    began = said = time.monotonic()
+    """Show progress towards ``total`` events; gives a function that takes how many more are done."""
+    began = logged_at = time.monotonic()
     done = 0
-    console = Terminal(stderr=True)
-    bar = Progress(
-        TextColumn("events"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
+    columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    bar = progress_bar(*columns, transient=False)
 
     def advance(events: int) -> None:
-        nonlocal done, said
+        nonlocal done, logged_at
         done += events
         bar.advance(task, events)
-        if bar.disable and time.monotonic() - said > _SAY_EVERY_SECONDS:
-            said = time.monotonic()
+        if bar.disable and time.monotonic() - logged_at > _LOG_EVERY_SECONDS:
+            logged_at = time.monotonic()
             log.info("progress", events=done, of=total, percent=round(100 * done / total, 1))
 
     with bar:

@@ -10,7 +10,7 @@ from pyspark.serializers import CloudPickleSerializer
 
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
-from logsluice.jobs.regex.workers import Work
+from logsluice.jobs.regex.workers import RegexTaskSpec
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.passwords import with_own_passwords, without_passwords
 from logsluice.kafka import spark_kafka_options
@@ -41,10 +41,10 @@ def test_work_for_other_machines_is_shipped_without_passwords(
     settings: Settings, extractor_spec: ExtractorSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pickled = CloudPickleSerializer()
-    work = Work(settings, extractor_spec, remote=True)
+    work = RegexTaskSpec(settings, extractor_spec, remote=True)
     shipped = pickled.dumps((work, "with more"))
     assert SECRET.encode() not in shipped
-    assert SECRET.encode() in pickled.dumps(Work(settings, extractor_spec))
+    assert SECRET.encode() in pickled.dumps(RegexTaskSpec(settings, extractor_spec))
     for name in ("KAFKA", "ELASTICSEARCH"):
         monkeypatch.setenv(f"LOGSLUICE_{name}__PASSWORD", f"{name}'s own")
     there, _ = pickled.loads(shipped)
@@ -53,7 +53,7 @@ def test_work_for_other_machines_is_shipped_without_passwords(
         section = getattr(there.settings, name)
         assert (section.username, section.password.get_secret_value()) == ("u", f"{name.upper()}'s own")
     # What comes back to a driver in one process is what it was.
-    assert pickled.loads(pickled.dumps(Work(settings, extractor_spec))).settings == settings
+    assert pickled.loads(pickled.dumps(RegexTaskSpec(settings, extractor_spec))).settings == settings
 
 
 def test_an_executor_without_a_password_says_which(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
