@@ -7,11 +7,11 @@ from collections.abc import Callable
 import polars as pl
 
 from logsluice.event.ecs import FieldType
+from logsluice.extract.addresses import IPV4, clean_ip
 from logsluice.extract.values import (
     BOOLEANS,
     DOUBLE,
     DURATION,
-    IPV4,
     LONG,
     MAX_DURATION,
     UNITS,
@@ -57,11 +57,10 @@ def _fitting(texts: pl.Series, pattern: str) -> pl.Series:
 
 def _read_ips(texts: pl.Series) -> pl.Series:
     v4 = _fitting(texts, IPV4)
-    others = texts.zip_with(v4.is_null() & texts.str.contains(":", literal=True), pl.Series([None], dtype=pl.String))
+    others = texts.zip_with(v4.is_null(), pl.Series([None], dtype=pl.String))
     if others.null_count() == len(others):
         return v4
-    v6 = by_distinct(others, lambda text: read_value(text, "ip"), pl.String())
-    return v4.zip_with(v4.is_not_null(), v6)
+    return v4.zip_with(v4.is_not_null(), by_distinct(others, clean_ip, pl.String()))
 
 
 def _read_durations(texts: pl.Series) -> pl.Series:

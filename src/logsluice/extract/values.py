@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
-from functools import lru_cache
 from typing import Final
 
 from logsluice.event.ecs import FieldType
+from logsluice.extract.addresses import clean_ip
 from logsluice.formats import normalize_level
 
 Value = str | int | float | bool
 
 LONG: Final = r"[+-]?[0-9]{1,18}(?:\.0{1,9})?"
 DOUBLE: Final = r"[+-]?[0-9]{1,17}(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,3})?"
-IPV4: Final = r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 DURATION: Final = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)[ \t]?([a-zµ]{0,12})"
 BOOLEANS: Final = {"true": True, "false": False, "True": True, "False": False}
 UNITS: Final[dict[str, int]] = {
@@ -36,7 +34,6 @@ MAX_DURATION: Final = float(2**62)
 
 _LONG = re.compile(LONG)
 _DOUBLE = re.compile(DOUBLE)
-_IPV4 = re.compile(IPV4)
 _DURATION = re.compile(DURATION)
 
 
@@ -49,7 +46,7 @@ def read_value(text: str, kind: FieldType) -> Value | None:
     if kind == "long":
         return int(text.partition(".")[0]) if _LONG.fullmatch(text) else None
     if kind == "ip":
-        return text if _IPV4.fullmatch(text) or is_ipv6(text) else None
+        return clean_ip(text)
     if kind == "duration":
         return _read_duration(text)
     if kind == "double":
@@ -58,18 +55,6 @@ def read_value(text: str, kind: FieldType) -> Value | None:
     if kind == "boolean":
         return BOOLEANS.get(text)
     raise ValueError(f"no way to read {kind} without knowing when the event was seen")
-
-
-@lru_cache(maxsize=65536)
-def is_ipv6(text: str) -> bool:
-    """Whether Elasticsearch's ``ip`` type takes the text as an IPv6 address (so without a zone)."""
-    if ":" not in text or "%" in text:
-        return False
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _read_duration(text: str) -> int | None:
