@@ -19,9 +19,10 @@ from bench.dashboard import fill
 from bench.measuring import Spread, ratio
 from bench.report import Claim, Report
 from bench.servers import Servers, servers
-from logsluice.api.query.conditions import iso, level_condition
+from logsluice.api.query.conditions import level_condition
 from logsluice.api.query.search_bodies import page_body
 from logsluice.api.query.time_range import SETTLED, TimeRange
+from logsluice.event.moments import iso
 
 SIZE = 50
 _TEXTS = ("payment", "timeout", "cart OR login", "refused AND payment", "user.id:4*")
@@ -61,7 +62,7 @@ def _repetition(
         asked = {
             "query": text,
             "startTime": iso(span.since),
-            "endTime": iso(span.until),
+            "endTime": iso(until),
             "level": ["error", "critical"],
             "size": SIZE,
         }

@@ -22,9 +22,10 @@ from logsluice.alerts.backtest import backtest_rules, known_alerts
 from logsluice.alerts.outputs.webhook import key_of, sign
 from logsluice.alerts.queries import read_classes, read_hours, read_windows
 from logsluice.alerts.rules import load_rules
-from logsluice.alerts.windows import Window, iso, moment_of
+from logsluice.alerts.windows import Window, moment_of
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS
+from logsluice.event.moments import iso
 from logsluice.kafka import consumer
 from logsluice.provision.setup import run_setup
 from logsluice.settings import ElasticsearchSettings, Settings, load_settings

@@ -8,7 +8,8 @@ from typing import Any
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
 
-from logsluice.alerts.windows import Window, iso, moment_of
+from logsluice.alerts.windows import Window, moment_of
+from logsluice.event.moments import iso
 
 WINDOWS = "dev-windows-index"
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
-from elastic_transport import TlsError, TransportError
+from elastic_transport import TransportError
 from elasticsearch import ApiError
 
 from logsluice.alerts.documents import Alert, alert_of, document_of
@@ -17,8 +17,7 @@ from logsluice.alerts.queries import read_alerts
 from logsluice.alerts.rules import Rule, Unusual
 from logsluice.alerts.snapshot_loader import SnapshotLoader
 from logsluice.alerts.windows import WINDOW_SECONDS, Watermark, minute_of
-from logsluice.elasticsearch.client import connect, no_answer, refusal
-from logsluice.errors import LogsluiceError
+from logsluice.elasticsearch.client import connect, server_error
 from logsluice.settings import Settings
 
 
@@ -51,7 +50,7 @@ def backtest_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -
         try:
             snapshot = SnapshotLoader(client, settings, rules).load(int(now // WINDOW_SECONDS), first - 1)
         except (ApiError, TransportError) as error:
-            raise _server_error(error, settings) from None
+            raise server_error(error, settings.elasticsearch.hosts) from None
     watermark = Watermark(settings.alerts)
     last = min(watermark.closed(now), snapshot.windows.newest or 0)
     found: dict[str, Alert] = {}
@@ -87,7 +86,7 @@ def known_alerts(settings: Settings, resolved_since: datetime) -> list[Alert]:
         try:
             alerts = read_alerts(client, settings.alerts_index, resolved_since)
         except (ApiError, TransportError) as error:
-            raise _server_error(error, settings) from None
+            raise server_error(error, settings.elasticsearch.hosts) from None
     since = minute_of(resolved_since)
     return [alert for alert in alerts if alert.episode.resolved is None or alert.episode.resolved >= since]
 
@@ -97,10 +96,3 @@ def alert_json(alert: Alert) -> dict[str, object]:
     document = document_of(alert)
     del document["alert"]["pending"]
     return document
-
-
-def _server_error(error: ApiError | TransportError, settings: Settings) -> LogsluiceError:
-    where = settings.elasticsearch.hosts
-    if isinstance(error, ApiError | TlsError):
-        return refusal(error, where)
-    return no_answer(error, where)

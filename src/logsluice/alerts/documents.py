@@ -13,8 +13,9 @@ from logsluice.alerts.conditions import EVERY_SERVICE
 from logsluice.alerts.evaluator import Evaluation
 from logsluice.alerts.rules import Rule, Severity
 from logsluice.alerts.states import Detection, Episode, Key, Transition
-from logsluice.alerts.windows import WINDOW_SECONDS, iso, minute_of, moment_of
+from logsluice.alerts.windows import WINDOW_SECONDS, minute_of, moment_of
 from logsluice.event.identity import bounded_id
+from logsluice.event.moments import iso
 
 _LINK_MARGIN_MINUTES: Final = 5
 _EMPTY_PARAMETER: Final = re.compile(r"(?<=[?&])[a-z]+=(?:&|$)")

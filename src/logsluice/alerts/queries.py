@@ -15,8 +15,7 @@ from logsluice.alerts.error_classes import ErrorClassCount, ErrorClasses
 from logsluice.alerts.rules import Metric
 from logsluice.alerts.windows import WINDOW_SECONDS, Window
 from logsluice.elasticsearch.paging import group_pages, hit_pages
-
-UNKNOWN: Final = "unknown"
+from logsluice.elasticsearch.queries import IF_THERE, UNKNOWN, any_of, every, time_range
 
 _PAGE: Final = 5_000
 _GROUPS: Final = 1_000
@@ -35,7 +34,6 @@ _FIELDS: Final[dict[Metric, str]] = {
     "p50": _P50,
     "p95": _P95,
 }
-_THERE_OR_NOT: Final[dict[str, Any]] = {"ignore_unavailable": True, "allow_no_indices": True}
 
 
 def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> Iterator[Window]:
@@ -58,7 +56,7 @@ def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> I
             _P50,
             _P95,
         ],
-        **_THERE_OR_NOT,
+        **IF_THERE,
     ):
         for hit in page:
             yield _window(hit["fields"])
@@ -80,7 +78,7 @@ def read_hours(
         numbers[f"{metric}_mad"] = {"median_absolute_deviation": {"field": field}}
     whole = _between(first * _HOUR_MINUTES, (until + 1) * _HOUR_MINUTES)
     oldest = {"oldest": {"min": {"field": "@timestamp"}}}
-    answer = client.search(index=alias, size=0, query=whole, aggs=oldest, **_THERE_OR_NOT)
+    answer = client.search(index=alias, size=0, query=whole, aggs=oldest, **IF_THERE)
     beginning = (answer.get("aggregations") or {}).get("oldest", {}).get("value")
     if beginning is None:
         return
@@ -101,7 +99,7 @@ def read_hours(
                     },
                 }
             },
-            **_THERE_OR_NOT,
+            **IF_THERE,
         )
         for service in (answer.get("aggregations") or {}).get("services", {"buckets": []})["buckets"]:
             for hour in service["hours"]["buckets"]:
@@ -149,19 +147,14 @@ def read_alerts(client: Elasticsearch, alias: str, resolved_since: datetime) -> 
     Raises:
         elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
     """
-    client.indices.refresh(index=alias, **_THERE_OR_NOT)
-    query = {
-        "bool": {
-            "should": [
-                {"term": {"alert.status": "open"}},
-                {"exists": {"field": "alert.pending"}},
-                {"range": {"event.end": {"gte": resolved_since.isoformat()}}},
-            ],
-            "minimum_should_match": 1,
-        }
-    }
+    client.indices.refresh(index=alias, **IF_THERE)
+    query = any_of(
+        {"term": {"alert.status": "open"}},
+        {"exists": {"field": "alert.pending"}},
+        {"range": {"event.end": {"gte": resolved_since.isoformat()}}},
+    )
     order = _order("@timestamp", "alert.id")
-    pages = hit_pages(client.search, index=alias, size=_PAGE, query=query, sort=order, **_THERE_OR_NOT)
+    pages = hit_pages(client.search, index=alias, size=_PAGE, query=query, sort=order, **IF_THERE)
     return [alert_from(hit["_source"]) for page in pages for hit in page]
 
 
@@ -176,8 +169,8 @@ def _error_classes(
         index=alias,
         size=size,
         aggs=aggs,
-        query={"bool": {"filter": [_between(first, until + 1), {"exists": {"field": "error.type"}}]}},
-        **_THERE_OR_NOT,
+        query=every(_between(first, until + 1), {"exists": {"field": "error.type"}}),
+        **IF_THERE,
     )
     return chain.from_iterable(pages)
 
@@ -187,7 +180,7 @@ def _order(*fields: str) -> list[dict[str, Any]]:
 
 
 def _between(first: int, end: int) -> dict[str, Any]:
-    return {"range": {"@timestamp": {"gte": first * _MINUTE_MS, "lt": end * _MINUTE_MS, "format": "epoch_millis"}}}
+    return time_range(first * _MINUTE_MS, end * _MINUTE_MS)
 
 
 def _window(fields: Mapping[str, list[Any]]) -> Window:

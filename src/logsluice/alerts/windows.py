@@ -51,11 +51,6 @@ def moment_of(minute: int) -> datetime:
     return datetime.fromtimestamp(minute * WINDOW_SECONDS, UTC)
 
 
-def iso(moment: datetime) -> str:
-    """A moment as documents and identities have it: UTC, milliseconds, ``Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 class WindowTable:
     """Windows in memory, by service and minute.
 

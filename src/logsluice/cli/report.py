@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from logsluice.alerts.rules import load_rules
-from logsluice.alerts.windows import iso, moment_of
+from logsluice.alerts.windows import moment_of
 from logsluice.errors import LogsluiceError
+from logsluice.event.moments import iso
 from logsluice.extract import load_registry
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.session import spark_session
@@ -122,8 +122,8 @@ def _summary(made: Report, files: list[Path]) -> dict[str, Any]:
         "critical": made.critical,
         "error_rate": round(made.error_rate, 6),
         "rejected": made.rejected,
-        "first": _iso(made.first),
-        "last": _iso(made.last),
+        "first": iso(made.first) if made.first else None,
+        "last": iso(made.last) if made.last else None,
         "alerts": [
             {
                 "rule": alert.rule,
@@ -140,10 +140,6 @@ def _summary(made: Report, files: list[Path]) -> dict[str, Any]:
         "damage": made.damage,
         "files": [os.fspath(file) for file in files],
     }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return iso(moment) if moment else None
 
 
 def _tables(made: Report, out: Path) -> Iterator[Table | Text]:

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from elastic_transport import TlsError, TransportError
+from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.dashboard import queries
 from logsluice.dashboard.filters import Filters
 from logsluice.dashboard.queries import Selection
 from logsluice.dashboard.tables import LINES, View, build_view, lines
-from logsluice.elasticsearch.client import connect, describe_error, is_unavailable, refusal
-from logsluice.errors import LogsluiceError
+from logsluice.elasticsearch.client import connect, describe_error, is_unavailable, server_error
+from logsluice.elasticsearch.queries import IF_THERE
 from logsluice.settings import Settings
 
 _REQUEST_SECONDS: Final = 15
@@ -67,16 +67,12 @@ class DataLoader:
     def _fetch(self, searches: Mapping[str, tuple[str, dict[str, Any]]]) -> dict[str, Any]:
         pairs: list[Mapping[str, Any]] = []
         for alias, body in searches.values():
-            # An alias that is not there yet is like one with nothing behind it.
-            pairs += [{"index": alias, "ignore_unavailable": True, "allow_no_indices": True}, body]
-        where = self._settings.elasticsearch.hosts
+            pairs += [{"index": alias, **IF_THERE}, body]
         client: Elasticsearch = self._client.options(request_timeout=_REQUEST_SECONDS)
         try:
             answers = client.msearch(searches=pairs)["responses"]
         except (ApiError, TransportError) as error:
             if is_unavailable(error):
                 raise ServerUnavailableError(describe_error(error)) from None
-            if isinstance(error, ApiError | TlsError):
-                raise refusal(error, where) from None
-            raise LogsluiceError("Elasticsearch does not answer", where=where, why=describe_error(error)) from None
+            raise server_error(error, self._settings.elasticsearch.hosts) from None
         return dict(zip(searches, answers, strict=True))

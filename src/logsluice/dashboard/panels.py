@@ -19,7 +19,6 @@ from logsluice.dashboard.placeholders import escape_markdown
 from logsluice.dashboard.queries import (
     LINES_DOWNLOADED,
     LIVE_MINUTES,
-    NO_TYPE,
     Selection,
     SelectionKind,
     bar_span,
@@ -27,6 +26,7 @@ from logsluice.dashboard.queries import (
 )
 from logsluice.dashboard.selection import FIELDS, clear_selection, draw_clickable
 from logsluice.dashboard.tables import View, csv
+from logsluice.elasticsearch.queries import NO_TYPE
 from logsluice.event.ecs import LEVELS
 from logsluice.runtime.time_expressions import iso_seconds
 

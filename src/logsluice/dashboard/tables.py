@@ -10,9 +10,10 @@ from typing import Any, Final, TypeAlias
 import polars as pl
 
 from logsluice.dashboard.filters import Filters, Span
-from logsluice.dashboard.queries import ERROR_LEVELS, TIMEOUT_SECONDS, from_millis
+from logsluice.dashboard.queries import ERROR_LEVELS, TIMEOUT_SECONDS
 from logsluice.documents.fields import field_value
 from logsluice.elasticsearch.search import innermost_reason
+from logsluice.event.moments import from_millis
 
 Answer: TypeAlias = Mapping[str, Any]
 

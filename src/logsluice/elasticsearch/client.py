@@ -112,6 +112,11 @@ def no_answer(error: ApiError | TransportError, where: str) -> LogsluiceError:
     )
 
 
+def server_error(error: ApiError | TransportError, where: str) -> LogsluiceError:
+    """What a user is told whose request failed: that it was refused, or that no answer came."""
+    return refusal(error, where) if isinstance(error, ApiError | TlsError) else no_answer(error, where)
+
+
 def retry_request(
     request: Callable[[], T],
     settings: ElasticsearchSettings,

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from elastic_transport import TransportError
-from elasticsearch import ApiError
+from elasticsearch import ApiError, BadRequestError, NotFoundError
 
-from logsluice.elasticsearch.client import connect, describe_error, no_answer
+from logsluice.elasticsearch.client import connect, describe_error, server_error
+from logsluice.elasticsearch.queries import NEWEST_FIRST, at_least, text_query
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import LEVELS
 from logsluice.settings import Settings
@@ -112,10 +113,8 @@ def search(settings: Settings, wanted: Search) -> Found:
         if not answer["hits"]["hits"] and wanted.since:
             everything = build_query(Search(wanted.query, level=wanted.level))["query"]
             older = client.count(index=settings.results_index, query=everything)["count"]
-    except ApiError as error:
-        raise _told(error, settings, wanted) from None
-    except TransportError as error:
-        raise no_answer(error, server.hosts) from None
+    except (ApiError, TransportError) as error:
+        raise _search_error(error, settings, wanted) from None
     finally:
         client.close()
     return Found([_hit(entry) for entry in answer["hits"]["hits"]], answer["hits"]["total"]["value"], older)
@@ -137,24 +136,14 @@ def build_query(wanted: Search) -> dict[str, Any]:
     if wanted.level is not None:
         if wanted.level not in LEVELS:
             raise LogsluiceError("not a level", where=f"--level {wanted.level}", hint=f"one of {', '.join(LEVELS)}")
-        filters.append({"terms": {"log.level": list(LEVELS[LEVELS.index(wanted.level) :])}})
+        filters.append(at_least(wanted.level))
     return {
         "query": {"bool": {"must": [text_query(wanted.query)], "filter": filters}},
-        "sort": [{"@timestamp": {"order": "desc", "unmapped_type": "date"}}],
+        "sort": [NEWEST_FIRST],
         "size": wanted.size,
         "source_excludes": ["event.original"],
         "highlight": HIGHLIGHT,
     }
-
-
-def text_query(query: str, **options: Any) -> dict[str, Any]:
-    """A condition in Lucene's query syntax; several words are all to be found.
-
-    Args:
-        query: The condition.
-        options: Further options of ``query_string``.
-    """
-    return {"query_string": {"query": query, "default_operator": "and", "lenient": True, **options}}
 
 
 def facts(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,18 +181,18 @@ def crop(message: str, length: int = _MESSAGE_LENGTH) -> str:
     return ("…" if start else "") + message[start : start + length] + ("…" if start + length < len(message) else "")
 
 
-def _told(error: ApiError, settings: Settings, wanted: Search) -> LogsluiceError:
-    if error.meta.status == 404:
+def _search_error(error: ApiError | TransportError, settings: Settings, wanted: Search) -> LogsluiceError:
+    if isinstance(error, NotFoundError):
         return LogsluiceError(
             "there are no results yet",
             where=settings.results_index,
             hint="`logsluice setup` makes it ready, and the regex job fills it",
         )
-    if error.meta.status == 400:
+    if isinstance(error, BadRequestError):
         return LogsluiceError(
             "the query cannot be read", where=wanted.query, why=innermost_reason(error.body) or describe_error(error)
         )
-    return LogsluiceError("Elasticsearch refuses", where=settings.elasticsearch.hosts, why=describe_error(error))
+    return server_error(error, settings.elasticsearch.hosts)
 
 
 def innermost_reason(body: object) -> str:

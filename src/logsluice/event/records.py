@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import lru_cache
 
 from logsluice.event.identity import EventId, dated_index
+from logsluice.event.moments import from_millis, iso
 
 Header = tuple[str, bytes | None]
 
@@ -65,5 +65,4 @@ def _index_of_day(alias: str, day: int) -> str:
 @lru_cache(maxsize=4096)
 def iso_millis(timestamp_ms: int) -> str:
     """ISO 8601 in UTC with milliseconds; remembered, as the records of one append share their timestamp."""
-    moment = datetime.fromtimestamp(timestamp_ms / 1000, tz=UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso(from_millis(timestamp_ms))

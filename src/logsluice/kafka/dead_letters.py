@@ -21,6 +21,7 @@ from kafka.producer.future import FutureRecordMetadata
 from logsluice.errors import LogsluiceError
 from logsluice.event.identity import EventId
 from logsluice.event.limits import cut
+from logsluice.event.moments import iso
 from logsluice.kafka import producer, wait_for_topic
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
@@ -81,7 +82,7 @@ def to_record(letter: DeadLetter, now: datetime) -> Record:
         ("logsluice-event-id", str(letter.event_id).encode()),
         ("logsluice-reason", letter.reason.encode()),
         ("logsluice-detail", letter.detail.encode("utf-8", "replace")),
-        ("logsluice-time", _iso(now)),
+        ("logsluice-time", iso(now).encode()),
     ]
     if letter.key is not None:
         headers.append(("logsluice-key", letter.key))
@@ -104,10 +105,6 @@ def _fitting(letter: DeadLetter) -> DeadLetter:
 
 def _key(letter: DeadLetter) -> bytes:
     return f"{letter.consumer}/{letter.event_id}".encode()
-
-
-def _iso(moment: datetime) -> bytes:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
 
 
 def from_record(value: bytes | None, headers: Headers) -> DeadLetter | None:
@@ -180,7 +177,7 @@ class DeadLetterWriter:
 
     def mark_replayed(self, letters: Iterable[DeadLetter]) -> None:
         """Mark letters as done with; raises like :meth:`write`."""
-        done = [(REPLAYED, _iso(datetime.now(UTC)))]
+        done = [(REPLAYED, iso(datetime.now(UTC)).encode())]
         self._write([(_key(letter), None, done) for letter in letters])
 
     def close(self) -> None:

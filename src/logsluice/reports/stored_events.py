@@ -9,14 +9,15 @@ from functools import partial
 from typing import Any, Final
 
 import polars as pl
-from elastic_transport import TlsError, TransportError
-from elasticsearch import ApiError, Elasticsearch
+from elastic_transport import TransportError
+from elasticsearch import ApiError, Elasticsearch, NotFoundError
 
 from logsluice.documents.fields import field_value
-from logsluice.elasticsearch.client import connect, no_answer, refusal, retry_request
+from logsluice.elasticsearch.client import connect, retry_request, server_error
 from logsluice.elasticsearch.paging import group_pages, hit_pages
+from logsluice.elasticsearch.queries import at_least, every, time_range
 from logsluice.errors import LogsluiceError
-from logsluice.reports.events import ERROR_LEVELS, FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, with_all_columns
+from logsluice.reports.events import FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, with_all_columns
 from logsluice.reports.tasks import StoredRange
 from logsluice.settings import Settings
 
@@ -34,7 +35,7 @@ _BY_MINUTE: Final[list[dict[str, Any]]] = [
     {"level": {"terms": {"field": "log.level", "missing_bucket": True}}},
     {"service": {"terms": {"field": "service.name", "missing_bucket": True}}},
 ]
-_IS_ERROR: Final[dict[str, Any]] = {"terms": {"log.level": list(ERROR_LEVELS)}}
+_IS_ERROR: Final = at_least("error")
 
 
 def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]:
@@ -43,12 +44,8 @@ def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]
     Raises:
         LogsluiceError: There is no such index, or the server does not answer or refuses.
     """
-    bounds: dict[str, Any] = {"format": "epoch_millis"}
-    if span.since is not None:
-        bounds["gte"] = span.since // 1000
-    if span.until is not None:
-        bounds["lt"] = span.until // 1000
-    query = {"range": {"@timestamp": bounds}}
+    since, until = (None if micros is None else micros // 1000 for micros in (span.since, span.until))
+    query = time_range(since, until)
     ends = {"first": {"min": {"field": "@timestamp"}}, "last": {"max": {"field": "@timestamp"}}}
     where = settings.elasticsearch.hosts
     with closing(connect(settings.elasticsearch)) as client:
@@ -60,19 +57,17 @@ def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]
             minutes = (last - first) // (_MINUTE_MS * _MOST_BUCKETS) + 1
             by_time = {"field": "@timestamp", "fixed_interval": f"{minutes}m", "min_doc_count": 1}
             answer = client.search(index=index, size=0, query=query, aggs={"times": {"date_histogram": by_time}}).body
-        except (ApiError, TlsError) as error:
-            if isinstance(error, ApiError) and error.meta.status == 404:
-                raise LogsluiceError(
-                    "there is no such index", where=f"{where}, {index}", hint="`logsluice setup` makes logsluice's own"
-                ) from None
-            raise refusal(error, where) from None
-        except TransportError as error:
-            raise no_answer(error, where) from None
+        except NotFoundError:
+            raise LogsluiceError(
+                "there is no such index", where=f"{where}, {index}", hint="`logsluice setup` makes logsluice's own"
+            ) from None
+        except (ApiError, TransportError) as error:
+            raise server_error(error, where) from None
     ranges: list[StoredRange] = []
     for bucket in answer["aggregations"]["times"]["buckets"]:
         begin, count = int(bucket["key"]), int(bucket["doc_count"])
-        end = min(begin + minutes * _MINUTE_MS, span.until // 1000 if span.until is not None else 1 << 62)
-        begin = max(begin, span.since // 1000 if span.since is not None else -(1 << 62))
+        end = min(begin + minutes * _MINUTE_MS, 1 << 62 if until is None else until)
+        begin = max(begin, -(1 << 62) if since is None else since)
         if ranges and ranges[-1].events + count <= _RANGE_EVENTS:
             ranges[-1] = StoredRange(index, ranges[-1].begin, end, ranges[-1].events + count)
         else:
@@ -110,7 +105,7 @@ def stored_errors(entry: StoredRange, settings: Settings) -> Iterator[pl.DataFra
     Raises:
         LogsluiceError: The server refuses.
     """
-    query = {"bool": {"filter": [entry.query, _IS_ERROR]}}
+    query = every(entry.query, _IS_ERROR)
     names = ["@timestamp", "log.level", "message", *FIELDS_READ]
     with closing(connect(settings.elasticsearch)) as client:
         search = partial(_search, client, settings, index=entry.index, query=query, source_includes=names)

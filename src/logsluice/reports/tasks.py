@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from logsluice.elasticsearch.queries import time_range
 from logsluice.jobs.spark.files import FilePart
 from logsluice.reports.csv_logs import CsvLayout
 
@@ -44,7 +45,7 @@ class StoredRange:
     @property
     def query(self) -> dict[str, Any]:
         """The events in it."""
-        return {"range": {"@timestamp": {"gte": self.begin, "lt": self.end, "format": "epoch_millis"}}}
+        return time_range(self.begin, self.end)
 
 
 Task = CsvTask | LinesTask | StoredRange

@@ -18,10 +18,11 @@ from logsluice.dashboard.filters import Filters, Span
 from logsluice.dashboard.loader import DataLoader, ServerUnavailableError
 from logsluice.dashboard.panels import narrow_filters
 from logsluice.dashboard.placeholders import escape_markdown
-from logsluice.dashboard.queries import NO_TYPE, UNKNOWN, Selection
+from logsluice.dashboard.queries import Selection
 from logsluice.dashboard.reports import is_report, read_report
 from logsluice.dashboard.tables import ALERTS, alerts, build_view, csv
 from logsluice.documents.fields import field_value
+from logsluice.elasticsearch.queries import NO_TYPE, UNKNOWN
 from logsluice.errors import LogsluiceError
 from logsluice.settings import ElasticsearchSettings, Settings
 from logsluice.stack.ports import free_port

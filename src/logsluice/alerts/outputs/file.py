@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from logsluice.alerts.documents import Notification, headline
-from logsluice.alerts.windows import iso
+from logsluice.event.moments import iso
 
 _LOOK_BACK_BYTES: Final = 4_000_000
 

@@ -16,6 +16,7 @@ import jwt
 import orjson
 import structlog
 
+from logsluice.api.background import in_background
 from logsluice.settings import OidcSettings
 
 FETCH_SECONDS: Final = 5.0
@@ -47,14 +48,12 @@ class IssuerKeys:
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
         """Fetch the keys now and then until the context is left."""
-        keeping = asyncio.create_task(self._keep())
         try:
-            yield
+            async with in_background(self._keep()):
+                yield
         finally:
-            tasks = [task for task in (keeping, self._attempt) if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._attempt is not None:
+                self._attempt.cancel()
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
         """A key; None where the issuer has published no such one.

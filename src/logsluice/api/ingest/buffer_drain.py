@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from confluent_kafka import KafkaException
 
+from logsluice.api.background import in_background
 from logsluice.api.ingest.breaker import CircuitOpenError
 from logsluice.api.ingest.buffer import BufferedEvent, EventBuffer, PostState
 from logsluice.api.ingest.idempotency import Claim
@@ -35,13 +36,8 @@ async def draining(intake: Intake) -> AsyncIterator[None]:
     if intake.buffer is None:
         yield
         return
-    task = asyncio.create_task(_drain(intake, intake.buffer))
-    try:
+    async with in_background(_drain(intake, intake.buffer)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _drain(intake: Intake, buffer: EventBuffer) -> None:

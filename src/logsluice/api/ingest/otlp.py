@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -27,13 +27,13 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from logsluice.api.ingest.events import MOST_WEIGHT, Event, RejectedEvent, ecs_event, json_weight
 from logsluice.api.ingest.wire import messages
 from logsluice.event.ecs import FIELDS, LEVELS
+from logsluice.event.moments import EPOCH
 from logsluice.formats import normalize_level
 from logsluice.settings import ApiLimits
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NANOS: Final = 253_402_300_800_000_000_000
 # From the lowest number of each range; 12 numbers from 1 are the four of trace, of debug and of info.
 _SEVERITIES: Final = ((21, "critical"), (17, "error"), (13, "warn"), (9, "info"), (5, "debug"), (1, "trace"))
@@ -216,7 +216,7 @@ def _value(value: AnyValue) -> Any:
 
 def _iso(nanos: int) -> str:
     micros, rest = divmod(nanos, 1_000)
-    moment = _EPOCH + timedelta(microseconds=micros)
+    moment = EPOCH + timedelta(microseconds=micros)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06}{rest:03}Z"
 
 

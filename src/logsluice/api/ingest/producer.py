@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from logsluice.api.background import in_background
 from logsluice.kafka.options import librdkafka_options
 from logsluice.settings import Settings
 
@@ -135,13 +136,10 @@ class EventProducer:
     async def opened(cls, settings: Settings) -> AsyncIterator[EventProducer]:
         """A producer that is looked after until it is closed; then what is on its way has a moment to arrive."""
         producer = cls(settings)
-        pump = asyncio.create_task(producer._pump())
         try:
-            yield producer
+            async with in_background(producer._pump()):
+                yield producer
         finally:
-            pump.cancel()
-            with suppress(asyncio.CancelledError):
-                await pump
             await asyncio.to_thread(producer._producer.flush, _FLUSH_SECONDS)
 
     async def send(self, records: Sequence[Record]) -> list[Outcome]:

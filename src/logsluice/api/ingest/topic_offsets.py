@@ -12,6 +12,7 @@ import structlog
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from logsluice.api.background import in_background
 from logsluice.kafka.options import librdkafka_options
 from logsluice.settings import Settings
 
@@ -63,13 +64,8 @@ class TopicOffsets:
     async def opened(cls, settings: Settings) -> AsyncIterator[TopicOffsets]:
         """Offsets that keep themselves up to date until they are closed."""
         positions = cls(settings)
-        task = asyncio.create_task(positions._keep())
-        try:
+        async with in_background(positions._keep()):
             yield positions
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     @property
     def end(self) -> EndOffsets | None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from logsluice.elasticsearch.queries import Body, any_of, at_least, time_range
 from logsluice.elasticsearch.templates import ServerFeatures, results_properties
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import LEVELS, FieldType
+from logsluice.event.moments import to_millis
 from logsluice.extract.values import read_value
 from logsluice.formats import normalize_level
 from logsluice.runtime.time_expressions import parse_moment
 
-Condition = dict[str, Any]
 Searchable = Mapping[str, str]
 """Elasticsearch's type of each field that can be asked for, by name."""
 
@@ -48,8 +48,8 @@ def known_field(name: str, fields: Searchable) -> str:
     return fields[name]
 
 
-def field_conditions(wanted: Iterable[tuple[str, str]], fields: Searchable) -> list[Condition]:
-    """Conditions that fields have these values; of several values for the same field, one of them.
+def field_conditions(wanted: Iterable[tuple[str, str]], fields: Searchable) -> list[Body]:
+    """Bodys that fields have these values; of several values for the same field, one of them.
 
     Args:
         wanted: Fields and values, as they stand in a URL.
@@ -58,13 +58,13 @@ def field_conditions(wanted: Iterable[tuple[str, str]], fields: Searchable) -> l
     Raises:
         LogsluiceError: A field is not known, or a value is not of its type.
     """
-    by_field: dict[str, list[Condition]] = {}
+    by_field: dict[str, list[Body]] = {}
     for name, text in wanted:
         by_field.setdefault(name, []).append(_condition(name, text, known_field(name, fields)))
-    return [_any_of(conditions) for conditions in by_field.values()]
+    return [conditions[0] if len(conditions) == 1 else any_of(*conditions) for conditions in by_field.values()]
 
 
-def level_condition(levels: Iterable[str]) -> Condition:
+def level_condition(levels: Iterable[str]) -> Body:
     """A condition that an event is of one of these levels, in any of their usual spellings.
 
     Raises:
@@ -73,13 +73,13 @@ def level_condition(levels: Iterable[str]) -> Condition:
     return {"terms": {"log.level": [_level(word, "level") for word in levels]}}
 
 
-def severity_condition(least: str) -> Condition:
+def severity_condition(least: str) -> Body:
     """A condition that an event is of this level or a worse one.
 
     Raises:
         LogsluiceError: The word is no level.
     """
-    return {"terms": {"log.level": list(LEVELS[LEVELS.index(_level(least, "minLevel")) :])}}
+    return at_least(_level(least, "minLevel"))
 
 
 def _level(word: str, where: str) -> str:
@@ -89,13 +89,7 @@ def _level(word: str, where: str) -> str:
     return level
 
 
-def _any_of(conditions: list[Condition]) -> Condition:
-    if len(conditions) == 1:
-        return conditions[0]
-    return {"bool": {"should": conditions, "minimum_should_match": 1}}
-
-
-def _condition(name: str, text: str, kind: str) -> Condition:
+def _condition(name: str, text: str, kind: str) -> Body:
     if len(text) > LONGEST_VALUE:
         raise LogsluiceError("too long", where=name, why=f"more than {LONGEST_VALUE} characters")
     if name == "log.level":
@@ -105,7 +99,7 @@ def _condition(name: str, text: str, kind: str) -> Condition:
     if kind == "date":
         # Whoever asks writes seconds; events carry more digits.
         second = to_millis(parse_moment(text))
-        return {"range": {name: {"gte": second, "lt": second + 1_000, "format": "epoch_millis"}}}
+        return time_range(second, second + 1_000, name)
     return {"term": {name: _value(name, text, kind)}}
 
 
@@ -133,26 +127,3 @@ def _network(name: str, text: str) -> str:
 
 _READ_AS: Final[Mapping[str, FieldType]] = {"long": "long", "double": "double", "boolean": "boolean"}
 _EXAMPLES: Final = {"long": "200", "double": "0.5", "boolean": "true"}
-
-
-def time_condition(since: int | None, until: int | None) -> Condition:
-    """A condition on ``@timestamp``: from ``since`` on and before ``until``, both in milliseconds since the epoch."""
-    bounds: dict[str, Any] = {"format": "epoch_millis"}
-    if since is not None:
-        bounds["gte"] = since
-    if until is not None:
-        bounds["lt"] = until
-    return {"range": {"@timestamp": bounds}}
-
-
-def to_millis(moment: datetime) -> int:
-    """A moment as milliseconds since the epoch."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def iso(moment: datetime | None) -> str | None:
-    """A moment as answers have it: ISO 8601 in UTC, to the millisecond."""
-    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

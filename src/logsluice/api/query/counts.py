@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from logsluice.api.query.conditions import iso
 from logsluice.api.query.models import Stats, stats_of
 from logsluice.api.query.parameters import refuse_others, refused
 from logsluice.api.query.responses import MAY_QUERY, QueriesOf, cached_response, response_schemas
 from logsluice.api.query.search_bodies import stats_body
 from logsluice.errors import LogsluiceError
+from logsluice.event.moments import iso
 
 router = APIRouter()
 
@@ -36,6 +36,6 @@ async def stats(
     async def fetch() -> dict[str, Any]:
         body = stats_body(start, end, timeout=queries.repository.seconds)
         found = await queries.repository.search(queries.settings.results_index, body, "stats")
-        return stats_of(found, iso(start) or "", iso(end) or "")
+        return stats_of(found, iso(start), iso(end))
 
     return await cached_response(request, queries, {}, fetch, keep_seconds=None)

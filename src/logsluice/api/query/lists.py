@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from logsluice.api.query.conditions import Condition, iso
 from logsluice.api.query.cursors import write_cursor
 from logsluice.api.query.lucene import LONGEST_QUERY, check_query
 from logsluice.api.query.models import Events, Hits, Ids, highlighted_hit, last_position, total_of
@@ -32,7 +31,9 @@ from logsluice.api.query.queries import Queries
 from logsluice.api.query.responses import MAY_QUERY, SETTLED_SECONDS, QueriesOf, cached_response, response_schemas
 from logsluice.api.query.search_bodies import page_body
 from logsluice.api.query.time_range import TimeRange, read_time_range
+from logsluice.elasticsearch.queries import Body
 from logsluice.errors import LogsluiceError
+from logsluice.event.moments import iso
 
 router = APIRouter()
 
@@ -95,7 +96,7 @@ class _Listing:
         name: str,
         form: Callable[[dict[str, Any]], Any],
         *,
-        conditions: Sequence[Condition] = (),
+        conditions: Sequence[Body] = (),
         fields: Sequence[str] | None = None,
         text: str | None = None,
     ) -> Response:
@@ -130,12 +131,12 @@ class _Listing:
                 name: [form(hit) for hit in hits],
                 "total": total_of(found),
                 "startTime": iso(span.since),
-                "endTime": iso(span.until),
+                "endTime": iso(span.until) if span.until else None,
                 "next": write_cursor(last_position(hits), self.question) if more else None,
             }
 
         # Moments that are relative to now are another question every time: what they name counts.
-        moments = {"since": iso(span.since), "until": iso(span.until)}
+        moments = {"since": iso(span.since), "until": iso(span.until) if span.until else None}
         question = self.question | moments | {"size": paging.size, "skip": paging.skip, "after": paging.after}
         keep = min(SETTLED_SECONDS, queries.settings.api.cache_seconds) if span.settled else None
         return await cached_response(request, queries, question, fetch, keep_seconds=keep)

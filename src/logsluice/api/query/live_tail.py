@@ -17,9 +17,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from logsluice.api.query.conditions import Condition
 from logsluice.api.query.repository import EventRepository
-from logsluice.api.query.search_bodies import Body
+from logsluice.elasticsearch.queries import Body, every
 from logsluice.errors import LogsluiceError
 
 POLL_SECONDS: Final = 1.0
@@ -67,11 +66,11 @@ def days_of(now: datetime) -> tuple[str, str]:
     return f"{now - timedelta(days=1):%Y.%m.%d}", f"{now:%Y.%m.%d}"
 
 
-def tail_body(conditions: Sequence[Condition], after: int, until: int) -> Body:
+def tail_body(conditions: Sequence[Body], after: int, until: int) -> Body:
     """The writes with numbers above ``after`` and up to ``until``, in their order."""
     numbers = {"range": {"_seq_no": {"gt": after, "lte": until}}}
     return {
-        "query": {"bool": {"filter": [*conditions, numbers]}},
+        "query": every(*conditions, numbers),
         "sort": [{"_seq_no": "asc"}],
         "size": MOST_AT_ONCE,
         "track_total_hits": False,
@@ -128,7 +127,7 @@ class Tail:
         repository: EventRepository,
         checkpoints: Checkpoints,
         alias: str,
-        conditions: Sequence[Condition],
+        conditions: Sequence[Body],
         positions: Positions | None,
         stopping: asyncio.Event,
         admitted: Callable[[], Awaitable[bool]],

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from logsluice.api.problems import ProblemError
 from logsluice.api.query.conditions import (
     LONGEST_VALUE,
-    Condition,
     Searchable,
     field_conditions,
     level_condition,
@@ -22,6 +21,7 @@ from logsluice.api.query.conditions import (
 )
 from logsluice.api.query.cursors import LONGEST_CURSOR, Position, read_cursor
 from logsluice.api.query.search_bodies import MOST_PAGED
+from logsluice.elasticsearch.queries import Body
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS, LEVELS
 
@@ -94,7 +94,7 @@ def filters(
     levels: Sequence[str],
     least: str | None,
     sources: Sequence[str],
-) -> list[Condition]:
+) -> list[Body]:
     """What holds for every event that is asked for.
 
     Raises:

@@ -12,6 +12,7 @@ from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
 
 from logsluice.api.problems import ProblemError
 from logsluice.elasticsearch.client import describe_error, is_unavailable
+from logsluice.elasticsearch.queries import IF_THERE
 from logsluice.elasticsearch.search import innermost_reason
 from logsluice.runtime import metrics
 
@@ -47,9 +48,7 @@ class EventRepository:
                 long.
         """
         try:
-            answer = await self._searching.search(
-                index=index, body=body, ignore_unavailable=True, allow_no_indices=True
-            )
+            answer = await self._searching.search(index=index, body=body, **IF_THERE)
         except (ApiError, TransportError) as error:
             _raise_problem(error, kind)
         found: dict[str, Any] = answer.body

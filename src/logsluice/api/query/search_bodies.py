@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from logsluice.api.query.conditions import Condition, severity_condition, to_millis
 from logsluice.api.query.cursors import Position
-from logsluice.elasticsearch.search import HIGHLIGHT, text_query
-
-Body = dict[str, Any]
+from logsluice.elasticsearch.queries import (
+    NO_TYPE,
+    UNKNOWN,
+    Body,
+    at_least,
+    counting,
+    every,
+    terms,
+    text_query,
+    time_range,
+)
+from logsluice.elasticsearch.search import HIGHLIGHT
 
 MOST_PAGED: Final = 10_000
 """How deep pages by number reach: ``index.max_result_window``, up to which every shard sorts all that it finds."""
@@ -18,13 +26,9 @@ MOST_PAGED: Final = 10_000
 MOST_COUNTED: Final = 10_000
 """Hits are counted exactly up to here."""
 
-NO_TYPE: Final = "no type"
-UNKNOWN: Final = "unknown"
-
 _MOST_ROWS: Final = 100
 _TOP_ERRORS: Final = 20
-# Each day is a shard: with so many rows of its own each, the sums over all are those of all.
-_SHARD_ROWS: Final = 2_000
+_MOST_PATTERNS: Final = 2_000
 _FUZZY_TERMS: Final = 50
 _SORT: Final[list[Body]] = [
     {"@timestamp": {"order": "desc", "unmapped_type": "date", "format": "epoch_millis", "numeric_type": "date"}},
@@ -32,13 +36,13 @@ _SORT: Final[list[Body]] = [
 ]
 
 
-def text_condition(query: str) -> Condition:
+def text_condition(query: str) -> Body:
     """A query in Lucene's syntax, put so that it cannot make the server look at every term."""
     return text_query(query, allow_leading_wildcard=False, fuzzy_max_expansions=_FUZZY_TERMS)
 
 
 def page_body(
-    conditions: Sequence[Condition],
+    conditions: Sequence[Body],
     *,
     size: int,
     skip: int = 0,
@@ -60,7 +64,7 @@ def page_body(
     """
     source: Body = {"includes": list(fields)} if fields is not None else {"excludes": ["event.original"]}
     body: Body = {
-        "query": {"bool": {"filter": [*conditions, *([text_condition(text)] if text else [])]}},
+        "query": every(*conditions, *([text_condition(text)] if text else [])),
         "sort": _SORT,
         "size": size,
         "from": skip,
@@ -77,27 +81,21 @@ def page_body(
 
 def stats_body(start: datetime, end: datetime, *, timeout: float) -> Body:
     """Counts over a stretch of time: by level, service and hour, the most frequent errors, matches by pattern."""
-    begin, finish = to_millis(start), to_millis(end)
-    return {
-        "query": {
-            "bool": {"filter": [{"range": {"@timestamp": {"gte": begin, "lt": finish, "format": "epoch_millis"}}}]}
-        },
-        "size": 0,
-        "track_total_hits": True,
-        "timeout": _seconds(timeout),
-        "aggs": {
-            "levels": _terms("log.level", _MOST_ROWS, missing=UNKNOWN),
-            "services": _terms("service.name", _MOST_ROWS, missing=UNKNOWN),
-            "patterns": _terms("logsluice.patterns", _SHARD_ROWS),
+    return counting(
+        every(time_range(start, end)),
+        {
+            "levels": terms("log.level", _MOST_ROWS, missing=UNKNOWN),
+            "services": terms("service.name", _MOST_ROWS, missing=UNKNOWN),
+            "patterns": terms("logsluice.patterns", _MOST_PATTERNS),
             "hours": {
                 "date_histogram": {"field": "@timestamp", "fixed_interval": "1h", "min_doc_count": 1},
-                "aggs": {"errors": {"filter": severity_condition("error")}},
+                "aggs": {"errors": {"filter": at_least("error")}},
             },
             "errors": {
-                "filter": severity_condition("error"),
+                "filter": at_least("error"),
                 "aggs": {
                     "types": {
-                        **_terms("error.type", _TOP_ERRORS, missing=NO_TYPE),
+                        **terms("error.type", _TOP_ERRORS, missing=NO_TYPE),
                         "aggs": {
                             "services": {"terms": {"field": "service.name", "size": 5, "missing": UNKNOWN}},
                             "newest": {
@@ -112,12 +110,8 @@ def stats_body(start: datetime, end: datetime, *, timeout: float) -> Body:
                 },
             },
         },
-    }
-
-
-def _terms(name: str, size: int, missing: str | None = None) -> Body:
-    body: Body = {"field": name, "size": size, "shard_size": max(_SHARD_ROWS, size)}
-    return {"terms": body | ({"missing": missing} if missing else {})}
+        _seconds(timeout),
+    )
 
 
 def _seconds(timeout: float) -> str:

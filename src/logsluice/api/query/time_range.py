@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from logsluice.api.query.conditions import Condition, to_millis
+from logsluice.elasticsearch.queries import Body, time_range
 from logsluice.errors import LogsluiceError
 from logsluice.runtime.time_expressions import parse_moment
 
@@ -18,24 +18,19 @@ class TimeRange(NamedTuple):
     """Where a search begins and ends, by the events' own clock.
 
     Attributes:
-        since: From this moment on; None for the beginning of what is kept.
+        since: From this moment on.
         until: Before this moment; None for no end, so that events ahead of the clock are found too.
         settled: Whether it ended so long ago that its events have all come.
     """
 
-    since: datetime | None
+    since: datetime
     until: datetime | None
     settled: bool
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> Body:
         """The condition on ``@timestamp``, to the millisecond."""
-        bounds: Condition = {"format": "epoch_millis"}
-        if self.since is not None:
-            bounds["gte"] = to_millis(self.since)
-        if self.until is not None:
-            bounds["lt"] = to_millis(self.until)
-        return {"range": {"@timestamp": bounds}}
+        return time_range(self.since, self.until)
 
 
 def read_time_range(
