@@ -37,7 +37,17 @@ JSON_BEGINNING: Final = r"\A\{[ \t\r\n]*\""
 COLOURS: Final = r"\x1b\[[0-9;]*[A-Za-z]"
 """Control sequences of a terminal (ECMA-48, 5.4), as loggers write them for colours."""
 
+ESCAPED_COLOURS: Final = r"(?:#033|\\x1[bB]|\\u001[bB]|\\033|\\e|\^\[)\[[0-9;]*[A-Za-z]"
+"""The same with the escape character written out: by rsyslog (``$EscapeControlCharactersOnReceive``), C, JSON, cat."""
+
+ESCAPES: Final = ("#033[", r"\x1b[", r"\x1B[", r"\u001b[", r"\u001B[", r"\033[", r"\e[", "^[[")
+"""What a text with :data:`ESCAPED_COLOURS` has in it."""
+
+ESCAPED_TRACE: Final = "#012#011"
+"""rsyslog's line feed and tab: the lines of a stack trace in one message."""
+
 _COLOURS: Final = re.compile(COLOURS)
+_ESCAPED_COLOURS: Final = re.compile(ESCAPED_COLOURS)
 _JSON_BEGINNING: Final = re.compile(JSON_BEGINNING)
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _LINE_ENDS: Final = "\r\n"
@@ -73,13 +83,27 @@ def decode(values: pa.Array) -> Decoded:
 
 
 def bare(text: str) -> str:
-    """The text without a terminal's colours, a byte order mark in front and line ends behind."""
-    return _COLOURS.sub("", text).removeprefix(_BYTE_ORDER_MARK).rstrip(_LINE_ENDS)
+    """The text without what is no part of it.
+
+    That is a terminal's colours, a byte order mark in front, line ends behind, and the NULs that a file has which was
+    truncated under its writer (logrotate's ``copytruncate``). Of a trace in one message the lines are put apart.
+    """
+    text = _ESCAPED_COLOURS.sub("", _COLOURS.sub("", text))
+    if ESCAPED_TRACE in text:
+        text = text.replace("#012", "\n").replace("#011", "\t")
+    return text.strip("\0").removeprefix(_BYTE_ORDER_MARK).rstrip(_LINE_ENDS)
 
 
 def bare_column(texts: pl.Series) -> pl.Series:
     """:func:`bare` of a column."""
-    return texts.str.replace_all(COLOURS, "").str.strip_prefix(_BYTE_ORDER_MARK).str.strip_chars_end(_LINE_ENDS)
+    texts = texts.str.replace_all(COLOURS, "")
+    if texts.str.contains_any(list(ESCAPES)).any():
+        texts = texts.str.replace_all(ESCAPED_COLOURS, "")
+    traces = texts.str.contains(ESCAPED_TRACE, literal=True)
+    if traces.any():
+        apart = texts.str.replace_all("#012", "\n", literal=True).str.replace_all("#011", "\t", literal=True)
+        texts = apart.zip_with(traces.fill_null(False), texts)
+    return texts.str.strip_chars("\0").str.strip_prefix(_BYTE_ORDER_MARK).str.strip_chars_end(_LINE_ENDS)
 
 
 def labels_text(labels: dict[str, str]) -> str:

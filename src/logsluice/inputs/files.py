@@ -1,4 +1,4 @@
-"""Lines of files: plain, gzip or zstd, with the byte offset of each, in bounded memory.
+"""Lines of files: plain, gzip, zstd or UTF-16, with the byte offset of each, in bounded memory.
 
 Only a line feed ends a line; a carriage return before it is dropped. Other separators (form feed, U+2028)
 are part of the line.
@@ -6,6 +6,7 @@ are part of the line.
 
 from __future__ import annotations
 
+import codecs
 import glob
 import gzip
 import io
@@ -147,23 +148,70 @@ def open_bytes(path: Path | None) -> BinaryIO:
 
 
 def is_compressed(stream: io.BufferedReader) -> bool:
-    """Whether the stream, which stays where it is, begins like gzip or zstd."""
+    """Whether the stream, which stays where it is, begins like gzip, zstd or UTF-16."""
     return begins_compressed(stream.peek(len(_ZSTD_MAGIC)))
 
 
 def begins_compressed(block: bytes) -> bool:
-    """Whether these first bytes are those of gzip or zstd."""
-    return block.startswith((_GZIP_MAGIC, _ZSTD_MAGIC))
+    """Whether these first bytes are those of gzip, zstd or UTF-16: of what has to be read from its beginning."""
+    return block.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)) or _utf16(block) is not None
 
 
 def uncompressed(stream: io.BufferedReader) -> BinaryIO:
-    """The content of a stream that begins like gzip or zstd; any other stream as it is."""
+    """The content of a stream that begins like gzip or zstd, UTF-16 as UTF-8; any other stream as it is."""
     magic = stream.peek(4)[:4]
     if magic.startswith(_GZIP_MAGIC):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
-    if magic == _ZSTD_MAGIC:
-        return cast("BinaryIO", io.BufferedReader(_Zstd(stream), _BLOCK_BYTES))
-    return stream
+        content: BinaryIO = cast("BinaryIO", gzip.GzipFile(fileobj=stream))
+    elif magic == _ZSTD_MAGIC:
+        content = cast("BinaryIO", io.BufferedReader(_Zstd(stream), _BLOCK_BYTES))
+    elif codec := _utf16(magic):
+        return cast("BinaryIO", io.BufferedReader(_Utf8(stream, codec), _BLOCK_BYTES))
+    else:
+        return stream
+    inner = io.BufferedReader(cast("io.RawIOBase", content), _BLOCK_BYTES)
+    if codec := _utf16(inner.peek(4)[:4]):
+        return cast("BinaryIO", io.BufferedReader(_Utf8(inner, codec), _BLOCK_BYTES))
+    return inner
+
+
+def _utf16(block: bytes) -> str | None:
+    """The codec of what begins with UTF-16's byte order mark, or with two ASCII characters in it."""
+    if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if len(block) < 4:
+        return None
+    first, second = block[0::2][:2], block[1::2][:2]
+    if second == b"\0\0" and first.isascii() and b"\0" not in first:
+        return "utf-16-le"
+    return "utf-16-be" if first == b"\0\0" and second.isascii() and b"\0" not in second else None
+
+
+class _Utf8(io.RawIOBase):
+    """Text in another encoding as UTF-8; what is none of its characters becomes U+FFFD."""
+
+    def __init__(self, stream: BinaryIO, codec: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(codec)("replace")
+        self._pending = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        target = memoryview(buffer).cast("B")
+        while not self._pending:
+            block = self._stream.read(_COMPRESSED_BLOCK_BYTES)
+            self._pending = memoryview(self._decoder.decode(block or b"", final=not block).encode("utf-8", "replace"))
+            if not block:
+                break
+        count = min(len(target), len(self._pending))
+        target[:count] = self._pending[:count]
+        self._pending = self._pending[count:]
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 class _Zstd(io.RawIOBase):

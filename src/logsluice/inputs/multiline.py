@@ -2,13 +2,12 @@
 
 A line is joined only on evidence that it continues the one before; where there is none, a line is an event.
 What is decided depends on nothing but the lines since the event began, so that reading may start anew at any
-event and finds the same ones.
+event and finds the same ones. :class:`~logsluice.inputs.streams.StreamJoiner` uses it for each stream of a file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -50,20 +49,28 @@ _BEGINS = re.compile(
     | (?:time|timestamp|ts|t|at|level|lvl|msg)="?\S          # logfmt
     | -\ 1\d{9}\                                             # BGL and its like
     | \S+\ \S+\ \S+\ \[\d{1,2}/[A-Z][a-z]{2}/\d{4}:          # an access log
+    | [DIWEFA],\ \[\d{4}-                                    # Ruby's Logger
     | type=[A-Z_]+\ msg=audit\(
     | \#\ Time:\ | =[A-Z ]+\ REPORT====[ ]
     """,
     re.VERBOSE,
 )
-_JUL_HEAD = re.compile(rb"[A-Z][a-z]{2} \d{1,2}, \d{4},? \d{1,2}:\d\d:\d\d [AP]M [\w.$<>]+(?: [\w.$<>-]+)?$")
-# Erlang, and Oracle's alert log: a line with a time and nothing else.
+# java.util.logging's two lines, month and half of the day in the words of any language.
+_JUL_HEAD = re.compile(
+    rb"[A-Za-z\x80-\xff]{3,20}\.? \d{1,2}, \d{4},? \d{1,2}:\d\d:\d\d "
+    rb"(?:[^\s\d]{1,12}(?:\xc2\xa0|\xe2\x80\xaf| )?[Mm]?\.? )?[\w.$<>]+(?: [\w.$<>-]+)?$"
+)
+# Erlang, Oracle's alert log (a line with a time and nothing else), Android's logcat in its long form.
 _REPORT_HEAD = re.compile(
     rb"=[A-Z ]+ REPORT==== "
     rb"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?:[A-Z]{2,5} )?\d{4}$"
     rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+[+-]\d\d:\d\d$"
+    rb"|\[ \d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +\d+: *\d+ [VDIWEFA]/.*\]$"
 )
+_LOGCAT_HEAD = b"[ "
+_FAILURE = re.compile(rb"\b(?:ERROR|WARN|FATAL|SEVERE|CRITICAL)", re.IGNORECASE)
 _SLOW_QUERY_HEAD = b"# User@Host: "
-_JUL_LEVEL = re.compile(rb"[A-Z]{4,9}: ")
+_JUL_LEVEL = re.compile(rb"[A-Za-z\x80-\xff]{2,36}: ")
 
 _EXCEPTION_NAME = (
     rb"(?:[A-Za-z_]\w*[.:]{1,2})*"
@@ -79,7 +86,8 @@ _KINDS = re.compile(
                | The\ above\ exception\ was\ the\ direct\ cause )
     | (?P<caret> \s+[\^~]+\s*$ )
     | (?P<indent> [ \t] )
-    | (?P<closer> [\]})]+[;,]?$ )
+    | (?P<closer> "?[\]})]+[;,]?\s*$ )
+    | (?P<elixir> \*\*\ \([A-Z]|Last\ message|State:\ |Function:\ |\ *Args:\ |Queue:\ |Initial\ Call:\ )
     | (?P<goroutine> goroutine\ \d+\ .*\[ )
     | (?P<panic> panic:\ | fatal\ error:\ | SIG[A-Z]+:\  | unexpected\ fault\ address\ )
     | (?P<go> created\ by\ \S | \[signal\ SIG | \[originating\ from[ ] | exit\ status\ \d
@@ -98,7 +106,7 @@ _KINDS = re.compile(
     re.VERBOSE,
 )
 # Nearly every line begins with a digit, a bracket or the like and can be none of the above.
-_MAY_CONTINUE = frozenset(b" \t.-])}#_rnuptABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz[\x0b\x0c/*(%=")
+_MAY_CONTINUE = frozenset(b' \t.-])}"#_rnuptABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz[\x0b\x0c/*(%=')
 
 
 class JoinedEvent(NamedTuple):
@@ -147,10 +155,12 @@ class _In(Enum):
     """What stands below a head of its own, until a blank line or the next head."""
     CARET = auto()
     """Source code with a marker below; the exception follows."""
+    ELIXIR = auto()
+    """An exception of Elixir or Erlang, with what the process was and had."""
 
 
 class LineJoiner:
-    """Takes lines one by one and gives events.
+    """Takes the lines of one stream one by one and gives events.
 
     Args:
         enabled: Whether lines are joined at all; where not, every line that is not blank is an event.
@@ -173,6 +183,11 @@ class LineJoiner:
     def holds(self) -> bool:
         """Whether an event is at hand that may still grow."""
         return bool(self._lines)
+
+    @property
+    def begin(self) -> int | None:
+        """Where the event at hand begins."""
+        return self._lines[0].offset if self._lines else None
 
     def feed(self, line: Line) -> list[JoinedEvent]:
         """Take the next line; gives the events that it shows to be complete."""
@@ -215,11 +230,18 @@ class LineJoiner:
         return self._release() if len(self._undecided) > _MAX_UNDECIDED else []
 
     def _may_be_message(self, data: bytes) -> bool:
-        """Whether a line may belong to the message of an exception, whose frames are still to come."""
+        """Whether a line may belong to the message of an exception, whose frames are still to come.
+
+        So may an exception that a blank line parts from the event (Spring Boot's console).
+        """
+        if self._in is _In.PLAIN and self._undecided and len(self._lines) == 1:
+            first = self._lines[0].data
+            blank = all(not line.data or line.data.isspace() for line in self._undecided)
+            return blank and begins_event(first) and _FAILURE.search(first) is not None and _kind(data) == "exception"
         return (
             self._in is _In.EXCEPTION
             and len(self._undecided) < _MAX_UNDECIDED
-            and not _starts(data)
+            and not begins_event(data)
             and _beginning(data) is _In.PLAIN
         )
 
@@ -268,15 +290,17 @@ class LineJoiner:
         if now is _In.JUL:
             return _In.JUL_MESSAGE if _JUL_LEVEL.match(data) and not self._undecided else None
         if now is _In.RUST and not self._undecided and len(self._lines) == 1:
-            return None if _starts(data) else _In.RUST
+            return None if begins_event(data) else _In.RUST
         if now in (_In.SLOW_QUERY, _In.REPORT):
             own_head = data.startswith(_SLOW_QUERY_HEAD) and len(self._lines) > 1
-            return None if self._undecided or own_head or _starts(data) else now
+            if now is _In.REPORT and self._lines[0].data.startswith(_LOGCAT_HEAD):
+                # A message may begin with a level's word, as "FATAL EXCEPTION: main" does.
+                return None if self._undecided or (begins_event(data) and not data[:1].isalpha()) else now
+            return None if self._undecided or own_head or begins_event(data) else now
         if data[0] not in _MAY_CONTINUE:
             return None
-        match = _KINDS.match(data)
-        kind = match.lastgroup if match else None
-        if kind is None or _starts(data):
+        kind = _kind(data)
+        if kind is None or begins_event(data):
             return None
         first = self._lines[0].data
         alone = not self._undecided and len(self._lines) == (2 if now is _In.JUL_MESSAGE else 1)
@@ -286,33 +310,43 @@ class LineJoiner:
             case "caret":
                 return now if now in (_In.TRACEBACK, _In.TRACE) else _In.CARET
             case "indent":
-                if now is _In.PLAIN and first[0] in b" \t" and not _starts(first):
+                if now is _In.PLAIN and first[0] in b" \t" and not begins_event(first):
                     return None
                 return _In.TRACE if now is _In.EXCEPTION and not self._undecided else now
             case "closer":
-                return now if len(self._lines) > 1 and self._lines[-1].data[:1] in (b" ", b"\t") else None
+                last = self._lines[-1].data
+                open_value = data[:1] == b'"' and now is _In.TRACE
+                return now if len(self._lines) > 1 and (open_value or last[:1] in (b" ", b"\t")) else None
+            case "elixir":
+                return _In.ELIXIR if now is _In.ELIXIR or (data[0] == 0x2A and alone and begins_event(first)) else None
             case "traceback":
-                return _In.TRACEBACK if now is _In.CHAINED or (alone and _starts(first)) else None
+                return _In.TRACEBACK if now is _In.CHAINED or (alone and begins_event(first)) else None
             case "chain":
                 return _In.CHAINED if now is _In.TRACEBACK_DONE else None
             case "goroutine":
-                return _In.GO if now is _In.GO or (alone and _starts(first)) else None
+                return _In.GO if now is _In.GO or (alone and begins_event(first)) else None
             case "panic" | "go":
                 return _In.GO if now is _In.GO else None
             case "stack":
-                return _In.TRACE if now is not _In.PLAIN or (alone and _starts(first)) else None
+                return _In.TRACE if now is not _In.PLAIN or (alone and begins_event(first)) else None
             case "ruby":
                 return _In.RUBY if now in (_In.RUBY, _In.EXCEPTION) and not data.endswith(b")") else None
             case "exception" | "word" if now is _In.TRACEBACK and not self._undecided:
                 return _In.TRACEBACK_DONE
-            case "exception" if now is _In.CARET or (alone and _starts(first)):
+            case "exception" if now is _In.CARET or (alone and (now is _In.JUL_MESSAGE or begins_event(first))):
                 return _In.EXCEPTION
             case _:
                 return None
 
 
-def _starts(data: bytes) -> bool:
+def begins_event(data: bytes) -> bool:
+    """Whether a line shows by itself that it begins an event: by a time, a level, a priority, an object."""
     return _BEGINS.match(data) is not None
+
+
+def _kind(data: bytes) -> str | None:
+    match = _KINDS.match(data)
+    return match.lastgroup if match else None
 
 
 def _beginning(data: bytes) -> _In:
@@ -325,8 +359,7 @@ def _beginning(data: bytes) -> _In:
         return _In.SLOW_QUERY
     if _REPORT_HEAD.match(data):
         return _In.REPORT
-    match = _KINDS.match(data)
-    match match.lastgroup if match else None:
+    match _kind(data):
         case "traceback":
             return _In.TRACEBACK
         case "exception" | "uncaught":
@@ -339,11 +372,3 @@ def _beginning(data: bytes) -> _In:
             return _In.RUST
         case _:
             return _In.PLAIN
-
-
-def join(lines: Iterable[Line], joiner: LineJoiner | None = None) -> Iterator[JoinedEvent]:
-    """Join the lines of a whole file."""
-    joiner = joiner or LineJoiner()
-    for line in lines:
-        yield from joiner.feed(line)
-    yield from joiner.flush()

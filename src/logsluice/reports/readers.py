@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from logsluice.errors import LogsluiceError
 from logsluice.inputs.files import Line, read_lines
-from logsluice.inputs.multiline import LineJoiner, join
+from logsluice.inputs.streams import StreamJoiner, join
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.jobs.spark.file_extraction import line_columns
 from logsluice.jobs.spark.files import Cut, FilePart, Lines, read_part
@@ -131,7 +131,7 @@ def _joined_events(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
             begun.append((line.offset, number))
             yield line
 
-    events = join(numbered(), LineJoiner())
+    events = join(numbered(), StreamJoiner(interleaved=False))
     while block := list(islice(events, _ROWS)):
         numbers = []
         for event in block:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from logsluice.inputs.files import Line
-from logsluice.inputs.multiline import JoinedEvent, LineJoiner
+from logsluice.inputs.multiline import JoinedEvent
+from logsluice.inputs.streams import StreamJoiner
 from logsluice.ship.state import FileState
 
 
@@ -20,7 +21,7 @@ class UnstoredEvents:
         covered: Ends of the events that are there, by their offsets.
     """
 
-    def __init__(self, joiner: LineJoiner, covered: Mapping[int, int]) -> None:
+    def __init__(self, joiner: StreamJoiner, covered: Mapping[int, int]) -> None:
         self.joiner = joiner
         self._covered = dict(covered)
         self.until = 0

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from logsluice.inputs.files import LineSplitter
-from logsluice.inputs.multiline import JoinedEvent, LineJoiner
+from logsluice.inputs.multiline import JoinedEvent
+from logsluice.inputs.streams import StreamJoiner
 from logsluice.ship.lookup import OFFSET_HEADER, SHIP_HEADER
 from logsluice.ship.resume import PositionTracker, UnstoredEvents
 from logsluice.ship.state import ClaimedState
@@ -45,7 +46,7 @@ class Source:
         self.compressed = compressed
         self.sent_to = claimed.state.position if claimed else 0
         self.splitter = LineSplitter(self.sent_to)
-        self.joiner = LineJoiner(enabled=join)
+        self.joiner = StreamJoiner(enabled=join, interleaved=False)
         self.unstored = UnstoredEvents(self.joiner, covered or {})
         self.tracker = PositionTracker(claimed.state, covered or {}) if claimed else None
         self.in_flight = 0

@@ -42,7 +42,9 @@ def test_offsets_cover_the_input(data: bytes) -> None:
     assert position == len(data)
 
 
-@pytest.mark.parametrize("name", ["a.log", "a.log.gz", "a.log.zst", "misnamed"])
+@pytest.mark.parametrize(
+    "name", ["a.log", "a.log.gz", "a.log.zst", "misnamed", "utf-16", "utf-16-le", "utf-16-be", "utf-16.gz"]
+)
 def test_compression_is_seen_by_content(tmp_path: Path, name: str) -> None:
     text = b"one\r\ntwo\n\nlast"
     # Two members in one file, as log rotation appends them.
@@ -50,6 +52,10 @@ def test_compression_is_seen_by_content(tmp_path: Path, name: str) -> None:
         "a.log.gz": gzip.compress(text[:7]) + gzip.compress(text[7:]),
         "a.log.zst": zstandard.compress(text[:7]) + zstandard.compress(text[7:]),
         "misnamed": gzip.compress(text),
+        "utf-16": text.decode().encode("utf-16"),
+        "utf-16-le": text.decode().encode("utf-16-le"),
+        "utf-16-be": text.decode().encode("utf-16-be"),
+        "utf-16.gz": gzip.compress(text.decode().encode("utf-16")),
     }
     path = tmp_path / name
     path.write_bytes(packed.get(name, text))

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from logsluice.formats import load_formats
 from logsluice.inputs.files import Line, read_lines, split_lines
-from logsluice.inputs.multiline import JoinedEvent, LineJoiner, join
+from logsluice.inputs.multiline import JoinedEvent
+from logsluice.inputs.streams import StreamJoiner, join
 from tests.shared.log_sets import LINES_OF_EACH, SYSTEMS, log_file
 
 JAVA = """\
@@ -163,6 +164,42 @@ Thread 1 advanced to log sequence 92
 ORACLE_ISO = """\
 2026-11-22T10:14:13.345678+01:00
 Completed: ALTER DATABASE OPEN"""
+SPRING_BLANK = """\
+2026-11-22 10:14:13.992 ERROR 1 --- [nio-8080-exec-4] c.acme.shop.Payment : charge failed
+
+java.lang.IllegalStateException: gateway said no
+	at com.acme.shop.Payment.charge(Payment.java:42) ~[classes!/:0.0.1]"""
+JUL_GERMAN = """\
+März 22, 2026 10:14:13 AM com.acme.shop.Payment charge
+SCHWERWIEGEND: keine Antwort
+java.net.BindException: Address already in use
+	at com.acme.shop.Payment.charge(Payment.java:42)"""
+JUL_SPANISH = """\
+nov. 22, 2026 10:14:13 p. m. com.acme.shop.Payment charge
+GRAVE: sin respuesta"""
+RAILS = """\
+F, [2026-11-22T10:14:13.345678 #712] FATAL -- :
+NoMethodError (undefined method `total' for nil:NilClass):
+
+app/models/cart.rb:12:in `total'
+lib/middleware.rb:3:in `call'"""
+MONOLOG = """\
+[2026-11-22 10:14:13] production.ERROR: no stock {"exception":"[object] (RuntimeException(code: 0): x at /srv/a.php:3)
+[stacktrace]
+#0 /srv/b.php(7): charge()
+#1 {main}
+"}"""
+LOGCAT_LONG = """\
+[ 11-22 10:14:13.345  1702: 2395 E/AndroidRuntime ]
+FATAL EXCEPTION: main
+java.lang.RuntimeException: Unable to start
+	at android.app.ActivityThread.main(ActivityThread.java:1)"""
+ELIXIR = """\
+10:14:13.345 [error] GenServer #PID<0.331.0> terminating
+** (RuntimeError) no stock
+    (shop 0.1.0) lib/shop.ex:3: Shop.charge/1
+Last message: :charge
+State: %{items: []}"""
 SPRING = " INFO 2026-11-22 10:14:13 main c.a.Shop : started"
 
 ONE_EVENT = {name: text for name, text in globals().items() if name.isupper() and isinstance(text, str)}
@@ -194,7 +231,7 @@ def lines_of(data: bytes) -> list[Line]:
 
 
 def joined(text: str, **options: int) -> list[JoinedEvent]:
-    return list(join(lines_of(text.encode()), LineJoiner(**options)))  # type: ignore[arg-type]
+    return list(join(lines_of(text.encode()), StreamJoiner(**options)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ONE_EVENT)
@@ -241,7 +278,7 @@ def test_an_event_of_a_shipped_format_is_one_event_wherever_it_stands(name: str)
 
 
 def test_blank_lines_between_events_are_counted_not_kept() -> None:
-    joiner = LineJoiner()
+    joiner = StreamJoiner()
     events = list(join(lines_of(b"\n  \na b c\n\n\nd e f\n\n"), joiner))
     assert [event.value for event in events] == [b"a b c", b"d e f"]
     assert joiner.blank == 5
@@ -266,7 +303,7 @@ def test_a_cut_line_is_an_event_of_its_own() -> None:
 
 
 def test_disabled_every_line_is_an_event() -> None:
-    events = list(join(lines_of(JAVA.encode()), LineJoiner(enabled=False)))
+    events = list(join(lines_of(JAVA.encode()), StreamJoiner(enabled=False)))
     assert [event.value.decode() for event in events] == JAVA.splitlines()
 
 
@@ -281,7 +318,7 @@ LINES = st.lists(
 def test_nothing_is_lost(texts: list[str], max_lines: int) -> None:
     data = "\n".join(texts).encode("utf-8", "surrogatepass")
     lines = lines_of(data)
-    joiner = LineJoiner(max_lines=max_lines)
+    joiner = StreamJoiner(max_lines=max_lines)
     events = list(join(lines, joiner))
     full = [line for line in lines if line.data and not line.data.isspace()]
     kept = [part for event in events for part in event.value.split(b"\n") if part and not part.isspace()]
@@ -297,7 +334,7 @@ def test_nothing_is_lost(texts: list[str], max_lines: int) -> None:
 @given(LINES, st.integers(2, 8))
 def test_reading_from_any_event_finds_the_same(texts: list[str], max_lines: int) -> None:
     data = "\n".join(texts).encode("utf-8", "surrogatepass")
-    events = list(join(lines_of(data), LineJoiner(max_lines=max_lines)))
+    events = list(join(lines_of(data), StreamJoiner(max_lines=max_lines)))
     for number, event in enumerate(events):
         rest = split_lines([data[event.offset :]], event.offset)
-        assert list(join(rest, LineJoiner(max_lines=max_lines))) == events[number:]
+        assert list(join(rest, StreamJoiner(max_lines=max_lines))) == events[number:]

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from logsluice.inputs.files import Line, split_lines
-from logsluice.inputs.multiline import JoinedEvent, LineJoiner, join
+from logsluice.inputs.multiline import JoinedEvent
+from logsluice.inputs.streams import StreamJoiner, join
 from logsluice.ship.resume import PositionTracker, UnstoredEvents
 from logsluice.ship.state import FileState
 
@@ -43,7 +44,7 @@ def test_every_line_is_there_once(texts: list[str], flushes: set[int], kept: lis
     data = "\n".join(texts).encode()
     lines = list(split_lines([data]))
     # The first run ends some events early, as it does when a file that is followed rests.
-    joiner = LineJoiner()
+    joiner = StreamJoiner(interleaved=False)
     first: list[JoinedEvent] = []
     for number, line in enumerate(lines):
         first += joiner.feed(line)
@@ -54,7 +55,7 @@ def test_every_line_is_there_once(texts: list[str], flushes: set[int], kept: lis
     stored = first[:acknowledged] + [event for event, there in zip(first[acknowledged:], kept, strict=False) if there]
     position = first[:acknowledged][-1].end if first[:acknowledged] else 0
     covered = {event.offset: event.end for event in stored if event.offset >= position}
-    unstored = UnstoredEvents(LineJoiner(), covered)
+    unstored = UnstoredEvents(StreamJoiner(interleaved=False), covered)
     second = [*unstored.feed(split_lines([data[position:]], position)), *unstored.joiner.flush()]
     assert unstored.already == len(covered)
     spans = sorted((event.offset, event.end) for event in stored + second)
@@ -66,12 +67,12 @@ def test_every_line_is_there_once(texts: list[str], flushes: set[int], kept: lis
 @given(TEXTS)
 def test_with_nothing_there_it_is_plain_joining(texts: list[str]) -> None:
     lines = list(split_lines(["\n".join(texts).encode()]))
-    unstored = UnstoredEvents(LineJoiner(), {})
+    unstored = UnstoredEvents(StreamJoiner(interleaved=False), {})
     assert [*unstored.feed(lines), *unstored.joiner.flush()] == list(join(lines))
 
 
 def test_the_rest_of_a_line_that_was_sent_unfinished() -> None:
-    unstored = UnstoredEvents(LineJoiner(), {0: 4})
+    unstored = UnstoredEvents(StreamJoiner(interleaved=False), {0: 4})
     events = [*unstored.feed(split_lines([b"half and half\nnext\n"])), *unstored.joiner.flush()]
     assert [(event.value, event.offset) for event in events] == [(b" and half", 4), (b"next", 14)]
 
@@ -114,7 +115,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
     covered: dict[int, int] = {}
     if state.sending:
         covered = {offset: end for offset, end in broker.since(state.ends).items() if offset >= state.position}
-    unstored, progress = UnstoredEvents(LineJoiner(), covered), PositionTracker(state, covered)
+    unstored, progress = UnstoredEvents(StreamJoiner(interleaved=False), covered), PositionTracker(state, covered)
     unacknowledged: list[tuple[JoinedEvent, int, int]] = []
     sent_to = state.position
     stop_at = random.randint(0, 60)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from logsluice.event.limits import GrowingValue, Headers
 from logsluice.inputs.files import is_compressed, open_bytes, read_lines, reading
-from logsluice.inputs.multiline import LineJoiner, join
+from logsluice.inputs.streams import StreamJoiner, join
 
 PART_BYTES = 16 << 20
 """Bytes of a part, about."""
@@ -121,7 +121,7 @@ def read_part(part: FilePart, *, rows: int, longest_line: int = LONGEST_LINE) ->
 def read_events(part: FilePart, *, rows: int) -> Iterator[Lines]:
     """Read a whole file, with the lines of one event (a stack trace) joined; otherwise like
     :func:`read_part`."""
-    joiner = LineJoiner()
+    joiner = StreamJoiner()
     events = join(read_lines(part.path), joiner)
     blank = 0
     while block := list(islice(events, rows)):
