@@ -7,7 +7,7 @@ batches and whatever is killed or replayed; only where a partition was silent do
 
 The watermark, up to which windows are closed, is that of the partition that is furthest behind (as in Akidau et al.,
 "The Dataflow Model", VLDB 2015), so that a backlog may be read at any speed. Spark's own is the furthest ahead; it
-gets this one by a row a batch, see :func:`logsluice.jobs.windows.frames.clock_rows`.
+gets this one by a row a batch, see :func:`logsluice.jobs.windows.events.clock_rows`.
 
 All times are microseconds since the epoch.
 """

@@ -158,21 +158,21 @@ class TaskStatsParam(AccumulatorParam[dict[TaskKey, TaskStats]]):  # type: ignor
         return value1
 
 
-def event_rows(batches: Iterable[pa.RecordBatch], work: WindowsTaskSpec, told: Any) -> Iterator[pa.RecordBatch]:
+def event_rows(batches: Iterable[pa.RecordBatch], task: WindowsTaskSpec, task_stats: Any) -> Iterator[pa.RecordBatch]:
     """For ``mapInArrow``: the rows of a partition's records that are in time.
 
     Args:
         batches: Of :func:`logsluice.jobs.spark.kafka_records.record_columns`: one task has records of one partition, in
             the order of their offsets.
-        work: How and where to.
-        told: The accumulator of :class:`TaskStatsParam`.
+        task: How and where to.
+        task_stats: The accumulator of :class:`TaskStatsParam`.
     """
     context = TaskContext.get()
     clock = Clock.from_json(context.getLocalProperty(CLOCK_PROPERTY).encode())
     number = int(context.getLocalProperty(BATCH_PROPERTY) or 0)
     partition: int | None = None
     stats: TaskStats | None = None
-    files = EventFiles(work.output, work.topic_id)
+    files = EventFiles(task.output, task.topic_id)
     for batch in batches:
         if not batch.num_rows:
             continue
@@ -181,30 +181,30 @@ def event_rows(batches: Iterable[pa.RecordBatch], work: WindowsTaskSpec, told: A
             raise RuntimeError("a task has records of two partitions")
         partition = found
         before = stats.clock if stats else clock.partitions.get(found)
-        events = read_events(batch, work)
+        events = read_events(batch, task)
         evaluation = evaluate_lateness(
-            events["own"], events["appended"], events["offset"][-1] + 1, before, clock.watermark, work.rules
+            events["own"], events["appended"], events["offset"][-1] + 1, before, clock.watermark, task.rules
         )
         stats = stats or TaskStats(evaluation.clock)
-        frame = with_lateness(events, evaluation, work.rules)
+        frame = with_lateness(events, evaluation, task.rules)
         readable = frame.filter(pl.col(REASON).is_null()).drop(REASON)
-        _count(stats, frame, readable, evaluation.clock)
+        _update_stats(stats, frame, readable, evaluation.clock)
         files.add(found, events["offset"][0], readable)
-        yield from rows(readable.filter(~pl.col("late")))
+        yield from window_rows(readable.filter(~pl.col("late")))
     if stats is not None and partition is not None:
         files.write()
-        told.add({(number, partition): stats})
+        task_stats.add({(number, partition): stats})
 
 
-def read_events(batch: pa.RecordBatch, work: WindowsTaskSpec) -> pl.DataFrame:
+def read_events(batch: pa.RecordBatch, task: WindowsTaskSpec) -> pl.DataFrame:
     """Extract the facts of records.
 
     Returns:
         A row a record: ``partition``, ``offset``, ``own`` (its timestamp) and ``appended`` in microseconds, the reason
         why it cannot be read, the fields that are kept, ``labels.amount`` and ``labels.currency`` as text.
     """
-    records = records_from_arrow(batch, work.topic)
-    extracted = extractor(work.extractor_spec).extract(extraction_input(records))
+    records = records_from_arrow(batch, task.topic)
+    extracted = extractor(task.extractor_spec).extract(extraction_input(records))
     names = [name for name in KEPT_FIELDS if name in extracted.schema.names]
     chosen = pl.DataFrame(pl.from_arrow(extracted.select(["@timestamp", REASON, LABELS, *names])))
     frame = chosen.with_columns(
@@ -226,11 +226,11 @@ def with_money(frame: pl.DataFrame) -> pl.DataFrame:
     says = pl.col("message").str.contains("event.action=", literal=True) & pl.col("event.action").is_null()
     if not frame.select(says.any()).item():
         return frame
-    said = {
+    extracted = {
         name: pl.coalesce(pl.col(name), pl.when(says).then(pl.col("message").str.extract(pattern)))
         for name, pattern in _IN_MESSAGE.items()
     }
-    return frame.with_columns(**said)
+    return frame.with_columns(**extracted)
 
 
 def _from_labels(labels: pl.Series, name: str) -> pl.Series:
@@ -254,7 +254,7 @@ def with_lateness(frame: pl.DataFrame, evaluation: LatenessEvaluation, rules: Wi
     )
 
 
-def rows(frame: pl.DataFrame) -> Iterator[pa.RecordBatch]:
+def window_rows(frame: pl.DataFrame) -> Iterator[pa.RecordBatch]:
     """Events as :data:`ROW_SCHEMA`, and their amounts after them."""
     if not len(frame):
         return
@@ -271,14 +271,14 @@ def rows(frame: pl.DataFrame) -> Iterator[pa.RecordBatch]:
     )
     yield _row_batch(main, [None] * len(main), [None] * len(main))
     money = frame.with_columns(paid.alias("paid")).filter(pl.col("paid").is_not_null())
-    read = [read_amount(text) for text in money["labels.amount"]]
+    read = [parse_amount(text) for text in money["labels.amount"]]
     money = money.filter(pl.Series([amount is not None for amount in read], dtype=pl.Boolean))
     amounts = [amount for amount in read if amount is not None]
     if amounts:
         parts = money.select(
             "time",
             pl.col("service.name").alias("service"),
-            pl.Series("money", _money(money)),
+            pl.Series("money", _money_kinds(money)),
             *(pl.lit(None, pl.String).alias(name) for name in ("level", "user", "paid")),
             pl.lit(None, pl.Int64).alias("duration"),
             "appended",
@@ -286,12 +286,12 @@ def rows(frame: pl.DataFrame) -> Iterator[pa.RecordBatch]:
         yield _row_batch(parts, amounts, [-int(amount.as_tuple().exponent) for amount in amounts])
 
 
-def read_amount(text: str | None) -> Decimal | None:
+def parse_amount(text: str | None) -> Decimal | None:
     """An amount of money; None where the text is none, or finer than a billionth."""
     return Decimal(text) if text is not None and _AMOUNT.fullmatch(text) else None
 
 
-def _money(frame: pl.DataFrame) -> list[str]:
+def _money_kinds(frame: pl.DataFrame) -> list[str]:
     codes = [code if code and _CURRENCY.fullmatch(code) else _NO_CURRENCY for code in frame["labels.currency"]]
     return [f"{paid} {code}" for paid, code in zip(frame["paid"], codes, strict=True)]
 
@@ -306,7 +306,7 @@ def _row_batch(frame: pl.DataFrame, amounts: Sequence[Decimal | None], scales: S
     return pa.record_batch([columns[name].cast(ROW_SCHEMA.field(name).type) for name in ROW_SCHEMA.names], ROW_SCHEMA)
 
 
-def _count(stats: TaskStats, frame: pl.DataFrame, readable: pl.DataFrame, clock: PartitionClock) -> None:
+def _update_stats(stats: TaskStats, frame: pl.DataFrame, readable: pl.DataFrame, clock: PartitionClock) -> None:
     stats.clock = clock
     stats.events += len(frame)
     stats.untimed += int(readable["untimed"].sum())
@@ -314,7 +314,7 @@ def _count(stats: TaskStats, frame: pl.DataFrame, readable: pl.DataFrame, clock:
     late = readable.filter("late").group_by("window", "service.name").len()
     stats.late.update({(start, service): number for start, service, number in late.iter_rows()})
     paid = readable.filter((pl.col("event.outcome") == "success") & pl.col("event.action").is_in(_MONEY))
-    stats.amounts += sum(read_amount(text) is None for text in paid["labels.amount"])
+    stats.amounts += sum(parse_amount(text) is None for text in paid["labels.amount"])
 
 
 def clock_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from logsluice.jobs.spark.object_store import Store
 from logsluice.jobs.windows.clock import HOUR
-from logsluice.jobs.windows.tables import Key, by_hour, csv, merged, of_table
+from logsluice.jobs.windows.tables import Key, merge_windows, windows_by_hour, windows_by_key, windows_csv
 
 _EVENTS = "events"
 _LATE = "late"
@@ -75,7 +75,7 @@ class EventFiles:
     def write(self) -> None:
         """Write them, each file in one step."""
         for folder, parts in self._parts.items():
-            self._store.write(f"{folder}/{self._name}", parquet(pl.concat(parts)))
+            self._store.write(f"{folder}/{self._name}", parquet_bytes(pl.concat(parts)))
 
 
 def event_table(events: pl.DataFrame, topic_id: str) -> pl.DataFrame:
@@ -93,7 +93,7 @@ def event_table(events: pl.DataFrame, topic_id: str) -> pl.DataFrame:
     )
 
 
-def parquet(frame: pl.DataFrame) -> bytes:
+def parquet_bytes(frame: pl.DataFrame) -> bytes:
     """A table as a Parquet file."""
     buffer = io.BytesIO()
     pq.write_table(frame.to_arrow(), buffer, compression="zstd")
@@ -129,17 +129,17 @@ class HourFiles:
         """Add windows to the files of their hours; a window that is there already is replaced.
 
         Args:
-            windows: Rows of :data:`logsluice.jobs.windows.tables.TABLE`.
+            windows: Rows of :data:`logsluice.jobs.windows.tables.WINDOW_SCHEMA`.
         """
-        for hour, new in by_hour(windows).items():
-            both = merged(self._windows(hour), new)
-            self._store.write(f"windows/parquet/{hour_folder(hour)}/windows.parquet", parquet(both))
-            self._store.write(f"windows/csv/{hour_folder(hour)}/windows.csv", csv(both))
+        for hour, new in windows_by_hour(windows).items():
+            both = merge_windows(self._windows(hour), new)
+            self._store.write(f"windows/parquet/{hour_folder(hour)}/windows.parquet", parquet_bytes(both))
+            self._store.write(f"windows/csv/{hour_folder(hour)}/windows.csv", windows_csv(both))
 
     def windows_of(self, hours: Iterable[int]) -> dict[Key, dict[str, Any]]:
         """The windows of some hours, as they are kept."""
         frames = [frame for hour in hours if (frame := self._windows(hour)) is not None]
-        return {key: row for frame in frames for key, row in of_table(frame).items()}
+        return {key: row for frame in frames for key, row in windows_by_key(frame).items()}
 
     def publish(self, after: int | None, until: int) -> list[int]:
         """Make the file of processed events of every hour that is finished.

@@ -6,10 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from logsluice.event.ecs import LEVELS
+from logsluice.jobs.spark.kafka_records import record_columns
 from logsluice.jobs.windows.events import ROW_DDL, WindowsTaskSpec, clock_rows, event_rows
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 STATE = {
     "spark.sql.streaming.stateStore.providerClass": (
@@ -39,28 +40,28 @@ Greenwald and Khanna's summary of one batch is within 1 / ACCURACY; merging the 
 QUANTILES = (0.5, 0.95, 0.99)
 
 
-def facts(records: DataFrame, work: WindowsTaskSpec, told: Any) -> DataFrame:
-    """The events that are in time, with the columns that windows are made of."""
-    return records.mapInArrow(partial(event_rows, work=work, told=told), ROW_DDL)
+def count_windows(records: DataFrame, task: WindowsTaskSpec, task_stats: Any, seconds: int) -> DataFrame:
+    """Finished windows by service; the amounts of each currency are rows of their own beside the window's.
 
-
-def watermark_ticks(spark: SparkSession) -> DataFrame:
-    """A row every trigger, whose time is the watermark: Spark's follows it, and nothing else."""
-    source = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", "1").option("numPartitions", "1")
-    return source.load().mapInArrow(clock_rows, ROW_DDL).withWatermark("time", "0 seconds")
-
-
-def with_watermark_ticks(events: DataFrame, watermark_ticks: DataFrame) -> DataFrame:
-    """Both; the column's watermark is that of the first, so the events' own times do not move it."""
-    return watermark_ticks.unionByName(events)
-
-
-def windowed(rows: DataFrame, seconds: int) -> DataFrame:
-    """FinishedWindows windows by service; the amounts of each currency are rows of their own beside the window's."""
+    Args:
+        records: Of Spark's Kafka source, headers included.
+        task: How the workers process them.
+        task_stats: The accumulator of what they tell.
+        seconds: A window's length.
+    """
     from pyspark.sql import functions as F
 
+    events = record_columns(records, keys=False).mapInArrow(
+        partial(event_rows, task=task, task_stats=task_stats), ROW_DDL
+    )
+    # A row every trigger, whose time is the watermark: Spark's follows it, and nothing else, as that of a union is that
+    # of its first part.
+    source = records.sparkSession.readStream.format("rate-micro-batch")
+    ticks = source.option("rowsPerBatch", "1").option("numPartitions", "1").load().mapInArrow(clock_rows, ROW_DDL)
     return (
-        rows.groupBy(F.window("time", f"{seconds} seconds").alias("window"), "service", "money")
+        ticks.withWatermark("time", "0 seconds")
+        .unionByName(events)
+        .groupBy(F.window("time", f"{seconds} seconds").alias("window"), "service", "money")
         .agg(
             F.count("*").alias("events"),
             *(F.count_if(F.col("level") == level).alias(f"level_{level}") for level in LEVELS),

@@ -15,15 +15,14 @@ from logsluice.elasticsearch.client import connect, wait_for_templates
 from logsluice.errors import LogsluiceError
 from logsluice.extract import load_registry
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
-from logsluice.jobs.spark.kafka_records import record_columns
 from logsluice.jobs.spark.object_store import Store
 from logsluice.jobs.spark.session import kafka_jars, spark_session
 from logsluice.jobs.spark.streaming_query import Run, StreamingQueryJob
+from logsluice.jobs.windows import tables
 from logsluice.jobs.windows.clock import HOUR, Clock, PartitionStatus, WindowRules, next_watermark
 from logsluice.jobs.windows.events import CLOCK_PROPERTY, TaskStats, TaskStatsParam, WindowsTaskSpec
 from logsluice.jobs.windows.files import HourFiles
-from logsluice.jobs.windows.frames import STATE, facts, watermark_ticks, windowed, with_watermark_ticks
-from logsluice.jobs.windows.tables import FinishedWindows, Key, empty, finished, index_action, late_action, table
+from logsluice.jobs.windows.frames import STATE, count_windows
 from logsluice.kafka import describe_topic, earliest_offsets, latest_offsets
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import serve_metrics
@@ -74,7 +73,7 @@ class WindowsJob(StreamingQueryJob):
     ) -> None:
         size = settings.windows.max_offsets_per_trigger
         super().__init__(spark, settings, size=size, until_caught_up=until_caught_up, stop=stop)
-        self._recipe = extractor_spec
+        self._extractor_spec = extractor_spec
         self._rules = WindowRules.of(settings.windows)
         self._writer = BulkWriter(settings.elasticsearch, job=JOB, stop=stop)
         self._task_stats = spark.sparkContext.accumulator({}, TaskStatsParam())
@@ -106,26 +105,26 @@ class WindowsJob(StreamingQueryJob):
         self._files = HourFiles(self._settings.windows_output, run.topic.id)
         self._files.publish_what_is_left()
         self._checkpointed = Store(self.checkpoint(run))
-        self._set(_last_clock(self._checkpointed))
+        self._set_clock(_last_clock(self._checkpointed))
         self._task_stats.value = {}
         self._began, self._last_read = time.monotonic(), {}
-        work = WindowsTaskSpec(run.topic.name, run.topic.id, self._recipe, self._rules, self._settings.windows_output)
-        events = facts(record_columns(stream, keys=False), work, self._task_stats)
-        counted = with_watermark_ticks(events, watermark_ticks(self._spark))
-        return windowed(counted, self._settings.windows.window_seconds)
+        settings = self._settings
+        task = WindowsTaskSpec(run.topic.name, run.topic.id, self._extractor_spec, self._rules, settings.windows_output)
+        return count_windows(stream, task, self._task_stats, settings.windows.window_seconds)
 
     def write(self, frame: DataFrame, batch: int, run: Run, client: KafkaAdminClient) -> int:
         """Write the windows that this batch finished."""
         rows = [row.asDict() for row in frame.collect()]
-        told = {partition: stats for (number, partition), stats in self._task_stats.value.items() if number == batch}
+        finished = self._task_stats.value.items()
+        read = {partition: stats for (number, partition), stats in finished if number == batch}
         self._task_stats.value = {}
         before = self._clock
-        clock = Clock(before.partitions | {partition: stats.clock for partition, stats in told.items()})
-        readings = self._readings(client, run, clock, told)
+        clock = Clock(before.partitions | {partition: stats.clock for partition, stats in read.items()})
+        readings = self._partition_status(client, run, clock, read)
         clock.watermark = next_watermark(Clock(clock.partitions, before.watermark), readings, self._rules)
         # The row that tells Spark the time had this batch's watermark.
         clock.closed = before.watermark
-        late = {key for stats in told.values() for key in stats.late} | set(before.waiting)
+        late = {key for stats in read.values() for key in stats.late} | set(before.waiting)
         clock.waiting = sorted(key for key in late if not self._is_closed(key))
         self._write_windows(rows, late)
         if clock.watermark is not None:
@@ -133,8 +132,8 @@ class WindowsJob(StreamingQueryJob):
         self._checkpointed.write(_clock_file(batch), clock.to_json())
         self._checkpointed.delete(_clock_file(batch - _KEPT_CLOCKS))
         self._done = not any(reading.behind for reading in readings.values()) and self._has_closed_all_of(clock)
-        self._set(clock)
-        return _count(told)
+        self._set_clock(clock)
+        return _count_metrics(read)
 
     def note(self, progress: StreamingQueryProgress) -> None:
         """How large the state is."""
@@ -143,13 +142,13 @@ class WindowsJob(StreamingQueryJob):
         metrics.STATE_ROWS.labels(JOB).set(sum(entry.numRowsTotal for entry in operators))
         metrics.STATE_BYTES.labels(JOB).set(size)
 
-    def _set(self, clock: Clock) -> None:
+    def _set_clock(self, clock: Clock) -> None:
         """Make a clock that of the next batch."""
         self._clock = clock
-        told = Clock(clock.partitions, clock.watermark)
-        self._spark.sparkContext.setLocalProperty(CLOCK_PROPERTY, told.to_json().decode())
+        shipped = Clock(clock.partitions, clock.watermark)
+        self._spark.sparkContext.setLocalProperty(CLOCK_PROPERTY, shipped.to_json().decode())
 
-    def _is_closed(self, key: Key) -> bool:
+    def _is_closed(self, key: tables.Key) -> bool:
         """Whether a window has been written by now, if it had any events in time."""
         return self._clock.closed is not None and key[0] + self._rules.window <= self._clock.closed
 
@@ -157,8 +156,8 @@ class WindowsJob(StreamingQueryJob):
         latest = [entry.latest for entry in clock.partitions.values()]
         return not latest or self._is_closed((max(latest) // self._rules.window * self._rules.window, ""))
 
-    def _readings(
-        self, client: KafkaAdminClient, run: Run, clock: Clock, told: dict[int, TaskStats]
+    def _partition_status(
+        self, client: KafkaAdminClient, run: Run, clock: Clock, read: dict[int, TaskStats]
     ) -> dict[int, PartitionStatus]:
         topic = self._wait_for_kafka(lambda: describe_topic(client, run.topic.name))
         latest = self._wait_for_kafka(lambda: latest_offsets(client, topic))
@@ -166,7 +165,7 @@ class WindowsJob(StreamingQueryJob):
         if latest.keys() - position.keys():
             position = self._wait_for_kafka(lambda: earliest_offsets(client, topic)) | position
         now = time.monotonic()
-        self._last_read |= dict.fromkeys(told, now)
+        self._last_read |= dict.fromkeys(read, now)
         return {
             number: PartitionStatus(
                 end > position[number], round((now - self._last_read.get(number, self._began)) * 1e6)
@@ -174,9 +173,9 @@ class WindowsJob(StreamingQueryJob):
             for number, end in latest.items()
         }
 
-    def _write_windows(self, rows: list[dict[str, Any]], late: set[Key]) -> None:
+    def _write_windows(self, rows: list[dict[str, Any]], late: set[tables.Key]) -> None:
         """Write finished windows, and the number of late events of windows that were finished before."""
-        done = finished(rows, self._rules.window, {})
+        done = tables.finished_windows(rows, self._rules.window)
         behind = {key for key in late if self._is_closed(key)} - done.rows.keys()
         hours = {key[0] // HOUR * HOUR for key in behind | done.rows.keys()}
         if not hours:
@@ -185,14 +184,19 @@ class WindowsJob(StreamingQueryJob):
         for key, row in done.rows.items():
             row["late"] = counts[key]
         known = self._files.windows_of({key[0] // HOUR * HOUR for key in behind}) if behind else {}
-        changed = {key: known.get(key, empty(key, self._rules.window, 0)) | {"late": counts[key]} for key in behind}
-        self._files.put_windows(table([*done.rows.values(), *changed.values()]))
+        changed = {
+            key: known.get(key, tables.empty_window(key, self._rules.window, 0)) | {"late": counts[key]}
+            for key in behind
+        }
+        self._files.put_windows(tables.windows_frame([*done.rows.values(), *changed.values()]))
         alias = self._settings.windows_index
-        actions = [index_action(row, alias) for row in done.rows.values()]
-        actions += [index_action(row, alias) for key, row in changed.items() if key in known and row["events"]]
+        actions = [tables.index_action(row, alias) for row in done.rows.values()]
+        actions += [tables.index_action(row, alias) for key, row in changed.items() if key in known and row["events"]]
         # Old days have no index any more, and should not get one again for this.
         oldest = time.time() * 1e6 - self._settings.elasticsearch.retention_days * _DAY
-        actions += [late_action(row, alias) for key, row in changed.items() if not row["events"] and key[0] > oldest]
+        actions += [
+            tables.late_action(row, alias) for key, row in changed.items() if not row["events"] and key[0] > oldest
+        ]
         outcome = self._writer.write(actions)
         for rejected in outcome.rejected:
             metrics.DROPPED_DOCUMENTS.labels(JOB, DESTINATION).inc()
@@ -262,19 +266,19 @@ def _last_clock(checkpoint: Store) -> Clock:
     return Clock.from_json(content)
 
 
-def _count(told: dict[int, TaskStats]) -> int:
+def _count_metrics(task_stats: dict[int, TaskStats]) -> int:
     """Add what the tasks told to this process's metrics; the events in all."""
-    for stats in told.values():
+    for stats in task_stats.values():
         metrics.EVENTS_IN.labels(JOB).inc(stats.events)
         metrics.LATE_EVENTS.labels(JOB).inc(stats.late.total())
         metrics.UNTIMED_EVENTS.labels(JOB).inc(stats.untimed)
         metrics.UNREADABLE_AMOUNTS.labels(JOB).inc(stats.amounts)
         for reason, number in stats.unreadable.items():
             metrics.UNREADABLE_EVENTS.labels(JOB, reason).inc(number)
-    return sum(stats.events for stats in told.values())
+    return sum(stats.events for stats in task_stats.values())
 
 
-def _note_written(done: FinishedWindows) -> None:
+def _note_written(done: tables.FinishedWindows) -> None:
     metrics.WINDOWS_WRITTEN.labels(JOB).inc(len(done.rows))
     metrics.EVENTS_OUT.labels(JOB, DESTINATION).inc(sum(row["events"] for row in done.rows.values()))
     for appended in done.appended.values():

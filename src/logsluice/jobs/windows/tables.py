@@ -1,4 +1,4 @@
-"""FinishedWindows windows as rows of a table, as CSV, and as documents: pure functions."""
+"""Finished windows as rows of a table, as CSV, and as documents: pure functions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Key = tuple[int, str]
 
 _LEVELS = tuple(f"level_{level}" for level in LEVELS)
 _TIME = pl.Datetime("us", "UTC")
-TABLE: dict[str, Any] = {
+WINDOW_SCHEMA: dict[str, Any] = {
     "start": _TIME,
     "end": _TIME,
     "service": pl.String,
@@ -49,7 +49,7 @@ class FinishedWindows(NamedTuple):
     """Windows that take nothing more.
 
     Attributes:
-        rows: As of :data:`TABLE`, a dictionary each, by window.
+        rows: As of :data:`WINDOW_SCHEMA`, a dictionary each, by window.
         appended: When Kafka took the last event of each, microseconds since the epoch.
     """
 
@@ -57,13 +57,12 @@ class FinishedWindows(NamedTuple):
     appended: dict[Key, int]
 
 
-def finished(rows: Iterable[Mapping[str, Any]], window: int, late: Mapping[Key, int]) -> FinishedWindows:
+def finished_windows(rows: Iterable[Mapping[str, Any]], window: int) -> FinishedWindows:
     """Put together what Spark gives of finished windows.
 
     Args:
-        rows: Rows of :func:`logsluice.jobs.windows.frames.windowed`.
+        rows: Rows of :func:`logsluice.jobs.windows.frames.count_windows`.
         window: A window's length in microseconds.
-        late: Late events by window.
     """
     found: dict[Key, dict[str, Any]] = {}
     appended: dict[Key, int] = {}
@@ -75,7 +74,7 @@ def finished(rows: Iterable[Mapping[str, Any]], window: int, late: Mapping[Key, 
             money.append(row)
             continue
         key = (row["start"], row["service"])
-        entry = empty(key, window, late.get(key, 0))
+        entry = empty_window(key, window, 0)
         entry |= {name: row[name] for name in ("events", *_LEVELS, "users", "durations", "payments", "refunds")}
         entry |= dict(zip(_QUANTILES, row["quantiles"] or (None,) * len(_QUANTILES), strict=True))
         entry["critical"] = row["level_critical"]
@@ -93,7 +92,7 @@ def finished(rows: Iterable[Mapping[str, Any]], window: int, late: Mapping[Key, 
     return FinishedWindows(found, appended)
 
 
-def empty(key: Key, window: int, late: int) -> dict[str, Any]:
+def empty_window(key: Key, window: int, late: int) -> dict[str, Any]:
     """A window in which nothing was counted but late events."""
     start, service = key
     counts = ("events", "errors", "critical", *_LEVELS, "users", "durations", "payments", "refunds")
@@ -115,36 +114,36 @@ def amount_text(amount: Decimal, scale: int) -> str:
     return str(amount.quantize(Decimal(1).scaleb(-scale)))
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+def windows_frame(rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Rows as a table."""
-    raw = {name: pl.Int64 if kind == _TIME else kind for name, kind in TABLE.items()}
+    raw = {name: pl.Int64 if kind == _TIME else kind for name, kind in WINDOW_SCHEMA.items()}
     return pl.DataFrame(list(rows), schema=raw).cast({"start": _TIME, "end": _TIME})
 
 
-def of_table(frame: pl.DataFrame) -> dict[Key, dict[str, Any]]:
-    """The other end of :func:`table`, by window."""
+def windows_by_key(frame: pl.DataFrame) -> dict[Key, dict[str, Any]]:
+    """The other end of :func:`windows_frame`, by window."""
     plain = frame.with_columns(pl.col("start", "end").dt.epoch("us"))
     return {(row["start"], row["service"]): row for row in plain.iter_rows(named=True)}
 
 
-def merged(before: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
+def merge_windows(before: pl.DataFrame | None, new: pl.DataFrame) -> pl.DataFrame:
     """Both in order; of a window that is in both, the new one."""
     both = new if before is None else pl.concat([before.select(new.columns), new])
     return both.unique(["start", "service"], keep="last").sort("start", "service")
 
 
-def by_hour(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
+def windows_by_hour(frame: pl.DataFrame) -> dict[int, pl.DataFrame]:
     """The windows of each hour, by its start in microseconds since the epoch."""
     hours = frame.with_columns((pl.col("start").dt.epoch("us") // HOUR * HOUR).alias("_hour"))
     return {hour: part for (hour,), part in hours.partition_by("_hour", as_dict=True, include_key=False).items()}
 
 
-def csv(frame: pl.DataFrame) -> bytes:
+def windows_csv(frame: pl.DataFrame) -> bytes:
     """For people: times in ISO 8601, a header line."""
     return frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ").encode()
 
 
-def document(row: Mapping[str, Any]) -> dict[str, Any]:
+def window_document(row: Mapping[str, Any]) -> dict[str, Any]:
     """A window as it is indexed; what it has nothing of is left out."""
     start, end = (iso_millis(row[name] // 1000) for name in ("start", "end"))
     window: dict[str, Any] = {
@@ -163,18 +162,18 @@ def document(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def index_action(row: Mapping[str, Any], alias: str) -> IndexAction:
     """The write of a whole window: under its start and service, so that writing twice is writing once."""
-    name, index = _place(row, alias)
-    return IndexAction(index, name, "index", None, orjson.dumps(document(row)))
+    name, index = _id_and_index(row, alias)
+    return IndexAction(index, name, "index", None, orjson.dumps(window_document(row)))
 
 
 def late_action(row: Mapping[str, Any], alias: str) -> IndexAction:
     """The write of the number of late events alone, beside whatever is known of the window."""
-    name, index = _place(row, alias)
-    change = {"doc": {"window": {"late": row["late"]}}, "upsert": document(row)}
+    name, index = _id_and_index(row, alias)
+    change = {"doc": {"window": {"late": row["late"]}}, "upsert": window_document(row)}
     return IndexAction(index, name, "update", None, orjson.dumps(change))
 
 
-def _place(row: Mapping[str, Any], alias: str) -> tuple[str, str]:
+def _id_and_index(row: Mapping[str, Any], alias: str) -> tuple[str, str]:
     milliseconds = row["start"] // 1000
     return bounded_id(f"{iso_millis(milliseconds)}|{row['service']}"), index_name(alias, milliseconds)
 

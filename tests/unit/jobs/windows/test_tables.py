@@ -13,10 +13,10 @@ import pytest
 from logsluice.errors import LogsluiceError
 from logsluice.jobs.spark import object_store
 from logsluice.jobs.spark.object_store import Store
+from logsluice.jobs.windows import tables
 from logsluice.jobs.windows.clock import CLOCK_ROW, HOUR, SECOND, LatenessEvaluation, PartitionClock, WindowRules
-from logsluice.jobs.windows.events import read_amount, rows, with_lateness, with_money
+from logsluice.jobs.windows.events import parse_amount, window_rows, with_lateness, with_money
 from logsluice.jobs.windows.files import EventFiles, HourFiles, hour_folder
-from logsluice.jobs.windows.tables import TABLE, empty, finished, index_action, late_action, of_table, table
 from logsluice.settings import WindowsSettings
 
 START = 1_790_000_000 * SECOND // HOUR * HOUR
@@ -25,14 +25,14 @@ RULES = WindowRules.of(WindowsSettings())
 
 
 def spark_row(money: str | None = None, **values: Any) -> dict[str, Any]:
-    levels = dict.fromkeys((name for name in TABLE if name.startswith("level_")), 0)
+    levels = dict.fromkeys((name for name in tables.WINDOW_SCHEMA if name.startswith("level_")), 0)
     common = {"start": START, "service": "payment", "money": money, "events": 10, "users": 3, "durations": 0}
     rest = {"quantiles": None, "payments": 2, "refunds": 0, "amount": None, "scale": None, "appended": START}
     return {**common, **levels, **rest, **values}
 
 
 def a_row(**values: Any) -> dict[str, Any]:
-    found = finished(
+    found = tables.finished_windows(
         [
             spark_row(CLOCK_ROW, service=None),
             spark_row(level_error=2, level_critical=1, level_info=6, durations=4, quantiles=[1, 2, 3]),
@@ -41,22 +41,21 @@ def a_row(**values: Any) -> dict[str, Any]:
             spark_row("refund EUR", amount=Decimal("-0.125000000"), scale=3),
         ],
         MINUTE,
-        {(START, "payment"): 4},
     )
     ((_, row),) = found.rows.items()
-    return row | values
+    return row | {"late": 4} | values
 
 
 def test_the_id_of_a_service_with_a_long_name_is_one_that_elasticsearch_takes() -> None:
     names = ["ü" * 240, "ü" * 300, "ü" * 299 + "x"]
-    ids = [make(a_row(service=name), "w").id for name in names for make in (index_action, late_action)]
+    ids = [make(a_row(service=name), "w").id for name in names for make in (tables.index_action, tables.late_action)]
     assert ids[0] == f"2026-09-21T14:00:00.000Z|{names[0]}", "as they always were"
     assert max(len(name.encode()) for name in ids) <= 512
     assert len(set(ids)) == len(names)
 
 
 def test_a_document_is_as_agreed() -> None:
-    action = index_action(a_row(), "dev-windows-index")
+    action = tables.index_action(a_row(), "dev-windows-index")
     assert (action.op, action.index, action.id) == (
         "index",
         "dev-windows-index-2026.09.21",
@@ -74,7 +73,7 @@ def test_a_document_is_as_agreed() -> None:
 
 
 def test_late_events_alone_change_one_number_of_a_document() -> None:
-    action = late_action(empty((START, "auth"), MINUTE, 7), "dev-windows-index")
+    action = tables.late_action(tables.empty_window((START, "auth"), MINUTE, 7), "dev-windows-index")
     change = orjson.loads(action.document)
     assert action.op == "update"
     assert change["doc"] == {"window": {"late": 7}}
@@ -84,13 +83,13 @@ def test_late_events_alone_change_one_number_of_a_document() -> None:
 
 def test_a_table_holds_what_was_put_in() -> None:
     row = a_row()
-    assert of_table(table([row])) == {(START, "payment"): row}
+    assert tables.windows_by_key(tables.windows_frame([row])) == {(START, "payment"): row}
 
 
 def test_windows_written_again_are_there_once_and_hours_are_apart(tmp_path: Path) -> None:
     files = HourFiles(str(tmp_path), "id")
-    files.put_windows(table([a_row(), a_row(start=START + HOUR)]))
-    files.put_windows(table([a_row(), a_row(service="auth"), a_row(late=9)]))
+    files.put_windows(tables.windows_frame([a_row(), a_row(start=START + HOUR)]))
+    files.put_windows(tables.windows_frame([a_row(), a_row(service="auth"), a_row(late=9)]))
     content = (tmp_path / "windows/csv" / hour_folder(START) / "windows.csv").read_text().splitlines()
     assert [line.split(",")[2] for line in content] == ["service", "auth", "payment"]
     assert content[2].startswith("2026-09-21T14:00:00Z,2026-09-21T14:01:00Z,payment,10,3,1,0.3,")
@@ -175,7 +174,7 @@ def test_late_events_are_counted_by_what_is_kept_of_them(tmp_path: Path) -> None
     ],
 )
 def test_amounts_are_plain_decimals(text: str | None, amount: str | None) -> None:
-    assert read_amount(text) == (None if amount is None else Decimal(amount))
+    assert parse_amount(text) == (None if amount is None else Decimal(amount))
 
 
 def test_money_is_found_in_labels_and_in_plain_messages() -> None:
@@ -214,7 +213,7 @@ def test_a_payment_is_an_event_and_an_amount() -> None:
             "time": [START] * count,
         }
     )
-    main, money = rows(frame)
+    main, money = window_rows(frame)
     assert main["paid"].to_pylist() == ["payment", None, "refund", "payment"]
     assert money["money"].to_pylist() == ["payment EUR", "refund XXX"]
     assert money["amount"].to_pylist() == [Decimal("1.50"), Decimal(3)]
