@@ -184,19 +184,15 @@ class WindowsJob(StreamingQueryJob):
         for key, row in done.rows.items():
             row["late"] = counts[key]
         known = self._files.windows_of({key[0] // HOUR * HOUR for key in behind}) if behind else {}
-        changed = {
-            key: known.get(key, tables.empty_window(key, self._rules.window, 0)) | {"late": counts[key]}
-            for key in behind
-        }
-        self._files.put_windows(tables.windows_frame([*done.rows.values(), *changed.values()]))
+        empty = {key: tables.empty_window(key, self._rules.window) for key in behind}
+        changed = [row | {"late": counts[key]} for key, row in (empty | known).items() if key in behind]
+        self._files.put_windows(tables.windows_frame([*done.rows.values(), *changed]))
         alias = self._settings.windows_index
-        actions = [tables.index_action(row, alias) for row in done.rows.values()]
-        actions += [tables.index_action(row, alias) for key, row in changed.items() if key in known and row["events"]]
+        actions = [tables.index_action(row, alias) for row in (*done.rows.values(), *changed) if row["events"]]
         # Old days have no index any more, and should not get one again for this.
         oldest = time.time() * 1e6 - self._settings.elasticsearch.retention_days * _DAY
-        actions += [
-            tables.late_action(row, alias) for key, row in changed.items() if not row["events"] and key[0] > oldest
-        ]
+        unseen = [row for row in changed if not row["events"] and row["start"] > oldest]
+        actions += [tables.late_action(row, alias) for row in unseen]
         outcome = self._writer.write(actions)
         for rejected in outcome.rejected:
             metrics.DROPPED_DOCUMENTS.labels(JOB, DESTINATION).inc()

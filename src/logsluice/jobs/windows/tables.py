@@ -74,7 +74,7 @@ def finished_windows(rows: Iterable[Mapping[str, Any]], window: int) -> Finished
             money.append(row)
             continue
         key = (row["start"], row["service"])
-        entry = empty_window(key, window, 0)
+        entry = empty_window(key, window)
         entry |= {name: row[name] for name in ("events", *_LEVELS, "users", "durations", "payments", "refunds")}
         entry |= dict(zip(_QUANTILES, row["quantiles"] or (None,) * len(_QUANTILES), strict=True))
         entry["critical"] = row["level_critical"]
@@ -92,10 +92,10 @@ def finished_windows(rows: Iterable[Mapping[str, Any]], window: int) -> Finished
     return FinishedWindows(found, appended)
 
 
-def empty_window(key: Key, window: int, late: int) -> dict[str, Any]:
-    """A window in which nothing was counted but late events."""
+def empty_window(key: Key, window: int) -> dict[str, Any]:
+    """A window in which nothing was counted."""
     start, service = key
-    counts = ("events", "errors", "critical", *_LEVELS, "users", "durations", "payments", "refunds")
+    counts = ("events", "errors", "critical", *_LEVELS, "users", "durations", "payments", "refunds", "late")
     return {
         "start": start,
         "end": start + window,
@@ -105,7 +105,6 @@ def empty_window(key: Key, window: int, late: int) -> dict[str, Any]:
         "error_rate": 0.0,
         "payment_amounts": "{}",
         "refund_amounts": "{}",
-        "late": late,
     }
 
 

@@ -73,7 +73,7 @@ def test_a_document_is_as_agreed() -> None:
 
 
 def test_late_events_alone_change_one_number_of_a_document() -> None:
-    action = tables.late_action(tables.empty_window((START, "auth"), MINUTE, 7), "dev-windows-index")
+    action = tables.late_action(tables.empty_window((START, "auth"), MINUTE) | {"late": 7}, "dev-windows-index")
     change = orjson.loads(action.document)
     assert action.op == "update"
     assert change["doc"] == {"window": {"late": 7}}
