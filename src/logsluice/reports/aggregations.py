@@ -25,6 +25,20 @@ _SETS: Final[tuple[tuple[str, ...], ...]] = (
 )
 _COLUMNS: Final = tuple(column for columns in _SETS for column in columns)
 
+# In the order of the column that is counted by; what has no order of its own, most errors first.
+_ORDERED: Final = {
+    "by_hour": "date_trunc('hour', minute) AS hour",
+    "by_day": "to_date(minute) AS day",
+    "by_severity": "level AS severity",
+}
+_MOST_FIRST: Final = {"by_service": "service"}
+_MOST_FIRST_OF_SETS: Final = {
+    "by_type": "error_type",
+    "by_message": "template AS message",
+    "by_ip": "ip",
+    "by_endpoint": "endpoint",
+}
+
 
 def aggregate(events: DataFrame) -> DataFrame:
     """Aggregate what was read by each of several sets of columns, in one pass.
@@ -42,76 +56,34 @@ def aggregate(events: DataFrame) -> DataFrame:
     )
 
 
-def by_minute(counts: DataFrame) -> DataFrame:
-    """``minute``, ``level`` (null where events have none), ``service``, ``events``."""
-    return counts.where(sf.col("minute").isNotNull()).select("minute", "level", "service", "events")
-
-
 def span(counts: DataFrame) -> DataFrame:
     """``first`` and ``last`` minute with events, in one row; null where there are none."""
-    return counts.transform(by_minute).agg(sf.min("minute").alias("first"), sf.max("minute").alias("last"))
+    return counts.agg(sf.min("minute").alias("first"), sf.max("minute").alias("last"))
 
 
 def windows(counts: DataFrame) -> DataFrame:
     """Minutes with errors: ``minute``, ``service``, ``events``, ``errors``, ``critical``; by time and service."""
-    return (
-        counts.transform(by_minute)
-        .groupBy("minute", "service")
-        .agg(sf.sum("events").alias("events"), _errors().alias("errors"), _critical().alias("critical"))
-        .where("errors > 0")
-        .transform(_ordered, "minute", "service")
-    )
+    return _ordered(_sums(counts, sf.col("minute"), sf.col("service")).where("errors > 0"), "minute", "service")
 
 
 def trends(counts: DataFrame) -> DataFrame:
     """``hour``, ``events``, ``errors``, ``critical``; hours with events, by time."""
-    return (
-        counts.transform(by_minute)
-        .groupBy(sf.date_trunc("hour", "minute").alias("hour"))
-        .agg(sf.sum("events").alias("events"), _errors().alias("errors"), _critical().alias("critical"))
-        .transform(_ordered, "hour")
-    )
+    return _ordered(_sums(counts, sf.date_trunc("hour", "minute").alias("hour")), "hour")
 
 
-def errors_by_hour(counts: DataFrame) -> DataFrame:
-    """``hour``, ``count``; hours with errors, by time."""
-    hour = sf.date_trunc("hour", "minute").alias("hour")
-    return counts.transform(_errors_by, hour).transform(_ordered, "hour")
-
-
-def errors_by_day(counts: DataFrame) -> DataFrame:
-    """``day``, ``count``; days with errors, by time."""
-    return counts.transform(_errors_by, sf.to_date("minute").alias("day")).transform(_ordered, "day")
-
-
-def errors_by_severity(counts: DataFrame) -> DataFrame:
-    """``severity``, ``count``; levels with errors, worst first."""
-    return counts.transform(_errors_by, sf.col("level").alias("severity")).transform(_ordered, "severity")
-
-
-def errors_per_service(counts: DataFrame) -> DataFrame:
-    """``service``, ``count``; most errors first."""
-    return counts.transform(_errors_by, sf.col("service")).transform(_most_first, "service")
-
-
-def errors_by_type(counts: DataFrame) -> DataFrame:
-    """``error_type``, ``count``; most errors first."""
-    return counts.transform(_of_set, "error_type", "error_type")
-
-
-def top_errors(counts: DataFrame) -> DataFrame:
-    """``message`` (a template), ``count``; most errors first."""
-    return counts.transform(_of_set, "template", "message")
-
-
-def errors_per_ip(counts: DataFrame) -> DataFrame:
-    """``ip``, ``count``; most errors first."""
-    return counts.transform(_of_set, "ip", "ip")
-
-
-def errors_per_endpoint(counts: DataFrame) -> DataFrame:
-    """``endpoint``, ``count``; most errors first."""
-    return counts.transform(_of_set, "endpoint", "endpoint")
+def errors(counts: DataFrame) -> dict[str, DataFrame]:
+    """Errors by hour, type and the like, by the names that a report has for them: what is counted by, and ``count``."""
+    by_minute = counts.where(sf.col("minute").isNotNull() & sf.col("level").isin(*ERROR_LEVELS))
+    found = {}
+    for name, key in (_ORDERED | _MOST_FIRST | _MOST_FIRST_OF_SETS).items():
+        column = sf.expr(key)
+        if name in _MOST_FIRST_OF_SETS:
+            frame = counts.where(sf.col(key.split()[0]).isNotNull()).select(column, sf.col("events").alias("count"))
+        else:
+            frame = by_minute.groupBy(column).agg(sf.sum("events").alias("count"))
+        first = [] if name in _ORDERED else [sf.desc("count")]
+        found[name] = _ordered(frame, *first, frame.columns[0])
+    return found
 
 
 def rejected(counts: DataFrame) -> DataFrame:
@@ -119,28 +91,22 @@ def rejected(counts: DataFrame) -> DataFrame:
     return counts.where(sf.col("source").isNotNull()).select("source", "line", "reason", "row")
 
 
-def _errors_by(counts: DataFrame, key: Column) -> DataFrame:
-    errors = counts.transform(by_minute).where(sf.col("level").isin(*ERROR_LEVELS))
-    return errors.groupBy(key).agg(sf.sum("events").alias("count"))
+def _sums(counts: DataFrame, *keys: Column) -> DataFrame:
+    return (
+        counts.where(sf.col("minute").isNotNull())
+        .groupBy(*keys)
+        .agg(
+            sf.sum("events").alias("events"),
+            _events_of(*ERROR_LEVELS).alias("errors"),
+            _events_of(ERROR_LEVELS[0]).alias("critical"),
+        )
+    )
 
 
-def _of_set(counts: DataFrame, column: str, name: str) -> DataFrame:
-    found = counts.where(sf.col(column).isNotNull())
-    return found.select(sf.col(column).alias(name), sf.col("events").alias("count")).transform(_most_first, name)
-
-
-def _most_first(counts: DataFrame, name: str) -> DataFrame:
-    return counts.transform(_ordered, sf.desc("count"), name)
+def _events_of(*levels: str) -> Column:
+    return sf.sum(sf.when(sf.col("level").isin(*levels), sf.col("events")).otherwise(0))
 
 
 def _ordered(frame: DataFrame, *by: Column | str) -> DataFrame:
     """Sorted as one partition: sorting over several would read the table twice to find where to cut it."""
     return frame.coalesce(1).sortWithinPartitions(*by)
-
-
-def _errors() -> Column:
-    return sf.sum(sf.when(sf.col("level").isin(*ERROR_LEVELS), sf.col("events")).otherwise(0))
-
-
-def _critical() -> Column:
-    return sf.sum(sf.when(sf.col("level") == ERROR_LEVELS[0], sf.col("events")).otherwise(0))

@@ -14,7 +14,6 @@ import altair as alt
 import polars as pl
 import vl_convert as vlc
 
-from logsluice.reports.display_text import visible_text
 from logsluice.reports.report import Report
 from logsluice.runtime.time_expressions import iso_seconds
 
@@ -40,6 +39,9 @@ _VARIABLES: Final = {
 _INK, _MUTED, _GRID, _ERROR, _CRITICAL, _RATE = _VARIABLES
 _IDENTIFIER: Final = re.compile(r'(\bid="|url\(#|href="#)([A-Za-z_][\w-]*)')
 _TIME: Final = "utcFormat(datum.value, utchours(datum.value) || utcminutes(datum.value) ? '%H:%M' : '%d %b')"
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 _SHORT: Final = timedelta(hours=3)
 _LONG: Final = timedelta(days=8)
 
@@ -61,6 +63,11 @@ class Figure:
     caption: str
     wide: str
     narrow: str | None = None
+
+
+def visible_text(text: str) -> str:
+    """A text out of logs without what cannot be seen or would reorder the line: control characters and the like."""
+    return _INVISIBLE.sub("", text)
 
 
 def draw_figures(report: Report) -> list[Figure]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -197,14 +197,7 @@ def plan_csv(path: Path, name: str, layout: CsvLayout, *, part_bytes: int) -> tu
                 day_first = day_first or _DAY_FIRST.search(block) is not None
                 month_first = month_first or _MONTH_FIRST.search(block) is not None
             block = file.read(_BLOCK_BYTES)
-    layout = CsvLayout(
-        layout.separator,
-        layout.header,
-        layout.columns,
-        layout.header_lines,
-        day_first=day_first and not month_first,
-        quoted=quoted,
-    )
+    layout = replace(layout, day_first=day_first and not month_first, quoted=quoted)
     return layout, plan_parts(path, name, whole=quoted, part_bytes=part_bytes)
 
 
@@ -326,19 +319,14 @@ def _row(text: str, separator: str, following: Callable[[], str | None]) -> tupl
     return text, _OPEN_QUOTE, more
 
 
-def _as_rows(found: Iterable[tuple[int, str, list[str]]], bad: list[UnreadableRow], layout: CsvLayout) -> Rows:
-    lines, rows, fields = [], [], []
-    for line, row, values in found:
-        lines.append(line)
-        rows.append(row)
-        fields.append(values)
+def _as_rows(found: list[tuple[int, str, list[str]]], bad: list[UnreadableRow], layout: CsvLayout) -> Rows:
     columns = {
-        name: pl.Series([row[place] for row in fields], dtype=pl.String) for name, place in layout.columns.items()
+        "line": pl.Series([line for line, _, _ in found], dtype=pl.Int64),
+        "row": pl.Series([row for _, row, _ in found], dtype=pl.String),
     }
-    return Rows(
-        pl.DataFrame({"line": pl.Series(lines, dtype=pl.Int64), "row": pl.Series(rows, dtype=pl.String), **columns}),
-        bad,
-    )
+    for name, place in layout.columns.items():
+        columns[name] = pl.Series([fields[place] for _, _, fields in found], dtype=pl.String)
+    return Rows(pl.DataFrame(columns), bad)
 
 
 def _fit_width(fields: list[str], layout: CsvLayout) -> list[str] | str:

@@ -134,32 +134,23 @@ def _reasons(
     names = {column: layout.header[place] for column, place in layout.columns.items()}
     stamp, word, message = pl.col("timestamp"), pl.col("log_level"), pl.col("message")
 
-    def quoted(text: pl.Expr) -> pl.Expr:
-        return text.str.slice(0, _LONGEST_QUOTE)
+    def quoted(column: str, text: pl.Expr, problem: str) -> pl.Expr:
+        name = names[column].replace("{", "").replace("}", "")
+        return pl.format(f"{name} '{{}}' is {problem}", text.str.slice(0, _LONGEST_QUOTE))
 
     repeats = (stamp.str.to_lowercase() == names["timestamp"].lower()) & (
         word.str.to_lowercase() == names["log_level"].lower()
     )
-    return frame.select(
-        pl.when(pl.col("row").str.contains("\x00", literal=True))
-        .then(pl.lit("has a NUL character in it"))
-        .when(repeats)
-        .then(pl.lit("repeats the header"))
-        .when(stamp == "")
-        .then(pl.lit(f"{names['timestamp']} is empty"))
-        .when(pl.col("instant").is_null())
-        .then(pl.format(f"{_escaped(names['timestamp'])} '{{}}' is no date and time", quoted(stamp)))
-        .when(word == "")
-        .then(pl.lit(f"{names['log_level']} is empty"))
-        .when(pl.col("level").is_null())
-        .then(pl.format(f"{_escaped(names['log_level'])} '{{}}' is no level", quoted(word)))
-        .when(message == "")
-        .then(pl.lit(f"{names['message']} is empty"))
-    ).to_series()
-
-
-def _escaped(name: str) -> str:
-    return name.replace("{", "").replace("}", "")
+    problems = (
+        (pl.col("row").str.contains("\x00", literal=True), pl.lit("has a NUL character in it")),
+        (repeats, pl.lit("repeats the header")),
+        (stamp == "", pl.lit(f"{names['timestamp']} is empty")),
+        (pl.col("instant").is_null(), quoted("timestamp", stamp, "no date and time")),
+        (word == "", pl.lit(f"{names['log_level']} is empty")),
+        (pl.col("level").is_null(), quoted("log_level", word, "no level")),
+        (message == "", pl.lit(f"{names['message']} is empty")),
+    )
+    return frame.select(pl.coalesce(pl.when(found).then(problem) for found, problem in problems)).to_series()
 
 
 def _with_pattern_fields(events: pl.DataFrame, patterns: Sequence[Pattern]) -> pl.DataFrame:

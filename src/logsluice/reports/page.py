@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from logsluice import __version__
 from logsluice.alerts.windows import moment_of
-from logsluice.reports.charts import draw_figures
-from logsluice.reports.display_text import visible_text
+from logsluice.reports.charts import draw_figures, visible_text
 from logsluice.reports.report import Report
 
 _MOST_ROWS: Final = 20
@@ -47,19 +46,16 @@ def render_page(report: Report) -> str:
     )
 
 
-def _tables(report: Report) -> list[dict[str, Any]]:
-    return [
-        _table("Errors by message", "Message", report.by_message, report.errors),
-        _table("Errors by type", "Type", report.by_type, report.errors),
-        _table("Errors per service", "Service", report.by_service, report.errors),
-        _table("Errors per IP address", "IP address", report.by_ip, report.errors),
-        _table("Errors per endpoint", "Endpoint", report.by_endpoint, report.errors),
-    ]
-
-
-def _table(title: str, column: str, frame: pl.DataFrame, errors: int) -> dict[str, Any]:
-    rows = [(text, count, count / errors) for text, count in frame.head(_MOST_ROWS).iter_rows()]
-    return {"title": title, "column": column, "rows": rows, "more": max(0, frame.height - _MOST_ROWS)}
+def _tables(report: Report) -> Iterator[dict[str, Any]]:
+    for title, column, frame in (
+        ("Errors by message", "Message", report.by_message),
+        ("Errors by type", "Type", report.by_type),
+        ("Errors per service", "Service", report.by_service),
+        ("Errors per IP address", "IP address", report.by_ip),
+        ("Errors per endpoint", "Endpoint", report.by_endpoint),
+    ):
+        rows = [(text, count, count / report.errors) for text, count in frame.head(_MOST_ROWS).iter_rows()]
+        yield {"title": title, "column": column, "rows": rows, "more": max(0, frame.height - _MOST_ROWS)}
 
 
 def _moment(moment: datetime) -> str:

@@ -106,7 +106,7 @@ def build_report(
     Raises:
         LogsluiceError: Spark gave up, or Elasticsearch refused.
     """
-    counts = read_counts(spark, worker_input).transform(aggregations.aggregate).persist(StorageLevel.MEMORY_AND_DISK)
+    counts = aggregations.aggregate(read_counts(spark, worker_input)).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         with _report_progress(spark, on_progress):
             counts.count()
@@ -130,11 +130,11 @@ def read_counts(spark: SparkSession, worker_input: WorkerInput) -> DataFrame:
 
 
 def _report(counts: DataFrame, sources: Sequence[str], rules: Sequence[Rule]) -> Report:
-    trends = _collected(counts.transform(aggregations.trends))
-    minutes = _collected(counts.transform(aggregations.windows))
-    span = _collected(counts.transform(aggregations.span))
-    rejected = counts.transform(aggregations.rejected)
+    trends, minutes = _collected(aggregations.trends(counts)), _collected(aggregations.windows(counts))
+    span = _collected(aggregations.span(counts))
+    rejected = aggregations.rejected(counts)
     damage = rejected.where("row IS NULL").orderBy("source", "reason").collect()
+    windows = [Window(minute_of(minute), *numbers) for minute, *numbers in minutes.iter_rows()]
     return Report(
         sources=tuple(sources),
         events=int(trends["events"].sum()),
@@ -145,15 +145,8 @@ def _report(counts: DataFrame, sources: Sequence[str], rules: Sequence[Rule]) ->
         last=span.item(0, "last"),
         trends=trends,
         minutes=minutes,
-        by_hour=_collected(counts.transform(aggregations.errors_by_hour)),
-        by_day=_collected(counts.transform(aggregations.errors_by_day)),
-        by_severity=_collected(counts.transform(aggregations.errors_by_severity)),
-        by_type=_collected(counts.transform(aggregations.errors_by_type)),
-        by_message=_collected(counts.transform(aggregations.top_errors)),
-        by_ip=_collected(counts.transform(aggregations.errors_per_ip)),
-        by_service=_collected(counts.transform(aggregations.errors_per_service)),
-        by_endpoint=_collected(counts.transform(aggregations.errors_per_endpoint)),
-        alerts=tuple(breach_episodes(rules, _windows(minutes))),
+        **{name: _collected(frame) for name, frame in aggregations.errors(counts).items()},
+        alerts=tuple(breach_episodes(rules, windows)),
         damage=tuple(f"{row.source}: {row.reason}" for row in damage),
     )
 
@@ -162,16 +155,11 @@ def _collected(frame: DataFrame) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(frame.toArrow()))
 
 
-def _windows(minutes: pl.DataFrame) -> Iterator[Window]:
-    for minute, service, events, errors, critical in minutes.iter_rows():
-        yield Window(minute_of(minute), service, events, errors, critical)
-
-
 def _rejected(counts: DataFrame, rows: int) -> Iterator[RejectedRow]:
     """Fetched a partition at a time, so that many of them do not fill the driver's memory."""
     if not rows:
         return
-    frame = counts.transform(aggregations.rejected)
+    frame = aggregations.rejected(counts)
     parts = rows // _ROWS_AT_ONCE + 1
     ordered = frame.coalesce(1) if parts == 1 else frame.repartitionByRange(parts, "source", "line")
     for row in ordered.sortWithinPartitions("source", "line").toLocalIterator():
