@@ -145,8 +145,8 @@ def fill(running: Servers, events: int, end: datetime) -> None:
     """Facts as the regex job writes them, over a day: those of some thousand lines, again and again."""
     registry = load_registry()
     distinct = min(events, _DISTINCT)
-    happenings = traffic(_SEED, Profile(rate=1_000), end.timestamp())
-    values = [event.line.encode() for event in itertools.islice(happenings, distinct)]
+    made = traffic(_SEED, Profile(rate=1_000), end.timestamp())
+    values = [event.line.encode() for event in itertools.islice(made, distinct)]
     size = len(values)
     records = Records(["logs"] * size, [0] * size, list(range(size)), [int(end.timestamp() * 1000)] * size, values)
     extracted = ColumnarExtractor(registry).extract(extraction_input(records))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from logsluice.demo.shop import Failure, Happening
+from logsluice.demo.shop import Failure, LogRecord
 
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _PIDS: Final = {"gateway": 7, "auth": 812, "shipping": 4411, "inventory": 23}
@@ -18,14 +18,14 @@ _LOCAL0: Final = 16
 _JAVA: Final = frozenset({"checkout", "payment"})
 _MESSAGE_FIELDS: Final = ("trace.id", "session.id", "user.id")
 
-Renderer = Callable[[Happening, float], str]
+Renderer = Callable[[LogRecord, float], str]
 
 
-def render(happening: Happening, at: float, *, json: bool) -> str:
+def render(record: LogRecord, at: float, *, json: bool) -> str:
     """The line a service writes.
 
     Args:
-        happening: What it says.
+        record: What it says.
         at: When, in seconds since the epoch.
         json: As JSON, or plain.
 
@@ -34,24 +34,24 @@ def render(happening: Happening, at: float, *, json: bool) -> str:
         own, the trace of a JSON line is a field of it.
     """
     style = _JSON if json else _PLAIN
-    if happening.is_access and not json:
-        return _combined(happening, at)
-    return style[happening.service](happening, at)
+    if record.is_access and not json:
+        return _combined(record, at)
+    return style[record.service](record, at)
 
 
 # JSON.
 
 
-def _ecs_nested(happening: Happening, at: float) -> str:
+def _ecs_nested(record: LogRecord, at: float) -> str:
     """Elastic Common Schema with nested objects."""
     document: dict[str, Any] = {
         "@timestamp": _iso(at),
-        "log": {"level": happening.level, "logger": happening.logger},
-        "message": happening.message,
+        "log": {"level": record.level, "logger": record.logger},
+        "message": record.message,
         "ecs": {"version": "9.2.0"},
-        "service": {"name": happening.service},
+        "service": {"name": record.service},
     }
-    for name, value in _all_fields(happening).items():
+    for name, value in _all_fields(record).items():
         *parents, leaf = name.split(".")
         place = document
         for parent in parents:
@@ -60,113 +60,113 @@ def _ecs_nested(happening: Happening, at: float) -> str:
     return orjson.dumps(document).decode()
 
 
-def _ecs_dotted(happening: Happening, at: float) -> str:
+def _ecs_dotted(record: LogRecord, at: float) -> str:
     """Elastic Common Schema with dotted names, as ecs-logging for Java writes it."""
     document: dict[str, Any] = {
         "@timestamp": _iso(at),
-        "log.level": happening.level.upper(),
-        "message": happening.message,
+        "log.level": record.level.upper(),
+        "message": record.message,
         "ecs.version": "1.2.0",
-        "service.name": happening.service,
-        "log.logger": _java_logger(happening),
-        "process.thread.name": _thread(happening),
+        "service.name": record.service,
+        "log.logger": _java_logger(record),
+        "process.thread.name": _thread(record),
     }
-    return orjson.dumps(document | _all_fields(happening)).decode()
+    return orjson.dumps(document | _all_fields(record)).decode()
 
 
-def _zap(happening: Happening, at: float) -> str:
+def _zap(record: LogRecord, at: float) -> str:
     """Go's zap with its production settings: seconds since the epoch and a caller."""
     document: dict[str, Any] = {
-        "level": {"critical": "fatal"}.get(happening.level, happening.level),
+        "level": {"critical": "fatal"}.get(record.level, record.level),
         "ts": round(at, 6),
-        "logger": happening.logger,
-        "caller": f"{happening.service}/{happening.logger.rpartition('.')[2]}.go:{40 + len(happening.message)}",
-        "msg": happening.message,
-        "service.name": happening.service,
+        "logger": record.logger,
+        "caller": f"{record.service}/{record.logger.rpartition('.')[2]}.go:{40 + len(record.message)}",
+        "msg": record.message,
+        "service.name": record.service,
     }
-    return orjson.dumps(document | _all_fields(happening)).decode()
+    return orjson.dumps(document | _all_fields(record)).decode()
 
 
-def _all_fields(happening: Happening) -> dict[str, Any]:
-    if happening.failure is None:
-        return happening.fields
-    return happening.fields | {
-        "error.message": happening.failure.message,
-        "error.stack_trace": _trace(happening, happening.failure),
+def _all_fields(record: LogRecord) -> dict[str, Any]:
+    if record.failure is None:
+        return record.fields
+    return record.fields | {
+        "error.message": record.failure.message,
+        "error.stack_trace": _trace(record, record.failure),
     }
 
 
 # Plain lines.
 
 
-def _logback(happening: Happening, at: float) -> str:
+def _logback(record: LogRecord, at: float) -> str:
     """Logback's usual pattern, with the way through the system in brackets."""
-    level = {"critical": "error"}.get(happening.level, happening.level).upper()
+    level = {"critical": "error"}.get(record.level, record.level).upper()
     line = (
-        f"{_stamp(at, ' ', ',')} {level:<5} [{_thread(happening)}] {_java_logger(happening)} - "
-        f"{happening.message}{_context(happening)}"
+        f"{_stamp(at, ' ', ',')} {level:<5} [{_thread(record)}] {_java_logger(record)} - "
+        f"{record.message}{_context(record)}"
     )
-    return line if happening.failure is None else f"{line}\n{_trace(happening, happening.failure)}"
+    return line if record.failure is None else f"{line}\n{_trace(record, record.failure)}"
 
 
-def _python(happening: Happening, at: float) -> str:
+def _python(record: LogRecord, at: float) -> str:
     """Python's logging, with the format that most copy."""
-    level = {"warn": "WARNING"}.get(happening.level, happening.level.upper())
+    level = {"warn": "WARNING"}.get(record.level, record.level.upper())
     line = (
-        f"{_stamp(at, ' ', ',')} - {happening.service}.{happening.logger.rpartition('.')[2]} - {level} - "
-        f"{happening.message}{_context(happening)}"
+        f"{_stamp(at, ' ', ',')} - {record.service}.{record.logger.rpartition('.')[2]} - {level} - "
+        f"{record.message}{_context(record)}"
     )
-    return line if happening.failure is None else f"{line}\n{_trace(happening, happening.failure)}"
+    return line if record.failure is None else f"{line}\n{_trace(record, record.failure)}"
 
 
-def _logfmt(happening: Happening, at: float) -> str:
+def _logfmt(record: LogRecord, at: float) -> str:
     """Go's slog text handler and its like."""
     pairs = [
         f"time={_stamp(at, 'T', '.')}Z",
-        f"level={happening.level}",
-        f"service={happening.service}",
-        f"msg={_quoted(happening.message)}",
+        f"level={record.level}",
+        f"service={record.service}",
+        f"msg={_quoted(record.message)}",
     ]
-    pairs += [f"{name}={_quoted(str(value))}" for name, value in happening.fields.items()]
-    if happening.failure:
-        pairs.append(f"error={_quoted(happening.failure.message)}")
+    pairs += [f"{name}={_quoted(str(value))}" for name, value in record.fields.items()]
+    if record.failure:
+        pairs.append(f"error={_quoted(record.failure.message)}")
     return " ".join(pairs)
 
 
-def _syslog(happening: Happening, at: float) -> str:
+def _syslog(record: LogRecord, at: float) -> str:
     """Syslog as in RFC 5424."""
-    priority = _LOCAL0 * 8 + _SYSLOG_SEVERITY[happening.level]
-    pid = _PIDS[happening.service]
+    priority = _LOCAL0 * 8 + _SYSLOG_SEVERITY[record.level]
+    pid = _PIDS[record.service]
     return (
-        f"<{priority}>1 {_iso(at)} shop-1.example {happening.service} {pid} {happening.logger} - "
-        f"{happening.message}{_context(happening)}"
+        f"<{priority}>1 {_iso(at)} shop-1.example {record.service} {pid} {record.logger} - "
+        f"{record.message}{_context(record)}"
     )
 
 
-def _bsd_syslog(happening: Happening, at: float) -> str:
+def _bsd_syslog(record: LogRecord, at: float) -> str:
     """Syslog as files in /var/log have it."""
     second = int(at)
     month, day, clock = _parts(second)[1:4]
     return (
-        f"{_MONTHS[month - 1]} {day:>2} {clock} shop-2 {happening.service}[{_PIDS[happening.service]}]: "
-        f"{happening.level.upper()} {happening.message}{_context(happening)}"
+        f"{_MONTHS[month - 1]} {day:>2} {clock} shop-2 {record.service}[{_PIDS[record.service]}]: "
+        f"{record.level.upper()} {record.message}{_context(record)}"
     )
 
 
-def _nginx_error(happening: Happening, at: float) -> str:
+def _nginx_error(record: LogRecord, at: float) -> str:
     """Nginx's error log."""
     year, month, day, clock = _parts(int(at))
-    level = {"critical": "crit"}.get(happening.level, happening.level)
-    client = happening.fields.get("source.ip", "-")
+    level = {"critical": "crit"}.get(record.level, record.level)
+    client = record.fields.get("source.ip", "-")
     return (
         f"{year}/{month:02d}/{day:02d} {clock} [{level}] 7#7: *{int(at * 1000) % 100_000} "
-        f"{happening.message}, client: {client}, server: shop.example"
+        f"{record.message}, client: {client}, server: shop.example"
     )
 
 
-def _combined(happening: Happening, at: float) -> str:
+def _combined(record: LogRecord, at: float) -> str:
     """The combined format of Apache and nginx."""
-    facts = happening.fields
+    facts = record.fields
     year, month, day, clock = _parts(int(at))
     target = str(facts["url.path"]) + (f"?{facts['url.query']}" if "url.query" in facts else "")
     return (
@@ -200,11 +200,11 @@ _PLAIN: Final[dict[str, Renderer]] = {
 # Parts of lines.
 
 
-def _trace(happening: Happening, failure: Failure) -> str:
+def _trace(record: LogRecord, failure: Failure) -> str:
     """The stack trace in the manner of the service's language."""
-    part = happening.logger.rpartition(".")[2]
-    if happening.service in _JAVA:
-        package = f"com.acme.shop.{happening.service}"
+    part = record.logger.rpartition(".")[2]
+    if record.service in _JAVA:
+        package = f"com.acme.shop.{record.service}"
         lines = [
             f"{failure.kind}: {failure.message}",
             f"\tat {package}.{part.capitalize()}Service.handle({part.capitalize()}Service.java:{40 + len(part)})",
@@ -219,7 +219,7 @@ def _trace(happening: Happening, failure: Failure) -> str:
                 "\t... 2 more",
             ]
         return "\n".join(lines)
-    if happening.service == "auth":
+    if record.service == "auth":
         return "\n".join(
             (
                 "Traceback (most recent call last):",
@@ -232,13 +232,13 @@ def _trace(happening: Happening, failure: Failure) -> str:
         )
     return (
         f"{failure.kind}: {failure.message}\n"
-        f"main.(*Server).{part}\n\t/srv/{happening.service}/{part}.go:{20 + len(part)}\n"
+        f"main.(*Server).{part}\n\t/srv/{record.service}/{part}.go:{20 + len(part)}\n"
         "net/http.HandlerFunc.ServeHTTP\n\t/usr/local/go/src/net/http/server.go:2220"
     )
 
 
-def _context(happening: Happening) -> str:
-    facts = happening.fields
+def _context(record: LogRecord) -> str:
+    facts = record.fields
     if "trace.id" not in facts:
         return ""
     words = [f"{name}={facts[name]}" for name in _MESSAGE_FIELDS if name in facts]
@@ -250,13 +250,13 @@ def _context(happening: Happening) -> str:
     return f" [{' '.join(words)}]"
 
 
-def _java_logger(happening: Happening) -> str:
-    part = happening.logger.rpartition(".")[2]
-    return f"com.acme.shop.{happening.service}.{part.capitalize()}Service"
+def _java_logger(record: LogRecord) -> str:
+    part = record.logger.rpartition(".")[2]
+    return f"com.acme.shop.{record.service}.{part.capitalize()}Service"
 
 
-def _thread(happening: Happening) -> str:
-    return f"http-nio-8080-exec-{1 + len(happening.message) % 10}"
+def _thread(record: LogRecord) -> str:
+    return f"http-nio-8080-exec-{1 + len(record.message) % 10}"
 
 
 def _quoted(text: str) -> str:

@@ -1,6 +1,6 @@
 """What happens in a made-up shop: users log in, browse, pay and take back; services say so.
 
-A happening knows nothing of time or of how a line looks. Everything follows from the random numbers given.
+A record knows nothing of time or of how a line looks. Everything follows from the random numbers given.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Failure:
 
 
 @dataclass(slots=True)
-class Happening:
+class LogRecord:
     """One thing that a service logs.
 
     Attributes:
@@ -115,7 +115,7 @@ FAILURES: Final[dict[str, tuple[Failure, ...]]] = {
     "inventory": (Failure("StockError", "reservation lost: version conflict"),),
 }
 
-Step = list[Happening]
+Step = list[LogRecord]
 
 
 def session(random: Random, services: frozenset[str], fails: Callable[[str], int]) -> Iterator[Step]:
@@ -196,7 +196,7 @@ class _Request:
     common: dict[str, Value]
     duration: int
 
-    def outcome(self) -> Happening:
+    def outcome(self) -> LogRecord:
         """How it came out, in the words of the service."""
         user, action = self.user, self.action
         money = f"{action} of {user.amount} {user.currency}"
@@ -213,9 +213,9 @@ class _Request:
                 words = f"{action} for user {user.id}"
         words += f" session={user.session} took {self.duration // _MILLISECOND}ms"
         facts = self.http() | self._facts("failure" if self.refused else "success")
-        return self._happening("warn" if self.refused else "info", words, facts)
+        return self._record("warn" if self.refused else "info", words, facts)
 
-    def error(self, attempt: int) -> Happening:
+    def error(self, attempt: int) -> LogRecord:
         """One of its errors."""
         random = self.user.random
         failure = random.choice(FAILURES[self.speaker])
@@ -224,13 +224,13 @@ class _Request:
             words = f"retry {attempt}: {words}"
         level: Level = "critical" if random.random() < _CRITICAL_SHARE else "error"
         facts = self._facts("failure") | {"error.type": failure.kind}
-        return self._happening(level, words, facts, failure)
+        return self._record(level, words, facts, failure)
 
-    def handling(self) -> Happening:
+    def handling(self) -> LogRecord:
         """What a service says at debug level before it does anything."""
-        return self._happening("debug", f"handling {self.method} {self.path}", {})
+        return self._record("debug", f"handling {self.method} {self.path}", {})
 
-    def slow_query(self) -> Happening:
+    def slow_query(self) -> LogRecord:
         """A remark on the database behind the service."""
         random = self.user.random
         milliseconds = random.randrange(1_000, 9_000)
@@ -238,9 +238,9 @@ class _Request:
         number = random.randrange(10**6)
         words = f"slow query: {milliseconds} ms: SELECT * FROM {table} WHERE id = {number}"  # noqa: S608
         facts: dict[str, Value] = {"event.duration": milliseconds * _MILLISECOND, "event.action": "slow-query"}
-        return self._happening("warn", words, facts)
+        return self._record("warn", words, facts)
 
-    def access(self) -> Happening:
+    def access(self) -> LogRecord:
         """The gateway's access line."""
         facts = self.http()
         facts["http.response.body.bytes"] = self.user.random.randrange(120, 40_000)
@@ -248,7 +248,7 @@ class _Request:
         status, milliseconds = facts["http.response.status_code"], self.duration // _MILLISECOND
         words = f"{self.method} {self.path} {status} in {milliseconds}ms"
         key = self.user.session
-        return Happening("gateway", "info", "access", words, self.common | facts, is_access=True, key=key)
+        return LogRecord("gateway", "info", "access", words, self.common | facts, is_access=True, key=key)
 
     def http(self) -> dict[str, Value]:
         """Its HTTP fields."""
@@ -270,12 +270,10 @@ class _Request:
             return 404
         return {"POST": 201, "DELETE": 204}.get(self.method, 200)
 
-    def _happening(
-        self, level: Level, words: str, facts: dict[str, Value], failure: Failure | None = None
-    ) -> Happening:
+    def _record(self, level: Level, words: str, facts: dict[str, Value], failure: Failure | None = None) -> LogRecord:
         logger = f"{self.speaker}.{self.action}"
         fields = self.common | facts
-        return Happening(self.speaker, level, logger, words, fields, failure, key=self.user.session)
+        return LogRecord(self.speaker, level, logger, words, fields, failure, key=self.user.session)
 
     def _facts(self, outcome: str) -> dict[str, Value]:
         facts: dict[str, Value] = {"event.action": self.action, "event.outcome": outcome}
@@ -325,7 +323,7 @@ def _request(
     return step
 
 
-def background(random: Random, services: tuple[str, ...]) -> Happening:
+def background(random: Random, services: tuple[str, ...]) -> LogRecord:
     """What a service does on its own: health checks, warnings about itself."""
     service = random.choice(services)
     chance = random.random()
@@ -341,9 +339,9 @@ def background(random: Random, services: tuple[str, ...]) -> Happening:
             "user_agent.original": "kube-probe/1.34",
         }
         words = f"GET /healthz 200 in {duration // _MILLISECOND}ms"
-        return Happening(service, "info", "access", words, facts, is_access=True, key=service)
+        return LogRecord(service, "info", "access", words, facts, is_access=True, key=service)
     if chance < 0.85:
         words = f"memory at {random.randrange(70, 95)}% of its limit"
-        return Happening(service, "warn", f"{service}.runtime", words, {"event.action": "memory"}, key=service)
+        return LogRecord(service, "warn", f"{service}.runtime", words, {"event.action": "memory"}, key=service)
     words = f"cache refreshed: {random.randrange(100, 9_000)} entries in {random.randrange(3, 400)}ms"
-    return Happening(service, "debug", f"{service}.cache", words, {"event.action": "cache"}, key=service)
+    return LogRecord(service, "debug", f"{service}.cache", words, {"event.action": "cache"}, key=service)

@@ -22,7 +22,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from logsluice.demo.rendering import render
-from logsluice.demo.shop import SERVICES, Happening, Level, background, session
+from logsluice.demo.shop import SERVICES, Level, LogRecord, background, session
 from logsluice.errors import LogsluiceError
 
 _BACKGROUND_SHARE: Final = 0.08
@@ -123,14 +123,14 @@ def traffic(seed: int, profile: Profile, start: float) -> Iterator[TrafficEvent]
         start: Seconds since the epoch.
     """
     random = Random(seed)
-    for number, (offset, happening) in enumerate(happenings(random, profile, start)):
+    for number, (offset, record) in enumerate(log_records(random, profile, start)):
         if number == profile.count:
             return
-        line = render(happening, start + offset, json=random.random() < profile.json_share)
-        yield TrafficEvent(offset, happening.service, line, happening.level, happening.key)
+        line = render(record, start + offset, json=random.random() < profile.json_share)
+        yield TrafficEvent(offset, record.service, line, record.level, record.key)
 
 
-def happenings(random: Random, profile: Profile, start: float) -> Iterator[tuple[float, Happening]]:
+def log_records(random: Random, profile: Profile, start: float) -> Iterator[tuple[float, LogRecord]]:
     """What happens, before anybody writes it down: seconds after the start, and what; without end.
 
     Args:
@@ -159,16 +159,16 @@ class _Shop:
         requests = profile.rate * _SECONDS_BETWEEN_REQUESTS / _FIRST_LINES_A_REQUEST
         count = min(_MOST_SESSIONS, max(_REQUESTS_AT_ONCE, int(requests)))
         self._sessions = [self._session() for _ in range(count)]
-        self._in_progress: list[list[Happening]] = []
+        self._in_progress: list[list[LogRecord]] = []
 
-    def next(self, offset: float) -> Happening:
+    def next(self, offset: float) -> LogRecord:
         """What happens next, so many seconds after the start."""
         self._offset = offset
-        happening = self._take()
-        self._quiet_lines += happening.level not in ("error", "critical")
-        return happening
+        record = self._take()
+        self._quiet_lines += record.level not in ("error", "critical")
+        return record
 
-    def _take(self) -> Happening:
+    def _take(self) -> LogRecord:
         random = self._random
         if random.random() < _BACKGROUND_SHARE:
             return background(random, self._profile.services)
@@ -177,12 +177,12 @@ class _Shop:
                 self._in_progress.append(step[::-1])
         place = random.randrange(_REQUESTS_AT_ONCE)
         step = self._in_progress[place]
-        happening = step.pop()
+        record = step.pop()
         if not step:
             del self._in_progress[place]
-        return happening
+        return record
 
-    def _request(self) -> list[Happening]:
+    def _request(self) -> list[LogRecord]:
         place = self._random.randrange(len(self._sessions))
         step = next(self._sessions[place], None)
         if step is None:
@@ -191,7 +191,7 @@ class _Shop:
         self._requests += bool(step)
         return step
 
-    def _session(self) -> Iterator[list[Happening]]:
+    def _session(self) -> Iterator[list[LogRecord]]:
         return session(self._random, self._services, self._fails)
 
     def _fails(self, service: str) -> int:

@@ -20,7 +20,7 @@ from logsluice.alerts.baseline import History
 from logsluice.alerts.conditions import Snapshot
 from logsluice.alerts.error_classes import ErrorClassCount, ErrorClasses
 from logsluice.alerts.windows import Window, WindowTable
-from logsluice.demo.traffic import Profile, happenings
+from logsluice.demo.traffic import Profile, log_records
 from tests.shared.hour_summaries import summarize_hours
 
 DAY = 1_440
@@ -42,22 +42,22 @@ def simulate(seed: int, first_minute: int = FIRST_MINUTE, minutes: int = DAY) ->
     counts: dict[tuple[int, str], list[int]] = defaultdict(lambda: [0] * 5)
     durations: dict[tuple[int, str], list[int]] = defaultdict(list)
     reported: dict[tuple[str, str, int], int] = defaultdict(int)
-    for offset, happening in happenings(Random(seed), PROFILE, first_minute * 60.0):
+    for offset, record in log_records(Random(seed), PROFILE, first_minute * 60.0):
         minute = first_minute + int(offset // 60)
         if minute >= first_minute + minutes:
             break
-        key = (minute, happening.service)
+        key = (minute, record.service)
         count = counts[key]
         count[0] += 1
-        count[1] += happening.level in ("error", "critical")
-        count[2] += happening.level == "critical"
-        if happening.fields.get("event.outcome") == "success":
-            count[3] += happening.fields.get("event.action") == "payment"
-            count[4] += happening.fields.get("event.action") == "refund"
-        if duration := happening.fields.get("event.duration"):
+        count[1] += record.level in ("error", "critical")
+        count[2] += record.level == "critical"
+        if record.fields.get("event.outcome") == "success":
+            count[3] += record.fields.get("event.action") == "payment"
+            count[4] += record.fields.get("event.action") == "refund"
+        if duration := record.fields.get("event.duration"):
             durations[key].append(int(duration))
-        if happening.failure:
-            reported[happening.service, happening.failure.kind, minute] += 1
+        if record.failure:
+            reported[record.service, record.failure.kind, minute] += 1
     windows = {
         (minute, service): replace(Window(minute, service, *count), p50=_median(durations[minute, service]))
         for (minute, service), count in counts.items()
