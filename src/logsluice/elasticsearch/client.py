@@ -180,6 +180,12 @@ def wait_for_templates(
     retry_request(check, settings, job=job, stop=stop)
 
 
+def common_modules(client: Elasticsearch) -> frozenset[str]:
+    """The modules that every node has: what the server can do beyond Elasticsearch's core."""
+    nodes = client.nodes.info(metric="plugins", filter_path="nodes.*.modules.name")["nodes"].values()
+    return frozenset.intersection(*(frozenset(module["name"] for module in node["modules"]) for node in nodes))
+
+
 def is_temporary(status: int, kind: str | None) -> bool:
     """Whether it pays to wait: overload, restart, a missing index, a block (read-only or full disk)."""
     return status == 429 or status >= 500 or kind in ("cluster_block_exception", "index_not_found_exception")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from elasticsearch import ApiError, Elasticsearch
 
-from logsluice.elasticsearch.client import describe_error
+from logsluice.elasticsearch.client import common_modules, describe_error
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 
@@ -59,9 +59,7 @@ def make(client: Elasticsearch, settings: Settings) -> list[str]:
     server = settings.elasticsearch
     if server.snapshot_bucket is None:
         return []
-    nodes = client.nodes.info(metric="plugins", filter_path="nodes.*.modules.name")["nodes"].values()
-    missing = sorted({name for node in nodes for name in MODULES - {module["name"] for module in node["modules"]}})
-    if missing:
+    if missing := sorted(MODULES - common_modules(client)):
         return [f"this server takes no snapshots to S3 (it has no {' and no '.join(missing)}): there is no backup"]
     done = []
     wanted = repository(server.snapshot_bucket)
@@ -93,11 +91,6 @@ def _register(client: Elasticsearch, wanted: dict[str, Any]) -> None:
 
 
 def _found(client: Elasticsearch, path: str) -> dict[str, Any]:
-    try:
-        answer = client.perform_request("GET", path, headers={"accept": "application/json"})
-    except ApiError as error:
-        if error.meta.status == 404:
-            return {}
-        raise
+    answer = client.options(ignore_status=404).perform_request("GET", path, headers={"accept": "application/json"})
     found: dict[str, Any] = answer.body
     return found

@@ -140,46 +140,46 @@ class ServerFeatures:
     lifecycle: bool = False
 
 
-def field_mapping(name: str, kind: FieldType, abilities: ServerFeatures) -> dict[str, Any]:
+def field_mapping(name: str, kind: FieldType, features: ServerFeatures) -> dict[str, Any]:
     """How a field of ours is indexed."""
     if kind == "text":
-        return {"type": "match_only_text" if abilities.match_only_text else "text"}
+        return {"type": "match_only_text" if features.match_only_text else "text"}
     if kind in ("keyword", "level"):
         return _LONG_KEYWORD if name in _LONG_VALUES else _KEYWORD
     return {"type": "long" if kind == "duration" else kind}
 
 
-def logs_properties(abilities: ServerFeatures) -> Properties:
+def logs_properties(features: ServerFeatures) -> Properties:
     """The fields of the logs index: those of Elastic Common Schema where a JSON event brings them."""
-    return {name: field_mapping(name, kind, abilities) for name, kind in FIELDS.items()} | _COMMON
+    return {name: field_mapping(name, kind, features) for name, kind in FIELDS.items()} | _COMMON
 
 
-def results_properties(fields: Mapping[str, FieldType], abilities: ServerFeatures) -> Properties:
+def results_properties(fields: Mapping[str, FieldType], features: ServerFeatures) -> Properties:
     """The fields of the results index.
 
     Args:
         fields: Every field that formats and patterns can fill; those of ``labels`` need no mapping of their
-        own. abilities: Of the server.
+        own. features: Of the server.
     """
     named = {
-        name: field_mapping(name, kind, abilities) for name, kind in fields.items() if not name.startswith("labels.")
+        name: field_mapping(name, kind, features) for name, kind in fields.items() if not name.startswith("labels.")
     }
     return named | _COMMON | _RESULTS
 
 
-def index_plans(settings: Settings, fields: Mapping[str, FieldType], abilities: ServerFeatures) -> list[IndexPlan]:
+def index_plans(settings: Settings, fields: Mapping[str, FieldType], features: ServerFeatures) -> list[IndexPlan]:
     """Every index of an environment.
 
     Args:
         settings: Of the environment.
         fields: Every field that formats and patterns can fill.
-        abilities: Of the server.
+        features: Of the server.
     """
-    message = {"message": field_mapping("message", "text", abilities)}
+    message = {"message": field_mapping("message", "text", features)}
     return [
-        IndexPlan(settings.logs_index, logs_properties(abilities), True),
-        IndexPlan(settings.metrics_index, logs_properties(abilities), True),
-        IndexPlan(settings.results_index, results_properties(fields, abilities), False),
+        IndexPlan(settings.logs_index, logs_properties(features), True),
+        IndexPlan(settings.metrics_index, logs_properties(features), True),
+        IndexPlan(settings.results_index, results_properties(fields, features), False),
         IndexPlan(settings.windows_index, _WINDOWS, False),
         IndexPlan(settings.alerts_index, _ALERTS | message, False),
         IndexPlan(settings.dead_letters_index, _DEAD_LETTERS | message, False),

@@ -94,9 +94,7 @@ def prepare(folder: Path, owners: Mapping[str, int] = READERS) -> list[str]:
             _write(store / name, secrets.token_urlsafe(32))
             done.append(f"{name}: made")
     of = {name: (store / name).read_text() for name in (*_PASSWORDS, *_KIBANA_KEYS)}
-    for reader, files in {**_passwords(of), **_derived(of)}.items():
-        for name, text in files.items():
-            _write(folder / reader / name, text, owners[reader])
+    _write_all(folder, _files(of), owners)
     if not (store / _API_KEYS).exists():
         key = make_key("compose", ("admin",))
         _write(store / _API_KEY, key.text)
@@ -105,15 +103,32 @@ def prepare(folder: Path, owners: Mapping[str, int] = READERS) -> list[str]:
     _write(folder / "logsluice" / _API_KEYS, (store / _API_KEYS).read_text(), owners["logsluice"])
     certificates = _certificates()
     if not all((folder / reader / name).exists() for reader, files in certificates.items() for name in files):
-        for reader, files in certificates.items():
-            for name, text in files.items():
-                _write(folder / reader / name, text, owners[reader])
+        _write_all(folder, certificates, owners)
         done.append("certificates: made")
     return done
 
 
-def _passwords(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """The files of who reads passwords as such."""
+def _files(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The files of each reader: passwords as such, or the whole configuration for who reads secrets there alone."""
+    kibana = {"elasticsearch.password": of["kibana_system"], **{key: of[key] for key in _KIBANA_KEYS}}
+    login = f'org.apache.kafka.common.security.scram.ScramLoginModule required username="{KAFKA_USER}"'
+    cluster = {
+        "name": "prod",
+        "bootstrapServers": "kafka:9092",
+        "readOnly": True,
+        "properties": {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.jaas.config": f'{login} password="{of["kafka"]}";',
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": "/run/secrets/kafka-ui/ca.crt",
+        },
+    }
+    kafka_ui = {
+        "auth": {"type": "LOGIN_FORM"},
+        "spring": {"security": {"user": {"name": "admin", "password": of["kafka-ui"]}}},
+        "kafka": {"clusters": [cluster]},
+    }
     return {
         "kafka": {"password": of["kafka"]},
         "elasticsearch": {"elastic_password": of["elastic"]},
@@ -129,34 +144,6 @@ def _passwords(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
         "redis": {"password": of["redis"]},
         "spark": {"secret": of["spark"]},
         "users": {name: of[name] for name in ("elastic", "kibana_system", "logstash", _EXPORTER, _OURS)},
-    }
-
-
-def _derived(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Whole configurations, for who reads secrets there alone."""
-    kibana = {"elasticsearch.password": of["kibana_system"], **{key: of[key] for key in _KIBANA_KEYS}}
-    login = f'org.apache.kafka.common.security.scram.ScramLoginModule required username="{KAFKA_USER}"'
-    kafka_ui = {
-        "auth": {"type": "LOGIN_FORM"},
-        "spring": {"security": {"user": {"name": "admin", "password": of["kafka-ui"]}}},
-        "kafka": {
-            "clusters": [
-                {
-                    "name": "prod",
-                    "bootstrapServers": "kafka:9092",
-                    "readOnly": True,
-                    "properties": {
-                        "security.protocol": "SASL_SSL",
-                        "sasl.mechanism": "SCRAM-SHA-512",
-                        "sasl.jaas.config": f'{login} password="{of["kafka"]}";',
-                        "ssl.truststore.type": "PEM",
-                        "ssl.truststore.location": "/run/secrets/kafka-ui/ca.crt",
-                    },
-                }
-            ]
-        },
-    }
-    return {
         "kibana": {"kibana.yml": yaml.safe_dump(kibana)},
         "kafka-ui": {"kafka-ui.yml": yaml.safe_dump(kafka_ui)},
     }
@@ -172,6 +159,12 @@ def _certificates() -> dict[str, dict[str, str]]:
     broker = issued["kafka"]
     files["kafka"]["broker.pem"] = broker.key + broker.certificate + authority
     return files
+
+
+def _write_all(folder: Path, readers: Mapping[str, Mapping[str, str]], owners: Mapping[str, int]) -> None:
+    for reader, files in readers.items():
+        for name, text in files.items():
+            _write(folder / reader / name, text, owners[reader])
 
 
 def _write(path: Path, text: str, owner: int | None = None) -> None:

@@ -7,16 +7,17 @@ Jobs check and wait for these things; nothing else makes them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from threading import Event
 from typing import Any, NamedTuple
 
-from elasticsearch import ApiError, Elasticsearch
+from elasticsearch import Elasticsearch
 from kafka import KafkaAdminClient
 from kafka import errors as kafka_errors
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from logsluice.elasticsearch import snapshots
-from logsluice.elasticsearch.client import connect, retry_request
+from logsluice.elasticsearch.client import common_modules, connect, retry_request
 from logsluice.elasticsearch.templates import (
     Properties,
     ServerFeatures,
@@ -58,22 +59,14 @@ def topic_plans(settings: Settings) -> list[TopicPlan]:
     common = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
     if kafka.replication_factor > _IN_SYNC_OF_THREE:
         common["min.insync.replicas"] = str(_IN_SYNC_OF_THREE)
+    topics = (
+        (kafka.topic, kafka.partitions, _SOURCE_MAX_BYTES),
+        (kafka.dead_letter_topic, 1, _DEAD_LETTER_MAX_BYTES),
+        (kafka.alerts_topic, 1, _SOURCE_MAX_BYTES),
+    )
     return [
-        TopicPlan(
-            kafka.topic,
-            kafka.partitions,
-            kafka.replication_factor,
-            common | {"max.message.bytes": str(_SOURCE_MAX_BYTES)},
-        ),
-        TopicPlan(
-            kafka.dead_letter_topic,
-            1,
-            kafka.replication_factor,
-            common | {"max.message.bytes": str(_DEAD_LETTER_MAX_BYTES)},
-        ),
-        TopicPlan(
-            kafka.alerts_topic, 1, kafka.replication_factor, common | {"max.message.bytes": str(_SOURCE_MAX_BYTES)}
-        ),
+        TopicPlan(name, partitions, kafka.replication_factor, common | {"max.message.bytes": str(size)})
+        for name, partitions, size in topics
     ]
 
 
@@ -130,8 +123,6 @@ def set_up_elasticsearch(
 
 def set_up_snapshots(settings: Settings, *, stop: Event | None = None) -> list[str]:
     """Register the backup, where the settings name a bucket for it; see :func:`run_setup`."""
-    if settings.elasticsearch.snapshot_bucket is None:
-        return []
     return _call_elasticsearch(lambda client: snapshots.make(client, settings), settings, stop)
 
 
@@ -139,11 +130,8 @@ def _call_elasticsearch(
     work: Callable[[Elasticsearch], list[str]], settings: Settings, stop: Event | None
 ) -> list[str]:
     server = settings.elasticsearch
-    client = connect(server)
-    try:
+    with closing(connect(server)) as client:
         return retry_request(lambda: work(client), server, job=JOB, stop=stop)
-    finally:
-        client.close()
 
 
 def set_up_kibana(settings: Settings, *, stop: Event | None = None) -> list[str]:
@@ -158,15 +146,8 @@ def set_up_kibana(settings: Settings, *, stop: Event | None = None) -> list[str]
 def _set_up_topic(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
     if plan.name not in client.list_topics():
         try:
-            client.create_topics(
-                {
-                    plan.name: {
-                        "num_partitions": plan.partitions,
-                        "replication_factor": plan.replication_factor,
-                        "configs": plan.configs,
-                    }
-                }
-            )
+            wanted = {"num_partitions": plan.partitions, "replication_factor": plan.replication_factor}
+            client.create_topics({plan.name: {**wanted, "configs": plan.configs}})
         except kafka_errors.TopicAlreadyExistsError:
             pass  # Somebody else set up at the same moment; what differs is found below.
         else:
@@ -202,21 +183,12 @@ def _correct_configs(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
     return [f"topic {plan.name}: {key} is {value} instead of {current[key]['value']}" for key, value in wrong.items()]
 
 
-def abilities_of(client: Elasticsearch) -> ServerFeatures:
-    """What the server has beyond Elasticsearch's core, by the modules that every node of it has."""
-    nodes = client.nodes.info(metric="plugins", filter_path="nodes.*.modules.name")["nodes"].values()
-    modules = [{module["name"] for module in node["modules"]} for node in nodes]
-    return ServerFeatures(
-        match_only_text=all("mapper-extras" in names for names in modules),
-        lifecycle=all("x-pack-ilm" in names for names in modules),
-    )
-
-
 def _set_up_indices(client: Elasticsearch, settings: Settings, fields: Mapping[str, FieldType]) -> list[str]:
-    abilities = abilities_of(client)
+    modules = common_modules(client)
+    features = ServerFeatures(match_only_text="mapper-extras" in modules, lifecycle="x-pack-ilm" in modules)
     server = settings.elasticsearch
     done: list[str] = []
-    lifecycle = f"{settings.env}-logsluice" if abilities.lifecycle else None
+    lifecycle = f"{settings.env}-logsluice" if features.lifecycle else None
     if lifecycle:
         policy = lifecycle_policy(server.retention_days)
         if not _same(_policy(client, lifecycle), policy):
@@ -224,7 +196,7 @@ def _set_up_indices(client: Elasticsearch, settings: Settings, fields: Mapping[s
             done.append(f"lifecycle policy {lifecycle}: deletes indices after {server.retention_days} days")
     else:
         done.append("this server has no lifecycle management: old indices are kept until you delete them")
-    for alias, properties, lenient in index_plans(settings, fields, abilities):
+    for alias, properties, lenient in index_plans(settings, fields, features):
         template = index_template(alias, properties, replicas=server.replicas, lenient=lenient, lifecycle=lifecycle)
         done += _put_template(client, alias, template)
         done += _add_fields(client, alias, properties)
@@ -265,13 +237,9 @@ def _add_fields(client: Elasticsearch, alias: str, properties: Properties) -> li
 
 
 def _policy(client: Elasticsearch, name: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = client.ilm.get_lifecycle(name=name).body[name]["policy"]
-    except ApiError as error:
-        if error.meta.status == 404:
-            return {}
-        raise
-    return found
+    found = client.options(ignore_status=404).ilm.get_lifecycle(name=name).body
+    policy: dict[str, Any] = found.get(name, {}).get("policy", {})
+    return policy
 
 
 def _same(current: dict[str, Any], wanted: dict[str, Any]) -> bool:
