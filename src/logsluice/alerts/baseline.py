@@ -40,12 +40,7 @@ _LEAST_PAYMENTS: Final = 100
 
 
 class MedianAndMad(NamedTuple):
-    """Median and MAD of a metric over the windows of an hour.
-
-    Attributes:
-        median: Its median.
-        mad: The median of its distances from that.
-    """
+    """Median of a metric over the windows of an hour, and of the distances from it."""
 
     median: float
     mad: float
@@ -56,9 +51,7 @@ class HourSummary:
     """Summary of the windows of a service in an hour.
 
     Attributes:
-        service: Whose.
         hour: Hours since the epoch.
-        windows: How many windows there are.
         metrics: Median and MAD by metric; without those of which no window has a value.
         payments: Sum over the windows.
         refunds: Sum over the windows.
@@ -124,8 +117,6 @@ class History:
         """The baseline of a service's metric in a minute; ``None`` where too little is known.
 
         Args:
-            service: Whose.
-            metric: Which number.
             minute: Minutes since the epoch.
             lookback: Minutes that count as the past.
         """

@@ -39,7 +39,6 @@ class Snapshot:
     Attributes:
         windows: Back to :data:`CONTEXT_MINUTES` before what is evaluated.
         history: Summaries of past hours, from which baselines are computed.
-        classes: Classes of errors.
     """
 
     windows: WindowTable
@@ -48,13 +47,7 @@ class Snapshot:
 
 
 def detect(rule: Rule, snapshot: Snapshot, minute: int) -> dict[Key, Detection]:
-    """What a rule detects in a minute, by key.
-
-    Args:
-        rule: Any rule.
-        snapshot: The data.
-        minute: Minutes since the epoch; its windows are all there.
-    """
+    """What a rule detects in a minute (since the epoch) whose windows are all there, by key."""
     return dict(_CONDITIONS.get(type(rule), _breaches)(rule, snapshot, minute))
 
 

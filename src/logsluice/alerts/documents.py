@@ -53,12 +53,7 @@ class Alert:
 
 
 class Notification(NamedTuple):
-    """A transition of an alert, to be sent to the outputs.
-
-    Attributes:
-        alert: The alert, as it was at that moment.
-        transition: What happened to it.
-    """
+    """A transition of an alert, as it was at that moment, to be sent to the outputs."""
 
     alert: Alert
     transition: Transition
@@ -81,13 +76,7 @@ def alert_id(key: Key, opened: int) -> str:
 
 
 def alert_of(evaluation: Evaluation, link: str, pending: frozenset[str] = frozenset()) -> Alert:
-    """The alert that an evaluation is about.
-
-    Args:
-        evaluation: What a minute did to it.
-        link: Template of its link, as in the settings.
-        pending: Outputs still to be notified.
-    """
+    """The alert that an evaluation is about; ``link`` is the template of its link, as in the settings."""
     rule, key, episode, _ = evaluation
     return Alert(key, rule.severity, rule.description, episode, link_of(rule, key, episode, link), pending)
 

@@ -7,14 +7,7 @@ from typing import NamedTuple
 
 
 class ErrorClassCount(NamedTuple):
-    """Events of a class of error in a minute.
-
-    Attributes:
-        service: Who reported it.
-        error_type: The class.
-        minute: When, in minutes since the epoch.
-        events: How many.
-    """
+    """Events of a class of error of a service in a minute (since the epoch)."""
 
     service: str
     error_type: str

@@ -16,14 +16,7 @@ from logsluice.alerts.states import QUIET, Episode, Key, State, Transition, adva
 
 
 class Evaluation(NamedTuple):
-    """What a minute did to an alert.
-
-    Attributes:
-        rule: Whose alert it is.
-        key: What it is for.
-        episode: As it is now.
-        transition: ``opened`` or ``resolved``; ``None`` where it goes on.
-    """
+    """What a minute did to an alert, as it is now; it has no transition where it goes on."""
 
     rule: Rule
     key: Key
@@ -35,7 +28,6 @@ class Evaluator:
     """Rules and where each of their keys stands.
 
     Args:
-        rules: The rules.
         recorded: What the alerts of before are for and about: every open one, and those resolved of late.
         after: Minutes up to this one are over: only keys with an alert that was open then look at them again, at the
             last day of them.
@@ -71,7 +63,6 @@ class Evaluator:
         Minutes in which no service has a window are left out, but for the rules about the pipeline itself.
 
         Args:
-            snapshot: What there is to look at.
             services_until: The last minute whose windows are all there.
             pipeline_until: The last minute that is over by the clock.
         """

@@ -61,9 +61,7 @@ def run_alerts_job(settings: Settings, directory: Path, stop: Event) -> None:
     """Evaluate until ``stop`` is set; Elasticsearch and its templates are waited for.
 
     Args:
-        settings: Of the environment.
         directory: Its folder, with ``alerts.yaml``.
-        stop: Ends it when set.
 
     Raises:
         LogsluiceError: A rule is wrong, windows have another length than rules are for, or a server refuses the

@@ -110,10 +110,7 @@ def read_classes(client: Elasticsearch, alias: str, first: int, until: int, repo
     """Classes of errors, from the results index.
 
     Args:
-        client: Of the server.
-        alias: Of the results.
         first: The minute from which on anything is remembered.
-        until: The last minute.
         reported_from: The minute from which on events are counted.
 
     Raises:

@@ -65,12 +65,8 @@ class Rule(_Entry):
 
     Attributes:
         name: Part of its alerts' identity.
-        kind: What it looks for.
-        severity: Of its alerts.
-        description: One line for people.
         hold: ``for``: so many windows in a row must be over the threshold before an alert opens.
         resolve_after: So many windows in a row must be below it before an alert resolves.
-        services: Which it looks at.
         text: Words of an alert, in which ``{service}`` and the like stand for what was found.
     """
 

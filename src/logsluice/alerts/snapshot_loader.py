@@ -21,13 +21,7 @@ _CORRECTED_MINUTES: Final = 10
 
 
 class SnapshotLoader:
-    """Loads the snapshot, at first all of it and then what is new.
-
-    Args:
-        client: Of the server.
-        settings: Of the environment.
-        rules: What they need is read, and no more.
-    """
+    """Loads what the rules need of the snapshot, at first all of it and then what is new."""
 
     def __init__(self, client: Elasticsearch, settings: Settings, rules: Sequence[Rule]) -> None:
         self._client = client
@@ -40,11 +34,7 @@ class SnapshotLoader:
         self.snapshot = Snapshot(WindowTable(), History(), ErrorClasses())
 
     def load(self, until: int, evaluated_until: int) -> Snapshot:
-        """Load what is new.
-
-        Args:
-            until: The minute that it is now.
-            evaluated_until: Everything up to this minute is evaluated.
+        """Load what is new up to a minute, for what is to be evaluated after another.
 
         Raises:
             elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.

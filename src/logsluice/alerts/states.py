@@ -17,7 +17,6 @@ class Key(NamedTuple):
     """What there can be one alert for at a time.
 
     Attributes:
-        rule: The rule's name.
         service: The service's; ``*`` for all of them together.
         error_type: For a new class of error, the class.
     """
@@ -28,13 +27,7 @@ class Key(NamedTuple):
 
 
 class Detection(NamedTuple):
-    """What a rule detected in a minute.
-
-    Attributes:
-        value: What was found.
-        threshold: What it is beyond.
-        text: In words that name service, number and threshold.
-    """
+    """What a rule detected in a minute: what was found, what it is beyond, and both in words that name the service."""
 
     value: float
     threshold: float
@@ -85,10 +78,8 @@ def advance(
     """The next state, after one more minute.
 
     Args:
-        state: After the minute before.
         minute: The minute, later than any before. Minutes that no window covers are left out: they
             count neither way.
-        detection: Of that minute; ``None`` where there is none.
         hold: Detections in a row that open an alert.
         resolve_after: Minutes in a row without one that resolve it.
 

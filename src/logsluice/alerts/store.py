@@ -20,13 +20,7 @@ from logsluice.runtime import metrics
 
 
 class AlertStore:
-    """Alerts by their identity.
-
-    Args:
-        outputs: The names of the outputs that are notified.
-        link: Template of the alerts' links.
-        alerts: As they were recorded before.
-    """
+    """Alerts by their identity; ``link`` is the template of their links, ``alerts`` what was recorded before."""
 
     def __init__(self, outputs: Iterable[str], link: str, alerts: Iterable[Alert] = ()) -> None:
         self._outputs = tuple(outputs)

@@ -14,13 +14,9 @@ class BreachEpisode(NamedTuple):
     """Breaches of one rule by one service that are one alert.
 
     Attributes:
-        rule: The rule's name.
-        severity: The rule's.
-        service: Whose windows.
         first: Start of the first window over the threshold, in minutes since the epoch.
         last: Start of the last one.
         worst: The highest value.
-        threshold: What it is above.
         text: About the window with the highest value.
     """
 
@@ -97,15 +93,6 @@ def detect_breach(rule: Rule, window: Window) -> Detection | None:
 def detection(
     rule: Rule, service: str, value: float, threshold: float, *, minutes: int = 1, **names: object
 ) -> Detection:
-    """A detection in the words of its rule.
-
-    Args:
-        rule: The rule.
-        service: Whose windows.
-        value: What was found.
-        threshold: What it is beyond.
-        minutes: In so many windows.
-        names: What else may stand in the rule's text.
-    """
+    """A detection in the words of its rule; ``names`` is what else may stand in the rule's text."""
     values = {"service": service, "value": value, "threshold": threshold, "minutes": minutes, **names}
     return Detection(value, threshold, rule.words(values))

@@ -25,7 +25,6 @@ def put_load(load: Load, bodies: Sequence[str] | None = None) -> Outcome:
     """Post for as long as is asked, or until Ctrl-C.
 
     Args:
-        load: How much of what.
         bodies: Posted in turn, again and again, where making them would take time from what is measured.
     """
     taken = 0

@@ -25,10 +25,8 @@ class Load:
     """What is posted.
 
     Attributes:
-        url: Of the API.
         key: An API key with the scope ``ingest``; None where it runs open.
         rate: Events a second.
-        seconds: How long.
         size: Characters of a message.
         batch: Events of a post; one goes to ``/logs``, more to ``/logs/batch``.
         errors: Share of the events that are errors.
@@ -53,9 +51,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         requests: Posts that were answered or failed.
-        failures: Posts that failed.
         events: Events that were taken.
-        seconds: How long it took.
         latencies: Seconds within which each share of :data:`QUANTILES` was answered.
         slowest: Seconds of the slowest answer.
         reasons: Why posts failed, the most frequent first, with their number.
@@ -71,12 +67,7 @@ class Outcome(NamedTuple):
 
 
 def events(load: Load, seed: int) -> Iterator[dict[str, Any]]:
-    """Events in the short form, without end.
-
-    Args:
-        load: Their size and the share of errors.
-        seed: The same gives the same.
-    """
+    """Events in the short form, without end; the same seed gives the same."""
     draw = random.Random(seed)
     for number in itertools.count():
         is_error = draw.random() < load.errors

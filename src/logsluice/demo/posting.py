@@ -35,10 +35,6 @@ class ApiDestination:
     While it is away, or Kafka behind it, this waits. Where the API has a Redis, each post has an idempotency key, so
     that one whose answer was lost is stored once; otherwise such a post may be stored twice.
 
-    Args:
-        settings: Where it is, and the key to show.
-        stop: Ends waiting.
-
     Raises:
         LogsluiceError: It refuses the key.
         StoppedError: ``stop`` was set before it answered.

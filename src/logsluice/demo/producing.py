@@ -42,10 +42,6 @@ class Destination(Protocol):
 class KafkaDestination:
     """The topic of the settings; events of one session, or of one service, stay in order.
 
-    Args:
-        settings: Where Kafka is.
-        stop: Ends waiting.
-
     Raises:
         LogsluiceError: Kafka refuses the credentials.
         StoppedError: ``stop`` was set before Kafka answered.
@@ -99,8 +95,6 @@ def produce(events: Iterable[TrafficEvent], destination: Destination, stop: Even
     What is late, because the machine or the destination was slow, is sent at once until it has caught up.
 
     Args:
-        events: What to send, in the order of its time.
-        destination: Where to.
         stop: Ends it when set: what was sent is waited for.
         paced: Whether to wait until an event is due.
 

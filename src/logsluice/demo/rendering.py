@@ -25,9 +25,7 @@ def render(record: LogRecord, at: float, *, json: bool) -> str:
     """The line a service writes.
 
     Args:
-        record: What it says.
         at: When, in seconds since the epoch.
-        json: As JSON, or plain.
 
     Returns:
         One line, without its end. The stack trace of a plain Java, Python or Go line follows on lines of its

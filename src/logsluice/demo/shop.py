@@ -38,8 +38,6 @@ class Failure:
     """An exception as a service reports it.
 
     Attributes:
-        kind: The exception's class.
-        message: Its message.
         cause: The class and message of the exception behind it, where there is one.
     """
 
@@ -54,11 +52,7 @@ class LogRecord:
 
     Attributes:
         service: Who says it.
-        level: How bad it is.
-        logger: Which part of the service says it.
-        message: In words.
         fields: ECS fields by their dotted names.
-        failure: The exception, where it is about one.
         is_access: Whether it is an HTTP access line.
         key: What keeps it in order with others: the session, or the service.
     """
@@ -122,8 +116,6 @@ def session(random: Random, services: frozenset[str], fails: Callable[[str], int
     """What one user does, request by request.
 
     Args:
-        random: Where every choice comes from.
-        services: Who takes part.
         fails: How many errors a service has while it handles a request; zero is success.
     """
     user = _User(random)
@@ -180,9 +172,7 @@ class _Request:
 
     Attributes:
         speaker: The service that logs it, besides the gateway's access line.
-        errors: How many errors it had.
         refused: Whether it was turned down: a wrong password, a declined card.
-        common: Fields of each of its lines.
         duration: Nanoseconds.
     """
 

@@ -101,9 +101,7 @@ class TrafficEvent(NamedTuple):
 
     Attributes:
         time_offset: Seconds after the start.
-        service: Who logged it.
         line: What was logged; more than one line only where a stack trace follows.
-        level: At which level.
         key: What keeps it in order with others: its session, or its service.
     """
 
@@ -119,7 +117,6 @@ def traffic(seed: int, profile: Profile, start: float) -> Iterator[TrafficEvent]
 
     Args:
         seed: The same seed, profile and start give the same events.
-        profile: What the traffic is like.
         start: Seconds since the epoch.
     """
     random = Random(seed)
@@ -131,13 +128,7 @@ def traffic(seed: int, profile: Profile, start: float) -> Iterator[TrafficEvent]
 
 
 def log_records(random: Random, profile: Profile, start: float) -> Iterator[tuple[float, LogRecord]]:
-    """What happens, before anybody writes it down: seconds after the start, and what; without end.
-
-    Args:
-        random: Where every choice comes from.
-        profile: What the traffic is like.
-        start: Seconds since the epoch.
-    """
+    """What is logged, before it is a line: seconds after ``start``, which is seconds since the epoch; without end."""
     shop = _Shop(random, profile)
     offset = 0.0
     while True:

@@ -58,7 +58,6 @@ class Rejected(NamedTuple):
 
     Attributes:
         position: Its place among the actions that were given to :meth:`BulkWriter.write`.
-        action: What was to be written.
         reason: The server's words.
     """
 
@@ -87,8 +86,6 @@ class BulkWriter:
     Not for several threads at once.
 
     Args:
-        settings: Where the server is.
-        job: The job that writes, as the metrics name it.
         stop: Ends a wait for the server.
         client: Made from the settings where left out.
     """

@@ -124,13 +124,7 @@ def retry_request(
     job: str,
     stop: Event | None = None,
 ) -> T:
-    """What the server answers to a request, waited for while it is unavailable.
-
-    Args:
-        request: What to ask; must be safe to do twice.
-        settings: Where the server is.
-        job: The job that asks, as the metrics name it.
-        stop: Ends the wait.
+    """What the server answers to a request that is safe to do twice, waited for while it is unavailable.
 
     Raises:
         LogsluiceError: The server refuses, or its certificate is not trusted.

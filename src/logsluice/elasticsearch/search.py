@@ -63,7 +63,6 @@ class Search:
         query: In Lucene's query syntax (``payment AND user.id:48213``); several words are all to be found.
         since: Only events that happened in that last stretch of time, such as ``15m``.
         level: Only events of that level or a worse one.
-        size: The most events.
     """
 
     query: str

@@ -117,8 +117,6 @@ class IndexPlan(NamedTuple):
     """The dated indices behind an alias, as they should be.
 
     Attributes:
-        alias: The alias.
-        properties: Their fields.
         lenient: Leave a field of the wrong type out of the index instead of refusing the document.
     """
 
@@ -155,12 +153,7 @@ def logs_properties(features: ServerFeatures) -> Properties:
 
 
 def results_properties(fields: Mapping[str, FieldType], features: ServerFeatures) -> Properties:
-    """The fields of the results index.
-
-    Args:
-        fields: Every field that formats and patterns can fill; those of ``labels`` need no mapping of their
-        own. features: Of the server.
-    """
+    """The fields of the results index: all that formats and patterns can fill; ``labels`` need no mapping each."""
     named = {
         name: field_mapping(name, kind, features) for name, kind in fields.items() if not name.startswith("labels.")
     }
@@ -168,13 +161,7 @@ def results_properties(fields: Mapping[str, FieldType], features: ServerFeatures
 
 
 def index_plans(settings: Settings, fields: Mapping[str, FieldType], features: ServerFeatures) -> list[IndexPlan]:
-    """Every index of an environment.
-
-    Args:
-        settings: Of the environment.
-        fields: Every field that formats and patterns can fill.
-        features: Of the server.
-    """
+    """Every index of an environment; ``fields`` is what formats and patterns can fill."""
     message = {"message": field_mapping("message", "text", features)}
     return [
         IndexPlan(settings.logs_index, logs_properties(features), True),
@@ -189,14 +176,9 @@ def index_plans(settings: Settings, fields: Mapping[str, FieldType], features: S
 def index_template(
     alias: str, properties: Properties, *, replicas: int, lenient: bool, lifecycle: str | None
 ) -> dict[str, Any]:
-    """The template of the dated indices behind an alias, which also puts each new one behind it.
+    """The template of the dated indices (``<alias>-<day>``) behind an alias, which also puts each new one behind it.
 
-    Args:
-        alias: The alias; the indices are called ``<alias>-<day>``.
-        properties: Their fields.
-        replicas: Copies of each shard.
-        lenient: Leave a field of the wrong type out of the index instead of refusing the document.
-        lifecycle: Name of the lifecycle policy, where the server knows any.
+    See :class:`IndexPlan`; ``replicas`` are copies of each shard, ``lifecycle`` names a policy, where there are any.
     """
     settings: dict[str, Any] = {
         "index.number_of_shards": 1,

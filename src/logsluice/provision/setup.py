@@ -76,10 +76,8 @@ def run_setup(
     """Make everything, waiting for Kafka, Elasticsearch and Kibana where they are not up yet.
 
     Args:
-        settings: Of the environment.
         fields: Every field that formats and patterns can fill (``Registry.fields``).
         topics: Whether to make the topics; on Kubernetes that is Strimzi's part.
-        stop: Ends a wait.
 
     Returns:
         What was made, changed, or cannot be had, a line each.

@@ -51,10 +51,6 @@ class Figure:
     """A chart with what it says in words.
 
     Attributes:
-        name: Identifies it on the page.
-        title: What it shows.
-        caption: How to read it.
-        wide: SVG.
         narrow: SVG for a narrow screen, where that is another.
     """
 

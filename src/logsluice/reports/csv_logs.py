@@ -69,7 +69,6 @@ class CsvLayout:
     """The layout of a CSV log: its separator and columns.
 
     Attributes:
-        separator: Between two columns.
         header: The names of the columns, as they are written.
         columns: Number of each column that is read, by the name it has here.
         header_lines: Lines up to the end of the header.
@@ -96,8 +95,6 @@ class UnreadableRow(NamedTuple):
 
     Attributes:
         line: The line on which it begins, counted from the first line read.
-        reason: In words.
-        row: Its text.
     """
 
     line: int
@@ -124,10 +121,6 @@ def detect_layout(path: Path, name: str) -> CsvLayout | None:
 
     A file is a CSV log when its first line that is not blank names the columns ``timestamp``, ``log_level`` and
     ``message`` or two of them, or one of them where its name ends in ``.csv`` or ``.tsv``.
-
-    Args:
-        path: The file, plain or compressed.
-        name: What the user calls it.
 
     Raises:
         LogsluiceError: It is a CSV log that lacks a column, or cannot be read.

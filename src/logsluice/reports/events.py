@@ -97,8 +97,6 @@ def events_of_rows(
     """The events of a CSV log's rows, and the rows that are none.
 
     Args:
-        rows: What was read.
-        layout: The log's.
         patterns: Find in errors' messages what has no column.
         reference_ms: When the log was written last, for timestamps without a year.
         zone: IANA zone of timestamps that carry none.

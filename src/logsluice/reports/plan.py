@@ -27,7 +27,6 @@ class Plan:
     """What there is to read.
 
     Attributes:
-        tasks: The work, in pieces.
         sources: Names of what can be read, as the user gave them.
         size: Bytes of the files.
         problems: A line for each source that cannot be read.
@@ -40,12 +39,10 @@ class Plan:
 
 
 def plan(names: Sequence[str], settings: Settings, span: Span, scratch: Path, *, joined: bool) -> Plan:
-    """Plan the reading of sources, each recognised by itself.
+    """Plan the reading of sources, the format of each detected by itself.
 
     Args:
         names: Files, globs, ``-``, ``elasticsearch`` (the results index) or ``es:INDEX``.
-        settings: Where Elasticsearch is.
-        span: The events wanted.
         scratch: A folder for a copy of what can be read once only.
         joined: The lines of one event belong together, in files that are no CSV logs.
     """

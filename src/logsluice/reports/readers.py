@@ -45,9 +45,6 @@ class WorkerInput:
 
     Attributes:
         tasks: What there is to read; a batch that comes in names some of them by number.
-        extractor_spec: How to extract.
-        span: The events wanted.
-        settings: Where Elasticsearch is.
     """
 
     tasks: tuple[Task, ...]

@@ -39,22 +39,13 @@ class Report:
 
     Attributes:
         sources: What was read.
-        events: How many events there were.
-        errors: How many of them are errors.
         critical: How many of those are critical.
         rejected: How many rows could not be read.
         first: The minute of the earliest event, in UTC; None where there is none.
         last: The minute of the latest event.
         trends: ``hour``, ``events``, ``errors``, ``critical``, by time.
         minutes: ``minute``, ``service``, ``events``, ``errors``, ``critical`` of minutes with errors, by time.
-        by_hour: ``hour``, ``count``.
-        by_day: ``day``, ``count``.
-        by_severity: ``severity``, ``count``.
-        by_type: ``error_type``, ``count``.
-        by_message: ``message``, ``count``.
-        by_ip: ``ip``, ``count``.
-        by_service: ``service``, ``count``.
-        by_endpoint: ``endpoint``, ``count``.
+        by_hour: Errors by hour: ``hour``, ``count``; likewise ``by_day`` to ``by_endpoint``.
         alerts: Thresholds that were exceeded, by time.
         damage: Lines about sources that could not be read to their end.
     """
@@ -98,8 +89,6 @@ def build_report(
 
     Args:
         spark: Where to run; its workers must see the files.
-        worker_input: What to read, and how.
-        sources: Names of what is read.
         rules: The thresholds that are held against each minute of each service.
         on_progress: Called with how many tasks are done, and of how many.
 

@@ -55,8 +55,6 @@ def write_report(report: Report, rejected: Iterable[RejectedRow], out: Path, fol
     """Write every file of a report into a folder beside, then put each in its place.
 
     Args:
-        report: What it says.
-        rejected: The rows that could not be read.
         out: Where the report is to be.
         folder: Of :func:`temporary_folder`.
 

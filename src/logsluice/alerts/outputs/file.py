@@ -13,13 +13,10 @@ _LOOK_BACK_BYTES: Final = 4_000_000
 
 
 class FileOutput:
-    """Appends to a file; what stands in its last four megabytes already is not written again.
+    """Appends to a file, whose folder it makes; what stands in its last four megabytes already is not written again.
 
     A line is ``<moment> <OPENED|RESOLVED> <what happened> <url>``, a tab, and the id of alert and transition. Writing
     is one call and on disk when it comes back; a line that a crash cut off is ended before the next one.
-
-    Args:
-        path: The file; its folder is made where it is not there.
     """
 
     name = "file"

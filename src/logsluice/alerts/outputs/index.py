@@ -33,11 +33,7 @@ def action_of(alert: Alert, alias: str) -> IndexAction:
 class AlertIndexWriter(Thread):
     """Stores alerts as they change; while Elasticsearch takes no writes it waits, and nothing else does.
 
-    Args:
-        settings: Of the environment.
-        store: The alerts.
-        job: The job that writes, as the metrics name it.
-        stop: Ends it, after what changed is stored, unless Elasticsearch is away.
+    ``stop`` ends it, after what changed is stored, unless Elasticsearch is away.
     """
 
     def __init__(self, settings: Settings, store: AlertStore, *, job: str, stop: Event) -> None:

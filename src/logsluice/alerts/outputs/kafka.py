@@ -20,12 +20,7 @@ _CLOSE_SECONDS: Final = 5.0
 class KafkaOutput:
     """A record for each alert that opens or resolves: its document, keyed by its id.
 
-    The broker and the topic are waited for.
-
-    Args:
-        settings: Where the broker is.
-        job: The job that waits, as the metrics name it.
-        stop: Ends a wait.
+    The broker and the topic are waited for, until ``stop`` is set.
     """
 
     name = "kafka"

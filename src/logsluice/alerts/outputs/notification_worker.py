@@ -47,11 +47,7 @@ class NotificationRefusedError(Exception):
 
 
 class RetryLaterError(Exception):
-    """The output asks to be left alone for a while.
-
-    Attributes:
-        seconds: For how long.
-    """
+    """The output asks to be left alone for so many seconds."""
 
     def __init__(self, why: str, seconds: float) -> None:
         super().__init__(why)
@@ -61,10 +57,7 @@ class RetryLaterError(Exception):
 class NotificationWorker(Thread):
     """Sends notifications to one output, in order, each until it has arrived; then marks it in the store.
 
-    Args:
-        output: Where they go.
-        store: Where it is marked what arrived.
-        stop: Ends it; what did not arrive stays pending.
+    What did not arrive when ``stop`` is set stays pending.
     """
 
     def __init__(self, output: Output, store: AlertStore, stop: Event) -> None:

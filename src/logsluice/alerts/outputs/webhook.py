@@ -40,9 +40,6 @@ _NEVER: Final = frozenset(
 class WebhookOutput:
     """A POST for each alert that opens or resolves.
 
-    Args:
-        settings: URL, and the secret that signs.
-
     Raises:
         LogsluiceError: The URL is none, or the secret not what it looks like.
     """

@@ -36,10 +36,7 @@ def import_objects(
     """Import saved objects, in place of those that have their ids.
 
     Args:
-        settings: Where Kibana is.
         objects: The objects; what they refer to has to be among them or in Kibana.
-        job: The job that imports, as the metrics name it.
-        stop: Ends a wait.
 
     Raises:
         LogsluiceError: There is no Kibana at that address, or it refuses the credentials or an object.

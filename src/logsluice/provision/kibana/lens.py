@@ -68,12 +68,8 @@ def top(
     """A field's most frequent values, or those with the greatest number in the column ``by``.
 
     Args:
-        field: The field.
-        label: What users see.
         by: The column that ranks them.
-        size: How many.
         others: Whether the rest is shown as one more value, and documents without the field as another.
-        data_type: Of the field.
     """
     return {
         "operationType": "terms",
@@ -124,11 +120,6 @@ def xy_chart(
     """Bars or lines: time, or else the first bucket, along the x axis; another bucket tells series apart.
 
     Args:
-        name: Id.
-        title: What users see.
-        view: Id of the data view.
-        columns: The columns.
-        series: What is drawn.
         query: Of the documents that count, in Lucene's syntax; all of them where left out.
         filtered: False where the documents lack the fields that are chosen by above the dashboard.
     """

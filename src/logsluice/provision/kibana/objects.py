@@ -34,8 +34,6 @@ class Reference(NamedTuple):
     """That an object needs another one.
 
     Attributes:
-        type: Of the other one.
-        id: Of the other one.
         name: How the object's attributes call it.
     """
 
@@ -61,8 +59,6 @@ def data_view(name: str, title: str, pattern: str, formats: Mapping[str, Mapping
     """The documents behind an alias.
 
     Args:
-        name: Id.
-        title: What users see.
         pattern: The alias; it need not be there yet.
         formats: How Kibana shows numbers, by field.
     """
@@ -95,13 +91,7 @@ def saved_search(
     """A search that opens in Discover, with one tab.
 
     Args:
-        name: Id.
-        title: What users see.
-        description: What it is for.
-        view: Id of its data view.
         query: In Lucene's syntax, as ``logsluice search`` takes it.
-        columns: The fields that are shown.
-        sort: A field and its order.
         breakdown: The field that colours the histogram.
     """
     reference = Reference("index-pattern", view, f"tab_{name}.{_INDEX}")
@@ -139,9 +129,6 @@ def dashboard(
     """A dashboard of objects that stand by themselves, which refreshes twice a minute.
 
     Args:
-        name: Id.
-        title: What users see.
-        description: What it shows.
         panels: Its objects, row by row from the left.
         rows: Of the grid, which has 48 columns: the height of each, of 20 pixels or so, and its panels' widths.
         view: Id of the data view that has the fields of ``choices``.
