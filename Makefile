@@ -108,7 +108,7 @@ test-compose: setup ## docker-compose.yml on a real engine: DOCKER_HOST's, or a 
 	@$(BIN)/python -m pytest tests/compose
 
 test-unit: setup ## what needs no server, in less than a minute
-	@$(BIN)/python -m pytest tests/unit -m "not slow"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" --hypothesis-profile brief tests/unit
 
 lint: setup ## ruff, mypy and the order of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -10,9 +10,11 @@ from hypothesis import settings
 
 from tests.shared import shared_folder
 
-# A machine that is busy with something else is no fault of the code.
-settings.register_profile("logsluice", deadline=None)
-settings.load_profile("logsluice")
+# A machine that is busy with something else is no fault of the code. `make test-unit` asks for `brief`, a tenth of the
+# examples; a test that needs more or fewer than the rest says so as a multiple of its profile's.
+settings.register_profile("full", deadline=None, max_examples=100)
+settings.register_profile("brief", deadline=None, max_examples=10)
+settings.load_profile("full")
 
 REQUIRE_ALL = os.environ.get("LOGSLUICE_REQUIRE_ALL") == "1"
 """A test that is skipped, because a tool or data is not here, has failed: for machines that have them all."""

@@ -35,7 +35,6 @@ def lived(seen: Iterable[bool], hold: int, resolve_after: int) -> list[tuple[int
     return told
 
 
-@settings(deadline=None)
 @given(sights, holds, holds)
 def test_opened_and_resolved_take_turns_and_wait_as_long_as_they_should(
     seen: list[bool], hold: int, resolve_after: int
@@ -53,7 +52,6 @@ def test_opened_and_resolved_take_turns_and_wait_as_long_as_they_should(
             assert episode.resolved == episode.last + 1
 
 
-@settings(deadline=None)
 @given(sights, holds, holds)
 def test_no_alert_is_missed_and_none_is_left_open(seen: list[bool], hold: int, resolve_after: int) -> None:
     told = lived([*seen, *[False] * resolve_after], hold, resolve_after)
@@ -62,7 +60,6 @@ def test_no_alert_is_missed_and_none_is_left_open(seen: list[bool], hold: int, r
     assert len(told) % 2 == 0
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(2, 5))
 def test_what_comes_and_goes_faster_than_it_may_resolve_is_one_alert(times: int, resolve_after: int) -> None:
     flapping = [True, *[False] * (resolve_after - 1)] * times
@@ -135,7 +132,7 @@ def final(persisted: Persisted) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings().max_examples * 3 // 2)
 @given(windows, kills, holds, holds)
 def test_a_kill_at_any_point_changes_nothing(
     minutes: list[tuple[int | None, int | None]], deaths: list[str], hold: int, resolve_after: int

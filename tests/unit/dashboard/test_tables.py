@@ -32,6 +32,7 @@ SPAN = Span(START, START + timedelta(hours=1))
 NO_INDEX = {"_shards": {"total": 0, "failed": 0}, "hits": {"total": {"value": 0}, "hits": []}}
 
 
+@pytest.mark.slow
 def test_the_page_starts_no_spark() -> None:
     """Its process has imported neither Spark nor the bridge to a virtual machine."""
     code = (

@@ -92,12 +92,13 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(LINES, min_size=1, max_size=12), st.sampled_from(["UTC", "Europe/Berlin", "America/St_Johns"]))
 def test_engines_agree_on_anything(values: list[bytes | None], zone: str) -> None:
     assert_alike(values, zone=zone)
 
 
+@pytest.mark.slow
 def test_engines_agree_on_every_example_and_its_mutations() -> None:
     lines = [line.encode() for example in EXAMPLES for line in (example, *mutations(example))]
     assert_alike(lines)

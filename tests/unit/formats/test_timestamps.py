@@ -207,7 +207,7 @@ texts = st.one_of(
 instants = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(lambda moment: moment.replace(tzinfo=UTC))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=settings().max_examples * 3 // 2, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(texts, instants), min_size=1, max_size=30),
     st.lists(st.sampled_from(sorted(SYNTAXES)), min_size=1, max_size=4, unique=True),
@@ -222,14 +222,12 @@ def test_both_implementations_agree_on_anything(
     assert at_once.to_list() == one_by_one
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(sorted(SYNTAXES)), st.data(), st.sampled_from(EVERY_ZONE), instants)
 def test_both_implementations_agree_on_each_syntax(name: str, data: st.DataObject, zone: str, seen: datetime) -> None:
     text = data.draw(st.from_regex(SYNTAXES[name].python, fullmatch=True))
     both(text, name, zone=zone, seen=seen)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.datetimes(datetime(1970, 1, 2), datetime(2068, 12, 30)),
     st.sampled_from(EVERY_ZONE),
@@ -252,7 +250,6 @@ def test_what_strftime_writes_is_read_back(moment: datetime, zone: str, how: tup
     assert both(instant.strftime(layout), syntax, zone="Asia/Tokyo") == instant
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2050, 1, 1)), st.sampled_from(EVERY_ZONE))
 def test_local_times_are_those_of_zoneinfo(moment: datetime, zone: str) -> None:
     assert both(moment.isoformat(sep=" "), "iso8601", zone=zone) == moment.replace(tzinfo=ZoneInfo(zone))

@@ -54,7 +54,7 @@ def _python(match: re.Match[str] | None, regex: Regex) -> tuple[str | None, ...]
     return None if match is None else (match[0], *(match[name] for name in regex.groups))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=15 * settings().max_examples)
 @given(PATTERNS, TEXTS)
 def test_rust_form_means_what_python_means(pattern: str, texts: list[str]) -> None:
     regex = compile_regex(pattern)
@@ -67,7 +67,7 @@ def test_rust_form_means_what_python_means(pattern: str, texts: list[str]) -> No
             assert _rust(regex.rust_whole, text) == _python(regex.python.fullmatch(text), regex), text
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=5 * settings().max_examples)
 @given(PATTERNS, TEXTS)
 def test_a_match_has_what_is_told_of_it(pattern: str, texts: list[str]) -> None:
     regex = compile_regex(pattern)

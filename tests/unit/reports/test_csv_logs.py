@@ -204,7 +204,9 @@ _FIELDS = st.text(st.sampled_from(list("ab \",;\n\té\u2028='")), max_size=8)
 
 
 @given(st.lists(st.tuples(_FIELDS, _FIELDS), max_size=30), st.integers(1, 400), st.booleans())
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=hypothesis_settings().max_examples // 3
+)
 def test_what_a_csv_writer_wrote_is_read_in_parts_of_any_size(
     log: Path, rows: list[tuple[str, str]], part_bytes: int, quote: bool
 ) -> None:

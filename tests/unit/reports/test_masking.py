@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import polars as pl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from logsluice.reports.error_types import error_types
@@ -58,7 +58,6 @@ def test_what_varies_is_masked(message: str, expected: str) -> None:
     assert template(message) == expected
 
 
-@settings(deadline=None)
 @given(st.lists(PIECES, max_size=30).map("".join))
 @example("aa:bb:cc:dd:ee:ff5")
 @example("5'a'b'")
@@ -69,7 +68,6 @@ def test_a_template_is_its_own_template(message: str) -> None:
     assert not any("0" <= character <= "9" for character in once)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**12), min_size=2, max_size=20, unique=True))
 def test_numbers_do_not_split_an_error(numbers: list[int]) -> None:
     messages = pl.Series([f"order {number} of u{number} failed, code={number}" for number in numbers])

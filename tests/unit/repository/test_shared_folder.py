@@ -16,6 +16,8 @@ KNOWS = Path("tests/shared/shared_folder.py")
 LOOKS_ITSELF = re.compile(
     r"""\.\./shared|parents?(\[\d\])? / ["']shared["']|(environ(\.get\(|\[)|getenv\()["']LOGSLUICE_SHARED"""
 )
+PLAIN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""No plugin of others, which takes longer to import than such a test runs."""
 HERE = Path(__file__).relative_to(ROOT)
 
 
@@ -39,6 +41,7 @@ def test_it_is_where_the_variable_says_or_beside_the_checkout(named: str, expect
     assert done.stdout.strip() == str(expected / "data" / "loghub"), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["call", "mark", "module"])
 @pytest.mark.parametrize("required", [False, True])
 def test_a_skip_is_a_failure_where_everything_is_required(tmp_path: Path, kind: str, required: bool) -> None:
@@ -52,7 +55,7 @@ def test_a_skip_is_a_failure_where_everything_is_required(tmp_path: Path, kind: 
     )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", tmp_path],
-        env={**os.environ, "LOGSLUICE_REQUIRE_ALL": "1" if required else "0", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "LOGSLUICE_REQUIRE_ALL": "1" if required else "0", "PYTHONPATH": str(ROOT), **PLAIN},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -64,6 +67,7 @@ def test_a_skip_is_a_failure_where_everything_is_required(tmp_path: Path, kind: 
     assert ("xfailed" in done.stdout) or kind == "module"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("marked", [False, True])
 def test_a_tool_of_the_folder_is_for_tests_that_are_marked_so(tmp_path: Path, marked: bool) -> None:
     unpack = tmp_path / "tools" / "unpack"
@@ -79,7 +83,7 @@ def test_a_tool_of_the_folder_is_for_tests_that_are_marked_so(tmp_path: Path, ma
     )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
-        env={**os.environ, VARIABLE: str(tmp_path), "PYTHONPATH": str(ROOT)},
+        env={**os.environ, VARIABLE: str(tmp_path), "PYTHONPATH": str(ROOT), **PLAIN},
         cwd=tmp_path,
         capture_output=True,
         text=True,

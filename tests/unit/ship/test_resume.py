@@ -169,7 +169,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
 
 
 @given(TEXTS, st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 def test_whatever_is_killed_every_event_is_there_once(
     texts: list[str], seed: int, partitions: int, crashes: int
 ) -> None:

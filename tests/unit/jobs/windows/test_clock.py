@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
@@ -74,7 +74,6 @@ def test_what_has_no_time_within_history_is_history() -> None:
     assert following.time.to_list() == [NOW + HISTORY * 9]
 
 
-@settings(deadline=None)
 @given(events=EVENTS, cut=st.integers(0, 60), watermark=st.one_of(st.none(), st.integers(-600, 0)))
 def test_who_is_late_does_not_depend_on_how_events_are_cut_into_batches(
     events: list[tuple[int | None, int]], cut: int, watermark: int | None
@@ -135,7 +134,6 @@ def test_silence_closes_what_is_open_and_no_more() -> None:
     assert after(86_400) == NOW + 120 * SECOND
 
 
-@settings(deadline=None)
 @given(
     seconds=st.lists(st.integers(0, 600), min_size=1, max_size=4),
     behind=st.lists(st.booleans(), min_size=4, max_size=4),
