@@ -20,7 +20,8 @@ from bench.measuring import Spread, ratio
 from bench.report import Claim, Report
 from bench.servers import Servers, servers
 from logsluice.api.query.conditions import level_condition
-from logsluice.api.query.search_bodies import page_body
+from logsluice.api.query.lists import page_body
+from logsluice.api.query.parameters import Paging
 from logsluice.api.query.time_range import SETTLED, TimeRange
 from logsluice.event.moments import iso
 
@@ -58,7 +59,7 @@ def _repetition(
         until = end - timedelta(milliseconds=offset + number)
         span = TimeRange(until - timedelta(hours=6), until, True)
         conditions = [span.condition, level_condition(["error", "critical"])]
-        body = page_body(conditions, size=SIZE, timeout=10, text=text)
+        body = page_body(conditions, Paging(SIZE, 0, None), timeout=10, text=text)
         asked = {
             "query": text,
             "startTime": iso(span.since),

@@ -16,7 +16,7 @@ from logsluice.api.documentation import add_documentation
 from logsluice.api.ingest import routes as ingest
 from logsluice.api.middleware import RequestMiddleware
 from logsluice.api.problems import install_problem_handlers
-from logsluice.api.query import routes as query
+from logsluice.api.query import by_id, lists, pattern_routes, stats, tail_routes
 from logsluice.api.resources import open_resources
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
@@ -58,10 +58,18 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     install_problem_handlers(app)
-    app.include_router(health.router)
-    app.include_router(ingest.router)
-    app.include_router(ingest.tickets)
-    app.include_router(query.router)
+    # ``/logs/tail`` comes before ``/logs/{id}``, which would take it for an id.
+    for router in (
+        health.router,
+        ingest.router,
+        ingest.tickets,
+        lists.router,
+        tail_routes.router,
+        by_id.router,
+        stats.router,
+        pattern_routes.router,
+    ):
+        app.include_router(router)
     app.add_api_route("/", _to_the_documentation, include_in_schema=False)
     add_documentation(app)
     if settings.api.cors_origins:

@@ -16,6 +16,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
+from logsluice.errors import LogsluiceError
+
 MEDIA_TYPE: Final = "application/problem+json"
 _MOST_ERRORS: Final = 20
 _LONGEST_INPUT: Final = 200
@@ -89,10 +91,8 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Have every refusal and every failure of an application told as a problem."""
-    app.add_exception_handler(ProblemError, _problem_response)
-    app.add_exception_handler(HTTPException, _problem_response)
-    app.add_exception_handler(RequestValidationError, _problem_response)
-    app.add_exception_handler(Exception, _problem_response)
+    for kind in (ProblemError, LogsluiceError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _problem_response)
 
 
 async def _problem_response(request: Request, error: Exception) -> Response:
@@ -114,6 +114,9 @@ def as_problem(error: Exception) -> ProblemError:
     """Any exception as a problem; one that nobody expected is logged, and told without its inside."""
     if isinstance(error, ProblemError):
         return error
+    if isinstance(error, LogsluiceError):
+        # Settings and registries were checked at the start: it is the request that is wrong.
+        return ProblemError(HTTPStatus.BAD_REQUEST, str(error))
     if isinstance(error, HTTPException):
         detail = (
             error.detail

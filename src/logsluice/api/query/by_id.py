@@ -6,18 +6,23 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from logsluice.api.problems import ProblemError
 from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
 from logsluice.api.query.merge import checked_facts
-from logsluice.api.query.models import Document
-from logsluice.api.query.parameters import ExternalFacts, refused
-from logsluice.api.query.queries import Queries
-from logsluice.api.query.responses import MAY_CHANGE, MAY_QUERY, QueriesOf, cached_response, response_schemas
+from logsluice.api.query.responses import (
+    MAY_CHANGE,
+    MAY_QUERY,
+    Document,
+    QueriesOf,
+    cached_response,
+    response_schemas,
+)
 from logsluice.errors import LogsluiceError
 from logsluice.event.identity import EventId, dated_index
 
-router = APIRouter()
+router = APIRouter(tags=["query"])
 
 LONGEST_ID: Final = 320
 Id = Annotated[
@@ -28,6 +33,22 @@ Id = Annotated[
         description="`<topic>-<partition>-<offset>-<timestamp in ms>`, as posting the event answers.",
     ),
 ]
+
+
+class ExternalFacts(BaseModel):
+    """Facts that an external processor found in an event."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_id: Annotated[str, Field(alias="eventId", min_length=1, max_length=LONGEST_ID)]
+    processor: Annotated[
+        str,
+        Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="Who found them; kept in `logsluice.processors`."),
+    ]
+    fields: Annotated[
+        dict[Annotated[str, Field(max_length=200)], bool | int | float | str],
+        Field(min_length=1, max_length=100, description="Values by dotted ECS name, or by `labels.<name>`."),
+    ]
 
 
 @router.get("/logs/{id}", dependencies=MAY_QUERY, responses=response_schemas(Document, 404))
@@ -72,19 +93,12 @@ async def add_facts(queries: QueriesOf, found: Annotated[ExternalFacts, Depends(
     Doing it twice is doing it once; a fact that is there already is replaced. Facts stay until the registry's revision
     is raised and the event is extracted again. It takes the scope `admin`, as it changes what others have stored.
     """
-    try:
-        facts = checked_facts(found.fields, queries.registry.fields)
-    except LogsluiceError as error:
-        raise refused(error) from None
-    document = await _merge(queries, found, facts)
+    facts = checked_facts(found.fields, queries.registry.fields)
+    index = _index(queries.settings.results_index, found.event_id)
+    document = await queries.merger.merge(index, found.event_id, found.processor, facts)
     if document is None:
         raise _not_there(found.event_id, "result is stored yet")
     return document
-
-
-async def _merge(queries: Queries, found: ExternalFacts, facts: dict[str, Any]) -> Document | None:
-    index = _index(queries.settings.results_index, found.event_id)
-    return await queries.merger.merge(index, found.event_id, found.processor, facts)
 
 
 def _index(alias: str, event_id: str) -> str:

@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import html
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 
-from logsluice.api.query.cursors import write_cursor
-from logsluice.api.query.lucene import LONGEST_QUERY, check_query
-from logsluice.api.query.models import Events, Hits, Ids, highlighted_hit, last_position, total_of
+from logsluice.api.query.cursors import Position, write_cursor
+from logsluice.api.query.lucene import LONGEST_QUERY, check_query, text_condition
 from logsluice.api.query.parameters import (
     FIELD_PARAMETERS,
     Cursor,
     EndTime,
-    Levels,
-    MinLevel,
+    FilterParameters,
     PageNumber,
     PageSize,
     Paging,
-    Sources,
     StartTime,
-    filters,
     read_paging,
     refuse_others,
-    refused,
 )
 from logsluice.api.query.queries import Queries
-from logsluice.api.query.responses import MAY_QUERY, SETTLED_SECONDS, QueriesOf, cached_response, response_schemas
-from logsluice.api.query.search_bodies import page_body
+from logsluice.api.query.responses import (
+    MAY_QUERY,
+    SETTLED_SECONDS,
+    Document,
+    QueriesOf,
+    cached_response,
+    response_schemas,
+)
 from logsluice.api.query.time_range import TimeRange, read_time_range
-from logsluice.elasticsearch.queries import Body
-from logsluice.errors import LogsluiceError
+from logsluice.elasticsearch.queries import Body, every
+from logsluice.elasticsearch.search import HIGHLIGHT, MARK_BEGIN, MARK_END, found_part
 from logsluice.event.moments import iso
 
-router = APIRouter()
+router = APIRouter(tags=["query"])
 
-_LIST: Final = ("startTime", "endTime", "page", "size", "cursor")
+_PAGING: Final = ("page", "size", "cursor")
+_LIST: Final = ("startTime", "endTime", *_PAGING)
 _LOGS: Final = (*_LIST, "level", "minLevel", "source")
 _SEARCH: Final = (*_LOGS, "query")
-_PAGING: Final = ("page", "size", "cursor")
+# Hits are counted exactly up to here.
+_MOST_COUNTED: Final = 10_000
+_SORT: Final[list[Body]] = [
+    {"@timestamp": {"order": "desc", "unmapped_type": "date", "format": "epoch_millis", "numeric_type": "date"}},
+    {"event.id": {"order": "asc", "unmapped_type": "keyword"}},
+]
 
 Text = Annotated[
     str,
@@ -53,158 +63,210 @@ Text = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class _Listing:
-    """What a list holds.
+class Total(BaseModel):
+    """How many events there are.
 
     Attributes:
-        question: All that it depends on but the page.
-        span: The stretch of time.
-        paging: Which page.
+        value: Their number.
+        relation: ``eq`` where it is exact, ``gte`` where there are at least so many.
     """
 
+    value: int
+    relation: Literal["eq", "gte"]
+
+
+class Page(BaseModel):
+    """What every list has.
+
+    Attributes:
+        total: Events on all pages.
+        startTime: From this moment on, by the events' own clock.
+        endTime: Before this moment; null where there is no end.
+        next: Give it as ``cursor`` to have the next page; null on the last one.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    total: Total
+    start_time: str
+    end_time: str | None
+    next: str | None
+
+
+class Ids(Page):
+    """Ids of events, newest first."""
+
+    ids: list[str]
+
+
+class Events(Page):
+    """Events, newest first."""
+
+    events: list[Document]
+
+
+class Hit(BaseModel):
+    """An event that was found.
+
+    Attributes:
+        highlight: The part of its message around the words that were found, as HTML: escaped, words within ``<em>``.
+        event: The event.
+    """
+
+    highlight: str
+    event: Document
+
+
+class Hits(Page):
+    """Events that were found, newest first."""
+
+    hits: list[Hit]
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """A page of events that a request asks for; ``question`` is all that the list depends on but the page."""
+
+    request: Request
+    queries: Queries
     question: dict[str, Any]
     span: TimeRange
     paging: Paging
 
-    @classmethod
-    def of(
-        cls,
-        request: Request,
-        queries: Queries,
-        start: str | None,
-        end: str | None,
-        page: int,
-        size: int,
-        cursor: str | None,
-    ) -> _Listing:
-        """What a request asks for.
-
-        Raises:
-            LogsluiceError: A moment, the page or the cursor is wrong.
-        """
-        parameters = sorted((name, value) for name, value in request.query_params.multi_items() if name not in _PAGING)
-        question = {"path": request.url.path, "env": queries.settings.env, "asked": parameters}
-        span = read_time_range(start, end, longest=queries.longest)
-        return cls(question, span, read_paging(page, size, cursor, question))
-
     async def respond(
         self,
-        request: Request,
-        queries: Queries,
         index: str,
         name: str,
-        form: Callable[[dict[str, Any]], Any],
-        *,
+        item: Callable[[dict[str, Any]], Any],
         conditions: Sequence[Body] = (),
+        *,
         fields: Sequence[str] | None = None,
         text: str | None = None,
     ) -> Response:
-        """A page of it.
+        """The page.
 
         Args:
-            request: Who asks.
-            queries: What is asked.
             index: The aliases to look in.
             name: What the answer calls its events.
-            form: Makes one of them from a hit.
+            item: Makes one of them from a hit.
             conditions: Beside the time, what holds for each.
             fields: The fields that are needed; all but the original line where left out.
             text: In Lucene's syntax.
         """
-        paging, span = self.paging, self.span
+        paging, queries = self.paging, self.queries
+        span = {"startTime": iso(self.span.since), "endTime": iso(self.span.until) if self.span.until else None}
 
         async def fetch() -> dict[str, Any]:
             body = page_body(
-                [span.condition, *conditions],
-                size=paging.size,
-                skip=paging.skip,
-                after=paging.after,
+                [self.span.condition, *conditions],
+                paging,
                 timeout=queries.repository.seconds,
                 fields=fields,
                 text=text,
             )
             found = await queries.repository.search(index, body, "search" if text else "list")
-            hits = found["hits"]["hits"]
-            more = len(hits) == paging.size
-            return {
-                name: [form(hit) for hit in hits],
-                "total": total_of(found),
-                "startTime": iso(span.since),
-                "endTime": iso(span.until) if span.until else None,
-                "next": write_cursor(last_position(hits), self.question) if more else None,
-            }
+            hits, total = found["hits"]["hits"], found["hits"]["total"]
+            following = write_cursor(_last_position(hits), self.question) if len(hits) == paging.size else None
+            counted = {"value": total["value"], "relation": total["relation"]}
+            return {name: [item(hit) for hit in hits], "total": counted, **span, "next": following}
 
         # Moments that are relative to now are another question every time: what they name counts.
-        moments = {"since": iso(span.since), "until": iso(span.until) if span.until else None}
-        question = self.question | moments | {"size": paging.size, "skip": paging.skip, "after": paging.after}
-        keep = min(SETTLED_SECONDS, queries.settings.api.cache_seconds) if span.settled else None
-        return await cached_response(request, queries, question, fetch, keep_seconds=keep)
+        question = self.question | span | {"size": paging.size, "skip": paging.skip, "after": paging.after}
+        keep = min(SETTLED_SECONDS, queries.settings.api.cache_seconds) if self.span.settled else None
+        return await cached_response(self.request, queries, question, fetch, keep_seconds=keep)
+
+
+def _listing(default_size: int) -> Callable[..., Awaitable[_Listing]]:
+    """A dependency that reads the time and the page from a URL."""
+
+    async def read(
+        request: Request,
+        queries: QueriesOf,
+        start_time: StartTime = None,
+        end_time: EndTime = None,
+        page: PageNumber = 1,
+        size: PageSize = default_size,
+        cursor: Cursor | None = None,
+    ) -> _Listing:
+        parameters = sorted((name, value) for name, value in request.query_params.multi_items() if name not in _PAGING)
+        question = {"path": request.url.path, "env": queries.settings.env, "parameters": parameters}
+        span = read_time_range(start_time, end_time, longest=queries.longest)
+        return _Listing(request, queries, question, span, read_paging(page, size, cursor, question))
+
+    return read
 
 
 @router.get("/list-logs", dependencies=MAY_QUERY, responses=response_schemas(Ids, 504))
-async def list_logs(
-    request: Request,
-    queries: QueriesOf,
-    start_time: StartTime = None,
-    end_time: EndTime = None,
-    page: PageNumber = 1,
-    size: PageSize = 100,
-    cursor: Cursor | None = None,
-) -> Response:
+async def list_logs(listing: Annotated[_Listing, Depends(_listing(100))]) -> Response:
     """Ids of the events as they came, newest first."""
-    try:
-        refuse_others(request, _LIST)
-        listing = _Listing.of(request, queries, start_time, end_time, page, size, cursor)
-    except LogsluiceError as error:
-        raise refused(error) from None
-    index = f"{queries.settings.logs_index},{queries.settings.metrics_index}"
-    return await listing.respond(request, queries, index, "ids", lambda hit: hit["_id"], fields=["event.id"])
+    refuse_others(listing.request, _LIST)
+    settings = listing.queries.settings
+    index = f"{settings.logs_index},{settings.metrics_index}"
+    return await listing.respond(index, "ids", lambda hit: hit["_id"], fields=["event.id"])
 
 
 @router.get("/logs", dependencies=MAY_QUERY, responses=response_schemas(Events, 504), openapi_extra=FIELD_PARAMETERS)
 async def logs(
-    request: Request,
-    queries: QueriesOf,
-    start_time: StartTime = None,
-    end_time: EndTime = None,
-    level: Levels = (),
-    min_level: MinLevel = None,
-    source: Sources = (),
-    page: PageNumber = 1,
-    size: PageSize = 50,
-    cursor: Cursor | None = None,
+    listing: Annotated[_Listing, Depends(_listing(50))], filters: Annotated[FilterParameters, Depends()]
 ) -> Response:
     """Events with the facts found in them, newest first."""
-    try:
-        conditions = filters(request, _LOGS, queries.fields, level, min_level, source)
-        listing = _Listing.of(request, queries, start_time, end_time, page, size, cursor)
-    except LogsluiceError as error:
-        raise refused(error) from None
-    index = queries.settings.results_index
-    return await listing.respond(request, queries, index, "events", lambda hit: hit["_source"], conditions=conditions)
+    conditions = filters.conditions(listing.request, _LOGS, listing.queries.fields)
+    index = listing.queries.settings.results_index
+    return await listing.respond(index, "events", lambda hit: hit["_source"], conditions)
 
 
 @router.get("/search", dependencies=MAY_QUERY, responses=response_schemas(Hits, 504), openapi_extra=FIELD_PARAMETERS)
 async def search(
-    request: Request,
-    queries: QueriesOf,
+    listing: Annotated[_Listing, Depends(_listing(20))],
+    filters: Annotated[FilterParameters, Depends()],
     query: Text,
-    start_time: StartTime = None,
-    end_time: EndTime = None,
-    level: Levels = (),
-    min_level: MinLevel = None,
-    source: Sources = (),
-    page: PageNumber = 1,
-    size: PageSize = 20,
-    cursor: Cursor | None = None,
 ) -> Response:
     """Events by full text, newest first, with the words that were found marked."""
-    try:
-        check_query(query, queries.fields)
-        conditions = filters(request, _SEARCH, queries.fields, level, min_level, source)
-        listing = _Listing.of(request, queries, start_time, end_time, page, size, cursor)
-    except LogsluiceError as error:
-        raise refused(error) from None
-    index = queries.settings.results_index
-    return await listing.respond(request, queries, index, "hits", highlighted_hit, conditions=conditions, text=query)
+    check_query(query, listing.queries.fields)
+    conditions = filters.conditions(listing.request, _SEARCH, listing.queries.fields)
+    return await listing.respond(
+        listing.queries.settings.results_index, "hits", _highlighted_hit, conditions, text=query
+    )
+
+
+def page_body(
+    conditions: Sequence[Body],
+    paging: Paging,
+    *,
+    timeout: float,
+    fields: Sequence[str] | None = None,
+    text: str | None = None,
+) -> Body:
+    """The search for a page of events, newest first.
+
+    Args:
+        conditions: What holds for every event.
+        paging: Which page.
+        timeout: Seconds after which the server gives up.
+        fields: The fields to give back; all but the original line where left out.
+        text: A query in Lucene's syntax whose words are marked in the message.
+    """
+    body: Body = {
+        "query": every(*conditions, *([text_condition(text)] if text else [])),
+        "sort": _SORT,
+        "size": paging.size,
+        "from": paging.skip,
+        "track_total_hits": _MOST_COUNTED,
+        "timeout": f"{max(1, round(timeout * 1000))}ms",
+        "_source": {"includes": list(fields)} if fields is not None else {"excludes": ["event.original"]},
+    }
+    if paging.after is not None:
+        body["search_after"] = list(paging.after)
+    if text:
+        body["highlight"] = HIGHLIGHT
+    return body
+
+
+def _last_position(hits: Sequence[Mapping[str, Any]]) -> Position:
+    timestamp, event_id = hits[-1]["sort"]
+    return Position(int(timestamp), event_id)
+
+
+def _highlighted_hit(hit: Mapping[str, Any]) -> dict[str, Any]:
+    marked = html.escape(found_part(hit)).replace(MARK_BEGIN, "<em>").replace(MARK_END, "</em>")
+    return {"highlight": marked, "event": hit["_source"]}

@@ -14,12 +14,14 @@ from luqum.thread import parse
 from luqum.tree import Fuzzy, Item, SearchField, Term, Word
 
 from logsluice.api.query.conditions import Searchable, known_field
+from logsluice.elasticsearch.queries import Body, text_query
 from logsluice.errors import LogsluiceError
 
 LONGEST_QUERY: Final = 1_000
 MOST_WILDCARDS: Final = 5
 _EXISTS: Final = "_exists_"
 _DEEPEST: Final = 20
+_FUZZY_TERMS: Final = 50
 
 
 def check_query(query: str, fields: Searchable) -> None:
@@ -30,7 +32,7 @@ def check_query(query: str, fields: Searchable) -> None:
     """
     if len(query) > LONGEST_QUERY:
         raise LogsluiceError("too long", where="query", why=f"more than {LONGEST_QUERY} characters")
-    if _has_regex(query):
+    if "/" in _outside_quotes(query):
         raise LogsluiceError(
             "regular expressions are not searched for",
             where="query",
@@ -62,6 +64,11 @@ def check_query(query: str, fields: Searchable) -> None:
         raise LogsluiceError("too many wildcards", where="query", why=f"more than {MOST_WILDCARDS} words with * ? or ~")
 
 
+def text_condition(query: str) -> Body:
+    """A query in Lucene's syntax, put so that it cannot make the server look at every term."""
+    return text_query(query, allow_leading_wildcard=False, fuzzy_max_expansions=_FUZZY_TERMS)
+
+
 def _check_field(node: SearchField, fields: Searchable) -> None:
     if node.name == "*" and str(node.expr).strip() == "*":
         return
@@ -90,10 +97,6 @@ def _outside_quotes(query: str) -> Iterator[str]:
             quoted = not quoted
         elif not quoted:
             yield character
-
-
-def _has_regex(query: str) -> bool:
-    return "/" in _outside_quotes(query)
 
 
 def _depth(query: str) -> int:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import Query, Request
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
-from logsluice.api.problems import ProblemError
 from logsluice.api.query.conditions import (
     LONGEST_VALUE,
     Searchable,
@@ -20,14 +18,13 @@ from logsluice.api.query.conditions import (
     severity_condition,
 )
 from logsluice.api.query.cursors import LONGEST_CURSOR, Position, read_cursor
-from logsluice.api.query.search_bodies import MOST_PAGED
 from logsluice.elasticsearch.queries import Body
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS, LEVELS
 
 LARGEST_PAGE: Final = 1_000
-MOST_TRIED: Final = 1_000_000
-"""Characters of all lines of a trial."""
+MOST_PAGED: Final = 10_000
+"""How deep pages by number reach: ``index.max_result_window``, up to which every shard sorts all that it finds."""
 _MOST_CONDITIONS: Final = 50
 _LONGEST_MOMENT: Final = 40
 _LONG: Final = 10**18
@@ -37,6 +34,14 @@ StartTime = Annotated[Moment | None, Query(alias="startTime")]
 EndTime = Annotated[Moment | None, Query(alias="endTime")]
 Level = Annotated[str, Field(max_length=20)]
 Source = Annotated[str, Field(max_length=LONGEST_VALUE)]
+
+Cursor = Annotated[str, Query(max_length=LONGEST_CURSOR, description="`next` of the answer before.")]
+PageNumber = Annotated[int, Query(ge=1, le=MOST_PAGED, description="From 1 on; `page` × `size` is at most 10,000.")]
+PageSize = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="The most events of a page.")]
+Levels = Annotated[Sequence[Level], Query(max_length=20, description="Exactly that level; may stand several times.")]
+LeastLevel = Annotated[Level, Query(description="That level and worse ones.")]
+MinLevel = Annotated[LeastLevel | None, Query(alias="minLevel")]
+Sources = Annotated[Sequence[Source], Query(max_length=20, description="`service.name`; may stand several times.")]
 
 
 @dataclass(frozen=True)
@@ -72,48 +77,40 @@ def read_paging(page: int, size: int, cursor: str | None, question: Mapping[str,
     return Paging(size, (page - 1) * size, None)
 
 
-def other_parameters(request: Request, named: Sequence[str]) -> list[tuple[str, str]]:
-    """Parameters of a URL that a route does not name: fields and their values."""
-    return [(name, value) for name, value in request.query_params.multi_items() if name not in named]
-
-
 def refuse_others(request: Request, named: Sequence[str]) -> None:
     """Refuse a parameter that a route does not know, instead of answering another question than was asked.
 
     Raises:
         LogsluiceError: There is one.
     """
-    for name, _ in other_parameters(request, named):
-        raise LogsluiceError("no parameter of this path", where=name[:100], hint=f"there are {', '.join(named)}")
+    for name in request.query_params:
+        if name not in named:
+            raise LogsluiceError("no parameter of this path", where=name[:100], hint=f"there are {', '.join(named)}")
 
 
-def filters(
-    request: Request,
-    named: Sequence[str],
-    fields: Searchable,
-    levels: Sequence[str],
-    least: str | None,
-    sources: Sequence[str],
-) -> list[Body]:
-    """What holds for every event that is asked for.
+@dataclass(frozen=True)
+class FilterParameters:
+    """What a URL says of the events that are wanted; a dependency of FastAPI."""
 
-    Raises:
-        LogsluiceError: A field or level is not known, a value is not of its type, or there are too many.
-    """
-    wanted = other_parameters(request, named)
-    if len(wanted) + len(levels) + len(sources) > _MOST_CONDITIONS:
-        raise LogsluiceError("too many conditions", where="the URL", why=f"more than {_MOST_CONDITIONS}")
-    conditions = field_conditions([*wanted, *(("service.name", source) for source in sources)], fields)
-    if levels:
-        conditions.append(level_condition(levels))
-    if least is not None:
-        conditions.append(severity_condition(least))
-    return conditions
+    level: Levels = ()
+    min_level: MinLevel = None
+    source: Sources = ()
 
+    def conditions(self, request: Request, named: Sequence[str], fields: Searchable) -> list[Body]:
+        """What holds for every event that is wanted; parameters that are not ``named`` are fields with their values.
 
-def refused(error: LogsluiceError) -> ProblemError:
-    """A question that cannot be answered as it is."""
-    return ProblemError(HTTPStatus.BAD_REQUEST, str(error))
+        Raises:
+            LogsluiceError: A field or level is not known, a value is not of its type, or there are too many.
+        """
+        wanted = [(name, value) for name, value in request.query_params.multi_items() if name not in named]
+        if len(wanted) + len(self.level) + len(self.source) > _MOST_CONDITIONS:
+            raise LogsluiceError("too many conditions", where="the URL", why=f"more than {_MOST_CONDITIONS}")
+        conditions = field_conditions([*wanted, *(("service.name", source) for source in self.source)], fields)
+        if self.level:
+            conditions.append(level_condition(self.level))
+        if self.min_level is not None:
+            conditions.append(severity_condition(self.min_level))
+        return conditions
 
 
 def _schema(name: str, kind: str) -> dict[str, Any]:
@@ -155,73 +152,3 @@ FIELD_PARAMETERS: Final[dict[str, Any]] = {
     ]
 }
 """The fields as the OpenAPI page shows them."""
-
-
-class ExternalFacts(BaseModel):
-    """Facts that an external processor found in an event."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    event_id: Annotated[str, Field(alias="eventId", min_length=1, max_length=320)]
-    processor: Annotated[
-        str,
-        Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="Who found them; kept in `logsluice.processors`."),
-    ]
-    fields: Annotated[
-        dict[Annotated[str, Field(max_length=200)], bool | int | float | str],
-        Field(min_length=1, max_length=100, description="Values by dotted ECS name, or by `labels.<name>`."),
-    ]
-
-
-class FactOf(BaseModel):
-    """Where a group's text goes."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    field: Annotated[str, Field(max_length=200)]
-    type: Annotated[str | None, Field(max_length=20)] = None
-
-
-class PatternTrial(BaseModel):
-    """A pattern and the lines to try it on."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    regex: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=4_000,
-            description="In the syntax of Python's `re`.",
-            examples=[r"(?a)\border (?P<order>ORD-[0-9]+)"],
-        ),
-    ]
-    fields: Annotated[
-        dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=200)] | FactOf],
-        Field(max_length=50, description="The field of each named group.", examples=[{"order": "labels.order_id"}]),
-    ] = {}
-    lines: Annotated[
-        list[Annotated[str, Field(max_length=65_536)]],
-        Field(
-            min_length=1,
-            max_length=200,
-            description=f"With {MOST_TRIED:,} characters in all.",
-            examples=[["order ORD-17 paid"]],
-        ),
-    ]
-
-    @field_validator("lines")
-    @classmethod
-    def _are_not_too_many(cls, value: list[str]) -> list[str]:
-        if (size := sum(map(len, value))) > MOST_TRIED:
-            raise ValueError(f"the lines may have {MOST_TRIED:,} characters in all, these have {size:,}")
-        return value
-
-
-Cursor = Annotated[str, Query(max_length=LONGEST_CURSOR, description="`next` of the answer before.")]
-PageNumber = Annotated[int, Query(ge=1, le=MOST_PAGED, description="From 1 on; `page` × `size` is at most 10,000.")]
-PageSize = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="The most events of a page.")]
-Levels = Annotated[Sequence[Level], Query(max_length=20, description="Exactly that level; may stand several times.")]
-LeastLevel = Annotated[Level, Query(description="That level and worse ones.")]
-MinLevel = Annotated[LeastLevel | None, Query(alias="minLevel")]
-Sources = Annotated[Sequence[Source], Query(max_length=20, description="`service.name`; may stand several times.")]

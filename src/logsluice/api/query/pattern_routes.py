@@ -2,21 +2,120 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from logsluice.api.problems import ProblemError
 from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
-from logsluice.api.query.models import Patterns, TrialResult
-from logsluice.api.query.parameters import PatternTrial, refused
-from logsluice.api.query.pattern_trials import TRIAL_SECONDS, Trial, TrialsBusyError, TrialTimeoutError
+from logsluice.api.query.pattern_trials import Trial
 from logsluice.api.query.responses import MAY_QUERY, QueriesOf, cached_response, response_schemas
-from logsluice.errors import LogsluiceError
-from logsluice.patterns import PatternRegistry
 
-router = APIRouter(prefix="/patterns")
+router = APIRouter(prefix="/patterns", tags=["query"])
+MOST_TRIED: Final = 1_000_000
+"""Characters of all lines of a trial."""
+
+
+class PatternInfo(BaseModel):
+    """A pattern that is looked for in every message.
+
+    Attributes:
+        name: As in ``logsluice.patterns``.
+        description: For people.
+        regex: In Python's syntax.
+        fields: The field that each named group fills.
+        engine: ``rust`` runs in linear time, ``re`` is bounded in time.
+    """
+
+    name: str
+    description: str
+    regex: str
+    fields: dict[str, str]
+    engine: Literal["rust", "re"]
+
+
+class Patterns(BaseModel):
+    """The registry of patterns, in the order in which they are tried."""
+
+    revision: Annotated[int, Field(ge=1)]
+    patterns: list[PatternInfo]
+
+
+class LineResult(BaseModel):
+    """What a pattern found in a line.
+
+    Attributes:
+        line: As it was given.
+        outcome: ``match``, ``no_match``, ``regex_timeout``, or why the line cannot be read.
+        format: The format that was recognised.
+        message: What was searched: the line without its header.
+        fields: The facts, by field.
+    """
+
+    line: str
+    outcome: str
+    format: str | None
+    message: str | None
+    fields: dict[str, str | int | float | bool]
+
+
+class TrialResult(BaseModel):
+    """What a pattern found.
+
+    Attributes:
+        engine: ``rust`` would run it in linear time, ``re`` bounded in time.
+        reason: Why only ``re`` can run it.
+        results: Line by line.
+    """
+
+    engine: Literal["rust", "re"]
+    reason: str | None
+    results: list[LineResult]
+
+
+class FactOf(BaseModel):
+    """Where a group's text goes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: Annotated[str, Field(max_length=200)]
+    type: Annotated[str | None, Field(max_length=20)] = None
+
+
+class PatternTrial(BaseModel):
+    """A pattern and the lines to try it on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    regex: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=4_000,
+            description="In the syntax of Python's `re`.",
+            examples=[r"(?a)\border (?P<order>ORD-[0-9]+)"],
+        ),
+    ]
+    fields: Annotated[
+        dict[Annotated[str, Field(max_length=100)], Annotated[str, Field(max_length=200)] | FactOf],
+        Field(max_length=50, description="The field of each named group.", examples=[{"order": "labels.order_id"}]),
+    ] = {}
+    lines: Annotated[
+        list[Annotated[str, Field(max_length=65_536)]],
+        Field(
+            min_length=1,
+            max_length=200,
+            description=f"With {MOST_TRIED:,} characters in all.",
+            examples=[["order ORD-17 paid"]],
+        ),
+    ]
+
+    @field_validator("lines")
+    @classmethod
+    def _are_not_too_many(cls, value: list[str]) -> list[str]:
+        if (size := sum(map(len, value))) > MOST_TRIED:
+            raise ValueError(f"the lines may have {MOST_TRIED:,} characters in all, these have {size:,}")
+        return value
 
 
 @router.get("", dependencies=MAY_QUERY, responses=response_schemas(Patterns))
@@ -24,7 +123,20 @@ async def patterns(request: Request, queries: QueriesOf) -> Response:
     """The patterns that are looked for in every message, in their order."""
 
     async def fetch() -> dict[str, Any]:
-        return _shown(queries.registry.patterns)
+        registry = queries.registry.patterns
+        return {
+            "revision": registry.revision,
+            "patterns": [
+                {
+                    "name": pattern.name,
+                    "description": pattern.description,
+                    "regex": pattern.regex,
+                    "fields": {group: fact.field for group, fact in pattern.fields.items()},
+                    "engine": "rust" if pattern.compiled.rust else "re",
+                }
+                for pattern in registry.patterns
+            ],
+        }
 
     return await cached_response(request, queries, {}, fetch, keep_seconds=None)
 
@@ -44,33 +156,4 @@ async def test(queries: QueriesOf, trial: Annotated[PatternTrial, Depends(json_b
         group: field if isinstance(field, str) else field.model_dump(exclude_none=True)
         for group, field in trial.fields.items()
     }
-    try:
-        return await queries.trials.run(Trial(trial.regex, fields, trial.lines))
-    except LogsluiceError as error:
-        raise refused(error) from None
-    except TrialsBusyError:
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE, "too many patterns are being tried", retry_after=TRIAL_SECONDS
-        ) from None
-    except TrialTimeoutError:
-        raise ProblemError(
-            HTTPStatus.BAD_REQUEST,
-            f"regex: took longer than {TRIAL_SECONDS:g} s or too much memory; write it without nested repetition, "
-            "or try it on fewer lines",
-        ) from None
-
-
-def _shown(registry: PatternRegistry) -> dict[str, Any]:
-    return {
-        "revision": registry.revision,
-        "patterns": [
-            {
-                "name": pattern.name,
-                "description": pattern.description,
-                "regex": pattern.regex,
-                "fields": {group: fact.field for group, fact in pattern.fields.items()},
-                "engine": "rust" if pattern.compiled.rust else "re",
-            }
-            for pattern in registry.patterns
-        ],
-    }
+    return await queries.trials.run(Trial(trial.regex, fields, trial.lines))

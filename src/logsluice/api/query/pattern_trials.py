@@ -12,6 +12,7 @@ import resource
 import time
 from collections.abc import Sequence
 from functools import lru_cache
+from http import HTTPStatus
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,6 +23,7 @@ import pyarrow as pa
 from pebble import ProcessExpired, ProcessPool
 from pydantic import ValidationError
 
+from logsluice.api.problems import ProblemError
 from logsluice.errors import LogsluiceError
 from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry
 from logsluice.extract.bounded import BoundedSearch
@@ -40,14 +42,6 @@ TRIAL_SECONDS: Final = 5.0
 _MOST_BYTES: Final = 128 * 1024**2
 _WORKERS: Final = 1
 _MOST_AT_ONCE: Final = 10
-
-
-class TrialTimeoutError(Exception):
-    """A pattern took longer than a trial may."""
-
-
-class TrialsBusyError(Exception):
-    """As many patterns wait to be tried as may."""
 
 
 class Trial(NamedTuple):
@@ -79,15 +73,16 @@ class PatternTrialPool:
         self._at_hand = 0
 
     async def run(self, trial: Trial) -> dict[str, Any]:
-        """What the pattern finds in each line, as :class:`~logsluice.api.query.models.TrialResult` has it.
+        """What the pattern finds in each line, as :class:`~logsluice.api.query.pattern_routes.TrialResult` has it.
 
         Raises:
             LogsluiceError: It is no pattern: what is wrong with it.
-            TrialTimeoutError: It took too long, or more memory than a trial may.
-            TrialsBusyError: Too many others wait.
+            ProblemError: 400 where it took too long, or more memory than a trial may; 503 where too many others wait.
         """
         if self._at_hand >= _MOST_AT_ONCE:
-            raise TrialsBusyError
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "too many patterns are being tried", retry_after=TRIAL_SECONDS
+            )
         self._at_hand += 1
         try:
             return await self._run(trial)
@@ -107,7 +102,11 @@ class PatternTrialPool:
         try:
             return await asyncio.wrap_future(future)
         except (TimeoutError, ProcessExpired, MemoryError):
-            raise TrialTimeoutError from None
+            raise ProblemError(
+                HTTPStatus.BAD_REQUEST,
+                f"regex: took longer than {TRIAL_SECONDS:g} s or too much memory; write it without nested repetition, "
+                "or try it on fewer lines",
+            ) from None
 
     def _processes(self) -> ProcessPool:
         if self._pool is None:

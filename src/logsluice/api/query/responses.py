@@ -1,16 +1,20 @@
-"""What all query routes share: authorization, response schemas, and cached responses."""
+"""What all query routes share: authorization, response schemas, and responses with entity tags, cached where they may.
+
+Source: RFC 9110, section 13 (conditional requests).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
 
 from logsluice.api.guard import requires
+from logsluice.api.ingest.bodies import JSON
 from logsluice.api.problems import problem_responses
 from logsluice.api.query.cache import TaggedBody
-from logsluice.api.query.etags import CHANGES, respond, stays
 from logsluice.api.query.queries import Queries
 from logsluice.api.resources import ResourcesOf
 
@@ -22,12 +26,14 @@ MAY_CHANGE: Final = [Depends(requires("admin"))]
 GUARDED: Final = (400, 401, 403, 422, 429, 503)
 """What may go wrong on every route."""
 
-NOT_MODIFIED: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "It is what If-None-Match names."}}
+Document = dict[str, Any]
+"""An event, its fields named and nested as in Elastic Common Schema."""
 
 
 def response_schemas(model: type, *others: int, not_modified: bool = True) -> dict[int | str, dict[str, Any]]:
     """FastAPI's ``responses`` of a route: what it answers, and the problems there may be beside the usual ones."""
-    return {200: {"model": model}, **(NOT_MODIFIED if not_modified else {}), **problem_responses(*GUARDED, *others)}
+    unchanged: dict[int | str, dict[str, Any]] = {304: {"description": "It is what If-None-Match names."}}
+    return {200: {"model": model}, **(unchanged if not_modified else {}), **problem_responses(*GUARDED, *others)}
 
 
 async def _queries_of(resources: ResourcesOf) -> Queries:
@@ -46,19 +52,26 @@ async def cached_response(
     *,
     keep_seconds: int | None,
 ) -> Response:
-    """The answer to a question, from the cache where it has it.
+    """The answer to a question, from the cache where it has it; 304 where the client has it.
 
     Args:
         request: Which may name the tag of the answer that its client has.
-        queries: What is asked.
+        queries: Whose cache it is.
         question: All that the answer depends on.
         fetch: Asks anew.
         keep_seconds: How long the answer will not change; None where that is not known.
     """
-    if keep_seconds is None:
-        return respond(request, TaggedBody.of(await fetch()), CHANGES)
-    found = await queries.cache.find(question)
+    found = None if keep_seconds is None else await queries.cache.find(question)
     if found is None:
         found = TaggedBody.of(await fetch())
-        await queries.cache.keep(question, found, keep_seconds)
-    return respond(request, found, stays(keep_seconds))
+        if keep_seconds is not None:
+            await queries.cache.keep(question, found, keep_seconds)
+    headers = {
+        "ETag": found.tag,
+        "Cache-Control": "private, no-cache" if keep_seconds is None else f"private, max-age={keep_seconds}",
+        "Vary": "Authorization, X-API-Key",
+    }
+    known = request.headers.get("if-none-match", "").split(",")
+    if any(entry.strip().removeprefix("W/") in (found.tag, "*") for entry in known):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(found.body, media_type=JSON, headers=headers)

@@ -16,15 +16,13 @@ from logsluice.api.guard.access import client_of
 from logsluice.api.problems import ProblemError, problem_responses
 from logsluice.api.query.lists import Text
 from logsluice.api.query.live_tail import Tail, read_position
-from logsluice.api.query.lucene import check_query
-from logsluice.api.query.parameters import FIELD_PARAMETERS, Levels, MinLevel, Sources, filters, refused
+from logsluice.api.query.lucene import check_query, text_condition
+from logsluice.api.query.parameters import FIELD_PARAMETERS, FilterParameters
 from logsluice.api.query.responses import GUARDED, MAY_QUERY
-from logsluice.api.query.search_bodies import text_condition
 from logsluice.api.resources import ResourcesOf
-from logsluice.errors import LogsluiceError
 from logsluice.runtime import metrics
 
-router = APIRouter()
+router = APIRouter(tags=["query"])
 
 _TAIL: Final = ("level", "minLevel", "source", "query")
 _RETRY_MS: Final = 2_000
@@ -34,9 +32,7 @@ _FULL_SECONDS: Final = 10
 async def followed_tail(
     request: Request,
     resources: ResourcesOf,
-    level: Levels = (),
-    min_level: MinLevel = None,
-    source: Sources = (),
+    filters: Annotated[FilterParameters, Depends()],
     query: Text | None = None,
     last_event_id: Annotated[
         str | None, Header(max_length=100, description="The `id` of the last event that was seen: goes on after it.")
@@ -44,14 +40,11 @@ async def followed_tail(
 ) -> AsyncGenerator[Tail, None]:
     """A place among those who follow, given back when the client goes."""
     queries = resources.queries
-    try:
-        conditions = filters(request, _TAIL, queries.fields, level, min_level, source)
-        if query is not None:
-            check_query(query, queries.fields)
-            conditions.append(text_condition(query))
-        positions = read_position(last_event_id) if last_event_id else None
-    except LogsluiceError as error:
-        raise refused(error) from None
+    conditions = filters.conditions(request, _TAIL, queries.fields)
+    if query is not None:
+        check_query(query, queries.fields)
+        conditions.append(text_condition(query))
+    positions = read_position(last_event_id) if last_event_id else None
     caller, each = client_of(request), queries.settings.api.tails_each
     if [*queries.tails.values()].count(caller) >= each:
         raise ProblemError(

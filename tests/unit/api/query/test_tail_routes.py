@@ -14,6 +14,7 @@ from starlette.requests import Request
 from logsluice.api.guard.access import ANYBODY, Caller
 from logsluice.api.problems import ProblemError
 from logsluice.api.query.conditions import searchable_fields
+from logsluice.api.query.parameters import FilterParameters
 from logsluice.api.query.tail_routes import followed_tail
 from logsluice.api.resources import Resources
 from logsluice.event.ecs import FIELDS
@@ -33,7 +34,7 @@ def resources(**api: int) -> Resources:
 async def following(shared: Resources, caller: Caller, address: str = "10.0.0.1") -> AsyncIterator[None]:
     scope: dict[str, Any] = {"type": "http", "query_string": b"", "headers": [], "path": "/logs/tail", "method": "GET"}
     request = Request({**scope, "caller": caller, "client": (address, 1)})
-    place = followed_tail(request, shared, [], None, [], None, "2026.12.01=1")
+    place = followed_tail(request, shared, FilterParameters(), None, "2026.12.01=1")
     await anext(place)
     try:
         yield
