@@ -81,6 +81,11 @@ class ProblemError(Exception):
         return Response(orjson.dumps(self.body(instance)), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
+def unavailable(detail: str, retry_after: float) -> ProblemError:
+    """503: what is needed does not answer, or has no room, for now."""
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=retry_after)
+
+
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Problem details for FastAPI's ``responses``, one for each status."""
     return {

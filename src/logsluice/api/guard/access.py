@@ -21,7 +21,7 @@ from logsluice.api.guard.issuer import IssuerKeys, IssuerUnavailableError
 from logsluice.api.guard.keys import SCOPES, KeyRing, Scope, is_key
 from logsluice.api.guard.rate_limit import RateLimiter
 from logsluice.api.guard.tokens import TokenRejectedError, TokenVerifier
-from logsluice.api.problems import ProblemError
+from logsluice.api.problems import ProblemError, unavailable
 from logsluice.api.redis_store import SharedStore
 from logsluice.runtime import metrics
 from logsluice.settings import Settings
@@ -131,7 +131,7 @@ class Guard:
         except TokenRejectedError as error:
             raise _unauthorized(f"the token is refused: {error}", "token") from None
         except IssuerUnavailableError as error:
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error), retry_after=_AGAIN_SECONDS) from None
+            raise unavailable(str(error), _AGAIN_SECONDS) from None
         return Caller(f"oidc:{bearer.subject}", bearer.scopes)
 
     async def _count(self, request: Request, client: str) -> None:

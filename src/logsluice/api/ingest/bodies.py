@@ -13,7 +13,7 @@ import zstandard
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from logsluice.api.problems import ProblemError
+from logsluice.api.problems import ProblemError, unavailable
 from logsluice.runtime import metrics
 from logsluice.settings import ApiLimits
 
@@ -55,7 +55,7 @@ class BodyReader:
             async for piece in self._pieces(request, most):
                 if self._held + len(piece) > self._limits.total_body_bytes:
                     metrics.API_REFUSED.labels("memory").inc()
-                    raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "too many bodies at one time", retry_after=1)
+                    raise unavailable("too many bodies at one time", 1)
                 self._held += len(piece)
                 body += piece
             yield bytes(body)

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Concatenate, Final, Literal, NamedTuple, ParamSpec, TypeVar
 
 import orjson
 
+from logsluice.api.background import Batcher
 from logsluice.api.ingest.producer import Record
 from logsluice.api.ingest.topic_offsets import DeliveryAttempt, EndOffsets
 from logsluice.errors import LogsluiceError
 from logsluice.runtime import metrics
 from logsluice.settings import ApiBufferSettings
 
+P = ParamSpec("P")
 T = TypeVar("T")
 _FILE: Final = "buffer.sqlite"
 _EVENT_OVERHEAD: Final = 200
@@ -92,11 +95,23 @@ class TicketEvent(NamedTuple):
     detail: str | None
 
 
-class _Put(NamedTuple):
+class _Post(NamedTuple):
     post: str
     rows: Sequence[tuple[int, Record]]
     state: PostState
-    done: asyncio.Future[None]
+
+
+def _on_its_thread(
+    method: Callable[Concatenate[EventBuffer, P], T],
+) -> Callable[Concatenate[EventBuffer, P], Awaitable[T]]:
+    """Run a method of the buffer on the buffer's own thread, where the database is."""
+
+    @wraps(method)
+    async def run(self: EventBuffer, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        work = partial(method, self, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    return run
 
 
 class EventBuffer:
@@ -112,8 +127,7 @@ class EventBuffer:
     def __init__(self, settings: ApiBufferSettings) -> None:
         self._settings = settings
         self._thread = ThreadPoolExecutor(1, "buffer")
-        self._puts: list[_Put] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._posts: Batcher[_Post, None] = Batcher(self._insert)
         self.events = 0
         self.bytes = 0
         self.filled = asyncio.Event()
@@ -124,7 +138,7 @@ class EventBuffer:
         """The buffer of a folder, which is made where it is not there."""
         buffer = cls(settings)
         try:
-            await buffer._run(lambda: buffer._open(directory))
+            await buffer._open(directory)
         except (sqlite3.Error, OSError) as error:
             raise LogsluiceError(
                 "cannot be used as a buffer",
@@ -136,9 +150,8 @@ class EventBuffer:
         try:
             yield buffer
         finally:
-            if buffer._writing is not None:
-                await buffer._writing
-            await buffer._run(buffer._database.close)
+            await buffer._posts.close(finish=True)
+            await buffer._close()
             buffer._thread.shutdown()
 
     async def put(self, post: str, rows: Sequence[tuple[int, Record]], state: PostState) -> None:
@@ -161,150 +174,28 @@ class EventBuffer:
             raise BufferFullError
         # Counted before they are written, so that others do not count on the same room.
         self._count(len(rows), size)
-        put = _Put(post, rows, state, asyncio.get_running_loop().create_future())
-        self._puts.append(put)
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write())
         try:
-            await asyncio.shield(put.done)
+            await self._posts.submit(_Post(post, rows, state))
         except Exception:
             self._count(-len(rows), -size)
             raise
 
-    async def adopt(self, post: str, owner: str) -> bool:
+    @_on_its_thread
+    def adopt(self, post: str, owner: str) -> bool:
         """Give a post that waits to whoever has its idempotency key now; whether there is one."""
-        return await self._run(
-            lambda: self._change("UPDATE posts SET owner = ? WHERE post = ? AND ended_ms IS NULL", [(owner, post)]) > 0
-        )
+        with self._database as database:
+            changed = database.execute("UPDATE posts SET owner = ? WHERE post = ? AND ended_ms IS NULL", (owner, post))
+        return changed.rowcount > 0
 
-    async def confirm(self, post: str) -> None:
+    @_on_its_thread
+    def confirm(self, post: str) -> None:
         """The post's idempotency key is its owner's for good."""
-        await self._run(lambda: self._change("UPDATE posts SET confirmed = 1 WHERE post = ?", [(post,)]))
+        with self._database as database:
+            database.execute("UPDATE posts SET confirmed = 1 WHERE post = ?", (post,))
 
-    async def oldest(self, count: int, most_bytes: int) -> list[BufferedEvent]:
+    @_on_its_thread
+    def oldest(self, count: int, most_bytes: int) -> list[BufferedEvent]:
         """The events that wait longest, in order."""
-        return await self._run(lambda: self._oldest(count, most_bytes))
-
-    async def states(self, posts: set[str]) -> dict[str, PostState]:
-        """What is known of posts."""
-        return await self._run(lambda: {post: state for post in posts if (state := self._state(post)) is not None})
-
-    async def begin(self, posts: set[str], attempt: DeliveryAttempt) -> None:
-        """Posts are about to be handed to Kafka; of an earlier attempt, its beginning is kept."""
-        starts = orjson.dumps({str(number): offset for number, offset in attempt.end.offsets.items()})
-        rows = [(attempt.sent_ms, attempt.end.topic_id, starts, post) for post in posts]
-        await self._run(
-            lambda: self._change(
-                "UPDATE posts SET sent_ms = ?, topic_id = coalesce(topic_id, ?), starts = coalesce(starts, ?)"
-                " WHERE post = ?",
-                rows,
-            )
-        )
-
-    async def settle(
-        self, stored: Sequence[tuple[BufferedEvent, str]], refused: Sequence[tuple[BufferedEvent, str]]
-    ) -> None:
-        """Events that need not wait any longer: those that are stored with their ids, those refused with why."""
-        settled = [waiting for waiting, _ in (*stored, *refused)]
-        ids = [(event_id, None, waiting.seq) for waiting, event_id in stored]
-        reasons = [(None, reason, waiting.seq) for waiting, reason in refused]
-        await self._run(lambda: self._settle([*ids, *reasons], {waiting.post for waiting in settled}))
-        self._count(-len(settled), -sum(len(waiting.record.value) + _EVENT_OVERHEAD for waiting in settled))
-
-    async def drop(self, post: str, owner: str) -> None:
-        """Forget a post that is another's to store, unless it was adopted meanwhile."""
-        events, size = await self._run(lambda: self._drop(post, owner))
-        self._count(-events, -size)
-
-    async def ticket(self, post: str) -> list[TicketEvent] | None:
-        """What became of a post's events; None where there is none such here, or not any more."""
-        return await self._run(lambda: self._ticket(post))
-
-    async def expire(self) -> None:
-        """Forget posts whose tickets are out of date."""
-        before = _now_ms() - self._settings.ticket_seconds * 1_000
-        await self._run(lambda: self._expire(before))
-
-    async def _run(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
-
-    def _count(self, events: int, size: int) -> None:
-        self.events += events
-        self.bytes += size
-        metrics.API_BUFFER_EVENTS.set(self.events)
-        metrics.API_BUFFER_BYTES.set(self.bytes)
-        if self.events:
-            self.filled.set()
-        else:
-            self.filled.clear()
-
-    async def _write(self) -> None:
-        """Write what has gathered, all that came during a write with the next."""
-        while self._puts:
-            puts, self._puts = self._puts, []
-            try:
-                waits = await self._run(lambda puts=puts: self._insert(puts))  # type: ignore[misc]
-            except Exception as error:
-                # Whatever it is, those who wait are told.
-                for put in puts:
-                    put.done.set_exception(error)
-            else:
-                for put in puts:
-                    if put in waits:
-                        put.done.set_exception(PostPendingError(put.post))
-                    else:
-                        put.done.set_result(None)
-
-    # What follows runs on the buffer's own thread.
-
-    def _open(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = sqlite3.connect(directory / _FILE, timeout=1, check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.executescript(_TABLES)
-        # Takes the lock for good.
-        self._change("DELETE FROM posts WHERE post = ?", [("",)])
-        row = self._database.execute(
-            "SELECT count(*), coalesce(sum(length(value)), 0) FROM events WHERE value IS NOT NULL"
-        ).fetchone()
-        self.events, self.bytes = row[0], row[1] + row[0] * _EVENT_OVERHEAD
-
-    def _insert(self, puts: Sequence[_Put]) -> list[_Put]:
-        """Write posts; those that are left out, as one of their id waits, are given back."""
-        waits: list[_Put] = []
-
-        def insert() -> None:
-            for put in puts:
-                post, rows, state, _ = put
-                if self._database.execute(
-                    "SELECT 1 FROM posts WHERE post = ? AND ended_ms IS NULL", (post,)
-                ).fetchone():
-                    waits.append(put)
-                    continue
-                self._forget(post)
-                attempt = state.attempt
-                self._database.execute(
-                    "INSERT INTO posts VALUES (?, ?, ?, ?, ?, ?, NULL)",
-                    (
-                        post,
-                        state.owner,
-                        state.confirmed,
-                        attempt and attempt.sent_ms,
-                        attempt and attempt.end.topic_id,
-                        attempt and orjson.dumps({str(n): offset for n, offset in attempt.end.offsets.items()}),
-                    ),
-                )
-                self._database.executemany(
-                    "INSERT INTO events (post, number, value, key, headers) VALUES (?, ?, ?, ?, ?)",
-                    [(post, number, record.value, record.key, _packed(record.headers)) for number, record in rows],
-                )
-
-        self._in_one_step(insert)
-        return waits
-
-    def _oldest(self, count: int, most_bytes: int) -> list[BufferedEvent]:
         found: list[BufferedEvent] = []
         size = 0
         rows = self._database.execute(
@@ -318,49 +209,39 @@ class EventBuffer:
             found.append(BufferedEvent(seq, post, number, Record(value, key, _unpacked(headers))))
         return found
 
-    def _state(self, post: str) -> PostState | None:
-        row = self._database.execute(
-            "SELECT owner, confirmed, sent_ms, topic_id, starts FROM posts WHERE post = ?", (post,)
-        ).fetchone()
-        if row is None:
-            return None
-        owner, confirmed, sent_ms, topic_id, starts = row
-        attempt = None
-        if starts is not None:
-            offsets = {int(number): int(offset) for number, offset in orjson.loads(starts).items()}
-            attempt = DeliveryAttempt(sent_ms, EndOffsets(topic_id, offsets))
-        return PostState(owner, bool(confirmed), attempt)
+    @_on_its_thread
+    def states(self, posts: set[str]) -> dict[str, PostState]:
+        """What is known of posts."""
+        return {post: state for post in posts if (state := self._state(post)) is not None}
 
-    def _settle(self, rows: Sequence[tuple[str | None, str | None, int]], posts: set[str]) -> None:
-        now = _now_ms()
-
-        def settle() -> None:
-            self._database.executemany(
-                "UPDATE events SET value = NULL, key = NULL, headers = NULL, id = ?, refused = ? WHERE seq = ?", rows
-            )
-            self._database.executemany(
-                "UPDATE posts SET ended_ms = ? WHERE post = ?"
-                " AND NOT EXISTS (SELECT 1 FROM events WHERE events.post = posts.post AND value IS NOT NULL)",
-                [(now, post) for post in posts],
+    @_on_its_thread
+    def begin(self, posts: set[str], attempt: DeliveryAttempt) -> None:
+        """Posts are about to be handed to Kafka; of an earlier attempt, its beginning is kept."""
+        with self._database as database:
+            database.executemany(
+                "UPDATE posts SET sent_ms = ?, topic_id = coalesce(topic_id, ?), starts = coalesce(starts, ?)"
+                " WHERE post = ?",
+                [(attempt.sent_ms, attempt.end.topic_id, attempt.end.packed(), post) for post in posts],
             )
 
-        self._in_one_step(settle)
+    async def settle(
+        self, stored: Sequence[tuple[BufferedEvent, str]], refused: Sequence[tuple[BufferedEvent, str]]
+    ) -> None:
+        """Events that need not wait any longer: those that are stored with their ids, those refused with why."""
+        settled = [waiting for waiting, _ in (*stored, *refused)]
+        ids = [(event_id, None, waiting.seq) for waiting, event_id in stored]
+        reasons = [(None, reason, waiting.seq) for waiting, reason in refused]
+        await self._settle([*ids, *reasons], {waiting.post for waiting in settled})
+        self._count(-len(settled), -sum(len(waiting.record.value) + _EVENT_OVERHEAD for waiting in settled))
 
-    def _drop(self, post: str, owner: str) -> tuple[int, int]:
-        if self._database.execute("SELECT 1 FROM posts WHERE post = ? AND owner = ?", (post, owner)).fetchone() is None:
-            return 0, 0
-        row = self._database.execute(
-            "SELECT count(*), coalesce(sum(length(value)), 0) FROM events WHERE post = ? AND value IS NOT NULL", (post,)
-        ).fetchone()
+    async def drop(self, post: str, owner: str) -> None:
+        """Forget a post that is another's to store, unless it was adopted meanwhile."""
+        events, size = await self._drop(post, owner)
+        self._count(-events, -size)
 
-        self._in_one_step(lambda: self._forget(post))
-        return row[0], row[1] + row[0] * _EVENT_OVERHEAD
-
-    def _forget(self, post: str) -> None:
-        self._database.execute("DELETE FROM events WHERE post = ?", (post,))
-        self._database.execute("DELETE FROM posts WHERE post = ?", (post,))
-
-    def _ticket(self, post: str) -> list[TicketEvent] | None:
+    @_on_its_thread
+    def ticket(self, post: str) -> list[TicketEvent] | None:
+        """What became of a post's events; None where there is none such here, or not any more."""
         if self._state(post) is None:
             return None
         rows = self._database.execute(
@@ -371,29 +252,112 @@ class EventBuffer:
             for over, event_id, refused in rows
         ]
 
-    def _expire(self, before_ms: int) -> None:
-        def expire() -> None:
-            self._database.execute(
-                "DELETE FROM events WHERE post IN (SELECT post FROM posts WHERE ended_ms < ?)", (before_ms,)
+    @_on_its_thread
+    def expire(self) -> None:
+        """Forget posts whose tickets are out of date."""
+        before = (_now_ms() - self._settings.ticket_seconds * 1_000,)
+        with self._database as database:
+            database.execute("DELETE FROM events WHERE post IN (SELECT post FROM posts WHERE ended_ms < ?)", before)
+            database.execute("DELETE FROM posts WHERE ended_ms < ?", before)
+
+    def _count(self, events: int, size: int) -> None:
+        self.events += events
+        self.bytes += size
+        metrics.API_BUFFER_EVENTS.set(self.events)
+        metrics.API_BUFFER_BYTES.set(self.bytes)
+        if self.events:
+            self.filled.set()
+        else:
+            self.filled.clear()
+
+    @_on_its_thread
+    def _open(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database = sqlite3.connect(
+            directory / _FILE, timeout=1, check_same_thread=False, isolation_level="IMMEDIATE"
+        )
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_TABLES)
+        # Takes the lock for good.
+        with self._database as database:
+            database.execute("DELETE FROM posts WHERE post = ''")
+        self.events, self.bytes = self._waiting()
+
+    @_on_its_thread
+    def _close(self) -> None:
+        self._database.close()
+
+    @_on_its_thread
+    def _insert(self, posts: Sequence[_Post]) -> list[Exception | None]:
+        """Write posts in one transaction, but for those of whose id one waits."""
+        outcomes: list[Exception | None] = []
+        with self._database as database:
+            for post, rows, state in posts:
+                if database.execute("SELECT 1 FROM posts WHERE post = ? AND ended_ms IS NULL", (post,)).fetchone():
+                    outcomes.append(PostPendingError(post))
+                    continue
+                self._forget(post)
+                sent_ms, end = state.attempt or (None, None)
+                database.execute(
+                    "INSERT INTO posts VALUES (?, ?, ?, ?, ?, ?, NULL)",
+                    (post, state.owner, state.confirmed, sent_ms, end and end.topic_id, end and end.packed()),
+                )
+                database.executemany(
+                    "INSERT INTO events (post, number, value, key, headers) VALUES (?, ?, ?, ?, ?)",
+                    [(post, number, record.value, record.key, _packed(record.headers)) for number, record in rows],
+                )
+                outcomes.append(None)
+        return outcomes
+
+    @_on_its_thread
+    def _settle(self, rows: Sequence[tuple[str | None, str | None, int]], posts: set[str]) -> None:
+        now = _now_ms()
+        with self._database as database:
+            database.executemany(
+                "UPDATE events SET value = NULL, key = NULL, headers = NULL, id = ?, refused = ? WHERE seq = ?", rows
             )
-            self._database.execute("DELETE FROM posts WHERE ended_ms < ?", (before_ms,))
+            database.executemany(
+                "UPDATE posts SET ended_ms = ? WHERE post = ?"
+                " AND NOT EXISTS (SELECT 1 FROM events WHERE events.post = posts.post AND value IS NOT NULL)",
+                [(now, post) for post in posts],
+            )
 
-        self._in_one_step(expire)
+    @_on_its_thread
+    def _drop(self, post: str, owner: str) -> tuple[int, int]:
+        state = self._state(post)
+        if state is None or state.owner != owner:
+            return 0, 0
+        waiting = self._waiting(post)
+        with self._database:
+            self._forget(post)
+        return waiting
 
-    def _change(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
-        """Execute a statement for each row; how many rows of the table it changed."""
-        return self._in_one_step(lambda: self._database.executemany(statement, rows)).rowcount
+    # What follows is called on the buffer's thread.
 
-    def _in_one_step(self, change: Callable[[], T]) -> T:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            changed = change()
-            self._database.execute("COMMIT")
-            return changed
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
+    def _forget(self, post: str) -> None:
+        self._database.execute("DELETE FROM events WHERE post = ?", (post,))
+        self._database.execute("DELETE FROM posts WHERE post = ?", (post,))
+
+    def _waiting(self, post: str | None = None) -> tuple[int, int]:
+        """How many events wait, of all posts or of one, and the bytes that they are counted with."""
+        events, size = self._database.execute(
+            "SELECT count(*), coalesce(sum(length(value)), 0) FROM events"
+            " WHERE value IS NOT NULL AND (?1 IS NULL OR post = ?1)",
+            (post,),
+        ).fetchone()
+        return events, size + events * _EVENT_OVERHEAD
+
+    def _state(self, post: str) -> PostState | None:
+        row = self._database.execute(
+            "SELECT owner, confirmed, sent_ms, topic_id, starts FROM posts WHERE post = ?", (post,)
+        ).fetchone()
+        if row is None:
+            return None
+        owner, confirmed, sent_ms, topic_id, starts = row
+        attempt = None if starts is None else DeliveryAttempt(sent_ms, EndOffsets.unpacked(topic_id, starts))
+        return PostState(owner, bool(confirmed), attempt)
 
 
 def _packed(headers: tuple[tuple[str, bytes], ...]) -> bytes | None:

@@ -18,13 +18,14 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from logsluice.api.ingest.topic_offsets import EndOffsets
-from logsluice.api.problems import ProblemError
+from logsluice.api.ingest.topic_offsets import DeliveryAttempt, EndOffsets
+from logsluice.api.problems import ProblemError, unavailable
 from logsluice.api.redis_store import RedisRefusedError, RedisUnavailableError, SharedStore, text
 from logsluice.runtime import metrics
 
 HEADER: Final = "Idempotency-Key"
 _REFUSED_SECONDS: Final = 30
+_AWAY_SECONDS: Final = 5
 _FORM: Final = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?', re.ASCII)
 
 # Replies: new | other | done <answer> | busy <ms> | taken <last> <topic> <starts>. Times are the server's own.
@@ -73,13 +74,12 @@ class Claim:
     Attributes:
         post: The id that marks the post's records.
         owner: Tells this attempt from others.
-        again: Where an earlier attempt may have stored something: when it was last at work (milliseconds since the
-            epoch) and where the topic ended before it; None for the first attempt.
+        again: The earlier attempt, which may have stored something; None for the first one.
     """
 
     post: str
     owner: str
-    again: tuple[int, EndOffsets] | None = None
+    again: DeliveryAttempt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +120,8 @@ class IdempotencyKeys:
                 without Redis.
         """
         owner = uuid.uuid4().hex
-        starts = orjson.dumps({str(number): offset for number, offset in end.offsets.items()})
         reply = await self._run_script(
-            _CLAIM, post, fingerprint, owner, self._lease_ms, self._remember, end.topic_id, starts
+            _CLAIM, post, fingerprint, owner, self._lease_ms, self._remember, end.topic_id, end.packed()
         )
         known: Literal["new", "other", "done", "busy", "taken"] = text(reply[0])  # type: ignore[assignment]
         metrics.API_KEYED_POSTS.labels(known).inc()
@@ -131,8 +130,7 @@ class IdempotencyKeys:
         if known == "done":
             return RecordedResponse(orjson.loads(zlib.decompress(reply[1])))
         if known == "taken":
-            offsets = {int(number): int(offset) for number, offset in orjson.loads(reply[3]).items()}
-            return Claim(post, owner, (int(reply[1]), EndOffsets(text(reply[2]), offsets)))
+            return Claim(post, owner, DeliveryAttempt(int(reply[1]), EndOffsets.unpacked(text(reply[2]), reply[3])))
         if known == "busy":
             raise ProblemError(
                 HTTPStatus.CONFLICT,
@@ -177,19 +175,10 @@ class IdempotencyKeys:
         key = self._shared.key("post", post)
         try:
             return await self._shared.run(script, [key], list(arguments))
-        except RedisRefusedError as error:
-            # What it remembers is not lost: whoever comes later finds it, once there is room.
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"posts with an Idempotency-Key need Redis: {error}",
-                retry_after=_REFUSED_SECONDS,
-            ) from None
         except RedisUnavailableError as error:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"posts with an Idempotency-Key need Redis: {error}",
-                retry_after=5,
-            ) from None
+            # What it remembers is not lost when it refuses: whoever comes later finds it, once there is room.
+            again = _REFUSED_SECONDS if isinstance(error, RedisRefusedError) else _AWAY_SECONDS
+            raise unavailable(f"posts with an Idempotency-Key need Redis: {error}", again) from None
 
 
 def post_id(caller: str, path: str, key: str) -> str:

@@ -19,11 +19,10 @@ from logsluice.api.ingest.breaker import BackendUnavailableError, Breaker, Circu
 from logsluice.api.ingest.buffer import BufferFullError, EventBuffer, PostPendingError, PostState, TicketEvent
 from logsluice.api.ingest.events import Event, RejectedEvent
 from logsluice.api.ingest.idempotency import Claim, IdempotencyKeys, RecordedResponse
-from logsluice.api.ingest.lookup import LookupFailedError, mark
+from logsluice.api.ingest.lookup import LookupFailedError, StoredEventFinder, mark
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
-from logsluice.api.ingest.stored_events import StoredEventFinder
 from logsluice.api.ingest.topic_offsets import DeliveryAttempt, EndOffsets, TopicOffsets
-from logsluice.api.problems import ProblemError
+from logsluice.api.problems import ProblemError, unavailable
 from logsluice.api.redis_store import SharedStore
 from logsluice.event.identity import EventId
 from logsluice.runtime import metrics
@@ -100,14 +99,9 @@ class _ClaimedPost:
     outcomes: dict[int, Outcome] = field(default_factory=dict)
 
     @property
-    def attempt(self) -> DeliveryAttempt | None:
-        """The earlier attempt, which may have stored something."""
-        return DeliveryAttempt(*self.claim.again) if self.claim.again else None
-
-    @property
     def start(self) -> EndOffsets:
         """Where the topic ended before the first attempt."""
-        return self.attempt.end if self.attempt else self.end or _NOWHERE
+        return self.claim.again.end if self.claim.again else self.end or _NOWHERE
 
     @property
     def sent(self) -> bool:
@@ -278,7 +272,7 @@ class Intake:
 
     async def _claimed(self, post: _ClaimedPost) -> Receipt:
         claim = post.claim
-        if post.attempt and self.buffer is not None and await self.buffer.adopt(claim.post, claim.owner):
+        if post.claim.again and self.buffer is not None and await self.buffer.adopt(claim.post, claim.owner):
             return await self._ticketed(claim)
         try:
             post.found = await self._stored_before(post)
@@ -286,7 +280,7 @@ class Intake:
         except CircuitOpenError as error:
             if self.buffer is None:
                 raise _away(error.retry_seconds) from None
-            return await self._wait_for_kafka(post, post.attempt)
+            return await self._wait_for_kafka(post, post.claim.again)
         if self.buffer is not None and _can_wait(post.posted) and any(map(_may_wait, post.outcomes.values())):
             return await self._wait_for_kafka(post, DeliveryAttempt(_now_ms(), post.start))
         results = self._results(post.posted, {**post.found, **post.outcomes})
@@ -302,11 +296,11 @@ class Intake:
         Raises:
             CircuitOpenError: Kafka counts as away.
         """
-        if post.end is None or (post.attempt is not None and not self.breaker.lets_through):
+        if post.end is None or (post.claim.again is not None and not self.breaker.lets_through):
             raise CircuitOpenError("kafka", self._settings.api.breaker_seconds)
-        if post.attempt is None:
+        if post.claim.again is None:
             return {}
-        found = await self._found(post.claim, post.attempt)
+        found = await self._found(post.claim, post.claim.again)
         await self.keys.renew(post.claim)
         return found
 
@@ -337,10 +331,8 @@ class Intake:
         try:
             found = await self.finder.find({claim.post: attempt})
         except LookupFailedError as error:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"whether this post was stored before cannot be told now: {error}",
-                retry_after=self._settings.api.breaker_seconds,
+            raise unavailable(
+                f"whether this post was stored before cannot be told now: {error}", self._settings.api.breaker_seconds
             ) from None
         return {place.number: stored for place, stored in found.items()}
 
@@ -359,10 +351,9 @@ class Intake:
         if not _can_wait(posted):
             refused = next(event for event in posted if isinstance(event, RejectedEvent))
             # The others of its events may come again: whoever is told of an error of theirs gives all of them up.
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
+            raise unavailable(
                 f"Kafka does not answer, and only posts without errors can wait for it: {refused.detail}",
-                retry_after=self._settings.api.breaker_seconds,
+                self._settings.api.breaker_seconds,
             )
         try:
             await self.buffer.put(post, list(records.items()), state)
@@ -425,9 +416,7 @@ def _replayed(answer: dict[str, Any]) -> Receipt:
 
 
 def _away(retry_seconds: float) -> ProblemError:
-    return ProblemError(
-        HTTPStatus.SERVICE_UNAVAILABLE, "Kafka does not answer; nothing was stored", retry_after=retry_seconds
-    )
+    return unavailable("Kafka does not answer; nothing was stored", retry_seconds)
 
 
 def _count(receipt: Receipt, posted: Sequence[Event | RejectedEvent], kind: str) -> None:

@@ -1,16 +1,19 @@
-"""Searches the topic for records of posts whose delivery was never acknowledged."""
+"""Finds in the topic which events of posts are stored whose delivery was never acknowledged."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final, NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from logsluice.api.background import Batcher
 from logsluice.api.ingest.producer import Stored
+from logsluice.api.ingest.topic_offsets import DeliveryAttempt, TopicOffsets
 from logsluice.kafka.options import librdkafka_options
 from logsluice.settings import Settings
 
@@ -21,6 +24,9 @@ _SETTLE_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 5.0
 _RECORDS: Final = 2_000
+_LOOKUP_SECONDS: Final = 15.0
+# Clocks of the broker and of those who look at theirs may be apart by so much.
+_CLOCKS_APART_MS: Final = 60_000
 
 
 class EventReference(NamedTuple):
@@ -78,6 +84,52 @@ def find_posted(
         raise LookupFailedError(reason.str()) from None
     finally:
         consumer.close()
+
+
+class StoredEventFinder:
+    """Reads the topic once for all who ask meanwhile: after a broker was away, hundreds do.
+
+    Args:
+        settings: Where the broker is.
+        positions: Knows which topic it is.
+        written_seconds: How long after an attempt its events may still be stored.
+    """
+
+    def __init__(self, settings: Settings, positions: TopicOffsets, written_seconds: float) -> None:
+        self._settings = settings
+        self._positions = positions
+        self._written_ms = round(written_seconds * 1_000) + _CLOCKS_APART_MS
+        self._lookups: Batcher[Mapping[str, DeliveryAttempt], dict[EventReference, Stored]] = Batcher(self._look)
+
+    async def find(self, attempts: Mapping[str, DeliveryAttempt]) -> dict[EventReference, Stored]:
+        """What of posts that were handed over before is in the topic.
+
+        Args:
+            attempts: By the post's id.
+
+        Raises:
+            LookupFailedError: The topic cannot be looked at now.
+        """
+        return await self._lookups.submit(attempts)
+
+    async def close(self) -> None:
+        """Stop looking."""
+        await self._lookups.close(finish=False)
+
+    async def _look(self, batch: Sequence[Mapping[str, DeliveryAttempt]]) -> list[dict[EventReference, Stored]]:
+        attempts = {post: attempt for posts in batch for post, attempt in posts.items()}
+        try:
+            current = await self._positions.refresh()
+        except KafkaException as error:
+            raise LookupFailedError(error.args[0].str()) from None
+        same = all(attempt.end.topic_id == current.topic_id for attempt in attempts.values())
+        starts = {
+            number: min(attempt.end.offsets.get(number, 0) for attempt in attempts.values()) if same else 0
+            for number in current.offsets
+        }
+        until_ms = max(attempt.sent_ms for attempt in attempts.values()) + self._written_ms
+        found = await asyncio.to_thread(find_posted, self._settings, attempts.keys(), starts, until_ms, _LOOKUP_SECONDS)
+        return [{place: at for place, at in found.items() if place.post in posts} for posts in batch]
 
 
 def _found(

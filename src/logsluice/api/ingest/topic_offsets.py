@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
+import orjson
 import structlog
 from confluent_kafka import KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
@@ -32,6 +33,15 @@ class EndOffsets(NamedTuple):
 
     topic_id: str
     offsets: dict[int, int]
+
+    def packed(self) -> bytes:
+        """The offsets as JSON, to be kept beside the topic's id."""
+        return orjson.dumps(self.offsets, option=orjson.OPT_NON_STR_KEYS)
+
+    @classmethod
+    def unpacked(cls, topic_id: str, offsets: bytes) -> EndOffsets:
+        """What was :meth:`packed`."""
+        return cls(topic_id, {int(number): int(offset) for number, offset in orjson.loads(offsets).items()})
 
 
 class DeliveryAttempt(NamedTuple):

@@ -15,13 +15,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from redis.exceptions import LockError, RedisError
 
-from logsluice.api.problems import ProblemError
+from logsluice.api.problems import unavailable
 from logsluice.api.query.conditions import LABELS
 from logsluice.api.query.repository import AGAIN_SECONDS, EventRepository
 from logsluice.api.redis_store import RedisUnavailableError, SharedStore
@@ -134,9 +133,7 @@ class Merger:
             async with self._exclusive(event_id), asyncio.timeout(WORK_SECONDS):
                 return await self._merge(index, event_id, processor, facts)
         except TimeoutError:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "Elasticsearch takes too long", retry_after=AGAIN_SECONDS
-            ) from None
+            raise unavailable("Elasticsearch takes too long", AGAIN_SECONDS) from None
 
     async def _merge(
         self, index: str, event_id: str, processor: str, facts: Mapping[str, Scalar]
@@ -155,9 +152,7 @@ class Merger:
                 condition = {"version": stored["_version"], "version_type": "external_gte"}
             if await self._repository.write(index, event_id, document, **condition):
                 return document
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE, "others keep changing this result", retry_after=AGAIN_SECONDS
-        )
+        raise unavailable("others keep changing this result", AGAIN_SECONDS)
 
     @asynccontextmanager
     async def _exclusive(self, event_id: str) -> AsyncIterator[None]:
@@ -177,14 +172,10 @@ class Merger:
     async def _shared_lock(self, event_id: str) -> Any:
         try:
             async with asyncio.timeout(_LOCK_WAIT_SECONDS):
-                held = await self._shared.execute(lambda redis: _acquired(redis, self._shared.key("merge", event_id)))
+                return await self._shared.execute(lambda redis: _acquired(redis, self._shared.key("merge", event_id)))
         except (RedisUnavailableError, TimeoutError) as error:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                f"Redis keeps writers of one result apart: {str(error) or 'it does not answer'}",
-                retry_after=AGAIN_SECONDS,
-            ) from None
-        return held
+            reason = str(error) or "it does not answer"
+            raise unavailable(f"Redis keeps writers of one result apart: {reason}", AGAIN_SECONDS) from None
 
 
 async def _acquired(redis: Any, name: str) -> Any:

@@ -23,7 +23,7 @@ import pyarrow as pa
 from pebble import ProcessExpired, ProcessPool
 from pydantic import ValidationError
 
-from logsluice.api.problems import ProblemError
+from logsluice.api.problems import ProblemError, unavailable
 from logsluice.errors import LogsluiceError
 from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry
 from logsluice.extract.bounded import BoundedSearch
@@ -80,9 +80,7 @@ class PatternTrialPool:
             ProblemError: 400 where it took too long, or more memory than a trial may; 503 where too many others wait.
         """
         if self._at_hand >= _MOST_AT_ONCE:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE, "too many patterns are being tried", retry_after=TRIAL_SECONDS
-            )
+            raise unavailable("too many patterns are being tried", TRIAL_SECONDS)
         self._at_hand += 1
         try:
             return await self._run(trial)

@@ -10,7 +10,7 @@ import structlog
 from elastic_transport import TransportError
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
 
-from logsluice.api.problems import ProblemError
+from logsluice.api.problems import ProblemError, unavailable
 from logsluice.elasticsearch.client import describe_error, is_unavailable
 from logsluice.elasticsearch.queries import IF_THERE
 from logsluice.elasticsearch.search import innermost_reason
@@ -62,7 +62,7 @@ class EventRepository:
             reason = innermost_reason({"error": {"failed_shards": found["_shards"]["failures"]}})
             log.warning("a search failed in part", reason=reason)
             metrics.API_QUERIES.labels(kind, "away").inc()
-            raise _away(f"a part of the index cannot be read: {reason}")
+            raise unavailable(f"a part of the index cannot be read: {reason}", AGAIN_SECONDS)
         metrics.API_QUERIES.labels(kind, "answered").inc()
         return found
 
@@ -133,7 +133,7 @@ def _raise_problem(error: ApiError | TransportError, kind: Kind) -> NoReturn:
     """Raise what the one who asked is told."""
     if is_unavailable(error):
         metrics.API_QUERIES.labels(kind, "away").inc()
-        raise _away("Elasticsearch does not answer; ask again in a moment") from None
+        raise unavailable("Elasticsearch does not answer; ask again in a moment", AGAIN_SECONDS) from None
     if isinstance(error, ApiError) and error.meta.status == HTTPStatus.BAD_REQUEST:
         metrics.API_QUERIES.labels(kind, "refused").inc()
         reason = innermost_reason(error.body) or describe_error(error)
@@ -141,8 +141,4 @@ def _raise_problem(error: ApiError | TransportError, kind: Kind) -> NoReturn:
     # A wrong password or certificate is nobody's business who asks, but that of who runs this.
     log.error("Elasticsearch refuses", reason=describe_error(error))
     metrics.API_QUERIES.labels(kind, "away").inc()
-    raise _away("Elasticsearch refuses this API; its log says why") from None
-
-
-def _away(detail: str) -> ProblemError:
-    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=AGAIN_SECONDS)
+    raise unavailable("Elasticsearch refuses this API; its log says why", AGAIN_SECONDS) from None

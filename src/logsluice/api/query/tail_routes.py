@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Header, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from logsluice.api.guard.access import client_of
-from logsluice.api.problems import ProblemError, problem_responses
+from logsluice.api.problems import ProblemError, problem_responses, unavailable
 from logsluice.api.query.lists import Text
 from logsluice.api.query.live_tail import Tail, read_position
 from logsluice.api.query.lucene import check_query, text_condition
@@ -51,11 +51,7 @@ async def followed_tail(
             HTTPStatus.TOO_MANY_REQUESTS, f"you follow {each} times already; end one of them", retry_after=_FULL_SECONDS
         )
     if len(queries.tails) >= queries.settings.api.tails:
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            f"{queries.settings.api.tails} clients follow already",
-            retry_after=_FULL_SECONDS,
-        )
+        raise unavailable(f"{queries.settings.api.tails} clients follow already", _FULL_SECONDS)
     tail = Tail(
         queries.repository,
         queries.checkpoints,
