@@ -18,7 +18,7 @@ from logsluice.inputs.files import Line, read_lines
 from logsluice.inputs.streams import StreamJoiner, join
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.jobs.spark.file_extraction import line_columns
-from logsluice.jobs.spark.files import Cut, FilePart, Lines, read_part
+from logsluice.jobs.spark.files import FilePart, LineBlock, read_part
 from logsluice.patterns import Pattern
 from logsluice.reports.csv_logs import UnreadableRow, read_rows
 from logsluice.reports.events import (
@@ -111,7 +111,7 @@ def _line_events(task: LinesTask, worker_input: WorkerInput) -> Iterator[tuple[p
         )
 
 
-def _single_lines(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
+def _single_lines(part: FilePart) -> Iterator[tuple[LineBlock, Sequence[int]]]:
     """Lines, each with its number in the part."""
     first = 1
     for lines in read_part(part, rows=_ROWS):
@@ -119,7 +119,7 @@ def _single_lines(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
         first += len(lines.values)
 
 
-def _joined_events(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
+def _joined_events(part: FilePart) -> Iterator[tuple[LineBlock, Sequence[int]]]:
     """Events of a whole file, each with the number of its first line."""
     begun: deque[tuple[int, int]] = deque()
 
@@ -135,8 +135,8 @@ def _joined_events(part: FilePart) -> Iterator[tuple[Lines, Sequence[int]]]:
             while begun[0][0] != event.offset:
                 begun.popleft()
             numbers.append(begun[0][1])
-        cut = [Cut(row, event.headers) for row, event in enumerate(block) if event.headers]
-        yield Lines([event.value for event in block], cut), numbers
+        cut = {row: event.headers for row, event in enumerate(block) if event.headers}
+        yield LineBlock([event.value for event in block], cut), numbers
 
 
 def _lines_before(part: FilePart) -> int:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 import pyarrow as pa
 
+from logsluice.documents.extraction_input import input_columns
 from logsluice.errors import LogsluiceError
-from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
-from logsluice.extract import INPUT_SCHEMA, BatchSummary, documents, summarize
+from logsluice.extract import BatchSummary, documents, summarize
 from logsluice.inputs.files import STDIN
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
-from logsluice.jobs.spark.files import FilePart, Lines, read_events, read_part
+from logsluice.jobs.spark.files import FilePart, LineBlock, read_events, read_part
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -131,9 +131,9 @@ def _append(piece: Path, out: BinaryIO, running: Future[Any]) -> None:
 def _last_line(error: BaseException) -> str:
     """The line of a worker's stack trace that says what happened."""
     lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("at ", "File ", "Traceback", "..."))]
-    python = [line for line in told if line.split(":")[0].endswith(("Error", "Exception"))]
-    return (python or told or [type(error).__name__])[-1][:500]
+    messages = [line for line in lines if line and not line.startswith(("at ", "File ", "Traceback", "..."))]
+    python = [line for line in messages if line.split(":")[0].endswith(("Error", "Exception"))]
+    return (python or messages or [type(error).__name__])[-1][:500]
 
 
 def _piece(scratch: Path, number: int) -> Path:
@@ -169,22 +169,9 @@ def _extract_part(part: FilePart, extractor_spec: ExtractorSpec, file: Any, resu
         result.damaged.append(str(error))
 
 
-def line_columns(lines: Lines, modified_ms: int) -> pa.RecordBatch:
+def line_columns(lines: LineBlock, modified_ms: int) -> pa.RecordBatch:
     """Lines as an extractor takes them; years that one lacks are found from when its file was written last."""
-    count = len(lines.values)
-    lengths: list[int | None] = [None] * count
-    digests: list[str | None] = [None] * count
-    for cut in lines.cut:
-        headers = dict(cut.headers)
-        lengths[cut.row] = int(headers[ORIGINAL_LENGTH])
-        digests[cut.row] = headers[ORIGINAL_SHA256].decode()
-    columns = [
-        pa.array(lines.values, pa.binary()),
-        pa.repeat(pa.scalar(modified_ms, pa.int64()), count),
-        pa.array(lengths, pa.int64()),
-        pa.array(digests, pa.string()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=INPUT_SCHEMA)
+    return input_columns(lines.values, [modified_ms] * len(lines.values), lines.cut)
 
 
 def _records(extracted: pa.RecordBatch, values: Sequence[bytes], part: FilePart) -> list[bytes]:

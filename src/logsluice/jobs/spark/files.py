@@ -49,27 +49,19 @@ class FilePart:
     modified_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A line that was too long: its number in the block, and the headers that tell its length and hash."""
-
-    row: int
-    headers: Headers
-
-
 @dataclass(slots=True)
-class Lines:
+class LineBlock:
     """Whole lines, or events joined from several, in order and without their ends.
 
     Attributes:
         values: The lines or events.
-        cut: Those of them that were too long.
+        cut: The headers that tell length and hash of those that were too long, by their places.
         joined_lines: How many more lines there were than events.
         left_out: Blank lines that belong to no event and are not among the values.
     """
 
     values: list[bytes]
-    cut: list[Cut]
+    cut: dict[int, Headers]
     joined_lines: int = 0
     left_out: int = 0
 
@@ -96,7 +88,7 @@ def plan_parts(path: Path, name: str, *, whole: bool = False, part_bytes: int = 
     return [FilePart(path, name, start, end, end - start, modified) for start, end in pairwise(cuts) if start < end]
 
 
-def read_part(part: FilePart, *, rows: int, longest_line: int = LONGEST_LINE) -> Iterator[Lines]:
+def read_part(part: FilePart, *, rows: int, longest_line: int = LONGEST_LINE) -> Iterator[LineBlock]:
     """Read the lines that begin in a part, a block at a time.
 
     Only a line feed ends a line; one carriage return before it is dropped.
@@ -118,19 +110,19 @@ def read_part(part: FilePart, *, rows: int, longest_line: int = LONGEST_LINE) ->
         yield from _lines(_guarded(blocks, path), rows, longest_line)
 
 
-def read_events(part: FilePart, *, rows: int) -> Iterator[Lines]:
+def read_events(part: FilePart, *, rows: int) -> Iterator[LineBlock]:
     """Read a whole file, with the lines of one event (a stack trace) joined; otherwise like
     :func:`read_part`."""
     joiner = StreamJoiner()
     events = join(read_lines(part.path), joiner)
     blank = 0
     while block := list(islice(events, rows)):
-        cut = [Cut(row, event.headers) for row, event in enumerate(block) if event.headers]
+        cut = {row: event.headers for row, event in enumerate(block) if event.headers}
         more = sum(event.lines - 1 for event in block)
-        yield Lines([event.value for event in block], cut, more, joiner.blank - blank)
+        yield LineBlock([event.value for event in block], cut, more, joiner.blank - blank)
         blank = joiner.blank
     if joiner.blank > blank:
-        yield Lines([], [], left_out=joiner.blank - blank)
+        yield LineBlock([], {}, left_out=joiner.blank - blank)
 
 
 def _guarded(blocks: Iterator[bytes], path: Path) -> Iterator[bytes]:
@@ -178,24 +170,23 @@ def _drain(file: BinaryIO) -> None:
         pass
 
 
-def _lines(blocks: Iterable[bytes], rows: int, longest_line: int) -> Iterator[Lines]:
+def _lines(blocks: Iterable[bytes], rows: int, longest_line: int) -> Iterator[LineBlock]:
     begun = bytearray()
     growing: GrowingValue | None = None
     for block in blocks:
         values = block.split(b"\n")
         rest = values.pop()
-        cut: list[Cut] = []
+        cut: dict[int, Headers] = {}
         if values and growing is not None:
             growing.add(values[0])
-            values[0], headers = growing.finish()
-            cut.append(Cut(0, headers))
+            values[0], cut[0] = growing.finish()
             growing = None
         elif values and begun:
             values[0] = bytes(begun) + values[0]
             begun.clear()
         if b"\r" in block or (values and values[0].endswith(b"\r")):
             values = [value[:-1] if value.endswith(b"\r") else value for value in values]
-        yield from _in_blocks(Lines(values, cut), rows)
+        yield from _in_blocks(LineBlock(values, cut), rows)
         if growing is not None:
             growing.add(rest)
             continue
@@ -206,15 +197,15 @@ def _lines(blocks: Iterable[bytes], rows: int, longest_line: int) -> Iterator[Li
             begun.clear()
     if growing is not None:
         value, headers = growing.finish()
-        yield Lines([value], [Cut(0, headers)])
+        yield LineBlock([value], {0: headers})
     elif begun:
-        yield Lines([bytes(begun).removesuffix(b"\r")], [])
+        yield LineBlock([bytes(begun).removesuffix(b"\r")], {})
 
 
-def _in_blocks(lines: Lines, rows: int) -> Iterator[Lines]:
+def _in_blocks(lines: LineBlock, rows: int) -> Iterator[LineBlock]:
     if len(lines.values) <= rows:
         if lines.values:
             yield lines
         return
     for start in range(0, len(lines.values), rows):
-        yield Lines(lines.values[start : start + rows], lines.cut if start == 0 else [])
+        yield LineBlock(lines.values[start : start + rows], lines.cut if start == 0 else {})

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
 from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
-from logsluice.jobs.spark.files import Lines, plan_parts, read_events, read_part
+from logsluice.jobs.spark.files import LineBlock, plan_parts, read_events, read_part
 
 CONTENT = st.lists(
     st.sampled_from(
@@ -71,10 +71,10 @@ def test_a_line_beyond_the_limit_is_cut_and_its_length_and_hash_are_kept(tmp_pat
     path = tmp_path / "long.log"
     path.write_bytes(b"before\n" + long + end)
     (part,) = plan_parts(path, path.name)
-    found: list[Lines] = list(read_part(part, rows=1000, longest_line=2_500_000))
+    found: list[LineBlock] = list(read_part(part, rows=1000, longest_line=2_500_000))
     values = [value for lines in found for value in lines.values]
     assert values == [b"before", long[:1_000_000], *([b"after"] if end else [])]
-    headers = dict(next(cut.headers for lines in found for cut in lines.cut))
+    headers = dict(next(headers for lines in found for headers in lines.cut.values()))
     assert headers[ORIGINAL_LENGTH] == b"7000000"
     assert headers[ORIGINAL_SHA256] == hashlib.sha256(long).hexdigest().encode()
 
