@@ -23,7 +23,6 @@ def input_columns(
     """Values and their times as the columns that an extractor reads, with what headers tell of those that were cut.
 
     Args:
-        values: Of events.
         timestamps_ms: From which a year that a line lacks is found, milliseconds since the epoch.
         headers: Of the events that have any, by their places.
     """

@@ -51,11 +51,6 @@ def log_document(event_id: EventId, key: bytes | None, value: bytes) -> LogDocum
     A JSON event's fields come to the root as they are, except where they are in the way of what every
     document has: ``kafka``, an ``event`` that is no object, a ``message`` that is no string.
     ``event.original`` keeps them.
-
-    Args:
-        event_id: The event.
-        key: The record's key.
-        value: The event's bytes.
     """
     try:
         text, valid = value.decode(), True

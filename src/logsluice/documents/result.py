@@ -22,10 +22,8 @@ def result_documents(
     writes the same. A newer revision replaces an older one, never the other way round.
 
     Args:
-        records: What was read from Kafka.
         extracted: What an extractor found in them, row by row.
         revision: The registry's revision: the documents' version.
-        alias: The results index's alias.
     """
     ids = [
         f"{topic}-{partition}-{offset}-{timestamp}"

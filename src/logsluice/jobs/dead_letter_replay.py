@@ -70,8 +70,6 @@ def read_letters(
     """The dead letters that have not been replayed, oldest first, each event once.
 
     Args:
-        settings: Where they are.
-        wanted: Which of them.
         longest: Keep only so many bytes of each value.
 
     Raises:

@@ -106,11 +106,6 @@ class EventCounter:
 def run_exporter(settings: Settings, directory: Path | None, stop: Event) -> None:
     """Measure until ``stop`` is set; parts that are away are waited for.
 
-    Args:
-        settings: Of the environment.
-        directory: Its folder, with patterns and formats.
-        stop: Ends it when set.
-
     Raises:
         LogsluiceError: The registry is wrong, or a server refuses the credentials.
     """

@@ -218,9 +218,7 @@ def run_ivy(
     Args:
         jars: What to fetch; checksums are not looked at here.
         staging: A folder of Ivy's own; nothing is written anywhere else.
-        transitive: Whether to fetch what they depend on too.
         without: Groups, or ``group:artifact``, that are left out of what they depend on.
-        on_fetched: Called after each file.
     """
     staging.mkdir(parents=True, exist_ok=True)
     settings = staging / "ivysettings.xml"

@@ -19,8 +19,6 @@ def resolve(roots: list[str], *, transitive: bool, without: Sequence[str] = ()) 
     """The checksum of each file that the roots need, by its coordinates.
 
     Args:
-        roots: Coordinates of what is wanted.
-        transitive: Whether what they depend on is needed too.
         without: Groups, or ``group:artifact``, of what they depend on that are not needed: Spark has them.
 
     Raises:

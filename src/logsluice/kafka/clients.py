@@ -36,9 +36,6 @@ def admin(settings: Settings, *, job: str, stop: Event | None = None, wait: bool
     """A client for topics and offsets; waits for the broker, and says every now and then that it does not answer.
 
     Args:
-        settings: Where the broker is.
-        job: The job that waits, as the metrics name it.
-        stop: Ends the wait.
         wait: False for a command that a person waits for: a broker that does not answer is an error then.
 
     Raises:
@@ -61,14 +58,6 @@ def producer(
 
     Nothing is dropped after a while, as the client's own default of two minutes would do. A record may be as
     large as the dead letters' topic takes; other topics refuse what is too large for them.
-
-    Args:
-        settings: Where the broker is.
-        job: The job that waits, as the metrics name it.
-        stop: Ends the wait for the broker.
-        compression: Of whole batches.
-        linger_ms: How long a record may wait for others.
-        batch_size: Bytes of a batch.
 
     Raises:
         LogsluiceError: The broker refuses the credentials.
@@ -105,11 +94,7 @@ def consumer(
     An offset that is no longer there is an error, never a silent jump.
 
     Args:
-        settings: Where the broker is.
-        job: The job that waits, as the metrics name it.
-        stop: Ends the wait for the broker.
         wait: False for a command that a person waits for: a broker that does not answer is an error then.
-        max_records: The most records of one poll.
         options: Further options of ``kafka.KafkaConsumer``.
 
     Raises:

@@ -146,13 +146,7 @@ def _is_original(header: str) -> bool:
 
 
 class DeadLetterWriter:
-    """Writes dead letters; connects when the first one comes.
-
-    Args:
-        settings: Where the broker is.
-        job: The job that writes, as the metrics name it.
-        stop: Ends a wait for the broker.
-    """
+    """Writes dead letters; connects when the first one comes."""
 
     def __init__(self, settings: Settings, *, job: str, stop: Event | None = None) -> None:
         self._settings = settings

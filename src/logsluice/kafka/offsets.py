@@ -62,10 +62,7 @@ def commit_offsets(client: KafkaAdminClient, group: str, topic: Topic, offsets: 
     from.
 
     Args:
-        client: Who asks.
         group: The group; it must have no members that subscribe.
-        topic: The topic the offsets belong to.
-        offsets: The next offset to read, by partition.
 
     Raises:
         kafka.errors.KafkaError: The broker does not answer or refuses the commit.

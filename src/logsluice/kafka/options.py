@@ -65,7 +65,6 @@ def spark_kafka_options(settings: Settings, *, remote: bool = False) -> dict[str
     and the JVM trust the same file.
 
     Args:
-        settings: The settings.
         remote: Whether executors are on other machines. They are sent every option, so the password is named as what
             each of them has in its environment (Kafka's ``EnvVarConfigProvider``, KIP-887).
 

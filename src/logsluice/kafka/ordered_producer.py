@@ -49,12 +49,6 @@ class OrderedProducer(Generic[T]):
     kafka-python's producer buffers without bound; this one makes the sender wait for the broker. While the
     broker is away it waits, and says so.
 
-    Args:
-        settings: Where the broker is.
-        topic: Where records go.
-        job: The job that waits, as the metrics name it.
-        stop: Ends the wait for the broker at the start.
-
     Raises:
         LogsluiceError: The broker refuses the credentials.
         StoppedError: ``stop`` was set while the broker was waited for.

@@ -73,9 +73,6 @@ def event_schema(path: Path | None = None) -> dict[str, Any]:
 class SchemaRegistry:
     """A client for one command.
 
-    Args:
-        settings: Where the registry is.
-
     Raises:
         LogsluiceError: There is none in the settings, or the file of trusted certificates is not there.
     """

@@ -39,14 +39,6 @@ class TopicReader:
 
     The topic is looked at again with every batch. When it was deleted and made again, this says so and starts at its
     earliest offset; when it has grown new partitions, they are read too.
-
-    Args:
-        settings: Where the broker is.
-        topic: The topic.
-        group: The consumer group that the offsets are committed for.
-        job: The job that reads, as the metrics name it.
-        stop: Ends a wait for the broker or the topic.
-        max_records: The most records of a batch.
     """
 
     def __init__(

@@ -70,10 +70,6 @@ def wait_for_topic(
     it is not.
 
     Args:
-        settings: Where the broker is.
-        topic: The topic's name.
-        job: The job that waits, as the metrics name it.
-        stop: Ends the wait.
         client: A client to ask with; one is made, and closed again, where it is left out.
 
     Raises:

@@ -77,10 +77,8 @@ def one_run(job: str, spec: Manifest, arguments: Sequence[str], *, namespace: st
     """A manifest that runs a job once.
 
     Args:
-        job: The job's name.
         spec: What runs it for good.
         arguments: The job's, instead of those of ``spec``.
-        namespace: Where to run it.
         now: Part of the name, to the second.
 
     Raises:

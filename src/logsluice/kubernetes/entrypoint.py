@@ -51,13 +51,7 @@ def spark_home() -> Path:
 
 
 def command(arguments: Sequence[str], environment: Mapping[str, str], home: Path) -> list[str]:
-    """The command that a container runs.
-
-    Args:
-        arguments: Those of the container.
-        environment: Its variables.
-        home: Spark's folder.
-    """
+    """The command that a container runs."""
     match arguments:
         case ["driver", *rest]:
             return _driver(rest, environment, home)

@@ -26,7 +26,6 @@ def one_application(objects: Sequence[Manifest], job: str) -> list[Manifest]:
 
     Args:
         objects: Everything that an overlay has.
-        job: The job's name.
 
     Raises:
         LogsluiceError: The overlay has no such job; which it has is said.

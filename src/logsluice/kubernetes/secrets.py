@@ -64,12 +64,6 @@ def parse_copy(text: str) -> Copy:
 def copy_secrets(api: ApiClient, copies: Sequence[Copy], *, source: str, target: str) -> tuple[list[Copy], list[Copy]]:
     """Bring each key to where it is needed, where it is not there already as it is.
 
-    Args:
-        api: The cluster.
-        copies: What to bring.
-        source: The namespace that has the secrets.
-        target: The namespace that gets them.
-
     Returns:
         What was written, and what its operator has not written yet.
 

@@ -12,7 +12,6 @@ class Pacer:
     """Spreads work over time at a steady rate, starting with the first call.
 
     Args:
-        rate: Units a second.
         catch_up_seconds: How far work may lag behind and still be caught up.
     """
 

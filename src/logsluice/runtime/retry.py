@@ -65,7 +65,6 @@ def retry_on_unavailable(
     Args:
         function: What to do; must be safe to do twice.
         is_unavailable: Whether an error means that it pays to try again; any other error is raised as it is.
-        context: What is waited for, by whom, until when.
 
     Raises:
         StoppedError: The context's ``stop`` was set while the part was unavailable.

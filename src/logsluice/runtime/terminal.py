@@ -55,11 +55,7 @@ def json_line(document: Any) -> bytes:
 
 
 class JsonOutput(io.RawIOBase):
-    """Lines of JSON on their way to a terminal, in whatever pieces they come.
-
-    Args:
-        out: The terminal.
-    """
+    """Lines of JSON on their way to a terminal, in whatever pieces they come."""
 
     def __init__(self, out: BinaryIO) -> None:
         super().__init__()
@@ -82,7 +78,6 @@ class Terminal(Console):
     A string is text and nothing else: what is to have a style is a :class:`rich.text.Text`.
 
     Args:
-        stderr: Print to standard error.
         soft_wrap: Leave it to the terminal to fold lines.
     """
 

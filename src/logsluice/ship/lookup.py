@@ -22,11 +22,7 @@ def shipped_since(settings: Settings, topic: Topic, ends: dict[int, int], ship_i
     """Which bytes of a file are in the topic, by the records there.
 
     Args:
-        settings: Where Kafka is.
-        topic: Where to look.
         ends: By partition, the offset to look from; partitions left out are looked through whole.
-        ship_id: Marks the file's records.
-        stop: Ends it when set.
 
     Returns:
         The end of each event by its offset in the file.

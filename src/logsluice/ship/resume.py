@@ -17,7 +17,6 @@ class UnstoredEvents:
     its lines stays as it is, and the lines that came later are events of their own.
 
     Args:
-        joiner: Joins what is left.
         covered: Ends of the events that are there, by their offsets.
     """
 

@@ -30,10 +30,7 @@ def ship(
 
     Args:
         names: Files, globs, or ``-`` for standard input.
-        settings: Where Kafka is and where the state is kept.
-        options: How to ship.
         stop: Ends it when set: what was read is sent first, and the state is kept.
-        listener: Is told now and then how far it is.
 
     Returns:
         What was done. A file that cannot be read is in its failures; the others are shipped.

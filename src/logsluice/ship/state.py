@@ -49,12 +49,7 @@ class FileState:
 
 
 class ShipStates:
-    """The states of all files that were shipped into one topic.
-
-    Args:
-        home: The folder of local data.
-        topic_id: Kafka's id of the topic.
-    """
+    """The states of all files that were shipped into one topic."""
 
     def __init__(self, home: Path, topic_id: str) -> None:
         self._folder = home / "ship" / topic_id
@@ -63,8 +58,6 @@ class ShipStates:
         """Take an open file for this process.
 
         Args:
-            name: Its name, relative or absolute.
-            descriptor: The open file.
             again: Forget what was shipped of it.
 
         Raises:

@@ -73,8 +73,6 @@ def check_free(port: int, part: str, option: str) -> None:
     """Refuse a port that is taken.
 
     Args:
-        port: The port that a server is about to listen on.
-        part: Which server.
         option: The command line's option that names another port.
 
     Raises:
@@ -94,7 +92,6 @@ def local_port(address: str, default: int) -> int | None:
     """The port in the address of one server (``host:port`` or a URL); None where it is not on this machine.
 
     Args:
-        address: What a setting names.
         default: The port of an address that names none.
     """
     parts = urlsplit(address if "://" in address else f"//{address}")

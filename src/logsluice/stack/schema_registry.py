@@ -25,10 +25,7 @@ def command(home: Path, port: int, heap: str, *, host: str = HOST, log_to_file: 
     """Lay the registry out below ``home/schema-registry`` and give the command that runs it.
 
     Args:
-        home: Where it keeps its schemas.
-        port: Where it listens.
         heap: Of its Java, as ``-Xmx`` takes it.
-        host: The address it listens on.
         log_to_file: Whether its log goes below ``home/logs``; to standard output otherwise.
 
     Raises:

@@ -66,13 +66,9 @@ class LocalStack:
 
     Args:
         home: The folder of data, logs and process records.
-        kafka_port: Where the broker listens.
-        elasticsearch_port: Where Elasticsearch listens.
         schema_registry_port: Where a schema registry listens; :meth:`start` starts none where left out.
         secure: Whether the broker asks for TLS and SCRAM credentials.
         kafka_heap: Heap of the broker's Java, as ``-Xmx`` takes it.
-        elasticsearch_heap: Heap of Elasticsearch's Java.
-        schema_registry_heap: Heap of the schema registry's Java.
         say: Told in one line what is being done.
 
     Raises:

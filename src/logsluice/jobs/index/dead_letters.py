@@ -49,10 +49,6 @@ def dead_letter_document(record_id: EventId, letter: DeadLetter) -> bytes:
 
     ``event.*`` is about the event that could not be read or written, ``kafka.*`` and ``@timestamp`` about the
     letter's own record. ``message`` is the event's text, or, where it has none, the reason.
-
-    Args:
-        record_id: The letter's own record.
-        letter: The letter.
     """
     topic, partition, offset, timestamp_ms = record_id
     appended = iso_millis(timestamp_ms)

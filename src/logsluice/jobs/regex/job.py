@@ -38,9 +38,6 @@ def run_regex(
     """Run the job until it is done or asked to stop.
 
     Args:
-        settings: Of the environment.
-        directory: The environment's folder, with patterns and formats.
-        stop: Ends the job when set.
         mode: ``settings.processing_mode`` where left out.
         source: ``batch`` reads Kafka, or the logs index past Kafka's retention.
         since: ``batch`` leaves out events that Kafka appended before.

@@ -28,9 +28,6 @@ class RegexStreamJob(StreamingQueryJob):
     """Extracts from a topic to its end, and on.
 
     Args:
-        spark: The session.
-        task: How to extract, where to write.
-        optimized: Large batches over all cores instead of a small one every second.
         until_caught_up: End when all was read that was there at the start.
         stop: Ends the job; the running batch is finished first where it does not take long.
     """

@@ -38,9 +38,7 @@ def next_batch_size(current: int, measured: Sequence[BatchMeasurement], target_s
     step changes the size at most fourfold.
 
     Args:
-        current: The size that the measured batches ran with.
         measured: Batches since the size was last changed, oldest first.
-        target_seconds: How long a batch should take.
     """
     full = [batch for batch in measured if batch.events >= _FULL * current and batch.seconds > 0]
     last = full[-MEASURED_BATCHES:]

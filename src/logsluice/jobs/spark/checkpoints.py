@@ -23,8 +23,6 @@ def checkpoint_of(location: str, topic: Topic, folder: str = REGEX) -> str:
 
     Args:
         location: Of all checkpoints, a folder or an S3 URL.
-        topic: The topic.
-        folder: Of the job's checkpoints.
     """
     return f"{_of_topic(location, topic.name, folder)}/{topic.id}"
 

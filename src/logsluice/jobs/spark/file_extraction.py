@@ -71,9 +71,6 @@ def extract_files(
 
     Args:
         spark: Where to run; its workers must see the files and ``scratch``.
-        parts: What to read.
-        extractor_spec: The extractor.
-        out: Where the records go.
         scratch: An empty folder for finished pieces on their way to ``out``.
         join: Join the lines of one event; the parts must be whole files.
         on_progress: Told how many bytes of input were finished, each time.

@@ -69,12 +69,6 @@ class LineBlock:
 def plan_parts(path: Path, name: str, *, whole: bool = False, part_bytes: int = PART_BYTES) -> list[FilePart]:
     """Cut a file into parts; an empty file has none.
 
-    Args:
-        path: The file.
-        name: What the user calls it.
-        whole: Do not cut it.
-        part_bytes: Bytes of a part.
-
     Raises:
         LogsluiceError: The file is not there, is a folder, or cannot be read.
     """
@@ -94,8 +88,6 @@ def read_part(part: FilePart, *, rows: int, longest_line: int = LONGEST_LINE) ->
     Only a line feed ends a line; one carriage return before it is dropped.
 
     Args:
-        part: What to read.
-        rows: Lines of a block at most.
         longest_line: Bytes of a line at most; a longer one is cut.
 
     Raises:

@@ -17,7 +17,6 @@ def record_columns(frame: DataFrame, *, keys: bool = True) -> DataFrame:
     """A frame of Spark's Kafka source, headers included, brought down to the columns that have to cross into Python.
 
     Args:
-        frame: What the source gives.
         keys: Whether the records' keys are wanted; null otherwise.
     """
     return frame.selectExpr(

@@ -75,11 +75,8 @@ def spark_context(
     dies, however it dies, they die with it.
 
     Args:
-        name: The application's name.
         log_file: Where what the JVM prints goes when Spark runs here. Lines that our own workers log are
             passed on to this process's log.
-        jars: Libraries on the class path.
-        conf: Further configuration.
 
     Raises:
         LogsluiceError: There is no Java, or an unsuitable one, or Spark does not start.

@@ -89,8 +89,6 @@ class StreamingQueryJob(ABC):
     """Reads a topic to its end, and on; a job says what becomes of each batch.
 
     Args:
-        spark: The session.
-        settings: Of the environment.
         size: Events of a batch at most.
         until_caught_up: End when all was read that was there at the start.
         stop: Ends the job; the running batch is finished first where it does not take long.

@@ -138,11 +138,6 @@ def evaluate_lateness(
     Args:
         own: The events' own timestamps, in the order of their offsets; null, or equal to ``appended``, where an
             event has none.
-        appended: When Kafka took them.
-        next_offset: The offset after the last of them.
-        before: The partition's clock before them.
-        watermark: Of the batch.
-        rules: What is late.
     """
     frame = pl.DataFrame({"own": own, "appended": appended}, schema={"own": pl.Int64, "appended": pl.Int64})
     own_time = pl.col("own")
@@ -211,11 +206,6 @@ def next_watermark(clock: Clock, readings: Mapping[int, PartitionStatus], rules:
     The partition that is furthest behind decides. One that was read to its end and then silent for ``idle`` is
     left out. Where all are silent, time goes on with the wall clock, counted from the last event: so it stays
     true when history is replayed, as long as there is any to read. It stops where nothing is open any more.
-
-    Args:
-        clock: Its partitions as they are after the batch.
-        readings: Of every partition of the topic.
-        rules: What is idle.
     """
     active = [number for number, reading in readings.items() if reading.behind or reading.silent < rules.idle]
     known = clock.partitions

@@ -164,7 +164,6 @@ def event_rows(batches: Iterable[pa.RecordBatch], task: WindowsTaskSpec, task_st
     Args:
         batches: Of :func:`logsluice.jobs.spark.kafka_records.record_columns`: one task has records of one partition, in
             the order of their offsets.
-        task: How and where to.
         task_stats: The accumulator of :class:`TaskStatsParam`.
     """
     context = TaskContext.get()

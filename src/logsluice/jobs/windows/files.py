@@ -45,12 +45,7 @@ def hour_folder(hour: int) -> str:
 
 
 class EventFiles:
-    """Writes a task's events, once all of them are there.
-
-    Args:
-        output: The output folder.
-        topic_id: Of the topic.
-    """
+    """Writes a task's events, once all of them are there."""
 
     def __init__(self, output: str, topic_id: str) -> None:
         self._store = Store(output)
@@ -62,9 +57,7 @@ class EventFiles:
         """Take events of one partition, with ``time``, ``window`` and ``late``.
 
         Args:
-            partition: The partition.
             offset: The first offset that was read; that of the first call names the files.
-            events: Those that could be read.
         """
         self._name = self._name or f"part-{self._topic_id}-{partition}-{offset:020d}.parquet"
         kept = event_table(events, self._topic_id)
@@ -101,12 +94,7 @@ def parquet_bytes(frame: pl.DataFrame) -> bytes:
 
 
 class HourFiles:
-    """What the driver does with whole hours.
-
-    Args:
-        output: The output folder.
-        topic_id: Of the topic.
-    """
+    """What the driver does with whole hours."""
 
     def __init__(self, output: str, topic_id: str) -> None:
         self._store = Store(output)

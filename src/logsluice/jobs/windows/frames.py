@@ -45,9 +45,7 @@ def count_windows(records: DataFrame, task: WindowsTaskSpec, task_stats: Any, se
 
     Args:
         records: Of Spark's Kafka source, headers included.
-        task: How the workers process them.
         task_stats: The accumulator of what they tell.
-        seconds: A window's length.
     """
     from pyspark.sql import functions as F
 

@@ -53,10 +53,7 @@ class WindowsJob(StreamingQueryJob):
 
     Args:
         spark: The session, with :data:`~logsluice.jobs.windows.frames.STATE` in its configuration.
-        settings: Of the environment.
-        extractor_spec: How to extract.
         until_caught_up: End when all is read, and closed because nothing more came.
-        stop: Ends the job.
     """
 
     job = JOB
@@ -215,9 +212,6 @@ def run_windows(
     """Run the job until it is done or asked to stop.
 
     Args:
-        settings: Of the environment.
-        directory: The environment's folder, with patterns and formats.
-        stop: Ends the job when set.
         until_caught_up: End when all is read, and closed because nothing more came.
         metrics_port: Where ``/metrics`` is served; ``settings.metrics.windows`` where left out.
 
