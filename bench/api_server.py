@@ -30,7 +30,7 @@ def serving(running: Servers) -> Iterator[tuple[int, str]]:
     url = f"http://127.0.0.1:{port}"
     log = running.folder / "api.log"
     with log.open("wb") as output:
-        command = [Path(sys.executable).with_name("logsluice"), "api"]
+        command = [str(Path(sys.executable).with_name("logsluice")), "api"]
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
         end = time.monotonic() + _START_SECONDS

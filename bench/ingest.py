@@ -77,16 +77,19 @@ def run(seconds: float, repeat: int, say: Callable[[str], None]) -> Report:
     return _report(found, seconds)
 
 
-def _run(way: Way, seconds: float, asked: Child, running: Servers, api: int) -> Run:
+def _run(way: Way, seconds: float, sender: Child, running: Servers, api: int) -> Run:
     broker = running.stack.pid("kafka")
     assert broker is not None
     before = cpu_seconds([api]), cpu_seconds([broker])
-    told: dict[str, Any] = asked.ask(rate=way.rate, seconds=seconds, batch=way.batch, size=SIZE)
-    assert not told["failures"], told
-    events = max(1, told["events"])
+    answer: dict[str, Any] = sender.ask(rate=way.rate, seconds=seconds, batch=way.batch, size=SIZE)
+    assert not answer["failures"], answer
+    events = max(1, answer["events"])
+    p50, p95, p99 = answer["latencies"]
     return Run(
-        events / told["seconds"],
-        *told["latencies"],
+        events / answer["seconds"],
+        p50,
+        p95,
+        p99,
         1e6 * (cpu_seconds([api]) - before[0]) / events,
         1e6 * (cpu_seconds([broker]) - before[1]) / events,
     )

@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import httpx
 import numpy as np
@@ -60,7 +61,7 @@ def _repetition(
         span = TimeRange(until - timedelta(hours=6), until, True)
         conditions = [span.condition, level_condition(["error", "critical"])]
         body = page_body(conditions, Paging(SIZE, 0, None), timeout=10, text=text)
-        asked = {
+        parameters: dict[str, str | int | list[str]] = {
             "query": text,
             "startTime": iso(span.since),
             "endTime": iso(until),
@@ -71,8 +72,8 @@ def _repetition(
         def alone(body: bytes = orjson.dumps(body)) -> httpx.Response:
             return client.post(elasticsearch, content=body, headers={"Content-Type": "application/json"})
 
-        def api(tag: str = "", asked: dict[str, object] = asked) -> httpx.Response:
-            return client.get(f"{url}/search", params=asked, headers={"If-None-Match": tag} if tag else {})  # type: ignore[arg-type]
+        def api(tag: str = "", parameters: dict[str, str | int | list[str]] = parameters) -> httpx.Response:
+            return client.get(f"{url}/search", params=parameters, headers={"If-None-Match": tag} if tag else {})
 
         # Who comes first finds nothing of the question in the server's memory: that falls to both in turn.
         first, second = ((_ELASTICSEARCH, alone), (_ANEW, api))[:: -1 if number % 2 else 1]
@@ -81,7 +82,7 @@ def _repetition(
         kept = _timed(seconds[_CACHED], api)
         if len(answers[_ANEW].json()["hits"]) != hits or kept.content != answers[_ANEW].content:
             raise RuntimeError(f"not the same answer to {text} until {until}")
-        if _timed(seconds[_AGAIN], lambda kept=kept: api(kept.headers["etag"])).status_code != 304:
+        if _timed(seconds[_AGAIN], partial(api, kept.headers["etag"])).status_code != 304:
             raise RuntimeError("an answer that is there was sent again")
     return seconds
 

@@ -60,7 +60,7 @@ def _run(spark: Any, settings: Settings, extractor_spec: ExtractorSpec, request:
     def done() -> bool:
         most["rows"] = max(most["rows"], _value(metrics.STATE_ROWS.labels(JOB)))
         most["bytes"] = max(most["bytes"], _value(metrics.STATE_BYTES.labels(JOB)))
-        return _value(read) >= wanted
+        return bool(_value(read) >= wanted)
 
     thread = threading.Thread(target=run)
     began = time.perf_counter()

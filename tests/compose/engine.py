@@ -110,7 +110,7 @@ def _context(folder: Path, name: str) -> Path:
 
 def _build_ours(variables: Mapping[str, str]) -> None:
     """Our image as a user builds it."""
-    files = ["-f", "docker-compose.yml", "-f", OVERRIDE]
+    files = ["-f", "docker-compose.yml", "-f", str(OVERRIDE)]
     done = subprocess.run(
         ["docker", "compose", *files, "build"],
         cwd=ROOT,

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.compose.engine import OVERRIDE, ROOT, TAG, UPSTREAM, docker
+from tests.compose.engine import OVERRIDE, TAG, UPSTREAM, docker
+from tests.shared.shared_folder import ROOT
 
 T = TypeVar("T")
 SECONDS = 600.0
@@ -120,7 +121,7 @@ class Project:
 
     def memory(self) -> dict[str, tuple[int, int]]:
         """What each part uses, without the cache of files that can be given back, and may use: in bytes."""
-        found = {}
+        found: dict[str, tuple[int, int]] = {}
         for name, states in self.states().items():
             for state in states:
                 if state["State"] == "running":

@@ -14,9 +14,10 @@ import pytest
 import yaml
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
-from tests.compose.engine import OURS, ROOT
+from tests.compose.engine import OURS
 from tests.compose.parts import ONCE, WATCHED, all_well, killed_for_memory
 from tests.compose.project import Project, eventually, free_ports
+from tests.shared.shared_folder import ROOT
 
 pytestmark = [pytest.mark.timeout(3_600), pytest.mark.usefixtures("said")]
 

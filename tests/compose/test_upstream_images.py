@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.compose.engine import ROOT, UPSTREAM
+from tests.compose.engine import UPSTREAM
 from tests.compose.parts import ONCE, WATCHED, all_well, killed_for_memory
 from tests.compose.project import Project, eventually, free_ports
+from tests.shared.shared_folder import ROOT
 
 pytestmark = [
     pytest.mark.skipif(not UPSTREAM, reason="wants the public images: LOGSLUICE_TEST_IMAGES=upstream pulls them"),

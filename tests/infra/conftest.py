@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pulumi
 import pytest
@@ -44,7 +45,7 @@ def any_stack(request: pytest.FixtureRequest) -> Graph:
 def refused() -> Callable[..., str]:
     """Run a stack with mistakes in its configuration; gives the one line that is said."""
 
-    def run(stack: str = "dev", zones: int = 4, **changes: object) -> str:
+    def run(stack: str = "dev", zones: int = 4, **changes: Any) -> str:
         with pytest.raises(pulumi.RunError) as caught:
             build(stack, zones, **changes)
         assert "\n" not in str(caught.value)

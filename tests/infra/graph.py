@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pulumi
@@ -145,26 +145,27 @@ class Answers(mocks.Mocks):
             outputs["keyId"] = f"{args.name}-id"
         return f"{args.name}-id", outputs
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         if args.token == "kubernetes:helm:template":
             assert args.provider, "it is rendered by the stack's own provider"
             if self.unreachable:
                 raise ProviderError(f"configured Kubernetes cluster is unreachable: {self.unreachable}")
             options = json.loads(args.args["jsonOpts"])
             self.templates.append(options)
-            return {"result": rendered(options["release_name"])}
+            return {"result": rendered(options["release_name"])}, []
         if args.token == "aws:eks/getAccessEntry:getAccessEntry":
             principal = args.args["principalArn"]
             if principal not in (self._entries or {}):
                 raise ProviderError("couldn't find resource")
-            return {"principalArn": principal, "tags": (self._entries or {})[principal]}
+            return {"principalArn": principal, "tags": (self._entries or {})[principal]}, []
         clusters = [] if self._entries is None else [f"logsluice-{pulumi.get_stack()}"]
-        return {
+        answers: dict[str, dict[str, Any]] = {
             "aws:eks/getClusters:getClusters": {"names": ["another", *clusters]},
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": self._zones, "zoneIds": []},
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "arn": self._caller, "userId": ""},
             "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com"},
-        }[args.token]
+        }
+        return answers[args.token], []
 
 
 class _Monitor(mocks.MockMonitor):
@@ -175,7 +176,7 @@ class _Monitor(mocks.MockMonitor):
         self._graph = graph
 
     def RegisterResource(self, request: Any) -> Any:
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             self._graph.nodes.append(
                 Node(
@@ -199,7 +200,7 @@ class _Monitor(mocks.MockMonitor):
             outputs = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
             self._graph.outputs = {key: plain(value) for key, value in outputs.items()}
             self._graph.secret_outputs = {key for key, value in outputs.items() if rpc.is_rpc_secret(value)}
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 class _Engine(mocks.MockEngine):
@@ -257,14 +258,17 @@ def run(name: str, config: Mapping[str, Any], graph: Graph | None = None, answer
     graph = Graph() if graph is None else graph
     answers = Answers() if answers is None else answers
 
+    def run_program() -> None:
+        runpy.run_path(str(INFRA), run_name="__main__")
+
     async def program() -> None:
         root = pulumi.runtime.settings.ROOT
-        root.set(object())  # else set_mocks makes a stack resource of its own
+        root.set(cast("pulumi.Resource", object()))  # else set_mocks makes a stack resource of its own
         mocks.set_mocks(answers, project="logsluice", stack=name, preview=False, monitor=_Monitor(answers, graph))
         root.set(None)
         pulumi.runtime.settings.SETTINGS.engine = _Engine(graph)
         pulumi.runtime.set_all_config(as_the_engine_gives_it(config))
-        await stack.run_in_stack(lambda: runpy.run_path(str(INFRA), run_name="__main__") and None)
+        await stack.run_in_stack(run_program)
 
     with contextlib.closing(asyncio.new_event_loop()) as loop:
         asyncio.set_event_loop(loop)

@@ -60,9 +60,10 @@ MAPS = {"labels", "tags"}
 def plan(graph: Graph) -> dict[str, Any]:
     """A plan that creates all of a graph's AWS resources, with their references to one another."""
     nodes = [node for node in graph.nodes if node.type.startswith("aws:")]
-    resources, configuration = [], []
+    resources: list[dict[str, Any]] = []
+    configuration: list[dict[str, Any]] = []
     for node in nodes:
-        values = {_key(key): _value(key, value) for key, value in node.inputs.items()}
+        values: dict[str, Any] = {_key(key): _value(key, value) for key, value in node.inputs.items()}
         type_, name = TYPES[node.type.removeprefix("aws:")], _name(node)
         common = {"address": f"{type_}.{name}", "mode": "managed", "type": type_, "name": name}
         resources.append({**common, "provider_name": "registry.terraform.io/hashicorp/aws", "values": values})

@@ -21,7 +21,6 @@ from logsluice.settings import MetricsSettings, Settings, load_settings
 from tests.infra.compose_file import (
     ENVIRONMENTS,
     OURS,
-    ROOT,
     TEXT,
     rendered,
     run,
@@ -32,6 +31,7 @@ from tests.infra.compose_file import (
 )
 from tests.infra.compose_file import variables as variables_of_the_file
 from tests.shared.logstash_pipeline import pipeline_files
+from tests.shared.shared_folder import ROOT
 
 pytestmark = pytest.mark.tools
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.compose_file import ENVIRONMENTS, ROOT, services
+from tests.infra.compose_file import ENVIRONMENTS, services
+from tests.shared.shared_folder import ROOT
 
 pytestmark = pytest.mark.tools
 

@@ -16,7 +16,7 @@ from pyspark.find_spark_home import _find_spark_home
 from logsluice.jvm.jars import locked
 from logsluice.jvm.java import system_java
 from logsluice.stack import jar_paths
-from tests.infra.compose_file import ROOT
+from tests.shared.shared_folder import ROOT
 
 TEXT = (ROOT / "spark" / "Dockerfile").read_text()
 INSTRUCTION = re.compile(r"(?m)^([A-Z]+)\s+((?:[^\\\n]|\\\n|\\.)*)$")
@@ -103,7 +103,7 @@ def test_what_builds_packages_is_pinned_too() -> None:
 def test_every_pinned_wheel_is_there_for_the_platform(platform: str, tmp_path: Path) -> None:
     """Asked of the registry: the lock file has checksums, and does not say of which platforms."""
     words = ["pip", "sync", "--dry-run", "--require-hashes", "--only-binary", ":all:", "--no-binary", "pyspark"]
-    target = ["--python-version", "3.12", "--python-platform", platform, "--target", tmp_path]
+    target = ["--python-version", "3.12", "--python-platform", platform, "--target", str(tmp_path)]
     uv = Path(sys.executable).with_name("uv")
     done = subprocess.run(
         [uv, *words, *target, ROOT / "requirements.lock"], capture_output=True, text=True, timeout=300
@@ -147,7 +147,7 @@ def test_the_image_has_sparks_s3_connector() -> None:
         "software.amazon.awssdk.auth.credentials.ContainerCredentialsProvider",
     ):
         command = [
-            system_java().path,
+            str(system_java().path),
             "-cp",
             ":".join(map(str, jars)),
             "org.apache.hadoop.util.FindClass",

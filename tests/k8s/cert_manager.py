@@ -147,7 +147,7 @@ def _certificate(spec: Object, key: Key, signer: _Signed | None) -> x509.Certifi
 
 
 def _usage(usages: set[str]) -> x509.KeyUsage:
-    names = ("digital_signature", "key_encipherment", "key_cert_sign", "crl_sign")
+    names: tuple[str, ...] = ("digital_signature", "key_encipherment", "key_cert_sign", "crl_sign")
     names += ("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
     wanted = {_USAGES[usage] for usage in usages & _USAGES.keys()}
     return x509.KeyUsage(**{name: name in wanted for name in names})

@@ -114,7 +114,7 @@ def eck_operator(cluster: Cluster, folder: Path) -> Iterator[subprocess.Popen[by
     try:
         cluster.kubectl("wait", "--for=condition=Established", "crds", "--all", "--timeout=60s")
         environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
-        command = [tool("eck"), "manager", "--config", config]
+        command = [tool("eck"), "manager", "--config", str(config)]
         with (folder / "eck.log").open("wb") as log:
             running = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
             try:

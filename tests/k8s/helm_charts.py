@@ -54,7 +54,7 @@ def chart(name: str) -> Path:
     folder = Path(mkdtemp(prefix="logsluice-chart-"))
     with tarfile.open(packed) as archive:
         archive.extractall(folder, filter="data")
-    return folder / entry["chart"]
+    return folder / str(entry["chart"])
 
 
 def _yaml(path: Path) -> Any:

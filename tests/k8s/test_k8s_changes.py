@@ -32,7 +32,7 @@ def _another_image(folder: Path) -> None:
     assert path.read_text() != before
 
 
-CHANGES = {
+CHANGES: dict[Callable[[Path], None], str] = {
     # what is changed: the name of the ConfigMap that is read, or nothing where everybody's image is another
     _another_pattern: "logsluice-config",
     _another_bucket: "logsluice-environment",

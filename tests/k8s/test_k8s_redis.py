@@ -80,9 +80,10 @@ def test_redis_itself_is_the_process_that_is_asked_to_end(name: str, policy: str
     with running(name, tmp_path, PASSWORD) as (process, client):
         assert process.name().startswith("redis-server")
         assert process.children() == []
-        assert client.config_get("maxmemory-policy")["maxmemory-policy"] == policy
-        assert int(client.config_get("maxmemory")["maxmemory"]) > 0
-        assert client.config_get("appendfsync")["appendfsync"] == "always" or name == "redis-cache"
+        config: dict[str, str] = client.config_get()  # type: ignore[assignment]
+        assert config["maxmemory-policy"] == policy
+        assert int(config["maxmemory"]) > 0
+        assert config["appendfsync"] == "always" or name == "redis-cache"
         with (
             Redis(port=client.connection_pool.connection_kwargs["port"]) as stranger,
             pytest.raises(AuthenticationError),

@@ -69,7 +69,7 @@ def forwarded(whole: Cluster, namespace: str, service: str, port: int) -> Iterat
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         local: int = free.getsockname()[1]
-    command = ["kubectl", "--kubeconfig", whole.kubeconfig, "-n", namespace, "port-forward", f"service/{service}"]
+    command = ["kubectl", "--kubeconfig", str(whole.kubeconfig), "-n", namespace, "port-forward", f"service/{service}"]
     with subprocess.Popen([*command, f"{local}:{port}"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout

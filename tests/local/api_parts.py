@@ -89,7 +89,17 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, or start it again after a kill, and come back when it answers."""
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", self.folder]
+        command = [
+            "redis-server",
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+        ]
         if self.durable:
             command += ["--appendonly", "yes", "--appendfsync", "always"]
         self.process = subprocess.Popen(

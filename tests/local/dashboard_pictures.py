@@ -21,7 +21,7 @@ import pyarrow as pa
 from playwright.sync_api import Page, sync_playwright
 
 from logsluice.demo.traffic import Burst, Profile, traffic
-from logsluice.extract import INPUT_SCHEMA, documents, load_registry, make_extractor
+from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, documents, load_registry
 from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.runtime.time_expressions import iso_seconds
 from logsluice.settings import Settings, load_settings
@@ -54,7 +54,7 @@ def results() -> list[tuple[str, dict[str, Any]]]:
     nothing = [None] * len(events)
     lines = pa.record_batch([[event.line.encode() for event in events], arrived, nothing, nothing], schema=INPUT_SCHEMA)
     ids = [f"logs-topic-0-{offset}-{moment}" for offset, moment in enumerate(arrived)]
-    rendered = documents(make_extractor(load_registry()).extract(lines), extra={"event.id": ids})
+    rendered = documents(ColumnarExtractor(load_registry(), "UTC").extract(lines), extra={"event.id": ids})
     return [(key, orjson.loads(text)) for key, text in zip(ids, rendered, strict=True) if text]
 
 

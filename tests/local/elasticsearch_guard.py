@@ -72,7 +72,7 @@ class Needed(NamedTuple):
     """An action, and on which index; None for one of the cluster."""
 
     action: str
-    index: str | None = None
+    index_name: str | None = None
 
 
 class UnknownRequestError(Exception):
@@ -123,9 +123,9 @@ def _of_many(path: str, body: bytes) -> Iterator[Needed]:
 
 def allows(role: Role, wanted: Needed) -> bool:
     """Whether a role is enough for something."""
-    if wanted.index is None:
+    if wanted.index_name is None:
         return any(fnmatchcase(wanted.action, p) for name in role["cluster"] for p in CLUSTER_PRIVILEGES[name])
-    name = "*" if wanted.index in ("", "_all") else wanted.index
+    name = "*" if wanted.index_name in ("", "_all") else wanted.index_name
     return any(
         any(fnmatchcase(name, pattern) for pattern in indices["names"])
         and any(
@@ -166,7 +166,7 @@ class Guard:
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                status, text, headers = guard.answer(self.command, self.path, self.headers, body)
+                status, text, headers = guard.answer(self.command, self.path, dict(self.headers), body)
                 self.send_response(status)
                 for name, value in headers:
                     if name.lower() not in ("connection", "transfer-encoding", "content-length"):
@@ -212,7 +212,9 @@ class Guard:
             return self._refuse(403, f"{user}: the guard does not know {error}")
         for each in sorted(wanted, key=str):
             if not allows(self._roles[user], each):
-                return self._refuse(403, f"action [{each.action}] is unauthorized for user [{user}] on [{each.index}]")
+                return self._refuse(
+                    403, f"action [{each.action}] is unauthorized for user [{user}] on [{each.index_name}]"
+                )
         with self._lock:
             self.done.setdefault(user, set()).update(wanted)
         if (instead := _NOT_IN_THE_CORE.get(target)) is not None:

@@ -23,6 +23,7 @@ from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePattern
 from kafka.admin import UserScramCredentialUpsertion as Password
 
 from logsluice.stack import LocalStack, kafka
+from logsluice.stack.properties import log_to
 from tests.local.running import ROOT
 
 Object = dict[str, Any]
@@ -76,22 +77,22 @@ def _rights(rule: Object) -> Iterator[Right]:
 @contextmanager
 def guarded(stack: LocalStack) -> Iterator[None]:
     """Have a stack's secured broker ask its authorizer; what it says goes to the broker's log."""
-    properties, log_to = kafka.server_properties, kafka.log_to
+    properties = kafka.server_properties
 
-    def asking(*arguments: Any, **options: Any) -> dict[str, str]:
+    def with_authorizer(*arguments: Any, **options: Any) -> dict[str, str]:
         return properties(*arguments, **options) | {
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": f"User:{kafka.USER};User:CN=localhost",
         }
 
-    def telling(folder: Path, name: str) -> str:
+    def with_audit(folder: Path, name: str) -> str:
         audit = "logger.audit.name=kafka.authorizer.logger\nlogger.audit.level=debug\n"
         # All of it is read: no older file.
         return log_to(folder, name).replace("10MB", "1GB") + audit
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kafka, "server_properties", asking)
-        patch.setattr(kafka, "log_to", telling)
+        patch.setattr(kafka, "server_properties", with_authorizer)
+        patch.setattr(kafka, "log_to", with_audit)
         stack.start("kafka")
         try:
             yield

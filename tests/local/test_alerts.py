@@ -21,7 +21,7 @@ from kafka import TopicPartition
 from logsluice.alerts.backtest import backtest_rules, known_alerts
 from logsluice.alerts.outputs.webhook import key_of, sign
 from logsluice.alerts.queries import read_classes, read_hours, read_windows
-from logsluice.alerts.rules import load_rules
+from logsluice.alerts.rules import Metric, load_rules
 from logsluice.alerts.windows import Window, moment_of
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS
@@ -240,7 +240,7 @@ def test_what_is_read_is_what_was_written(elasticsearch_client: Elasticsearch) -
         (window for window in windows if 10 <= window.minute - first <= 2_900), key=lambda w: (w.minute, w.service)
     )
 
-    metrics = ("events", "errors", "error_rate", "p50")
+    metrics: tuple[Metric, ...] = ("events", "errors", "error_rate", "p50")
     hours = {
         (hour.service, hour.hour): hour for hour in read_hours(client, WINDOWS, first // 60, first // 60 + 40, metrics)
     }

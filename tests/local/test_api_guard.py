@@ -132,7 +132,7 @@ class Issuer:
                 while issuer.hangs:
                     time.sleep(0.1)
                 if self.path == "/.well-known/openid-configuration":
-                    body = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
+                    body: dict[str, Any] = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
                 else:
                     issuer.asked += 1
                     public = RSAAlgorithm.to_jwk(issuer.private.public_key(), as_dict=True)

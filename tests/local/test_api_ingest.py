@@ -8,7 +8,7 @@ import json
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -209,10 +209,14 @@ def test_opentelemetry_is_told_in_its_own_words(api: Api, settings: Settings) ->
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
 def test_bodies_may_be_compressed(api: Api, settings: Settings, encoding: str) -> None:
-    compress = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstandard.compress}[encoding]
+    compressions: dict[str, Callable[[bytes], bytes]] = {
+        "gzip": gzip.compress,
+        "deflate": zlib.compress,
+        "zstd": zstandard.compress,
+    }
     lines = [f"INFO line {number}".encode() for number in range(3_000)]
     headers = {**PLAIN, "Content-Encoding": encoding}
-    answer = api.client.post("/logs/batch", content=compress(b"\n".join(lines)), headers=headers)
+    answer = api.client.post("/logs/batch", content=compressions[encoding](b"\n".join(lines)), headers=headers)
     assert answer.json()["stored"] == len(lines)
     assert Counter(by_id(settings).values()) == Counter(lines)
 
@@ -292,7 +296,8 @@ def test_without_redis_a_keyed_post_is_refused(api: Api, settings: Settings) -> 
 
 def test_a_post_with_a_key_is_stored_once_and_answered_alike(keyed_api: Api, settings: Settings) -> None:
     key = {"Idempotency-Key": '"8e03978e-40d5-43dd-bc93-6894a57f9324"'}
-    batch = [{"message": str(number), "source": f"s{number % 7}"} for number in range(300)] + [{"level": []}]
+    batch: list[dict[str, Any]] = [{"message": str(number), "source": f"s{number % 7}"} for number in range(300)]
+    batch.append({"level": []})
     first = keyed_api.client.post("/logs/batch", json=batch, headers=key)
     again = keyed_api.client.post("/logs/batch", json=batch, headers=key)
     assert (first.status_code, again.status_code) == (207, 207)
@@ -367,7 +372,7 @@ def test_a_key_whose_holder_stored_nothing_is_stored_now(
         # What a topic of that name ended at before it was made again is no place to look from.
         pending = {**known, b"state": b"pending", b"until": b"0", b"topic": b"another", b"starts": orjson.dumps(ends)}
         pending.pop(b"answer")
-        client.hset(name, mapping=pending)  # type: ignore[arg-type]
+        client.hset(name, mapping=pending)
     found = keyed_api.client.post("/logs", json={"message": "warm"}, headers=key)
     assert found.status_code == 201
     assert list(by_id(settings)) == [found.json()["id"]]

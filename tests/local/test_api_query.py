@@ -472,9 +472,9 @@ def test_a_posted_event_and_its_facts_are_found_through_the_real_pipeline(
         return str(answer.json()["id"])
 
     def found(path: str) -> dict[str, Any]:
-        def ask() -> dict[str, Any] | None:
+        def ask() -> dict[str, Any]:
             answer = api.client.get(path)
-            return answer.json() if answer.status_code == 200 else None
+            return answer.json() if answer.status_code == 200 else {}
 
         return eventually(ask, seconds=120)
 

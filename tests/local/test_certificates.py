@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from logsluice.settings import MetricsSettings
 from logsluice.stack.tls import issue
+from tests.local.pipeline import assert_runs
 from tests.local.running import LOGSLUICE, ROOT, Job, Runner, eventually, free_port
 
 JOBS = ("alerts_job", "index_job", "metrics_job", "producer_job", "regex_job", "windows_job")
@@ -64,14 +66,14 @@ def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mounted:
 def test_whatever_runs_for_long_ends_when_its_authority_was_renewed(mounted: Mounted, runner: Runner) -> None:
     started = {name: runner.job(name) for name in JOBS}
     for job in started.values():
-        eventually(lambda job=job: "waiting for" in said(job), seconds=SECONDS)
+        eventually(partial(waits, job), seconds=SECONDS)
     for name, variable, path in (
         ("api", "LOGSLUICE_API__PORT", "/health/live"),
         ("dashboard", "LOGSLUICE_DASHBOARD__PORT", "/_stcore/health"),
     ):
         started[name] = runner.start(LOGSLUICE, name)
         url = f"http://127.0.0.1:{runner.environment[variable]}{path}"
-        eventually(lambda url=url, name=name: said(started[name]) is not None and answers(url), seconds=SECONDS)
+        eventually(partial(answers, started[name], url), seconds=SECONDS)
 
     mounted.replace(mounted.file.read_text())
     with pytest.raises(AssertionError, match="still not so"):
@@ -84,12 +86,13 @@ def test_whatever_runs_for_long_ends_when_its_authority_was_renewed(mounted: Mou
         assert "Traceback" not in job.output, job.output
 
 
-def said(job: Job) -> str:
-    assert job.process.poll() is None, job.output
-    return job.output
+def waits(job: Job) -> bool:
+    assert_runs(job)
+    return "waiting for" in job.output
 
 
-def answers(url: str) -> bool:
+def answers(job: Job, url: str) -> bool:
+    assert_runs(job)
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)

@@ -82,7 +82,7 @@ def test_the_broker_starts_and_writes_no_log(container: Path, env: str) -> None:
             ["bash", script], env={"PATH": os.environ["PATH"], **environment}, stdout=said, stderr=said
         )
     try:
-        healthy = ["bash", script.with_name("healthy.sh")]
+        healthy = ["bash", str(script.with_name("healthy.sh"))]
         end = time.monotonic() + 180
         while subprocess.run(healthy, capture_output=True, timeout=60).returncode:
             assert broker.poll() is None, output.read_text()[-3_000:]

@@ -258,15 +258,16 @@ def heading(page: Page, text: str) -> Locator:
 
 
 def downloaded(page: Page, key: str) -> list[dict[str, str]]:
-    def save() -> Path | None:
+    def save() -> list[Path]:
         # A click on a button that is just being drawn anew is lost, to a person too.
         with contextlib.suppress(PlaywrightTimeoutError):
             with page.expect_download(timeout=20_000) as download:
                 press(page.locator(f".st-key-{key} button"))
-            return Path(download.value.path())
-        return None
+            return [Path(download.value.path())]
+        return []
 
-    with eventually(save, seconds=PATIENCE).open(newline="") as file:
+    (path,) = eventually(save, seconds=PATIENCE)
+    with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -294,7 +295,12 @@ def test_every_figure_and_chart_is_what_a_count_of_the_documents_gives(
 
     def table(name: str) -> list[dict[str, str]]:
         page.get_by_role("radio", name=name, exact=True).or_(page.get_by_role("button", name=name, exact=True)).click()
-        return eventually(lambda: [row for row in [downloaded(page, "table-csv")] if columns[name] in row[0]])[0]
+
+        def shown() -> list[dict[str, str]]:
+            rows = downloaded(page, "table-csv")
+            return rows if columns[name] in rows[0] else []
+
+        return eventually(shown)
 
     columns = {"services": "events", "windows": "p95_ms", "over time": "time"}
     of_services = {row["service"]: (int(row["events"]), int(row["count"])) for row in table("services")}

@@ -21,7 +21,7 @@ from elasticsearch import Elasticsearch
 from logsluice.alerts.windows import Window
 from logsluice.dashboard.filters import Filters
 from logsluice.dashboard.loader import DataLoader
-from logsluice.elasticsearch.roles import Role, roles
+from logsluice.elasticsearch.roles import IndexPrivileges, Role, roles
 from logsluice.settings import Settings, load_settings
 from logsluice.stack import LocalStack
 from tests.local.api_parts import serving
@@ -143,7 +143,7 @@ def test_every_role_is_enough_and_no_more(
         for name, value in guard.environment("dashboard").items():
             patch.setenv(name, value)
         with closing(DataLoader(load_settings())) as loader:
-            assert loader.load(Filters(), datetime.now(UTC)).total > 300
+            assert (loader.load(Filters(), datetime.now(UTC)).total or 0) > 300
     # Both serve their metrics on one port.
     assert regex_job.terminate() == 0, regex_job.output
     batch = runner.job("regex_job", "--mode", "batch", "--source", "logs", env=guard.environment("regex-batch"))
@@ -162,10 +162,15 @@ def test_every_role_is_enough_and_no_more(
 def _smaller(role: Role) -> Iterator[Role]:
     """The role without one privilege, or without one of the names that it has it for."""
     for privilege in role["cluster"]:
-        yield {**role, "cluster": [each for each in role["cluster"] if each != privilege]}
+        yield {**role, "cluster": _without(privilege, role["cluster"])}
     for at, indices in enumerate(role["indices"]):
         before, after = role["indices"][:at], role["indices"][at + 1 :]
-        for key in ("names", "privileges"):
-            for left_out in indices[key]:
-                less = {**indices, key: [each for each in indices[key] if each != left_out]}
-                yield {**role, "indices": [*before, less, *after]}
+        names, privileges = indices["names"], indices["privileges"]
+        fewer = [IndexPrivileges(names=_without(name, names), privileges=privileges) for name in names]
+        fewer += [IndexPrivileges(names=names, privileges=_without(each, privileges)) for each in privileges]
+        for less in fewer:
+            yield {**role, "indices": [*before, less, *after]}
+
+
+def _without(left_out: str, values: list[str]) -> list[str]:
+    return [value for value in values if value != left_out]

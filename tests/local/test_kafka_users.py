@@ -8,6 +8,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, NamedTuple
@@ -144,6 +145,10 @@ def counts_windows(workload: Workload) -> None:
     ends_well(job)
 
 
+def is_scraped(port: int, group: str) -> bool:
+    return group in scraped_groups(port)
+
+
 def measures(workload: Workload) -> None:
     pipeline = workload.pipeline
     pipeline.send([LINE])
@@ -151,7 +156,7 @@ def measures(workload: Workload) -> None:
     eventually(lambda: caught_up(pipeline.settings, "logsluice-app-service"), seconds=SECONDS)
     port = pipeline.settings.metrics.app_service
     for group in ("logsluice-app-service", "logsluice-regex", "logsluice-index", "logsluice-windows"):
-        eventually(lambda group=group: group in scraped_groups(port))
+        eventually(partial(is_scraped, port, group))
     ends_well(job)
 
 

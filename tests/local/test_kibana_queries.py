@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -159,7 +160,7 @@ def assert_numbers_are_right(found: list[SavedObject], filled: Settings, elastic
     objects = {entry["id"]: entry for entry in found}
     views = {name: entry["attributes"]["title"] for name, entry in objects.items() if entry["type"] == "index-pattern"}
 
-    def shown(name: str) -> list[dict[str, float]]:
+    def shown(name: str) -> list[dict[str, Any]]:
         view, body = chart_body(objects[name])
         return list(rows(objects[name], elasticsearch_client.search(index=views[view], **body).body))
 

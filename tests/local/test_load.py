@@ -7,12 +7,8 @@ from pathlib import Path
 
 from logsluice.settings import Settings
 from tests.local.api_parts import Api, serving
-from tests.local.pipeline import Pipeline
+from tests.local.kafka_reading import count
 from tests.local.running import Runner
-
-
-def posted(settings: Settings, runner: Runner) -> int:
-    return sum(1 for _ in Pipeline(settings, None, runner).stored())  # type: ignore[arg-type]
 
 
 def numbers(text: str) -> list[float]:
@@ -28,13 +24,13 @@ def test_what_the_table_says_is_in_the_topic(api: Api, settings: Settings, runne
     assert (posts > 0, failed) == (True, 0)
     assert 0 <= median <= p95 <= p99 <= slowest
     # Answers that came after the end are in the topic, but not in the table.
-    first = posted(settings, runner)
+    first = count(settings)
     assert posts <= first <= posts + 20
     batches = runner.cli("load", api.url, "--rate", "400", "--batch", "50", "--seconds", "3", env={"COLUMNS": "160"})
     assert batches.returncode == 0, batches.stderr
     posts, failed, *_ = numbers(batches.stdout)
     assert failed == 0
-    assert posts * 50 <= posted(settings, runner) - first <= (posts + 5) * 50
+    assert posts * 50 <= count(settings) - first <= (posts + 5) * 50
 
 
 def test_what_refuses_is_said_in_one_line(api: Api, runner: Runner, tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def _must_have_data(entry: Asked) -> bool:
     return entry.kind != "alert" and not names & (NOTHING_THERE | MAYBE_THERE).keys() and entry.name not in NO_ANSWER
 
 
-def _missing_labels(prometheus: Prometheus, metric: str) -> set[str]:
+def _missing_labels(prometheus: Prometheus, metric: str) -> frozenset[str]:
     return exported()[metric] - {name for series in prometheus.query(metric) for name in series["metric"]}
 
 

@@ -337,16 +337,17 @@ def check_alerts(alerts: list[dict[str, Any]], database: duckdb.DuckDBPyConnecti
 def test_logs_are_counted_as_people_labelled_them(report: Callable[..., dict[str, Any]], out: Path) -> None:
     wanted: Counter[str] = Counter()
     severe: Counter[str] = Counter()
-    for name, instant in (
-        ("Apache", lambda row: datetime.strptime(row["Time"], "%a %b %d %H:%M:%S %Y")),
-        ("Zookeeper", lambda row: datetime.strptime(f"{row['Date']} {row['Time']}", "%Y-%m-%d %H:%M:%S,%f")),
-        ("BGL", lambda row: datetime.fromtimestamp(int(row["Timestamp"]), UTC)),
-    ):
+    instants: dict[str, Callable[[dict[str, str]], datetime]] = {
+        "Apache": lambda row: datetime.strptime(row["Time"], "%a %b %d %H:%M:%S %Y"),
+        "Zookeeper": lambda row: datetime.strptime(f"{row['Date']} {row['Time']}", "%Y-%m-%d %H:%M:%S,%f"),
+        "BGL": lambda row: datetime.fromtimestamp(int(row["Timestamp"]), UTC),
+    }
+    for name, instant in instants.items():
         for row in labels(name):
             if row["Level"] in ("error", "ERROR", "SEVERE", "FAILURE", "FATAL"):
                 wanted[instant(row).strftime("%Y-%m-%dT%H:00:00Z")] += 1
                 severe["critical" if row["Level"] == "FATAL" else "error"] += 1
-    found = report(*(log_file(name) for name in ("Apache", "Zookeeper", "BGL")))
+    found = report(*(log_file(name) for name in instants))
     assert (found["code"], found["events"], found["rejected"]) == (0, 3 * LINES_OF_EACH, 0)
     assert counts(out / "csv/errors_by_hour.csv") == wanted
     severities = orjson.loads((out / "json/errors_by_severity.json").read_bytes())

@@ -204,7 +204,7 @@ def test_large_files_are_uploaded_in_parts_and_renamed(s3: S3Service, runner: Ru
     )
     (tmp_path / "core-site.xml").write_text(f"<configuration>{properties}</configuration>")
     classes = ":".join(map(str, [tmp_path, *spark, *jar_paths("spark-s3")]))
-    shell = [system_java().path, "-cp", classes, "org.apache.hadoop.fs.FsShell"]
+    shell = [str(system_java().path), "-cp", classes, "org.apache.hadoop.fs.FsShell"]
     environment = {
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": s3.endpoint + CREDENTIALS,
         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from logsluice.provision.setup import set_up_kafka
 from logsluice.settings import Settings
 from logsluice.stack import LocalStack
 from tests.local.kafka_reading import count, stored, values
-from tests.local.running import LOGSLUICE, Runner, eventually
+from tests.local.running import LOGSLUICE, Job, Runner, eventually
 from tests.shared.log_sets import LINES_OF_EACH, SYSTEMS, log_file
 
 TRACE = (
@@ -43,6 +44,14 @@ def lines(path: Path, how_many: int, first: int = 0) -> list[bytes]:
     with path.open("ab") as file:
         file.write(b"".join(line + b"\n" for line in added))
     return added
+
+
+def has_sent(settings: Settings, events: int) -> bool:
+    return count(settings) >= events
+
+
+def has_ended_or_sent(job: Job, settings: Settings, events: int) -> bool:
+    return has_sent(settings, events) or job.process.poll() is not None
 
 
 def test_logs_of_six_systems_arrive_line_for_line(settings: Settings, runner: Runner) -> None:
@@ -145,7 +154,7 @@ def test_killed_at_any_time_every_line_is_there_once(settings: Settings, runner:
         before = count(settings)
         job = runner.start(LOGSLUICE, "ship", path)
         goal = before + chance.randrange(1, 12_000)
-        eventually(lambda goal=goal, job=job: count(settings) >= goal or job.process.poll() is not None, every=0.01)
+        eventually(partial(has_ended_or_sent, job, settings, goal), every=0.01)
         if job.process.poll() is None:
             job.process.kill()
             killed += 1
@@ -255,7 +264,7 @@ def test_followed_and_killed_every_line_is_there_once(settings: Settings, runner
         expected += lines(path, 2_000, number * 10_000)
         job = runner.start(LOGSLUICE, "ship", "--follow", path)
         goal = len(expected) - 1_000
-        eventually(lambda goal=goal: count(settings) >= goal, every=0.01)
+        eventually(partial(has_sent, settings, goal), every=0.01)
         expected += lines(path, 500, number * 10_000 + 5_000)
         job.process.kill()
         job.wait()

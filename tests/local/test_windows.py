@@ -66,7 +66,7 @@ def wait_for_windows(pipeline: Pipeline, job: Job, expected: Truth) -> dict[str,
         if written(pipeline, job) < len(expected.windows):
             return False
         found = pipeline.documents(pipeline.settings.windows_index, ["window.late"])
-        return sum(document["window"]["late"] for document in found.values()) >= late
+        return bool(sum(document["window"]["late"] for document in found.values()) >= late)
 
     with suppress(AssertionError):
         eventually(all_there, seconds=SECONDS, every=1)

@@ -184,11 +184,15 @@ def truth(facts: Sequence[Fact], ids: Sequence[str], *, window: int = 60, delay:
                 *(fact.amount, fact.currency, fact.readable),
             )
         )
+    types: dict[str, pl.DataType] = {
+        "amount": pl.Decimal(28, 9),
+        **dict.fromkeys(("own", "duration"), pl.Int64()),
+        **dict.fromkeys(("currency", "user", "paid", "level"), pl.String()),
+    }
     sent = pl.DataFrame(  # noqa: F841 - DuckDB finds it by its name
         rows,
         schema=[*names, "amount", "currency", "readable"],
-        schema_overrides={"amount": pl.Decimal(28, 9), "own": pl.Int64, "duration": pl.Int64, "currency": pl.String}
-        | {"user": pl.String, "paid": pl.String, "level": pl.String},
+        schema_overrides=types,
         orient="row",
     ).to_arrow()
     with duckdb.connect() as database:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from re import _compiler, _parser  # type: ignore[attr-defined]
-from re import _constants as constants  # type: ignore[attr-defined]
+from re import _constants as constants
 from typing import Any
 
 __all__ = ["compile_single", "constants", "parse", "subpattern"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import yaml
 
@@ -38,8 +39,7 @@ def options(home: Path, heap: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    elasticsearch_node.node_settings = settings
-    elasticsearch_node.java_options = options
     lay_out(HOME, jar_paths("elasticsearch"))
     (HOME / "elasticsearch/logs").mkdir(exist_ok=True)
-    sys.exit(elasticsearch_node.run(HOME, 9200, heap=""))
+    with patch.multiple(elasticsearch_node, node_settings=settings, java_options=options):
+        sys.exit(elasticsearch_node.run(HOME, 9200, heap=""))
