@@ -30,11 +30,7 @@ _EXPOSED_HEADERS: Final = ("ETag", "Link", "Location", "RateLimit", "RateLimit-P
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Put the application together; its parts are opened when it is started, and found on ``app.state.resources``.
-
-    Args:
-        settings: Of the environment.
-    """
+    """Put the application together; its parts are opened when it is started, and found on ``app.state.resources``."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -31,10 +31,6 @@ class RequestMiddleware:
     """Gives each request an id, measures it, and logs it in ECS.
 
     Where the application fails before it has answered, this answers; the server never does.
-
-    Args:
-        app: What is inside.
-        settings: Of the API.
     """
 
     def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:

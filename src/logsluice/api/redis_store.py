@@ -45,11 +45,7 @@ class RedisRefusedError(RedisUnavailableError):
 
 
 class SharedStore:
-    """A Redis that may be away, or not be there at all.
-
-    Args:
-        settings: Where it is.
-        part: Which of the two: ``redis`` holds what must not be lost.
+    """A Redis that may be away, or not be there at all; ``redis`` is the one that holds what must not be lost.
 
     Raises:
         LogsluiceError: The URL is none of Redis's.

@@ -23,17 +23,7 @@ _ELASTICSEARCH_CONNECTIONS: Final = 20
 
 @dataclass(frozen=True)
 class Resources:
-    """What the routes work with.
-
-    Attributes:
-        settings: Of the environment.
-        elasticsearch: Repeats nothing by itself.
-        shared: The Redis that forgets nothing, or nothing, behind one face.
-        cache: The Redis that may forget; likewise.
-        guard: Who may do what, and how often.
-        intake: The way of events into Kafka.
-        queries: What questions are answered with.
-    """
+    """What the routes work with; ``shared`` is the Redis that forgets nothing, ``cache`` the one that may."""
 
     settings: Settings
     elasticsearch: AsyncElasticsearch

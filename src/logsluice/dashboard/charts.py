@@ -24,12 +24,7 @@ _TIMES_ALONE_UP_TO: Final = 36 * 3_600
 
 
 def errors_over_time(table: pl.DataFrame, span: Span) -> alt.Chart:
-    """Stacked bars of errors by level.
-
-    Args:
-        table: With ``time`` and a column a level.
-        span: What the axis shows.
-    """
+    """Stacked bars of errors by level, of a table with ``time`` and a column a level."""
     seconds = span.bar_seconds
     bars = (
         table.select("time", *ERROR_LEVELS)
@@ -77,11 +72,7 @@ def errors_over_time(table: pl.DataFrame, span: Span) -> alt.Chart:
 
 
 def errors_by_hour(table: pl.DataFrame) -> alt.Chart:
-    """Bars of errors by hour.
-
-    Args:
-        table: With ``time`` and ``count``.
-    """
+    """Bars of errors by hour, of a table with ``time`` and ``count``."""
     bars = table.with_columns(
         end=pl.col("time").dt.offset_by("1h"), when=pl.col("time").dt.strftime("%Y-%m-%d %H:%M UTC")
     )
@@ -99,13 +90,7 @@ def errors_by_hour(table: pl.DataFrame) -> alt.Chart:
 
 
 def ranking(table: pl.DataFrame, name: str, *, clickable: bool = True) -> alt.LayerChart | alt.FacetChart:
-    """Horizontal bars, most first, with their counts.
-
-    Args:
-        table: With the column ``name``, ``count`` and whatever else the tooltip shows.
-        name: What is counted by.
-        clickable: Whether a bar can be selected.
-    """
+    """Horizontal bars, most first, with their counts; the tooltip shows every column of the table."""
     top = table.head(TOP)
     most = int(top["count"].max() or 1)  # type: ignore[arg-type]
     base = alt.Chart(top, height=HEIGHT).encode(

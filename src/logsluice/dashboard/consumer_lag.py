@@ -40,11 +40,7 @@ class Lag:
 
 
 class LagMonitor:
-    """Polls the lag on a thread; what it knows is a few seconds old.
-
-    Args:
-        url: The ``/metrics`` of app-service.
-    """
+    """Polls the lag on a thread; what it knows is a few seconds old."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -29,13 +29,7 @@ _ANY: Final = ""
 
 
 def draw_filters(env: str, parsed: ParsedFilters, services: Sequence[str]) -> None:
-    """Draw them.
-
-    Args:
-        env: The environment, for the title.
-        parsed: The filters of the URL.
-        services: That there are to choose from.
-    """
+    """Draw the filters of the URL, and the services that there are to choose from."""
     filters = parsed.filters
     is_preset = filters.until == "now" and filters.since in _RANGES
     wanted = {

@@ -27,9 +27,6 @@ class ServerUnavailableError(Exception):
 class DataLoader:
     """Loads the data of one session; not for several threads at once.
 
-    Args:
-        settings: Where the server is, and what the indices are called.
-
     Raises:
         LogsluiceError: The settings cannot be right.
     """

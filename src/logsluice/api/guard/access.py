@@ -51,13 +51,7 @@ ANYBODY: Final = Caller("anonymous", SCOPES)
 
 
 class Guard:
-    """Knows the keys, the tokens and the limits.
-
-    Args:
-        ring: The API keys; None where there are none.
-        tokens: Checks bearer tokens; None where there is no issuer.
-        limiter: Counts requests.
-    """
+    """Knows the keys, the tokens and the limits."""
 
     def __init__(self, ring: KeyRing | None, tokens: TokenVerifier | None, limiter: RateLimiter) -> None:
         self._ring = ring

@@ -31,12 +31,7 @@ class IssuerUnavailableError(Exception):
 
 
 class IssuerKeys:
-    """Keys by their id. What was fetched last holds while the issuer does not answer.
-
-    Args:
-        settings: Of the issuer.
-        client: Fetches the keys.
-    """
+    """Keys by their id. What was fetched last holds while the issuer does not answer."""
 
     def __init__(self, settings: OidcSettings, client: httpx.AsyncClient) -> None:
         self._settings = settings

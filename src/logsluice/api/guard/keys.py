@@ -57,25 +57,14 @@ class StoredKey(BaseModel):
 
 
 class NewKey(NamedTuple):
-    """A key that was just made.
-
-    Attributes:
-        text: The key itself, which is kept nowhere.
-        stored: What is kept.
-    """
+    """A key that was just made; its text is kept nowhere."""
 
     text: str
     stored: StoredKey
 
 
 def make_key(name: str, scopes: tuple[Scope, ...], expires: datetime | None = None) -> NewKey:
-    """Make a key.
-
-    Args:
-        name: Whose it is.
-        scopes: What it may do.
-        expires: From when on it is refused; never, where left out.
-    """
+    """Make a key; without ``expires`` it is never refused."""
     key_id = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
     secret = secrets.token_urlsafe(32)
     created = datetime.now(UTC).replace(microsecond=0)
@@ -117,9 +106,6 @@ class KeyRing:
     """The keys of a file, read anew within a second of its change, so that a key can be taken back.
 
     While the file cannot be read, the keys of before hold.
-
-    Args:
-        path: The file.
 
     Raises:
         LogsluiceError: It is not there or wrong when this is made.

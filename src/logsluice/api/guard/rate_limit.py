@@ -41,13 +41,7 @@ class Allowance(NamedTuple):
 
 @dataclass(slots=True)
 class _Taken:
-    """Requests that are taken out of the common bucket already.
-
-    Attributes:
-        here: How many.
-        remaining: How many the client has left in all.
-        reset_seconds: Until the bucket is full again.
-    """
+    """Requests that are taken out of the common bucket already, and what the client has left in all."""
 
     here: int
     remaining: int
@@ -55,12 +49,7 @@ class _Taken:
 
 
 class RateLimiter:
-    """Counts requests.
-
-    Args:
-        limits: How many a client may send.
-        shared: Where instances share their counts.
-    """
+    """Counts requests, in ``shared`` where that is a Redis."""
 
     def __init__(self, limits: ApiLimits, shared: SharedStore) -> None:
         rate, burst = limits.requests_per_second, limits.burst

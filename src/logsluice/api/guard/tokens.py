@@ -23,24 +23,14 @@ class TokenRejectedError(Exception):
 
 
 class Bearer(NamedTuple):
-    """Whom a token speaks for.
-
-    Attributes:
-        subject: The token's ``sub``.
-        scopes: Those of this API.
-    """
+    """Whom a token speaks for: its ``sub``, and its scopes of this API."""
 
     subject: str
     scopes: tuple[Scope, ...]
 
 
 class TokenVerifier:
-    """Checks tokens against an issuer's published keys.
-
-    Args:
-        settings: Of the issuer.
-        keys: The issuer's.
-    """
+    """Checks tokens against an issuer's published keys."""
 
     def __init__(self, settings: OidcSettings, keys: IssuerKeys) -> None:
         self._settings = settings

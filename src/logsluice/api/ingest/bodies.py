@@ -24,11 +24,7 @@ _ZSTD_STEP: Final = 256
 
 
 class BodyReader:
-    """Reads bodies, all of which together take no more memory than is set.
-
-    Args:
-        limits: Of the API.
-    """
+    """Reads bodies, all of which together take no more memory than is set."""
 
     def __init__(self, limits: ApiLimits) -> None:
         self._limits = limits
@@ -36,11 +32,7 @@ class BodyReader:
 
     @asynccontextmanager
     async def read(self, request: Request, most: int) -> AsyncIterator[bytes]:
-        """A request's whole body, decompressed; its memory counts until the context is left.
-
-        Args:
-            request: The request.
-            most: Bytes it may have.
+        """A request's whole body of at most so many bytes, decompressed; its memory counts until the context is left.
 
         Raises:
             ProblemError: 400 where it is not compressed as it says, or ends too early; 408 where it comes too slowly;
@@ -96,11 +88,7 @@ class BodyReader:
 
 
 def media_type_of(request: Request, *taken: str) -> str:
-    """What a body says it is.
-
-    Args:
-        request: The request.
-        taken: What its route takes; the first is what a body is that does not say.
+    """What a body says it is, of what its route takes; the first of these where it does not say.
 
     Raises:
         ProblemError: 415 where it is something else.

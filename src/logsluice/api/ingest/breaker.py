@@ -21,11 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class CircuitOpenError(Exception):
-    """The part counts as away.
-
-    Attributes:
-        retry_seconds: Until it is tried again.
-    """
+    """The part counts as away, and is tried again in ``retry_seconds``."""
 
     def __init__(self, part: str, retry_seconds: float) -> None:
         super().__init__(f"{part} does not answer")

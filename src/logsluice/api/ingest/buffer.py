@@ -52,14 +52,7 @@ class PostPendingError(Exception):
 
 
 class BufferedEvent(NamedTuple):
-    """An event that waits.
-
-    Attributes:
-        seq: Its place in the order.
-        post: The post it belongs to.
-        number: Its number there.
-        record: What is handed to Kafka, without the mark.
-    """
+    """An event that waits: its place in the order, its post, its number there, and its record without the mark."""
 
     seq: int
     post: str
@@ -82,13 +75,7 @@ class PostState(NamedTuple):
 
 
 class TicketEvent(NamedTuple):
-    """What became of an event.
-
-    Attributes:
-        status: ``waiting``, ``stored`` or ``refused``.
-        id: Where it is stored.
-        detail: Why it was refused.
-    """
+    """What became of an event: where it is stored, or why it was refused."""
 
     status: Literal["waiting", "stored", "refused"]
     id: str | None
@@ -116,9 +103,6 @@ def _on_its_thread(
 
 class EventBuffer:
     """The file and what is in it.
-
-    Args:
-        settings: Its folder and its bounds.
 
     Raises:
         LogsluiceError: Another process has it, or it cannot be written.
@@ -155,14 +139,9 @@ class EventBuffer:
             buffer._thread.shutdown()
 
     async def put(self, post: str, rows: Sequence[tuple[int, Record]], state: PostState) -> None:
-        """Take events; come back when they are on the disk.
+        """Take a post's events, each with its number in the post; come back when they are on the disk.
 
         A post with this id that has ended is forgotten: its idempotency key was, or this one would not be here.
-
-        Args:
-            post: Their post.
-            rows: Each with its number in the post.
-            state: Of the post.
 
         Raises:
             BufferFullError: They do not fit.

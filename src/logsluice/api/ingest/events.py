@@ -72,12 +72,7 @@ def _validator() -> Any:
 
 
 def json_event(text: bytes, limits: ApiLimits) -> Event | RejectedEvent:
-    """An event that stands alone: a whole body, or a line of NDJSON.
-
-    Args:
-        text: JSON.
-        limits: Size, fields and depth.
-    """
+    """An event that stands alone: a whole body, or a line of NDJSON."""
     if len(text) > limits.event_bytes:
         return _too_large(limits)
     try:

@@ -84,23 +84,13 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class RecordedResponse:
-    """A key whose post was stored.
-
-    Attributes:
-        answer: What was answered.
-    """
+    """A key whose post was stored, and what was answered."""
 
     answer: Any
 
 
 class IdempotencyKeys:
-    """Keys as all instances know them.
-
-    Args:
-        shared: Where they are.
-        remember_seconds: How long an answer is kept.
-        lease_seconds: How long an attempt may take until another may take its place.
-    """
+    """Keys as all instances know them; another may take over from an attempt that takes longer than its lease."""
 
     def __init__(self, shared: SharedStore, remember_seconds: int, lease_seconds: float) -> None:
         self._shared = shared
@@ -108,12 +98,7 @@ class IdempotencyKeys:
         self._lease_ms = round(lease_seconds * 1_000)
 
     async def claim(self, post: str, fingerprint: str, end: EndOffsets) -> Claim | RecordedResponse:
-        """Take a key, before anything is handed to Kafka.
-
-        Args:
-            post: The post's id, from :func:`post_id`.
-            fingerprint: Hash of what is posted.
-            end: Where the topic ends, or ended a little ago.
+        """Take a post's key, before anything is handed to Kafka; ``end`` is where the topic ended, now or a little ago.
 
         Raises:
             ProblemError: 409 while another attempt is at work, 422 where the key was used for something else, 503

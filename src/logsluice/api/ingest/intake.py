@@ -67,12 +67,7 @@ class Receipt(NamedTuple):
 
 
 class KeyedPost(NamedTuple):
-    """An idempotency key, and what it stands for.
-
-    Attributes:
-        post: The post's id.
-        fingerprint: Hash of its content.
-    """
+    """The id of a post with an idempotency key, and the hash of its content."""
 
     post: str
     fingerprint: str
@@ -110,15 +105,7 @@ class _ClaimedPost:
 
 
 class Intake:
-    """Stores events, and answers for each.
-
-    Args:
-        settings: Of the environment.
-        producer: To Kafka.
-        positions: Knows where the topic ends.
-        shared: Remembers idempotency keys.
-        buffer: Where events wait; None where they are refused instead.
-    """
+    """Stores events, and answers for each; without a buffer, those that Kafka does not take are refused."""
 
     def __init__(
         self,
@@ -167,12 +154,7 @@ class Intake:
         await self._positions.refresh(seconds)
 
     async def post(self, posted: Sequence[Event | RejectedEvent], kind: str, keyed: KeyedPost | None = None) -> Receipt:
-        """Store what was posted, and say what became of each event.
-
-        Args:
-            posted: The events, in order.
-            kind: How they came, as the metrics name it.
-            keyed: Its idempotency key.
+        """Store what was posted ``kind``, a way that the metrics name, and say what became of each event.
 
         Raises:
             ProblemError: 409 or 422 for the key, 503 where nothing can be stored now, 507 where the buffer is full.

@@ -30,12 +30,7 @@ _CLOCKS_APART_MS: Final = 60_000
 
 
 class EventReference(NamedTuple):
-    """Which event of which post.
-
-    Attributes:
-        post: The post's id.
-        number: The event's number in it, from 0.
-    """
+    """Which event of which post: the post's id, and the event's number in it, from 0."""
 
     post: str
     number: int
@@ -102,10 +97,7 @@ class StoredEventFinder:
         self._lookups: Batcher[Mapping[str, DeliveryAttempt], dict[EventReference, Stored]] = Batcher(self._look)
 
     async def find(self, attempts: Mapping[str, DeliveryAttempt]) -> dict[EventReference, Stored]:
-        """What of posts that were handed over before is in the topic.
-
-        Args:
-            attempts: By the post's id.
+        """What of posts that were handed over before is in the topic, by the posts' ids.
 
         Raises:
             LookupFailedError: The topic cannot be looked at now.

@@ -83,11 +83,6 @@ def export_events(body: bytes, media_type: str, limits: ApiLimits) -> Iterator[E
 
     Of protobuf one record is parsed at a time: an empty one has two bytes in a body and a hundred in memory.
 
-    Args:
-        body: Decompressed.
-        media_type: ``application/x-protobuf`` or ``application/json``.
-        limits: Of one event.
-
     Raises:
         MalformedPayloadError: It is no export of logs: why. What came before may have been given already.
         PayloadTooLargeError: Its JSON has more values than may be parsed at once.

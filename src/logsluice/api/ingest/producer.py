@@ -49,13 +49,7 @@ class Record(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """Where Kafka has a record.
-
-    Attributes:
-        partition: Its partition.
-        offset: Its offset there.
-        timestamp_ms: The timestamp it is stored with, milliseconds since the epoch.
-    """
+    """Where Kafka has a record, and its timestamp in milliseconds since the epoch."""
 
     partition: int
     offset: int
@@ -103,9 +97,6 @@ class EventProducer:
     """An idempotent producer with ``acks=all`` to the topic of the settings.
 
     A record that is not acknowledged in ``api.delivery_seconds`` is given up, and said so.
-
-    Args:
-        settings: Where Kafka is.
 
     Raises:
         LogsluiceError: The file of trusted certificates is not there.

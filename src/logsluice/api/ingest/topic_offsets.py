@@ -57,11 +57,7 @@ class DeliveryAttempt(NamedTuple):
 
 
 class TopicOffsets:
-    """Asks the broker now and then.
-
-    Args:
-        settings: Where the broker is.
-    """
+    """Asks the broker now and then."""
 
     def __init__(self, settings: Settings) -> None:
         self._topic = settings.kafka.topic

@@ -50,12 +50,7 @@ class _Kept(NamedTuple):
 
 
 class ResponseCache:
-    """Keeps answers for a while.
-
-    Args:
-        store: Redis, which may be away or not be there at all.
-        largest: Bytes of all answers that are kept in this process.
-    """
+    """Keeps answers for a while: in the store, or in this process up to so many bytes where that does not answer."""
 
     def __init__(self, store: SharedStore, *, largest: int) -> None:
         self._store = store

@@ -24,11 +24,7 @@ _DURATION: Final = "event.duration"
 
 
 def searchable_fields(fields: Mapping[str, FieldType]) -> dict[str, str]:
-    """The indexed fields of the results index.
-
-    Args:
-        fields: Every field that formats and patterns can fill.
-    """
+    """The indexed fields of the results index, of all that formats and patterns can fill."""
     properties = results_properties(fields, ServerFeatures())
     return {name: mapping["type"] for name, mapping in properties.items() if mapping.get("index", True)}
 
@@ -50,10 +46,6 @@ def known_field(name: str, fields: Searchable) -> str:
 
 def field_conditions(wanted: Iterable[tuple[str, str]], fields: Searchable) -> list[Body]:
     """Bodys that fields have these values; of several values for the same field, one of them.
-
-    Args:
-        wanted: Fields and values, as they stand in a URL.
-        fields: The fields that can be asked for.
 
     Raises:
         LogsluiceError: A field is not known, or a value is not of its type.

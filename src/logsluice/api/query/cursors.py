@@ -19,24 +19,14 @@ _MARK_LENGTH: Final = 12
 
 
 class Position(NamedTuple):
-    """The last event of a page in the order of pages: newest first, then by id.
-
-    Attributes:
-        timestamp_ms: Its ``@timestamp``, milliseconds since the epoch.
-        event_id: Its id.
-    """
+    """The last event of a page, newest first, then by id: its ``@timestamp`` (milliseconds since the epoch) and id."""
 
     timestamp_ms: int
     event_id: str
 
 
 def write_cursor(position: Position, question: Mapping[str, Any]) -> str:
-    """The cursor for the page after a position.
-
-    Args:
-        position: Where the page ended.
-        question: What was asked, whatever page of it.
-    """
+    """The cursor for the page after a position, of a question whatever page of it."""
     content = orjson.dumps([_mark(question), position.timestamp_ms, position.event_id])
     return urlsafe_b64encode(content).decode().rstrip("=")
 

@@ -143,16 +143,7 @@ class _Listing:
         fields: Sequence[str] | None = None,
         text: str | None = None,
     ) -> Response:
-        """The page.
-
-        Args:
-            index: The aliases to look in.
-            name: What the answer calls its events.
-            item: Makes one of them from a hit.
-            conditions: Beside the time, what holds for each.
-            fields: The fields that are needed; all but the original line where left out.
-            text: In Lucene's syntax.
-        """
+        """The page: events of an index, each made from a hit, under a name in the answer; else as :func:`page_body`."""
         paging, queries = self.paging, self.queries
         span = {"startTime": iso(self.span.since), "endTime": iso(self.span.until) if self.span.until else None}
 
@@ -237,14 +228,9 @@ def page_body(
     fields: Sequence[str] | None = None,
     text: str | None = None,
 ) -> Body:
-    """The search for a page of events, newest first.
+    """The search for a page of events, newest first, which the server gives up after ``timeout`` seconds.
 
-    Args:
-        conditions: What holds for every event.
-        paging: Which page.
-        timeout: Seconds after which the server gives up.
-        fields: The fields to give back; all but the original line where left out.
-        text: A query in Lucene's syntax whose words are marked in the message.
+    Without ``fields`` it gives all back but the original line; words of ``text`` (Lucene's syntax) are marked.
     """
     body: Body = {
         "query": every(*conditions, *([text_condition(text)] if text else [])),

@@ -34,12 +34,7 @@ Positions = dict[str, int]
 
 
 class TailEvent(NamedTuple):
-    """An event of the tail.
-
-    Attributes:
-        position: Where to go on after it.
-        document: The result.
-    """
+    """A result, and the position to go on from after it."""
 
     position: str
     document: dict[str, Any]
@@ -80,12 +75,7 @@ def tail_body(conditions: Sequence[Body], after: int, until: int) -> Body:
 
 
 class Checkpoints:
-    """Up to which number the writes of an index can all be found, asked once for all who follow.
-
-    Args:
-        repository: Who is asked.
-        clock: Seconds.
-    """
+    """Up to which number the writes of an index can all be found, asked once for all who follow."""
 
     def __init__(self, repository: EventRepository, clock: Callable[[], float] = time.monotonic) -> None:
         self._repository = repository
@@ -110,17 +100,7 @@ class Checkpoints:
 
 
 class Tail:
-    """What one client follows.
-
-    Args:
-        repository: Who is asked.
-        checkpoints: Shared by all who follow.
-        alias: Of the results.
-        conditions: What holds for every event.
-        positions: Where to go on; from now on where left out.
-        stopping: Ends it when set.
-        admitted: Whether the client may still follow; ends it when not.
-    """
+    """What one client follows: from positions on or else from now on, until ``stopping`` or no more ``admitted``."""
 
     def __init__(
         self,

@@ -43,10 +43,6 @@ _LONGEST_TEXT: Final = 8_191
 def checked_facts(facts: Mapping[str, Scalar], fields: Mapping[str, FieldType]) -> dict[str, Scalar]:
     """Facts as a result keeps them: each of its field's type.
 
-    Args:
-        facts: Values by dotted field name.
-        fields: Every field that formats and patterns can fill.
-
     Raises:
         LogsluiceError: A field is not known or not to be changed, or a value is not of its type.
     """
@@ -81,13 +77,7 @@ def _checked(name: str, value: Scalar, kind: FieldType) -> Scalar:
 
 
 def merged(document: Mapping[str, Any], processor: str, facts: Mapping[str, Scalar]) -> dict[str, Any]:
-    """A result with further facts; a fact that is there already is replaced.
-
-    Args:
-        document: The result as it is; it is left alone.
-        processor: Who found the facts; kept in ``logsluice.processors``.
-        facts: Checked values by dotted field name.
-    """
+    """A result with further checked facts of a processor, as a new document; a fact that is there is replaced."""
     result = dict(document)
     own = dict(result.get("logsluice", {}))
     own["processors"] = sorted({*own.get("processors", ()), processor})

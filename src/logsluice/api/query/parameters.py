@@ -46,13 +46,7 @@ Sources = Annotated[Sequence[Source], Query(max_length=20, description="`service
 
 @dataclass(frozen=True)
 class Paging:
-    """Which page is wanted.
-
-    Attributes:
-        size: The most events.
-        skip: How many lie on the pages before.
-        after: Instead of ``skip``: the last event of the page before.
-    """
+    """Which page is wanted: how many events it skips or, instead, the last event of the page before."""
 
     size: int
     skip: int

@@ -45,13 +45,7 @@ _MOST_AT_ONCE: Final = 10
 
 
 class Trial(NamedTuple):
-    """What is tried.
-
-    Attributes:
-        regex: In Python's syntax.
-        fields: The field of each named group, or its name and type, as in ``patterns.yaml``.
-        lines: Whole log lines.
-    """
+    """What is tried on whole log lines; ``fields`` are each named group's, as in ``patterns.yaml``."""
 
     regex: str
     fields: dict[str, Any]
@@ -59,12 +53,7 @@ class Trial(NamedTuple):
 
 
 class PatternTrialPool:
-    """Where patterns are tried; the first trial starts the process.
-
-    Args:
-        directory: Folder of the environment, for its formats.
-        time_zone: IANA zone of timestamps that carry none.
-    """
+    """Where patterns are tried; the first trial starts the process."""
 
     def __init__(self, directory: Path | None, time_zone: str) -> None:
         self._directory = directory

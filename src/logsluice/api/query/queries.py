@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 from elasticsearch import AsyncElasticsearch
 
@@ -27,15 +26,8 @@ class Queries:
     """What questions are answered with.
 
     Attributes:
-        settings: Of the environment.
-        registry: Formats and patterns, as the jobs load them.
         fields: What can be asked for.
-        repository: Where events and results lie.
-        cache: Answers that do not change.
-        merger: Writes what external processors found.
-        trials: Where patterns are tried.
-        checkpoints: For all who follow the tail.
-        tails: Who has a place among those who follow it, by their tails.
+        tails: Who has a place among those who follow the tail, by their tails.
         stopping: Set when the process is asked to stop, so that the tails end.
     """
 
@@ -63,21 +55,13 @@ class Queries:
         client: AsyncElasticsearch,
         shared: SharedStore,
         cache: SharedStore,
-        directory: Path | None = None,
     ) -> AsyncIterator[Queries]:
         """Everything for questions.
-
-        Args:
-            settings: Of the environment.
-            client: Of Elasticsearch.
-            shared: The Redis that forgets nothing, which may not be there.
-            cache: The Redis that may forget, likewise.
-            directory: The environment's folder; :func:`~logsluice.settings.config_dir` where left out.
 
         Raises:
             LogsluiceError: The registry is wrong.
         """
-        folder = directory or config_dir()
+        folder = config_dir()
         registry = await asyncio.to_thread(load_registry, folder)
         repository = EventRepository(client, settings.api.search_seconds)
         trials = PatternTrialPool(folder, settings.time_zone)

@@ -27,12 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class EventRepository:
-    """The questions that the routes ask.
-
-    Args:
-        client: Repeats nothing by itself.
-        seconds: How long a search may take.
-    """
+    """The questions that the routes ask; a search may take so many seconds."""
 
     def __init__(self, client: AsyncElasticsearch, seconds: float) -> None:
         self.seconds = seconds
@@ -84,13 +79,8 @@ class EventRepository:
         return found
 
     async def write(self, index: str, event_id: str, document: dict[str, Any], **condition: Any) -> bool:
-        """Write a document on a condition; whether it held.
-
-        Args:
-            index: The dated index.
-            event_id: The document's id.
-            document: The document.
-            condition: ``if_seq_no`` and ``if_primary_term``, or ``version`` and ``version_type``.
+        """Write a document to its dated index on a condition (``if_seq_no`` and ``if_primary_term``, or ``version`` and
+        ``version_type``); whether it held.
 
         Raises:
             ProblemError: 400 for a document that the server will never take, 503 while it is away.

@@ -52,14 +52,9 @@ async def cached_response(
     *,
     keep_seconds: int | None,
 ) -> Response:
-    """The answer to a question, from the cache where it has it; 304 where the client has it.
+    """The answer to a question (all that it depends on), from the cache where it has it; 304 where the client has it.
 
-    Args:
-        request: Which may name the tag of the answer that its client has.
-        queries: Whose cache it is.
-        question: All that the answer depends on.
-        fetch: Asks anew.
-        keep_seconds: How long the answer will not change; None where that is not known.
+    What will not change for ``keep_seconds`` is kept; None where that is not known.
     """
     found = None if keep_seconds is None else await queries.cache.find(question)
     if found is None:
