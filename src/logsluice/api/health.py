@@ -87,7 +87,10 @@ async def _health(resources: Resources) -> Health:
     async def elasticsearch() -> None:
         await resources.elasticsearch.options(request_timeout=_SECONDS).cluster.health()
 
-    checks: dict[str, Awaitable[Any]] = {"kafka": resources.intake.ping(_SECONDS), "elasticsearch": elasticsearch()}
+    checks: dict[str, Awaitable[Any]] = {
+        "kafka": resources.intake.positions.refresh(_SECONDS),
+        "elasticsearch": elasticsearch(),
+    }
     stores = (resources.shared, resources.cache)
     checks |= {store.part: store.measure() for store in stores if store.configured}
     answers = await asyncio.gather(*(_part(question) for question in checks.values()))

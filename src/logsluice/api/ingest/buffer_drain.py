@@ -68,7 +68,7 @@ async def _drain_batch(intake: Intake, buffer: EventBuffer) -> bool:
         if not await _confirmed(intake, buffer, states):
             return True
         found = await _found(intake, states)
-        attempt = DeliveryAttempt(time.time_ns() // 1_000_000, await intake.end())
+        attempt = DeliveryAttempt(time.time_ns() // 1_000_000, await intake.positions.refresh())
         await buffer.begin(set(states), attempt)
         missing = [event for event in waiting if EventReference(event.post, event.number) not in found]
         outcomes = await intake.deliver([_marked(event) for event in missing]) if missing else []

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import jsonschema_rs
 import orjson
 
+from logsluice.api.ingest.producer import Record
 from logsluice.event.ecs import FIELDS
 from logsluice.event.identity import bounded_id
 from logsluice.event.limits import cut
@@ -25,21 +26,6 @@ SCHEMA_FILE: Final = "event.schema.json"
 _LONGEST_REASON: Final = 300
 _SHORT: Final = frozenset({"level", "timestamp", "metadata"})
 _BLANK: Final = b" \t\r\n\x0b\x0c\x00"
-
-
-class Event(NamedTuple):
-    """An event that may go to Kafka.
-
-    Attributes:
-        value: The record's value.
-        key: The record's key: the service, whose events stay in order, or, of a long name, its bounded id; None where
-            there is none.
-        headers: Length and hash of the original where it was cut.
-    """
-
-    value: bytes
-    key: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 MOST_WEIGHT: Final = 2_000_000
@@ -60,6 +46,10 @@ class RejectedEvent(NamedTuple):
     pointer: str | None = None
 
 
+Posted = Record | RejectedEvent
+"""What a posted event is: a record that may go to Kafka, or refused."""
+
+
 def event_schema() -> dict[str, Any]:
     """The JSON Schema of an event, as it is registered for the topic."""
     text = resources.files("logsluice.event.schemas").joinpath(SCHEMA_FILE).read_bytes()
@@ -71,7 +61,7 @@ def _validator() -> Any:
     return jsonschema_rs.validator_for(event_schema())
 
 
-def json_event(text: bytes, limits: ApiLimits) -> Event | RejectedEvent:
+def json_event(text: bytes, limits: ApiLimits) -> Posted:
     """An event that stands alone: a whole body, or a line of NDJSON."""
     if len(text) > limits.event_bytes:
         return _too_large(limits)
@@ -92,7 +82,7 @@ def too_complex() -> RejectedEvent:
     return RejectedEvent(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "there are too many values in one body; send it in parts")
 
 
-def json_events(text: bytes, limits: ApiLimits) -> list[Event | RejectedEvent] | RejectedEvent:
+def json_events(text: bytes, limits: ApiLimits) -> list[Posted] | RejectedEvent:
     """The events of a JSON array; one refusal where it is none."""
     if json_weight(text) > MOST_WEIGHT:
         return too_complex()
@@ -119,12 +109,12 @@ def ndjson_lines(text: bytes) -> Iterator[bytes]:
         begin = end + 1
 
 
-def plain_event(text: bytes) -> Event | RejectedEvent:
+def plain_event(text: bytes) -> Posted:
     """A plain line, or several that belong together; cut where it is longer than a record may be."""
     if not text.strip(_BLANK):
         return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, "there is nothing in it")
     value, headers = cut(text.rstrip(b"\r\n"))
-    return Event(value, None, headers)
+    return Record(value, None, headers)
 
 
 def too_many(limits: ApiLimits) -> RejectedEvent:
@@ -132,21 +122,21 @@ def too_many(limits: ApiLimits) -> RejectedEvent:
     return RejectedEvent(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a batch may have {limits.batch_events:,} events")
 
 
-def ecs_event(event: dict[str, Any], limits: ApiLimits) -> Event | RejectedEvent:
+def ecs_event(event: dict[str, Any], limits: ApiLimits) -> Posted:
     """An event that was made here in ECS, from another protocol's."""
     if refused := _measured(event, limits):
         return refused
     value = orjson.dumps(event)
     if len(value) > limits.event_bytes:
         return _too_large(limits)
-    return Event(value, _service_key(event))
+    return Record(value, _service_key(event))
 
 
 def _too_large(limits: ApiLimits) -> RejectedEvent:
     return RejectedEvent(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an event may have {limits.event_bytes:,} bytes")
 
 
-def _checked(value: Any, text: bytes | None, limits: ApiLimits) -> Event | RejectedEvent:
+def _checked(value: Any, text: bytes | None, limits: ApiLimits) -> Posted:
     if value.__class__ is not dict:
         return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, "an event is a JSON object")
     if refused := _measured(value, limits):
@@ -159,7 +149,7 @@ def _checked(value: Any, text: bytes | None, limits: ApiLimits) -> Event | Rejec
         text = orjson.dumps(value)
         if len(text) > limits.event_bytes:
             return _too_large(limits)
-    return Event(text, _service_key(value))
+    return Record(text, _service_key(value))
 
 
 def _measured(event: dict[str, Any], limits: ApiLimits) -> RejectedEvent | None:

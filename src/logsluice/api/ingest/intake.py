@@ -6,7 +6,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -16,8 +16,8 @@ from confluent_kafka import KafkaException
 
 from logsluice.api.ingest.bodies import BodyReader
 from logsluice.api.ingest.breaker import BackendUnavailableError, Breaker, CircuitOpenError
-from logsluice.api.ingest.buffer import BufferFullError, EventBuffer, PostPendingError, PostState, TicketEvent
-from logsluice.api.ingest.events import Event, RejectedEvent
+from logsluice.api.ingest.buffer import BufferFullError, EventBuffer, PostPendingError, PostState
+from logsluice.api.ingest.events import Posted, RejectedEvent
 from logsluice.api.ingest.idempotency import Claim, IdempotencyKeys, RecordedResponse
 from logsluice.api.ingest.lookup import LookupFailedError, StoredEventFinder, mark
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
@@ -86,7 +86,7 @@ class _ClaimedPost:
         outcomes: What became of those that were handed over now.
     """
 
-    posted: Sequence[Event | RejectedEvent]
+    posted: Sequence[Posted]
     records: dict[int, Record]
     claim: Claim
     end: EndOffsets | None
@@ -123,7 +123,7 @@ class Intake:
         self.keys = IdempotencyKeys(shared, api.idempotency_seconds, lease_seconds)
         self._settings = settings
         self._producer = producer
-        self._positions = positions
+        self.positions = positions
         self.finder = StoredEventFinder(settings, positions, lease_seconds)
 
     @classmethod
@@ -145,25 +145,13 @@ class Intake:
             stack.push_async_callback(intake.finder.close)
             yield intake
 
-    async def ping(self, seconds: float) -> None:
-        """Come back where Kafka answers and has the topic.
-
-        Raises:
-            confluent_kafka.KafkaException: It does not.
-        """
-        await self._positions.refresh(seconds)
-
-    async def post(self, posted: Sequence[Event | RejectedEvent], kind: str, keyed: KeyedPost | None = None) -> Receipt:
+    async def post(self, posted: Sequence[Posted], kind: str, keyed: KeyedPost | None = None) -> Receipt:
         """Store what was posted ``kind``, a way that the metrics name, and say what became of each event.
 
         Raises:
             ProblemError: 409 or 422 for the key, 503 where nothing can be stored now, 507 where the buffer is full.
         """
-        records = {
-            number: Record(event.value, event.key, event.headers)
-            for number, event in enumerate(posted)
-            if isinstance(event, Event)
-        }
+        records = {number: event for number, event in enumerate(posted) if isinstance(event, Record)}
         if not records:
             receipt = Receipt([_refused(event) for event in posted if isinstance(event, RejectedEvent)])
         elif keyed is not None:
@@ -191,23 +179,11 @@ class Intake:
         metrics.API_DELIVERY_DURATION.observe(time.perf_counter() - began)
         return outcomes
 
-    async def end(self) -> EndOffsets:
-        """Where the topic ends.
-
-        Raises:
-            confluent_kafka.KafkaException: The broker does not answer.
-        """
-        return await self._positions.refresh()
-
     def event_id(self, stored: Stored) -> str:
         """The id of an event that is stored."""
         return str(EventId(self._settings.kafka.topic, *stored))
 
-    async def _end(self) -> EndOffsets:
-        """Where the topic ends, or ended a little ago."""
-        return self._positions.end or await self._positions.refresh()
-
-    async def _unkeyed(self, posted: Sequence[Event | RejectedEvent], records: dict[int, Record]) -> Receipt:
+    async def _unkeyed(self, posted: Sequence[Posted], records: dict[int, Record]) -> Receipt:
         if self.buffer is None:
             try:
                 outcomes = await self.deliver(list(records.values()))
@@ -219,7 +195,7 @@ class Intake:
             # What came earlier is stored earlier.
             return await self._buffered(posted, post, records, PostState(None, True, None))
         try:
-            end = await self._end()
+            end = await self.positions.known_end()
             outcomes = await self.deliver(_marked(post, records))
         except (CircuitOpenError, KafkaException):
             return await self._buffered(posted, post, records, PostState(None, True, None))
@@ -228,10 +204,11 @@ class Intake:
         state = PostState(None, True, DeliveryAttempt(_now_ms(), end))
         return await self._buffered(posted, post, records, state)
 
-    async def _keyed(
-        self, posted: Sequence[Event | RejectedEvent], records: dict[int, Record], keyed: KeyedPost
-    ) -> Receipt:
-        end = await self._end_if_known()
+    async def _keyed(self, posted: Sequence[Posted], records: dict[int, Record], keyed: KeyedPost) -> Receipt:
+        end = None
+        # What is known of a key can be answered while Kafka is away, and the buffer takes what is new.
+        with suppress(KafkaException):
+            end = await self.positions.known_end()
         claim = await self.keys.claim(keyed.post, keyed.fingerprint, end or _NOWHERE)
         if isinstance(claim, RecordedResponse):
             return _replayed(claim.answer)
@@ -241,16 +218,6 @@ class Intake:
         except ProblemError:
             await self.keys.give_up(claim, nothing_sent=not post.sent)
             raise
-
-    async def _end_if_known(self) -> EndOffsets | None:
-        """Where the topic ends; None while Kafka is away.
-
-        What is known of a key can be answered all the same then, and the buffer takes what is new.
-        """
-        try:
-            return await self._end()
-        except KafkaException:
-            return None
 
     async def _claimed(self, post: _ClaimedPost) -> Receipt:
         claim = post.claim
@@ -269,7 +236,11 @@ class Intake:
         if any(result.status == HTTPStatus.SERVICE_UNAVAILABLE for result in results):
             await self.keys.give_up(claim, nothing_sent=not post.sent)
         else:
-            await self._remember(claim, [list(result) for result in results])
+            # What is stored is stored; where Redis is away by now, the topic remembers the key.
+            try:
+                await self.keys.finish(claim, {"results": [list(result) for result in results]})
+            except ProblemError:
+                metrics.API_KEYED_POSTS.labels("unremembered").inc()
         return Receipt(results)
 
     async def _stored_before(self, post: _ClaimedPost) -> dict[int, Outcome]:
@@ -282,9 +253,14 @@ class Intake:
             raise CircuitOpenError("kafka", self._settings.api.breaker_seconds)
         if post.claim.again is None:
             return {}
-        found = await self._found(post.claim, post.claim.again)
+        try:
+            found = await self.finder.find({post.claim.post: post.claim.again})
+        except LookupFailedError as error:
+            raise unavailable(
+                f"whether this post was stored before cannot be told now: {error}", self._settings.api.breaker_seconds
+            ) from None
         await self.keys.renew(post.claim)
-        return found
+        return {place.number: stored for place, stored in found.items()}
 
     async def _deliver_missing(self, post: _ClaimedPost) -> dict[int, Outcome]:
         """Hand over what the topic has not.
@@ -302,22 +278,6 @@ class Intake:
         await self._buffered(post.posted, post.claim.post, post.records, PostState(post.claim.owner, False, attempt))
         return await self._ticketed(post.claim)
 
-    async def _remember(self, claim: Claim, results: list[Any]) -> None:
-        """What is stored is stored; where Redis is away by now, the topic remembers the key."""
-        try:
-            await self.keys.finish(claim, {"results": results})
-        except ProblemError:
-            metrics.API_KEYED_POSTS.labels("unremembered").inc()
-
-    async def _found(self, claim: Claim, attempt: DeliveryAttempt) -> dict[int, Outcome]:
-        try:
-            found = await self.finder.find({claim.post: attempt})
-        except LookupFailedError as error:
-            raise unavailable(
-                f"whether this post was stored before cannot be told now: {error}", self._settings.api.breaker_seconds
-            ) from None
-        return {place.number: stored for place, stored in found.items()}
-
     async def _ticketed(self, claim: Claim) -> Receipt:
         """The events are in the buffer: have the key say so before anybody is told."""
         assert self.buffer is not None
@@ -327,36 +287,29 @@ class Intake:
         return Receipt([], claim.post)
 
     async def _buffered(
-        self, posted: Sequence[Event | RejectedEvent], post: str, records: dict[int, Record], state: PostState
+        self, posted: Sequence[Posted], post: str, records: dict[int, Record], state: PostState
     ) -> Receipt:
         assert self.buffer is not None
+        again = self._settings.api.breaker_seconds
         if not _can_wait(posted):
             refused = next(event for event in posted if isinstance(event, RejectedEvent))
             # The others of its events may come again: whoever is told of an error of theirs gives all of them up.
-            raise unavailable(
-                f"Kafka does not answer, and only posts without errors can wait for it: {refused.detail}",
-                self._settings.api.breaker_seconds,
-            )
+            reason = f"Kafka does not answer, and only posts without errors can wait for it: {refused.detail}"
+            raise unavailable(reason, again)
         try:
             await self.buffer.put(post, list(records.items()), state)
         except BufferFullError:
-            raise ProblemError(
-                HTTPStatus.INSUFFICIENT_STORAGE,
-                "Kafka is away, and as many events wait for it as may",
-                retry_after=self._settings.api.breaker_seconds,
-            ) from None
+            reason = "Kafka is away, and as many events wait for it as may"
+            raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, reason, retry_after=again) from None
         except PostPendingError:
-            raise ProblemError(
-                HTTPStatus.CONFLICT,
-                "an earlier post with this Idempotency-Key, which was forgotten since, still waits for Kafka",
-                retry_after=self._settings.api.breaker_seconds,
-            ) from None
+            reason = "an earlier post with this Idempotency-Key, which was forgotten since, still waits for Kafka"
+            raise ProblemError(HTTPStatus.CONFLICT, reason, retry_after=again) from None
         except sqlite3.Error as error:
             log.error("the buffer cannot be written", reason=str(error))
-            raise _away(self._settings.api.breaker_seconds) from None
+            raise _away(again) from None
         return Receipt([], post)
 
-    def _results(self, posted: Sequence[Event | RejectedEvent], outcomes: Mapping[int, Outcome]) -> list[Result]:
+    def _results(self, posted: Sequence[Posted], outcomes: Mapping[int, Outcome]) -> list[Result]:
         return [
             _refused(event) if isinstance(event, RejectedEvent) else self._result(outcomes[number])
             for number, event in enumerate(posted)
@@ -371,18 +324,13 @@ class Intake:
         return Result(HTTPStatus.SERVICE_UNAVAILABLE, None, f"Kafka did not acknowledge it: {outcome.reason}{doubt}")
 
 
-def ticket_results(events: Sequence[TicketEvent]) -> list[dict[str, str]]:
-    """What a ticket's events are told as."""
-    return [{name: value for name, value in event._asdict().items() if value is not None} for event in events]
-
-
 def _marked(post: str, records: Mapping[int, Record]) -> list[Record]:
     return [record._replace(headers=(*record.headers, mark(post, number))) for number, record in records.items()]
 
 
-def _can_wait(posted: Sequence[Event | RejectedEvent]) -> bool:
+def _can_wait(posted: Sequence[Posted]) -> bool:
     """A ticket is for all of a post; which events are wrong is told at once."""
-    return all(isinstance(event, Event) for event in posted)
+    return all(isinstance(event, Record) for event in posted)
 
 
 def _may_wait(outcome: Outcome) -> bool:
@@ -401,7 +349,7 @@ def _away(retry_seconds: float) -> ProblemError:
     return unavailable("Kafka does not answer; nothing was stored", retry_seconds)
 
 
-def _count(receipt: Receipt, posted: Sequence[Event | RejectedEvent], kind: str) -> None:
+def _count(receipt: Receipt, posted: Sequence[Posted], kind: str) -> None:
     if receipt.replayed:
         return
     if receipt.ticket is not None:
@@ -410,7 +358,7 @@ def _count(receipt: Receipt, posted: Sequence[Event | RejectedEvent], kind: str)
     stored = sum(
         len(event.value)
         for event, result in zip(posted, receipt.results, strict=True)
-        if result.id is not None and isinstance(event, Event)
+        if result.id is not None and isinstance(event, Record)
     )
     counts = {"stored": 0, "refused": 0, "failed": 0}
     for result in receipt.results:

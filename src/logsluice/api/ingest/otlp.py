@@ -24,7 +24,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from logsluice.api.ingest.events import MOST_WEIGHT, Event, RejectedEvent, ecs_event, json_weight
+from logsluice.api.ingest.events import MOST_WEIGHT, Posted, RejectedEvent, ecs_event, json_weight
 from logsluice.api.ingest.wire import messages
 from logsluice.event.ecs import FIELDS, LEVELS
 from logsluice.event.moments import EPOCH
@@ -78,7 +78,7 @@ class MalformedPayloadError(Exception):
     """A body is no export of logs."""
 
 
-def export_events(body: bytes, media_type: str, limits: ApiLimits) -> Iterator[Event | RejectedEvent]:
+def export_events(body: bytes, media_type: str, limits: ApiLimits) -> Iterator[Posted]:
     """The events of an export, in order.
 
     Of protobuf one record is parsed at a time: an empty one has two bytes in a body and a hundred in memory.
@@ -95,7 +95,7 @@ def export_events(body: bytes, media_type: str, limits: ApiLimits) -> Iterator[E
         raise MalformedPayloadError("nested too deep") from None
 
 
-def _json_events(body: bytes, limits: ApiLimits) -> Iterator[Event | RejectedEvent]:
+def _json_events(body: bytes, limits: ApiLimits) -> Iterator[Posted]:
     if json_weight(body) > MOST_WEIGHT:
         raise PayloadTooLargeError
     export = ParseDict(_with_binary_ids(orjson.loads(body)), ExportLogsServiceRequest(), ignore_unknown_fields=True)
@@ -106,7 +106,7 @@ def _json_events(body: bytes, limits: ApiLimits) -> Iterator[Event | RejectedEve
                 yield about.event(record, limits)
 
 
-def _protobuf_events(body: bytes, limits: ApiLimits) -> Iterator[Event | RejectedEvent]:
+def _protobuf_events(body: bytes, limits: ApiLimits) -> Iterator[Posted]:
     for content in messages(body, _RESOURCE_LOGS):
         resource = _merged(Resource(), messages(content, _RESOURCE), limits)
         for inner in messages(content, _SCOPE_LOGS):
@@ -135,7 +135,7 @@ class _About:
         self._fields = dict(_fields(resource.attributes))
         self._logger = {"log.logger": scope.name} if scope.name else {}
 
-    def event(self, record: LogRecord, limits: ApiLimits) -> Event | RejectedEvent:
+    def event(self, record: LogRecord, limits: ApiLimits) -> Posted:
         if len(record.attributes) + len(self._fields) > limits.fields:
             return RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, f"an event may have {limits.fields} fields")
         return ecs_event({**self._fields, **self._logger, **_of_record(record)}, limits)

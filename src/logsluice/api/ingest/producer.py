@@ -39,8 +39,8 @@ class Record(NamedTuple):
 
     Attributes:
         value: The event.
-        key: Records of one key stay in order; None where that does not matter.
-        headers: The record's headers.
+        key: The service, whose events stay in order, or, of a long name, its bounded id; None where there is none.
+        headers: Length and hash of the original where it was cut, and what the event is found by.
     """
 
     value: bytes

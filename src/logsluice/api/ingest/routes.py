@@ -16,7 +16,7 @@ from logsluice.api.guard import Caller, requires
 from logsluice.api.ingest import otlp
 from logsluice.api.ingest.bodies import JSON, media_type_of
 from logsluice.api.ingest.events import (
-    Event,
+    Posted,
     RejectedEvent,
     event_schema,
     json_event,
@@ -27,7 +27,8 @@ from logsluice.api.ingest.events import (
     too_many,
 )
 from logsluice.api.ingest.idempotency import HEADER, fingerprint_of, post_id
-from logsluice.api.ingest.intake import KeyedPost, Receipt, Result, ticket_results
+from logsluice.api.ingest.intake import KeyedPost, Receipt, Result
+from logsluice.api.ingest.producer import Record
 from logsluice.api.problems import MEDIA_TYPE, ProblemError, problem_responses
 from logsluice.api.resources import ResourcesOf, resources_of
 from logsluice.event.limits import MAX_VALUE_BYTES
@@ -38,7 +39,10 @@ _PLAIN: Final = "text/plain"
 _AGAIN_SECONDS: Final = 5
 # An OTLP export says once what all its events say.
 _MOST_TIMES_LARGER: Final = 4
-_BINARY: Final = {"type": "string", "format": "binary"}
+_OTLP_CONTENT: Final = {
+    otlp.PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+    JSON: {"schema": {"type": "object"}},
+}
 
 
 class _Direct(APIRoute):
@@ -154,6 +158,7 @@ _ENCODED: Final = {
     "schema": {"type": "string", "default": "identity"},
 }
 _REFUSALS: Final = (400, 401, 403, 408, 409, 413, 415, 422, 429, 503, 507)
+_TEXT: Final = {"type": "string", "minLength": 1}
 _POSTED: Final[dict[int | str, dict[str, Any]]] = {
     202: {"model": TicketGiven, "description": "Kafka is away; the events wait on disk."},
     **problem_responses(*_REFUSALS),
@@ -172,7 +177,7 @@ _POSTED: Final[dict[int | str, dict[str, Any]]] = {
             "required": True,
             "content": {
                 JSON: {"schema": _EVENT, "example": _EVENT_EXAMPLE},
-                _PLAIN: {"schema": {"type": "string", "minLength": 1}, "example": "2026-11-22 10:15:30 ERROR gone"},
+                _PLAIN: {"schema": _TEXT, "example": "2026-11-22 10:15:30 ERROR gone"},
             },
         },
     },
@@ -213,8 +218,8 @@ async def post_log(request: Request) -> Response:
             "required": True,
             "content": {
                 JSON: {"schema": {"type": "array", "items": _EVENT, "minItems": 1}, "example": [_EVENT_EXAMPLE]},
-                _NDJSON[0]: {"schema": {"type": "string", "minLength": 1}, "example": '{"message": "one"}\n'},
-                _PLAIN: {"schema": {"type": "string", "minLength": 1}, "example": "INFO one\nINFO two\n"},
+                _NDJSON[0]: {"schema": _TEXT, "example": '{"message": "one"}\n'},
+                _PLAIN: {"schema": _TEXT, "example": "INFO one\nINFO two\n"},
             },
         },
     },
@@ -247,16 +252,12 @@ async def post_batch(request: Request) -> Response:
     responses={
         200: {
             "description": "The records are stored, but for those that `partialSuccess` tells of.",
-            "content": {otlp.PROTOBUF: {"schema": _BINARY}, JSON: {"schema": {"type": "object"}}},
+            "content": _OTLP_CONTENT,
         },
         **{
             status: {
                 "description": HTTPStatus(status).phrase,
-                "content": {
-                    otlp.PROTOBUF: {"schema": _BINARY},
-                    JSON: {"schema": {"type": "object"}},
-                    MEDIA_TYPE: {"schema": {"type": "object"}},
-                },
+                "content": {**_OTLP_CONTENT, MEDIA_TYPE: {"schema": {"type": "object"}}},
             }
             for status in (400, 401, 403, 408, 413, 415, 429, 503, 507)
         },
@@ -264,10 +265,7 @@ async def post_batch(request: Request) -> Response:
     openapi_extra={
         **_GUARDED,
         "parameters": [_ENCODED],
-        "requestBody": {
-            "required": False,
-            "content": {otlp.PROTOBUF: {"schema": _BINARY}, JSON: {"schema": {"type": "object"}}},
-        },
+        "requestBody": {"required": False, "content": _OTLP_CONTENT},
     },
 )
 async def post_otlp(request: Request) -> Response:
@@ -309,11 +307,10 @@ async def get_ticket(
     if events is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "there is no such ticket here, or not any more")
     waits = any(event.status == "waiting" for event in events)
-    items = [TicketItem.model_validate(item) for item in ticket_results(events)]
-    return Ticket(status="waiting" if waits else "ended", items=items)
+    return Ticket(status="waiting" if waits else "ended", items=[TicketItem(**event._asdict()) for event in events])
 
 
-def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Event | RejectedEvent] | RejectedEvent:
+def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Posted] | RejectedEvent:
     if media_type == JSON and body.lstrip()[:1] != b"{":
         return json_events(body, limits)
     # A client that says JSON and sends an object a line means NDJSON.
@@ -321,12 +318,12 @@ def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Event | Rej
     return _batch((plain_event(line) if media_type == _PLAIN else json_event(line, limits) for line in lines), limits)
 
 
-def _batch(events: Iterable[Event | RejectedEvent], limits: ApiLimits) -> list[Event | RejectedEvent] | RejectedEvent:
+def _batch(events: Iterable[Posted], limits: ApiLimits) -> list[Posted] | RejectedEvent:
     """Events as they come, no more than a post may have; what few bytes say of many events counts with each of them."""
-    posted: list[Event | RejectedEvent] = []
+    posted: list[Posted] = []
     size = 0
     for event in events:
-        size += len(event.value) if isinstance(event, Event) else 0
+        size += len(event.value) if isinstance(event, Record) else 0
         if len(posted) == limits.batch_events:
             return too_many(limits)
         if size > _MOST_TIMES_LARGER * limits.body_bytes:
@@ -352,7 +349,9 @@ def _problem(result: Result) -> ProblemError:
 
 
 def _batch_answer(receipt: Receipt) -> Response:
-    items = [_item(result) for result in receipt.results]
+    items = [
+        {name: value for name, value in result._asdict().items() if value is not None} for result in receipt.results
+    ]
     stored = sum(result.id is not None for result in receipt.results)
     failed = sum(result.status >= HTTPStatus.INTERNAL_SERVER_ERROR for result in receipt.results)
     refused = len(items) - stored - failed
@@ -368,10 +367,6 @@ def _batch_answer(receipt: Receipt) -> Response:
         **counts,
         items=items,
     )
-
-
-def _item(result: Result) -> dict[str, Any]:
-    return {name: value for name, value in result._asdict().items() if value is not None}
 
 
 def _ticket_given(receipt: Receipt) -> Response:

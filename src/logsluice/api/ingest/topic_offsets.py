@@ -78,6 +78,14 @@ class TopicOffsets:
         """Where the topic ended when it was last looked at; None before it was."""
         return self._end
 
+    async def known_end(self) -> EndOffsets:
+        """Where the topic ends, or ended a little ago.
+
+        Raises:
+            confluent_kafka.KafkaException: It was not looked at before, and the broker does not answer.
+        """
+        return self._end or await self.refresh()
+
     async def refresh(self, seconds: float = _ANSWER_SECONDS) -> EndOffsets:
         """Ask the broker.
 

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logsluice.api.ingest.events import (
-    Event,
     RejectedEvent,
     event_schema,
     json_event,
@@ -21,6 +20,7 @@ from logsluice.api.ingest.events import (
     ndjson_lines,
     plain_event,
 )
+from logsluice.api.ingest.producer import Record
 from logsluice.formats import load_formats
 from logsluice.formats.examples import recognise
 from logsluice.settings import ApiLimits
@@ -57,7 +57,7 @@ NAMES = st.sampled_from(
 
 def accepted(event: dict[str, Any]) -> dict[str, Any]:
     found = json_event(json.dumps(event).encode(), LIMITS)
-    assert isinstance(found, Event), found
+    assert isinstance(found, Record), found
     made: dict[str, Any] = orjson.loads(found.value)
     return made
 
@@ -101,7 +101,7 @@ def test_the_short_form_becomes_ecs(short: dict[str, Any], ecs: dict[str, Any]) 
 @pytest.mark.parametrize("line", DIALECTS)
 def test_what_libraries_write_is_read_as_if_it_had_come_by_kafka(line: str) -> None:
     found = json_event(line.encode(), LIMITS)
-    assert isinstance(found, Event), found
+    assert isinstance(found, Record), found
     assert fields(found.value.decode()) == fields(line)
     if "message" not in json.loads(line):
         assert found.value.decode() == line
@@ -134,7 +134,7 @@ def test_events_have_bounds() -> None:
     assert refused(b'{"message":"%s"}' % (b"x" * 100), small).status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     assert "10 fields" in refused(json.dumps({"message": "m", "a": list(range(10))}).encode(), small).detail
     assert "3 deep" in refused(b'{"message":"m","a":{"b":[[]]}}', small).detail
-    assert isinstance(json_event(b'{"message":"m","a":{"b":[]}}', small), Event)
+    assert isinstance(json_event(b'{"message":"m","a":{"b":[]}}', small), Record)
     grown = {"message": "m", "level": "i", "metadata": {"a": "é" * 40}}
     found = json_event(json.dumps(grown, ensure_ascii=False).encode(), small)
     assert isinstance(found, RejectedEvent)
@@ -150,7 +150,7 @@ def test_whatever_is_accepted_is_ecs_and_valid_again(event: dict[str, Any]) -> N
     found = json_event(text, LIMITS)
     alone = json_events(b"[" + text + b"]", LIMITS)
     assert isinstance(alone, list)
-    assert isinstance(alone[0], Event) == isinstance(found, Event)
+    assert isinstance(alone[0], Record) == isinstance(found, Record)
     if isinstance(found, RejectedEvent):
         assert found.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
         return
@@ -167,7 +167,7 @@ def test_whatever_is_accepted_is_ecs_and_valid_again(event: dict[str, Any]) -> N
 @given(st.binary())
 def test_any_bytes_are_an_event_or_refused(text: bytes) -> None:
     for found in (json_event(text, LIMITS), plain_event(text), json_events(text, LIMITS)):
-        assert isinstance(found, Event | RejectedEvent | list)
+        assert isinstance(found, Record | RejectedEvent | list)
 
 
 @given(st.lists(st.binary(min_size=1).filter(lambda line: b"\n" not in line)))
@@ -178,9 +178,9 @@ def test_lines_are_those_that_are_not_blank(lines: list[bytes]) -> None:
 
 
 def test_a_plain_event_keeps_its_bytes() -> None:
-    assert plain_event(b"ERROR \xff boom\n\tat x\r\n\n") == Event(b"ERROR \xff boom\n\tat x")
+    assert plain_event(b"ERROR \xff boom\n\tat x\r\n\n") == Record(b"ERROR \xff boom\n\tat x")
     long = plain_event(b"x" * 2_000_000)
-    assert isinstance(long, Event)
+    assert isinstance(long, Record)
     assert len(long.value) == 1_000_000
     assert dict(long.headers)["logsluice-original-length"] == b"2000000"
 

@@ -14,7 +14,7 @@ import pytest
 from logsluice.api.ingest import buffer_drain as draining_module
 from logsluice.api.ingest.buffer import EventBuffer, PostState
 from logsluice.api.ingest.buffer_drain import draining
-from logsluice.api.ingest.events import Event, RejectedEvent
+from logsluice.api.ingest.events import RejectedEvent
 from logsluice.api.ingest.intake import Intake
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
 from logsluice.api.ingest.topic_offsets import EndOffsets, TopicOffsets
@@ -23,7 +23,7 @@ from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiBufferSettings, RedisSettings, load_settings
 
 T = TypeVar("T")
-GOOD = Event(b'{"message": "a"}')
+GOOD = Record(b'{"message": "a"}')
 BAD = RejectedEvent(HTTPStatus.UNPROCESSABLE_ENTITY, "an event needs a message or a timestamp")
 
 

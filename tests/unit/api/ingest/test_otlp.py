@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from logsluice.api.ingest import otlp
-from logsluice.api.ingest.events import Event, RejectedEvent
+from logsluice.api.ingest.events import RejectedEvent
+from logsluice.api.ingest.producer import Record
 from logsluice.settings import ApiLimits
 
 
 def events(body: dict[str, Any], limits: ApiLimits | None = None) -> list[dict[str, Any] | RejectedEvent]:
     found = otlp.export_events(orjson.dumps(body), otlp.JSON, limits or ApiLimits())
-    return [orjson.loads(event.value) if isinstance(event, Event) else event for event in found]
+    return [orjson.loads(event.value) if isinstance(event, Record) else event for event in found]
 
 
 def record(**fields: Any) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def test_any_bytes_are_an_export_or_not(body: bytes) -> None:
     for media_type in (otlp.PROTOBUF, otlp.JSON):
         try:
             for event in otlp.export_events(body, media_type, ApiLimits()):
-                assert isinstance(event, Event | RejectedEvent)
+                assert isinstance(event, Record | RejectedEvent)
         except otlp.MalformedPayloadError:
             continue
 
@@ -142,7 +143,7 @@ def test_any_record_is_an_event(moment: int, severity: int, text: str, trace: by
     log.severity_number = severity  # type: ignore[assignment]
     log.body.string_value = text
     (event,) = otlp.export_events(request.SerializeToString(), otlp.PROTOBUF, ApiLimits())
-    assert isinstance(event, Event)
+    assert isinstance(event, Record)
     assert orjson.loads(event.value)["message"]
 
 
@@ -183,7 +184,7 @@ def test_protobuf_in_parts_is_read_as_json_is(groups: list[tuple[str, list[str]]
 def test_a_record_of_many_bytes_is_refused_alone() -> None:
     limits = ApiLimits(event_bytes=1_000)
     first, second, third = otlp.export_events(wrapped(b"", b"\x32\x00" * 1_000, b""), otlp.PROTOBUF, limits)
-    assert isinstance(first, Event)
+    assert isinstance(first, Record)
     assert isinstance(second, RejectedEvent)
     assert second.status == 413
-    assert isinstance(third, Event)
+    assert isinstance(third, Record)
