@@ -75,7 +75,7 @@ def client_options(settings: ElasticsearchSettings) -> dict[str, Any]:
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the server, or a shard of it, is down, starting or busy: try again."""
     if isinstance(error, TlsError):
-        return not any(_is_certificate_error(cause) for cause in error.errors)
+        return not any(is_certificate_error(cause) for cause in error.errors)
     if isinstance(error, TransportConnectionError | ConnectionTimeout | ServerBusyError):
         return True
     return isinstance(error, ApiError) and is_temporary(error.meta.status, _error_object(error.body).get("type", ""))
@@ -200,7 +200,7 @@ def error_chain(error: dict[str, Any]) -> str:
     return " ".join("; ".join(words).split())[:_LONGEST_REASON]
 
 
-def _is_certificate_error(error: BaseException | None) -> bool:
+def is_certificate_error(error: BaseException | None) -> bool:
     """Whether a certificate is behind an error; the HTTP library wraps it in errors of its own."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import orjson
 
+from logsluice.elasticsearch.client import is_certificate_error
 from logsluice.errors import LogsluiceError
 from logsluice.provision.kibana.objects import SavedObject
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
@@ -45,9 +46,12 @@ def import_objects(
     host = str(settings.host).rstrip("/")
     if not _is_url(host):
         raise LogsluiceError("not the URL of a server", where=host, hint="write kibana.host as https://HOST:PORT")
-    with httpx.Client(
-        auth=_credentials(settings), verify=_trust(settings), timeout=_REQUEST_SECONDS, trust_env=False
-    ) as client:
+    if settings.ca_certs and not settings.ca_certs.is_file():
+        raise LogsluiceError("no such file", where=str(settings.ca_certs), why="kibana.ca_certs")
+    username, password = settings.username, settings.password
+    auth = (username, password.get_secret_value()) if username and password else None
+    trust = ssl.create_default_context(cafile=settings.ca_certs)
+    with httpx.Client(auth=auth, verify=trust, timeout=_REQUEST_SECONDS, trust_env=False) as client:
         try:
             answer = retry_on_unavailable(
                 lambda: _post(client, host, objects),
@@ -119,28 +123,8 @@ def _is_url(host: str) -> bool:
         return False
 
 
-def _credentials(settings: KibanaSettings) -> tuple[str, str] | None:
-    if settings.username and settings.password:
-        return settings.username, settings.password.get_secret_value()
-    return None
-
-
-def _trust(settings: KibanaSettings) -> ssl.SSLContext:
-    if settings.ca_certs and not settings.ca_certs.is_file():
-        raise LogsluiceError("no such file", where=str(settings.ca_certs), why="kibana.ca_certs")
-    return ssl.create_default_context(cafile=settings.ca_certs)
-
-
 def _is_away(error: BaseException) -> bool:
-    return isinstance(error, httpx.TransportError | _KibanaNotReadyError) and not _is_certificate_error(error)
-
-
-def _is_certificate_error(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return isinstance(error, httpx.TransportError | _KibanaNotReadyError) and not is_certificate_error(error)
 
 
 def _explain(error: BaseException) -> str:
@@ -157,5 +141,5 @@ def _body(answer: httpx.Response) -> dict[str, Any]:
 
 def _words(answer: httpx.Response) -> str:
     """What an answer says, on one line."""
-    said = _body(answer).get("message") or answer.text or answer.reason_phrase
-    return " ".join(str(said).split())[:_LONGEST_ANSWER]
+    text = _body(answer).get("message") or answer.text or answer.reason_phrase
+    return " ".join(str(text).split())[:_LONGEST_ANSWER]
