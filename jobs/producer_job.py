@@ -11,8 +11,7 @@ from typing import Annotated
 
 import typer
 
-from logsluice.demo.posting import ApiDestination
-from logsluice.demo.producing import Destination, KafkaDestination, produce
+from logsluice.demo.producing import ApiDestination, Destination, KafkaDestination, produce
 from logsluice.demo.shop import SERVICES
 from logsluice.demo.traffic import Burst, Profile, traffic
 from logsluice.runtime.entrypoint import ConfigOption, run_job, start_job

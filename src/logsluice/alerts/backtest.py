@@ -11,7 +11,7 @@ from datetime import datetime
 from elastic_transport import TransportError
 from elasticsearch import ApiError
 
-from logsluice.alerts.documents import Alert, alert_of, document_of
+from logsluice.alerts.documents import Alert, alert_of
 from logsluice.alerts.evaluator import Evaluator
 from logsluice.alerts.queries import read_alerts
 from logsluice.alerts.rules import Rule, Unusual
@@ -89,10 +89,3 @@ def known_alerts(settings: Settings, resolved_since: datetime) -> list[Alert]:
             raise server_error(error, settings.elasticsearch.hosts) from None
     since = minute_of(resolved_since)
     return [alert for alert in alerts if alert.episode.resolved is None or alert.episode.resolved >= since]
-
-
-def alert_json(alert: Alert) -> dict[str, object]:
-    """An alert's document, without what only the job needs."""
-    document = document_of(alert)
-    del document["alert"]["pending"]
-    return document

@@ -123,6 +123,13 @@ def document_of(alert: Alert) -> dict[str, Any]:
     return document
 
 
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """An alert's document for others than the job: which outputs are still to be notified is nobody's business."""
+    document = document_of(alert)
+    del document["alert"]["pending"]
+    return document
+
+
 def alert_from(document: Mapping[str, Any]) -> Alert:
     """An alert from its document."""
     alert, event = document["alert"], document["event"]

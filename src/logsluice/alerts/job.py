@@ -15,10 +15,9 @@ from elasticsearch import ApiError, Elasticsearch
 
 from logsluice.alerts.conditions import Snapshot
 from logsluice.alerts.evaluator import Evaluator
-from logsluice.alerts.outputs.console import ConsoleOutput
-from logsluice.alerts.outputs.file import FileOutput
 from logsluice.alerts.outputs.index import AlertIndexWriter
 from logsluice.alerts.outputs.kafka import KafkaOutput
+from logsluice.alerts.outputs.lines import ConsoleOutput, FileOutput
 from logsluice.alerts.outputs.notification_worker import NotificationWorker, Output
 from logsluice.alerts.outputs.webhook import WebhookOutput
 from logsluice.alerts.queries import read_alerts

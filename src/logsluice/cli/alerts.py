@@ -13,8 +13,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.alerts.backtest import alert_json, backtest_rules, known_alerts
-from logsluice.alerts.documents import Alert
+from logsluice.alerts.backtest import backtest_rules, known_alerts
+from logsluice.alerts.documents import Alert, alert_json
 from logsluice.alerts.rules import load_rules
 from logsluice.alerts.windows import moment_of
 from logsluice.runtime.terminal import Terminal, json_line, printable

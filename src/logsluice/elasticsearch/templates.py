@@ -34,27 +34,27 @@ _LONG_VALUES = frozenset(
         "user_agent.original",
     }
 )
-_COMMON: Properties = {
-    "event.id": _KEYWORD,
-    "event.original": _STORED_ONLY,
-    "kafka.key": _KEYWORD,
-    "kafka.offset": {"type": "long"},
-    "kafka.partition": {"type": "long"},
-    "kafka.timestamp": {"type": "date"},
-    "kafka.topic": _KEYWORD,
-    "tags": _KEYWORD,
-}
-_RESULTS: Properties = {
-    "labels": {"type": "flattened", "ignore_above": 1024},
-    "logsluice.original_bytes": _STORED_ONLY,
-    "logsluice.original_length": {"type": "long"},
-    "logsluice.patterns": _KEYWORD,
-    "logsluice.processors": _KEYWORD,
-    "logsluice.revision": {"type": "long"},
-}
 _LONG: dict[str, Any] = {"type": "long"}
 _DOUBLE: dict[str, Any] = {"type": "double"}
 _DATE: dict[str, Any] = {"type": "date"}
+_RECORD: Properties = {
+    "event.id": _KEYWORD,
+    "event.original": _STORED_ONLY,
+    "kafka.offset": _LONG,
+    "kafka.partition": _LONG,
+    "kafka.timestamp": _DATE,
+    "kafka.topic": _KEYWORD,
+    "tags": _KEYWORD,
+}
+_EVENT: Properties = _RECORD | {"kafka.key": _KEYWORD}
+_RESULTS: Properties = {
+    "labels": {"type": "flattened", "ignore_above": 1024},
+    "logsluice.original_bytes": _STORED_ONLY,
+    "logsluice.original_length": _LONG,
+    "logsluice.patterns": _KEYWORD,
+    "logsluice.processors": _KEYWORD,
+    "logsluice.revision": _LONG,
+}
 _WINDOWS: Properties = {
     "@timestamp": _DATE,
     "service.name": _KEYWORD,
@@ -98,18 +98,11 @@ _ALERTS: Properties = {
     "service.name": _KEYWORD,
     "tags": _KEYWORD,
 }
-_DEAD_LETTERS: Properties = {
+_DEAD_LETTERS: Properties = _RECORD | {
     "@timestamp": _DATE,
     "dead_letter.consumer": _KEYWORD,
     "dead_letter.reason": _KEYWORD,
     "dead_letter.detail": _LONG_KEYWORD,
-    "event.id": _KEYWORD,
-    "event.original": _STORED_ONLY,
-    "kafka.offset": _LONG,
-    "kafka.partition": _LONG,
-    "kafka.timestamp": _DATE,
-    "kafka.topic": _KEYWORD,
-    "tags": _KEYWORD,
 }
 
 
@@ -149,7 +142,7 @@ def field_mapping(name: str, kind: FieldType, features: ServerFeatures) -> dict[
 
 def logs_properties(features: ServerFeatures) -> Properties:
     """The fields of the logs index: those of Elastic Common Schema where a JSON event brings them."""
-    return {name: field_mapping(name, kind, features) for name, kind in FIELDS.items()} | _COMMON
+    return {name: field_mapping(name, kind, features) for name, kind in FIELDS.items()} | _EVENT
 
 
 def results_properties(fields: Mapping[str, FieldType], features: ServerFeatures) -> Properties:
@@ -157,7 +150,7 @@ def results_properties(fields: Mapping[str, FieldType], features: ServerFeatures
     named = {
         name: field_mapping(name, kind, features) for name, kind in fields.items() if not name.startswith("labels.")
     }
-    return named | _COMMON | _RESULTS
+    return named | _EVENT | _RESULTS
 
 
 def index_plans(settings: Settings, fields: Mapping[str, FieldType], features: ServerFeatures) -> list[IndexPlan]:

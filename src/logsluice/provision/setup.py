@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -95,21 +96,15 @@ def run_setup(
 def set_up_kafka(settings: Settings, *, stop: Event | None = None) -> list[str]:
     """Make the topics; see :func:`run_setup`."""
     where = settings.kafka.bootstrap_servers
-    client = admin(settings, job=JOB, stop=stop)
-    try:
-        done: list[str] = []
-        for plan in topic_plans(settings):
-            done += retry_on_unavailable(
-                lambda plan=plan: _set_up_topic(client, plan),  # type: ignore[misc]
-                is_kafka_unavailable,
-                RetryContext("kafka", where, JOB, stop=stop),
-            )
-    except kafka_errors.KafkaError as error:
-        raise LogsluiceError("Kafka refuses", where=where, why=str(error)) from None
-    else:
-        return done
-    finally:
-        client.close()
+    context = RetryContext("kafka", where, JOB, stop=stop)
+    done: list[str] = []
+    with closing(admin(settings, job=JOB, stop=stop)) as client:
+        try:
+            for plan in topic_plans(settings):
+                done += retry_on_unavailable(partial(_set_up_topic, client, plan), is_kafka_unavailable, context)
+        except kafka_errors.KafkaError as error:
+            raise LogsluiceError("Kafka refuses", where=where, why=str(error)) from None
+    return done
 
 
 def set_up_elasticsearch(
@@ -204,13 +199,7 @@ def _set_up_indices(client: Elasticsearch, settings: Settings, fields: Mapping[s
 def _put_template(client: Elasticsearch, name: str, template: dict[str, Any]) -> list[str]:
     existed = bool(client.indices.exists_index_template(name=name))
     before = client.indices.get_index_template(name=name).body if existed else None
-    client.indices.put_index_template(
-        name=name,
-        index_patterns=template["index_patterns"],
-        priority=template["priority"],
-        template=template["template"],
-        meta=template["_meta"],
-    )
+    client.indices.put_index_template(name=name, body=template)
     if not existed:
         return [f"index template {name}: made"]
     after = client.indices.get_index_template(name=name).body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +50,8 @@ def plan(names: Sequence[str], settings: Settings, span: Span, scratch: Path, *,
     made = Plan()
     files: list[tuple[str, Path]] = []
     seen: set[Path | str] = set()
-    for name in _expanded(names):
+    expanded = chain.from_iterable([name] if _index(name, settings) else expand([name]) for name in names)
+    for name in expanded:
         index = _index(name, settings)
         path = None if index else _path(name, scratch)
         if (key := index or (path.resolve() if path else name)) in seen:
@@ -85,21 +87,10 @@ def _plan_file(name: str, path: Path, joined: bool, part_bytes: int) -> list[Tas
     return [CsvTask(part, layout) for part in parts]
 
 
-def _expanded(names: Sequence[str]) -> list[str]:
-    """Globs as the files they match; the other names as they are."""
-    found: list[str] = []
-    for name in names:
-        found += [name] if _is_stored(name) else expand([name])
-    return found
-
-
-def _is_stored(name: str) -> bool:
-    return name == ELASTICSEARCH or name.startswith(_INDEX)
-
-
 def _index(name: str, settings: Settings) -> str | None:
     """The index that a source is, or None where it is none."""
-    return (name.partition(":")[2] or settings.results_index) if _is_stored(name) else None
+    is_stored = name == ELASTICSEARCH or name.startswith(_INDEX)
+    return (name.partition(":")[2] or settings.results_index) if is_stored else None
 
 
 def _path(name: str, scratch: Path) -> Path:

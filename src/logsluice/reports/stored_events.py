@@ -128,18 +128,14 @@ def _events(sources: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def _numbers(sources: list[dict[str, Any]], field: str) -> pl.Series:
-    values = [_scalar(source, field) for source in sources]
+    values = [field_value(source, field) for source in sources]
     return pl.Series([value if isinstance(value, int) else None for value in values], dtype=pl.Int64)
 
 
 def _texts(sources: list[dict[str, Any]], field: str) -> pl.Series:
-    values = [_scalar(source, field) for source in sources]
-    return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
-
-
-def _scalar(source: dict[str, Any], field: str) -> Any:
-    value = field_value(source, field)
-    return None if isinstance(value, dict | list) else value
+    values = [field_value(source, field) for source in sources]
+    empty = (dict, list, type(None))
+    return pl.Series([None if isinstance(value, empty) else str(value) for value in values], dtype=pl.String)
 
 
 def _micros(instant: Any) -> int:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from logsluice.alerts.documents import Alert, Notification, alert_from, document_of, link_of
 from logsluice.alerts.evaluator import Evaluation
-from logsluice.alerts.outputs.file import FileOutput
+from logsluice.alerts.outputs.lines import FileOutput
 from logsluice.alerts.outputs.notification_worker import NotificationRefusedError, NotificationWorker, RetryLaterError
 from logsluice.alerts.outputs.webhook import WebhookOutput, key_of, sign, slack_message
 from logsluice.alerts.rules import ErrorCount, Pipeline, Rule

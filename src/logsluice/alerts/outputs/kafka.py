@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 from kafka import KafkaProducer
 
-from logsluice.alerts.documents import Notification, document_of
+from logsluice.alerts.documents import Notification, alert_json
 from logsluice.kafka import producer, wait_for_topic
 from logsluice.kafka.kafka_python import abandon
 from logsluice.settings import Settings
@@ -43,11 +43,9 @@ class KafkaOutput:
         if self._producer is None:
             wait_for_topic(self._settings, topic, job=self._job, stop=self._stop)
             self._producer = producer(self._settings, job=self._job, stop=self._stop, linger_ms=0)
-        document = document_of(notification.alert)
-        # Which other outputs are still to be notified is nobody's business.
-        del document["alert"]["pending"]
+        value, key = orjson.dumps(alert_json(notification.alert)), notification.alert.id.encode()
         try:
-            self._producer.send(topic, orjson.dumps(document), key=notification.alert.id.encode()).get(timeout=_SECONDS)
+            self._producer.send(topic, value, key=key).get(timeout=_SECONDS)
         except BaseException:
             # What it still holds may arrive too, which the same key makes harmless; a new one starts clean.
             self.close()

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import time
 from binascii import Error as Base64Error
+from html import escape
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -115,10 +116,13 @@ def slack_message(notification: Notification) -> dict[str, Any]:
     """A notification in the format of Slack's incoming webhooks: ``text`` for previews, ``blocks`` for the page."""
     alert = notification.alert
     icon = ":white_check_mark:" if notification.transition == "resolved" else _ICONS[alert.severity]
-    words = f"{icon} *{notification.transition.capitalize()}* {_escaped(headline(notification)[:_LONGEST_TEXT])}"
+    words = (
+        f"{icon} *{notification.transition.capitalize()}* {escape(headline(notification)[:_LONGEST_TEXT], quote=False)}"
+    )
     # Slack's address of a link ends at the first bar.
-    link = f"<{_escaped(alert.url.replace('|', '%7C'))}|Logs>"
-    about = f"{link} · {_escaped(f'{alert.key.rule} · {alert.key.service} · {alert.description}'[:_LONGEST_ABOUT])}"
+    link = f"<{escape(alert.url.replace('|', '%7C'), quote=False)}|Logs>"
+    rule = f"{alert.key.rule} · {alert.key.service} · {alert.description}"[:_LONGEST_ABOUT]
+    about = f"{link} · {escape(rule, quote=False)}"
     return {
         "text": words,
         "blocks": [
@@ -126,10 +130,6 @@ def slack_message(notification: Notification) -> dict[str, Any]:
             {"type": "context", "elements": [{"type": "mrkdwn", "text": about}]},
         ],
     }
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -1,4 +1,4 @@
-"""Notifications in a file: a line for each that opens or resolves, each once."""
+"""Notifications as lines: in the job's own log, and in a file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,36 @@ import os
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from logsluice.alerts.documents import Notification, headline
 from logsluice.event.moments import iso
 
 _LOOK_BACK_BYTES: Final = 4_000_000
+
+log = structlog.get_logger(__name__)
+
+
+class ConsoleOutput:
+    """A line of the job's log for each alert that opens or resolves."""
+
+    name = "console"
+
+    def notify(self, notification: Notification) -> None:
+        """Log it; an alert that opens as a warning or an error, by its severity."""
+        write = log.info
+        if notification.transition == "opened":
+            write = log.error if notification.alert.severity == "critical" else log.warning
+        write(
+            f"alert {notification.transition}: {headline(notification)}",
+            alert=notification.alert.id,
+            rule=notification.alert.key.rule,
+            service=notification.alert.key.service,
+            url=notification.alert.url,
+        )
+
+    def close(self) -> None:
+        """Nothing to let go of."""
 
 
 class FileOutput:
