@@ -9,6 +9,7 @@ import pyarrow as pa
 from logsluice.extract import decode
 from logsluice.extract.bounded import unbounded_search
 from logsluice.extract.facts import find_facts
+from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone, settled_instant
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema
 from logsluice.extract.values import read_value
@@ -17,6 +18,8 @@ from logsluice.regex.timeout import RegexTimeoutError, time_limit
 
 LINE_SECONDS: Final = 10.0
 """How long all of a line may take."""
+
+_WRITTEN: Final = "timestamp as written"
 
 _Texts = dict[str, str]
 
@@ -69,9 +72,14 @@ class ReferenceExtractor:
             raise _RejectedError(decode.EMPTY)
         text = decode.bare(original)
         found, texts, labels = self._detect(text, reference_ms, cut)
-        if found.wraps and texts.get("message"):
-            found, texts, labels = self._unwrap(found, texts, labels, reference_ms)
+        innermost: Format | None = found
+        for _ in range(MOST_LAYERS):
+            if innermost is None or not innermost.wraps or not texts.get("message"):
+                break
+            innermost, texts, labels = self._unwrap(texts, labels, reference_ms)
+            found = innermost or found
         texts.setdefault("message", text)
+        texts.pop(_WRITTEN, None)
         instant = texts.pop("@timestamp", None)
         row["@timestamp"] = None if instant is None else int(instant)
         if self._put_header(texts, labels, row):
@@ -87,26 +95,42 @@ class ReferenceExtractor:
             row["@timestamp"] = reference_ms * 1000
         row[LABELS] = decode.labels_text(labels) if labels else None
 
-    def _unwrap(self, outer: Format, texts: _Texts, labels: _Texts, reference_ms: int) -> tuple[Format, _Texts, _Texts]:
+    def _unwrap(self, texts: _Texts, labels: _Texts, reference_ms: int) -> tuple[Format | None, _Texts, _Texts]:
         """Detect the format of the message as a line of its own; what it says wins over what is around it."""
         message = decode.bare(texts["message"])
-        try:
-            inner, inner_texts, inner_labels = self._detect(message, reference_ms, True)
-        except _RejectedError:
-            return outer, texts, labels
+        outer = int(texts["@timestamp"]) if "@timestamp" in texts else None
+        zoned = texts.get(_WRITTEN) is not None and names_zone(texts[_WRITTEN])
+        seen_ms = inner_reference_ms(outer, reference_ms)
+        found = self._detected(message, seen_ms, inside=True)
+        if found is None:
+            return None, {**texts, "message": message}, labels
+        inner, inner_texts, inner_labels = found
         inner_texts.setdefault("message", message)
-        plain = inner is self._registry.formats[-1]
-        return outer if plain else inner, {**texts, **inner_texts}, {**labels, **inner_labels}
+        if "@timestamp" in inner_texts:
+            instant = settled_instant(inner_texts.get(_WRITTEN), int(inner_texts.pop("@timestamp")), outer, zoned)
+            if instant is not None:
+                inner_texts["@timestamp"] = str(instant)
+        return inner, {**texts, **inner_texts}, {**labels, **inner_labels}
 
     def _detect(self, text: str, reference_ms: int, cut: bool) -> tuple[Format, _Texts, _Texts]:
         """The format that takes the line, its texts by field (``@timestamp`` in microseconds), its labels."""
+        if not cut and decode.claims_json(text) and self._json_event(text) is None:
+            raise _RejectedError(decode.INVALID_JSON)
+        found = self._detected(text, reference_ms, inside=False)
+        assert found is not None, "the last format takes every line"
+        return found
+
+    def _json_event(self, text: str) -> KeyedEvent | None:
+        return read_json(text, (entry for entry in self._registry.formats if entry.kind == "json"))
+
+    def _detected(self, text: str, reference_ms: int, *, inside: bool) -> tuple[Format, _Texts, _Texts] | None:
         if text.startswith("{"):
-            event = read_json(text, (entry for entry in self._registry.formats if entry.kind == "json"))
+            event = self._json_event(text)
             if event is not None:
                 return self._of_keyed(event, reference_ms)
-            if not cut and decode.claims_json(text):
-                raise _RejectedError(decode.INVALID_JSON)
         for entry in self._registry.formats:
+            if inside and entry.standalone:
+                continue
             if entry.kind == "regex" and entry.regex is not None:
                 match = entry.regex.python.fullmatch(text)
                 if match is not None:
@@ -116,7 +140,7 @@ class ReferenceExtractor:
                 event = read_logfmt(text, (entry,))
                 if event is not None:
                     return self._of_keyed(event, reference_ms)
-        raise AssertionError("the last format takes every line")
+        return None
 
     def _of_keyed(self, event: KeyedEvent, reference_ms: int) -> tuple[Format, _Texts, _Texts]:
         texts = dict(event.fields)
@@ -133,7 +157,10 @@ class ReferenceExtractor:
         self, found: Format, texts: _Texts, labels: _Texts, reference_ms: int
     ) -> tuple[Format, _Texts, _Texts]:
         there = {field: text for field, text in texts.items() if text or field == "message"}
-        return found, normalize(there, found, reference_ms, self._zone), labels
+        normal = normalize(there, found, reference_ms, self._zone)
+        if "@timestamp" in there:
+            normal[_WRITTEN] = there["@timestamp"]
+        return found, normal, labels
 
     def _put_header(self, texts: _Texts, labels: _Texts, row: dict[str, Any]) -> bool:
         """Give the header's texts their types; what does not fit becomes a label. Whether anything did not."""

@@ -34,8 +34,9 @@ EPOCH_MICROS: Final = 86_400_000_000
 JSON_BEGINNING: Final = r"\A\{[ \t\r\n]*\""
 """What begins like this claims to be JSON, and is rejected where it is not."""
 
-COLOURS: Final = r"\x1b\[[0-9;]*[A-Za-z]"
-"""Control sequences of a terminal (ECMA-48, 5.4), as loggers write them for colours."""
+COLOURS: Final = r"(?:\x1b|#033|\\x1b|\\u001b|\\033|\\e)\[[0-9;]*[A-Za-z]"
+"""Control sequences of a terminal (ECMA-48, 5.4), as loggers write them for colours, the escape itself or as
+rsyslog (``#033``) and languages write it."""
 
 ESCAPED_COLOURS: Final = r"(?:#033|\\x1[bB]|\\u001[bB]|\\033|\\e|\^\[)\[[0-9;]*[A-Za-z]"
 """The same with the escape character written out: by rsyslog (``$EscapeControlCharactersOnReceive``), C, JSON, cat."""

@@ -10,6 +10,8 @@ import polars as pl
 
 from logsluice.extract import decode
 from logsluice.extract.columns import by_distinct
+from logsluice.extract.few_rows import FewRows
+from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone, settled_instant
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.schema import LABELS, REASON
 from logsluice.formats import (
@@ -28,6 +30,10 @@ TEXT: Final = "text"
 REFERENCE: Final = "reference_ms"
 CUT_LINE: Final = "cut"
 WRAPS: Final = "wraps"
+OUTER: Final = "outer"
+"""Of lines within lines: the instant of what is around them, microseconds since the epoch."""
+ZONED: Final = "zoned"
+"""Whether the timestamp around a line names its zone."""
 DATASET: Final = "event.dataset"
 
 _NO_HEADERS: Final = pl.DataFrame(
@@ -56,6 +62,7 @@ class _Dispatch:
             for place in range(POSITIONS)
         ]
         self._every = (1 << len(formats)) - 1
+        self._inside = _of_each(not entry.standalone for entry in formats)
         self._known: dict[str, int] = {}
 
     def candidates(self, beginning: str) -> int:
@@ -70,18 +77,19 @@ class _Dispatch:
             self._known[beginning] = known
         return known
 
-    def split(self, lines: pl.DataFrame) -> list[_Alike]:
-        """Put lines that can have the same formats together."""
+    def split(self, lines: pl.DataFrame, *, inside: bool) -> list[_Alike]:
+        """Put lines that can have the same formats together; where they are ``inside`` others, those with any."""
         beginnings = lines[TEXT].str.slice(0, POSITIONS)
         distinct = beginnings.unique()
-        sets = [self.candidates(text) for text in distinct]
+        allowed = self._inside if inside else self._every
+        sets = [self.candidates(text) & allowed for text in distinct]
         numbers = {formats: number for number, formats in enumerate(dict.fromkeys(sets))}
         if len(numbers) == 1:
             return [_Alike(sets[0], lines)]
         choice = beginnings.replace_strict(
             distinct, pl.Series([numbers[formats] for formats in sets], dtype=pl.UInt32), return_dtype=pl.UInt32
         )
-        return [_Alike(formats, lines.filter(choice == number)) for formats, number in numbers.items()]
+        return [_Alike(formats, lines.filter(choice == number)) for formats, number in numbers.items() if formats]
 
 
 class _Alike:
@@ -125,9 +133,9 @@ class FormatDetector:
     def __init__(self, formats: Sequence[Format], time_zone: str) -> None:
         self._zone = time_zone
         self._json = tuple(entry for entry in formats if entry.kind == "json")
-        self._plain = formats[-1]
         self._formats = tuple(entry for entry in formats if entry.kind != "json")
         self._dispatch = _Dispatch(self._formats)
+        self._few_rows = FewRows()
 
     def detect(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
         """Find the header of each line.
@@ -137,24 +145,40 @@ class FormatDetector:
             since the epoch; ``log.level``: normalised), ``labels`` as JSON, and ``reason`` where a line claims to
             be JSON and is not. What wraps a line of its own has been unwrapped.
         """
-        header = self._once(lines, matcher)
-        if WRAPS not in header.columns:
-            return header
-        inside = header.filter(pl.col(WRAPS) & (pl.col("message") != ""))
-        inner_lines = inside.select(
-            ROW,
-            decode.bare_column(inside["message"]).alias(TEXT),
-            REFERENCE,
-            pl.lit(True).alias(CUT_LINE),
-        )
-        inner = self._once(inner_lines, matcher).drop(REFERENCE, WRAPS, strict=False)
-        inner = inner.with_columns(pl.when(pl.col(DATASET) != self._plain.name).then(pl.col(DATASET)).alias(DATASET))
-        return _inner_wins(header.drop(WRAPS), inner)
+        header = self._once(lines, matcher, inside=False)
+        for _ in range(MOST_LAYERS):
+            if WRAPS not in header.columns:
+                break
+            inner = self._inside(header, matcher)
+            header = _inner_wins(header.drop(WRAPS, ZONED), inner)
+        return header.drop(WRAPS, ZONED, strict=False)
 
-    def _once(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
+    def _inside(self, header: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
+        """Headers of the lines within those that wrap one; of a line that no format takes only its bare text."""
+        outer = header.filter(pl.col(WRAPS) & (pl.col("message") != ""))
+        lines = outer.select(
+            ROW,
+            decode.bare_column(outer["message"]).alias(TEXT),
+            pl.Series(
+                REFERENCE,
+                [
+                    inner_reference_ms(instant, seen)
+                    for instant, seen in zip(outer["@timestamp"], outer[REFERENCE], strict=True)
+                ],
+                dtype=pl.Int64,
+            ),
+            pl.lit(True).alias(CUT_LINE),
+            pl.col("@timestamp").alias(OUTER),
+            pl.col(ZONED).fill_null(False),
+        )
+        found = self._once(lines, matcher, inside=True).drop(REFERENCE)
+        others = lines.filter(~lines[ROW].is_in(found[ROW].implode())).select(ROW, pl.col(TEXT).alias("message"))
+        return pl.concat([found, others], how="diagonal")
+
+    def _once(self, lines: pl.DataFrame, matcher: ColumnMatcher, *, inside: bool) -> pl.DataFrame:
         lines, found = self._read_json_lines(lines)
         if not lines.is_empty():
-            found += self._by_formats(self._dispatch.split(lines), matcher)
+            found += self._by_formats(self._dispatch.split(lines, inside=inside), matcher)
         return pl.concat([_NO_HEADERS, *found], how="diagonal").sort(ROW)
 
     def _by_formats(self, groups: Sequence[_Alike], matcher: ColumnMatcher) -> list[pl.DataFrame]:
@@ -178,13 +202,23 @@ class FormatDetector:
             if not having.any():
                 return []
             lines = lines.filter(having)
-        fits = matcher.matches(entry.regex, lines[TEXT], lines[ROW], whole=True)
+        few = self._few_rows.whole_matches(entry.regex, lines[TEXT])
+        if few is None:
+            fits = matcher.matches(entry.regex, lines[TEXT], lines[ROW], whole=True)
+        else:
+            fits = pl.Series([match is not None for match in few], dtype=pl.Boolean)
         if not fits.any():
             return []
         taken = lines.filter(fits)
         # Of a clone, because scatter changes the series itself.
         group.remove(fits if having is None else having.clone().scatter(having.arg_true(), fits))
-        groups = matcher.groups(entry.regex, taken[TEXT], taken[ROW], whole=True)
+        if few is None:
+            groups = matcher.groups(entry.regex, taken[TEXT], taken[ROW], whole=True)
+        else:
+            matches = [match for match in few if match is not None]
+            groups = {
+                group: pl.Series([match[group] for match in matches], dtype=pl.String) for group in entry.regex.groups
+            }
         return [self._complete(entry, taken, _by_field(entry, groups), None)]
 
     def _read_json_lines(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
@@ -243,8 +277,16 @@ class FormatDetector:
     ) -> pl.DataFrame:
         """Read timestamps and levels as the format has them, and add what it implies."""
         texts = {field: text if field == "message" else _not_empty(text) for field, text in texts.items()}
+        if entry.wraps:
+            written = texts.get("@timestamp", pl.repeat(None, len(lines), dtype=pl.String, eager=True))
+            texts[ZONED] = pl.Series([text is not None and names_zone(text) for text in written], dtype=pl.Boolean)
         if "@timestamp" in texts:
-            texts["@timestamp"] = parse_timestamps(texts["@timestamp"], entry.timestamp, lines[REFERENCE], self._zone)
+            written = texts["@timestamp"]
+            instants = parse_timestamps(written, entry.timestamp, lines[REFERENCE], self._zone)
+            if OUTER in lines.columns:
+                around = zip(written, instants, lines[OUTER], lines[ZONED], strict=True)
+                instants = pl.Series([settled_instant(*each) for each in around], dtype=pl.Int64)
+            texts["@timestamp"] = instants
         if "log.level" in texts:
             texts["log.level"] = by_distinct(
                 texts["log.level"],

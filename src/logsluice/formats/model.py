@@ -48,7 +48,8 @@ class FormatEntry(BaseModel):
         timestamp: Timestamp syntaxes, tried in order; by default those that the regex refers to.
         levels: Levels by spelling (case counts not), for this format alone, before the spellings all share.
         defaults: Values of fields that the event does not give.
-        wraps: The message is a log line of its own and is recognised again.
+        wraps: The message is, or begins, a log line of its own and is recognised again.
+        standalone: Only a whole line has this format, never the message of one that wraps.
         requires: JSON and logfmt: keys that make an event one of this format, with the type of their values.
         keys: JSON and logfmt: keys by field, tried in order before the default ones.
         examples: Lines with what must be read from them.
@@ -65,6 +66,7 @@ class FormatEntry(BaseModel):
     levels: dict[str, str] = {}
     defaults: dict[str, str] = {}
     wraps: bool = False
+    standalone: bool = False
     requires: dict[str, JsonType] = {}
     keys: dict[str, tuple[Key, ...]] = {}
     examples: tuple[Example, ...] = ()
@@ -113,6 +115,7 @@ class Format:
     levels: dict[str, str]
     defaults: dict[str, str]
     wraps: bool
+    standalone: bool
     requires: dict[str, JsonType]
     keys: dict[str, tuple[Key, ...]]
     examples: tuple[Example, ...]
@@ -144,6 +147,7 @@ def build_format(entry: FormatEntry) -> Format:
         levels=entry.levels,
         defaults=entry.defaults,
         wraps=entry.wraps,
+        standalone=entry.standalone,
         requires=entry.requires,
         keys=keys,
         examples=entry.examples,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry, load_registry
+from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry, few_rows, load_registry
 from logsluice.formats import load_formats, timestamps
 from logsluice.patterns import PatternRegistry
 from logsluice.patterns.model import Pattern
@@ -30,6 +30,7 @@ Extractor = ColumnarExtractor | ReferenceExtractor
 def _columns_of_any_length() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timestamps, "FEW_ROWS", 0)
+        patch.setattr(few_rows, "MOST_ROWS", 0)
         yield
 
 
