@@ -52,5 +52,5 @@ def settled_instant(text: str | None, inner: int | None, outer: int | None, oute
 
 
 def inner_reference_ms(outer: int | None, reference_ms: int) -> int:
-    """When an inner line was seen at the latest, from which it takes the year that it lacks: a day after its wrapping."""
+    """When an inner line was seen at the latest, which gives it its year: a day after its wrapping."""
     return reference_ms if outer is None else (outer + DAY_MICROS) // 1000
