@@ -10,8 +10,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pyspark
 import pytest
-from pyspark.find_spark_home import _find_spark_home
 
 from logsluice.jvm.jars import locked
 from logsluice.jvm.java import system_java
@@ -117,7 +117,7 @@ def _image_jars() -> list[Path]:
     (fetching,) = [command for command in commands() if "fetch_jars.py" in command]
     sets = fetching[fetching.index("fetch_jars.py") + 1 :]
     assert set(sets) <= set(locked()), "every image has all of them: no word of the line hangs on an argument"
-    spark = sorted((Path(_find_spark_home()) / "jars").glob("*.jar"))
+    spark = sorted((Path(pyspark.__file__).parent / "jars").glob("*.jar"))
     return spark + [path for name in sets if name.startswith("spark-") for path in jar_paths(name)]
 
 

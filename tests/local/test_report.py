@@ -92,11 +92,14 @@ SHAPES = [
 ]
 
 
+QUICK_START = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
+
+
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """One Spark for this file."""
     log_file = tmp_path_factory.mktemp("spark") / "spark.log"
-    with spark_session("test", log_file=log_file, conf=command._CONF) as session:
+    with spark_session("test", log_file=log_file, conf=QUICK_START) as session:
         yield session
 
 

@@ -162,7 +162,8 @@ def exported() -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for family in REGISTRY.collect():
         endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(family.type, ("",))
-        collector = REGISTRY._names_to_collectors.get(family.name)
+        # The client has no public way to the labels of a metric that has counted nothing yet.
+        collector = REGISTRY._names_to_collectors.get(family.name)  # noqa: SLF001
         labels = frozenset(getattr(collector, "_labelnames", ()))
         for ending in endings:
             found[family.name + ending] = labels | ({"le"} if ending == "_bucket" else set())

@@ -52,7 +52,7 @@ class Streams:
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(self.app, http=bounded(limits), loop=self.loop, ws="none", log_config=None)
         server = uvicorn.Server(config)
-        serving = asyncio.create_task(server._serve([listener]))
+        serving = asyncio.create_task(server.serve([listener]))
         try:
             yield
         finally:

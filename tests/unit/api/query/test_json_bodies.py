@@ -16,7 +16,6 @@ from logsluice.api.guard import Guard
 from logsluice.api.guard.keys import KeyRing, make_key, write_keys
 from logsluice.api.guard.rate_limit import RateLimiter
 from logsluice.api.ingest.bodies import BodyReader
-from logsluice.api.query import pattern_trials
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings, load_settings
 
@@ -94,11 +93,3 @@ def test_a_body_that_is_none_is_told_why(
 ) -> None:
     answer = post(tmp_path, path, Body(body), **{"X-API-Key": key, "Content-Type": media_type})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-
-
-def test_a_trial_is_refused_while_too_many_wait(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pattern_trials, "_MOST_AT_ONCE", 0)
-    queries = SimpleNamespace(trials=pattern_trials.PatternTrialPool(None, "UTC"))
-    answer = post(tmp_path, "/patterns/test", Body(b'{"regex": "a", "lines": ["a"]}'), queries, **{"X-API-Key": key})
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "5"

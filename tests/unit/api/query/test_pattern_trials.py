@@ -29,9 +29,9 @@ GREEDY = {
 }
 
 
-async def tried(room: PatternTrialPool, trial: Trial) -> tuple[Any, int]:
+async def tried(pool: PatternTrialPool, trial: Trial) -> tuple[Any, int]:
     """What came of a trial, and the most bytes that its process held."""
-    running, most = asyncio.ensure_future(room.run(trial)), 0
+    running, most = asyncio.ensure_future(pool.run(trial)), 0
     while not running.done():
         await asyncio.sleep(0.005)
         for child in psutil.Process().children(recursive=True):
@@ -45,22 +45,36 @@ async def tried(room: PatternTrialPool, trial: Trial) -> tuple[Any, int]:
 @pytest.mark.slow
 def test_no_pattern_takes_more_memory_than_there_is(recwarn: pytest.WarningsRecorder) -> None:
     async def try_all() -> None:
-        room = PatternTrialPool(CONFIG, "UTC")
+        pool = PatternTrialPool(CONFIG, "UTC")
         try:
             for name, regex in GREEDY.items():
                 fields = {f"g{number}": "labels.group" for number in range(150)} if "?P" in regex else {}
-                outcome, most = await tried(room, Trial(regex, fields, ["a" * 60_000] * 5))
+                outcome, most = await tried(pool, Trial(regex, fields, ["a" * 60_000] * 5))
                 assert isinstance(outcome, dict | ProblemError), f"{name}: {outcome!r}"
                 assert most < MOST_BYTES, f"{name}: {most / 1e6:.0f} MB"
-            outcome, most = await tried(room, Trial("x", {}, ["a" * 65_000 + "\N{GRINNING FACE}"] * 200))
+            outcome, most = await tried(pool, Trial("x", {}, ["a" * 65_000 + "\N{GRINNING FACE}"] * 200))
             assert isinstance(outcome, ProblemError), "52 MB of lines are more than a trial may take"
             assert most < MOST_BYTES
-            outcome, _ = await tried(room, Trial("b", {}, ["abc"]))
+            outcome, _ = await tried(pool, Trial("b", {}, ["abc"]))
             assert outcome["results"][0]["outcome"] == "match"
         finally:
-            room.close()
+            pool.close()
 
     asyncio.run(try_all())
+
+
+@pytest.mark.slow
+def test_a_trial_is_refused_while_too_many_wait() -> None:
+    async def run_twelve() -> list[dict[str, Any] | BaseException]:
+        pool = PatternTrialPool(CONFIG, "UTC")
+        try:
+            trials = [pool.run(Trial("a", {}, ["a"])) for _ in range(12)]
+            return await asyncio.gather(*trials, return_exceptions=True)
+        finally:
+            pool.close()
+
+    refused = [outcome for outcome in asyncio.run(run_twelve()) if isinstance(outcome, ProblemError)]
+    assert [(each.status, each.headers["Retry-After"]) for each in refused] == [(503, "5")] * 2
 
 
 def test_the_lines_of_a_trial_are_bounded_together() -> None:
