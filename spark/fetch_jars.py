@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from logsluice.kubernetes.entrypoint import spark_home
+from logsluice.jvm.java import spark_home
 from logsluice.stack import jar_paths
 from logsluice.stack.schema_registry import unpacked
 

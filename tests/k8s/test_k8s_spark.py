@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import yaml
 
-from logsluice.kubernetes.entrypoint import spark_home
+from logsluice.jvm.java import spark_home
 from tests.k8s.k8s_cluster import Cluster
 from tests.k8s.k8s_manifests import SPARK, overlay
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 import yaml
 
-from logsluice.kubernetes.entrypoint import spark_home
+from logsluice.jvm.java import spark_home
 from tests.k8s import helm_values
 from tests.k8s.k8s_cluster import Cluster
 from tests.k8s.k8s_manifests import SPARK, rendered

@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from logsluice.errors import LogsluiceError
-from logsluice.kubernetes.rendering import filled, one_application
+from logsluice.kubernetes.rendering import application_manifests, fill_placeholders
 
 
 def manifest(
@@ -28,5 +28,7 @@ def manifest(
         objects = [item for item in yaml.safe_load_all(sys.stdin) if item]
     except yaml.YAMLError as error:
         raise LogsluiceError("is no YAML", where="standard input", why=str(error)) from None
-    picked = one_application(objects, job.replace("_", "-"))
-    yaml.safe_dump_all(filled(picked, image=image, bucket=bucket, region=region), sys.stdout, sort_keys=False)
+    picked = application_manifests(objects, job.replace("_", "-"))
+    yaml.safe_dump_all(
+        fill_placeholders(picked, image=image, bucket=bucket, region=region), sys.stdout, sort_keys=False
+    )

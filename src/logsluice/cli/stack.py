@@ -126,11 +126,11 @@ def down(
 
 def _show_cluster(namespace: str | None, context: str | None) -> None:
     # The client of Kubernetes takes a second to import; the local stack does not need it.
-    from logsluice.kubernetes.access import NAMESPACE, SPARK_NAMESPACE, connected
+    from logsluice.kubernetes.access import NAMESPACE, SPARK_NAMESPACE, cluster_client
     from logsluice.kubernetes.overview import parts
 
     where = [namespace] if namespace else [NAMESPACE, SPARK_NAMESPACE]
-    with connected(context) as api:
+    with cluster_client(context) as api:
         found = [part for each in where for part in parts(api, namespace=each)]
     if not found:
         raise LogsluiceError(

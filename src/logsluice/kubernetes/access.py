@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def connected(context: str | None = None) -> Iterator[ApiClient]:
+def cluster_client(context: str | None = None) -> Iterator[ApiClient]:
     """A client of the cluster for the length of a ``with`` block.
 
     Args:
@@ -77,8 +77,15 @@ def get_or_none(request: Callable[[], T]) -> T | None:
         raise
 
 
-def explain(error: ApiException) -> str:
-    """The API server's words."""
+def is_temporary(error: ApiException | HTTPError) -> bool:
+    """Whether an error of the cluster means that it pays to ask again."""
+    return not isinstance(error, ApiException) or error.status in (429, 500, 502, 503, 504)
+
+
+def explain(error: ApiException | HTTPError) -> str:
+    """The API server's words, or why there are none."""
+    if not isinstance(error, ApiException):
+        return str(error)
     try:
         status: dict[str, Any] = orjson.loads(error.body or b"")
         return str(status["message"])

@@ -10,14 +10,14 @@ import copy
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from threading import Event
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import structlog
 from kubernetes.client import ApiClient, ApiException, CoreV1Api, CustomObjectsApi
 from urllib3.exceptions import HTTPError
 
 from logsluice.errors import LogsluiceError
-from logsluice.kubernetes.access import explain, get_or_none
+from logsluice.kubernetes.access import explain, get_or_none, is_temporary
 
 GROUP = "sparkoperator.k8s.io"
 VERSION = "v1beta2"
@@ -73,7 +73,7 @@ def with_options(arguments: Sequence[str], options: Sequence[tuple[str, str]]) -
     return words
 
 
-def one_run(job: str, spec: Manifest, arguments: Sequence[str], *, namespace: str, now: datetime) -> Manifest:
+def run_manifest(job: str, spec: Manifest, arguments: Sequence[str], *, namespace: str, now: datetime) -> Manifest:
     """A manifest that runs a job once.
 
     Args:
@@ -114,19 +114,16 @@ def deployed_spec(api: ApiClient, job: str, *, namespace: str) -> Manifest:
     Raises:
         LogsluiceError: There is no such job; which there are is said.
     """
-    custom = CustomObjectsApi(api)
-    application = get_or_none(
-        lambda: custom.get_namespaced_custom_object(GROUP, VERSION, namespace, APPLICATIONS, job),
-    )
-    if application is not None:
-        return cast(Manifest, cast(Manifest, application)["spec"])
-    scheduled = get_or_none(lambda: custom.get_namespaced_custom_object(GROUP, VERSION, namespace, SCHEDULED, job))
-    if scheduled is not None:
-        return cast(Manifest, cast(Manifest, scheduled)["spec"]["template"])
+    if application := _application(api, APPLICATIONS, job, namespace):
+        spec: Manifest = application["spec"]
+        return spec
+    if scheduled := _application(api, SCHEDULED, job, namespace):
+        template: Manifest = scheduled["spec"]["template"]
+        return template
     names = sorted(
         item["metadata"]["name"]
         for plural in (APPLICATIONS, SCHEDULED)
-        for item in listed(api, GROUP, VERSION, plural, namespace=namespace)
+        for item in list_custom_objects(api, GROUP, VERSION, plural, namespace=namespace)
         if not _is_run(item)
     )
     raise LogsluiceError(
@@ -144,10 +141,17 @@ def _is_run(application: Manifest) -> bool:
     )
 
 
-def listed(api: ApiClient, group: str, version: str, plural: str, *, namespace: str) -> list[Manifest]:
+def list_custom_objects(api: ApiClient, group: str, version: str, plural: str, *, namespace: str) -> list[Manifest]:
     """All custom resources of a kind in a namespace; none where the cluster does not know the kind."""
-    answer = get_or_none(lambda: CustomObjectsApi(api).list_namespaced_custom_object(group, version, namespace, plural))
-    return cast(list[Manifest], cast(Manifest, answer)["items"]) if answer is not None else []
+    kind = (group, version, namespace, plural)
+    answer: Manifest | None = get_or_none(lambda: CustomObjectsApi(api).list_namespaced_custom_object(*kind))
+    return list(answer["items"]) if answer is not None else []
+
+
+def _application(api: ApiClient, plural: str, name: str, namespace: str) -> Manifest | None:
+    one = (GROUP, VERSION, namespace, plural, name)
+    found: Manifest | None = get_or_none(lambda: CustomObjectsApi(api).get_namespaced_custom_object(*one))
+    return found
 
 
 def create(api: ApiClient, manifest: Manifest) -> str:
@@ -155,7 +159,7 @@ def create(api: ApiClient, manifest: Manifest) -> str:
     made = CustomObjectsApi(api).create_namespaced_custom_object(
         GROUP, VERSION, manifest["metadata"]["namespace"], APPLICATIONS, manifest
     )
-    return str(cast(Manifest, made)["metadata"]["name"])
+    return str(made["metadata"]["name"])
 
 
 def follow(api: ApiClient, name: str, *, namespace: str, stop: Event) -> Iterator[Run]:
@@ -169,19 +173,15 @@ def follow(api: ApiClient, name: str, *, namespace: str, stop: Event) -> Iterato
     last: Run | None = None
     while not stop.is_set():
         try:
-            answer = get_or_none(
-                lambda: CustomObjectsApi(api).get_namespaced_custom_object(
-                    GROUP, VERSION, namespace, APPLICATIONS, name
-                )
-            )
+            application = _application(api, APPLICATIONS, name, namespace)
         except (HTTPError, ApiException) as error:
-            if isinstance(error, ApiException) and error.status not in (429, 500, 502, 503, 504):
+            if not is_temporary(error):
                 raise
-            log.warning("waiting for the cluster", reason=explain(error) if isinstance(error, ApiException) else "away")
+            log.warning("waiting for the cluster", reason=explain(error))
         else:
-            if answer is None:
+            if application is None:
                 raise LogsluiceError("was deleted", where=f"{namespace}/{name}")
-            run = run_of(cast(Manifest, answer))
+            run = run_status(application)
             if run != last:
                 yield run
                 last = run
@@ -190,7 +190,7 @@ def follow(api: ApiClient, name: str, *, namespace: str, stop: Event) -> Iterato
         stop.wait(_POLL_SECONDS)
 
 
-def run_of(application: Manifest) -> Run:
+def run_status(application: Manifest) -> Run:
     """How a SparkApplication stands."""
     status = application.get("status", {})
     state = status.get("applicationState", {})
@@ -202,11 +202,9 @@ def run_of(application: Manifest) -> Run:
     )
 
 
-def last_words(api: ApiClient, run: Run, *, namespace: str) -> list[str]:
+def driver_log_tail(api: ApiClient, run: Run, *, namespace: str) -> list[str]:
     """The end of the driver's log; nothing where its pod is gone."""
     if not run.driver:
         return []
-    text = get_or_none(
-        lambda: CoreV1Api(api).read_namespaced_pod_log(run.driver, namespace, tail_lines=_LOG_LINES),
-    )
+    text = get_or_none(lambda: CoreV1Api(api).read_namespaced_pod_log(run.driver, namespace, tail_lines=_LOG_LINES))
     return str(text).splitlines() if text else []

@@ -16,8 +16,9 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
+
+from logsluice.jvm.java import spark_home
 
 _JAVA_OPTION = re.compile(r"SPARK_JAVA_OPT_(\d+)")
 _BACKEND = "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend"
@@ -40,14 +41,6 @@ _EXECUTOR_ARGUMENTS = {
     "--resourceProfileId": "SPARK_RESOURCE_PROFILE_ID",
     "--podName": "SPARK_EXECUTOR_POD_NAME",
 }
-
-
-def spark_home() -> Path:
-    """Where Spark lies, which is inside the package pyspark; found without importing it."""
-    spec = find_spec("pyspark")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
 
 
 def command(arguments: Sequence[str], environment: Mapping[str, str], home: Path) -> list[str]:
@@ -127,14 +120,14 @@ def _clear_orphans() -> None:
     from urllib3.exceptions import HTTPError
 
     from logsluice.errors import LogsluiceError
-    from logsluice.kubernetes.access import connected
+    from logsluice.kubernetes.access import cluster_client
     from logsluice.kubernetes.orphans import delete_orphans
     from logsluice.runtime.terminal import Terminal
 
     terminal = Terminal(stderr=True, soft_wrap=True)
 
     try:
-        with connected() as api:
+        with cluster_client() as api:
             names = delete_orphans(api, _NAMESPACE.read_text().strip())
     except (LogsluiceError, ApiException, HTTPError, OSError) as error:
         terminal.print(f"executors without a driver are left: {error}")

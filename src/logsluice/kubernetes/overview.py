@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from kubernetes.client import ApiClient, AppsV1Api, BatchV1Api
 
-from logsluice.kubernetes.applications import APPLICATIONS, GROUP, SCHEDULED, VERSION, Manifest, listed, run_of
+from logsluice.kubernetes.applications import (
+    APPLICATIONS,
+    GROUP,
+    SCHEDULED,
+    VERSION,
+    Manifest,
+    list_custom_objects,
+    run_status,
+)
 
 _WORKING = {"RUNNING", "COMPLETED", "SUCCEEDING"}
 
@@ -34,11 +42,9 @@ def parts(api: ApiClient, *, namespace: str) -> list[Part]:
         (_deployment, AppsV1Api(api).list_namespaced_deployment(namespace)),
         (_job, BatchV1Api(api).list_namespaced_job(namespace)),
     ]
-    found = [
-        part(cast(Manifest, api.sanitize_for_serialization(item))) for part, answer in natives for item in answer.items
-    ]
+    found = [part(api.sanitize_for_serialization(item)) for part, answer in natives for item in answer.items]
     for group, version, plural, part in _KINDS:
-        found += [part(item) for item in listed(api, group, version, plural, namespace=namespace)]
+        found += [part(item) for item in list_custom_objects(api, group, version, plural, namespace=namespace)]
     return found
 
 
@@ -54,7 +60,7 @@ def _job(item: Manifest) -> Part:
 
 
 def _application(item: Manifest) -> Part:
-    run = run_of(item)
+    run = run_status(item)
     return Part("SparkApplication", run.name, run.state in _WORKING, f"{run.state} {run.message}".strip())
 
 

@@ -19,7 +19,7 @@ _BUCKET = "logsluice-bucket"
 _REGION = "logsluice-region"
 
 
-def one_application(objects: Sequence[Manifest], job: str) -> list[Manifest]:
+def application_manifests(objects: Sequence[Manifest], job: str) -> list[Manifest]:
     """A job and what it names: its namespace, accounts and their rights, ConfigMaps and volumes.
 
     The secrets that it names are written by operators, and brought by the deployment ``spark-secrets``.
@@ -65,19 +65,19 @@ def _named(application: Manifest) -> Iterator[tuple[str, str]]:
                 yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
 
 
-def filled(value: Any, *, image: str | None, bucket: str | None, region: str | None) -> Any:
+def fill_placeholders(value: Any, *, image: str | None, bucket: str | None, region: str | None) -> Any:
     """Manifests with image, bucket and region where they leave places for them, as a stack of Pulumi's fills them."""
     if isinstance(value, str):
         for place, fact in ((_BUCKET, bucket), (_REGION, region)):
             value = value.replace(place, fact) if fact else value
         return value
     if isinstance(value, list):
-        return [filled(item, image=image, bucket=bucket, region=region) for item in value]
+        return [fill_placeholders(item, image=image, bucket=bucket, region=region) for item in value]
     if not isinstance(value, dict):
         return value
     return {
         key: image
         if image and key == "image" and str(item).partition(":")[0] == _IMAGE
-        else filled(item, image=image, bucket=bucket, region=region)
+        else fill_placeholders(item, image=image, bucket=bucket, region=region)
         for key, item in value.items()
     }

@@ -17,7 +17,7 @@ from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from urllib3.exceptions import HTTPError
 
 from logsluice.errors import LogsluiceError
-from logsluice.kubernetes.access import connected, explain, get_or_none
+from logsluice.kubernetes.access import cluster_client, explain, get_or_none, is_temporary
 from logsluice.runtime.entrypoint import run_job
 from logsluice.runtime.retry import stop_on_signals
 
@@ -30,7 +30,6 @@ _LABELS = {
 _APPLY = "application/apply-patch+yaml"
 _NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
 _COPY = re.compile(rf"(?P<source>{_NAME}):(?P<key>[-._a-zA-Z0-9]+)(:(?P<target>{_NAME}))?")
-_PASSING = (429, 500, 502, 503, 504)
 
 log = structlog.get_logger(__name__)
 
@@ -55,10 +54,10 @@ def parse_copy(text: str) -> Copy:
     Raises:
         LogsluiceError: It is neither.
     """
-    said = _COPY.fullmatch(text)
-    if said is None:
+    parts = _COPY.fullmatch(text)
+    if parts is None:
         raise LogsluiceError("no copy of a secret", where=text, hint="say SECRET:KEY, or SECRET:KEY:NAME-THERE")
-    return Copy(said["source"], said["key"], said["target"] or said["source"])
+    return Copy(parts["source"], parts["key"], parts["target"] or parts["source"])
 
 
 def copy_secrets(api: ApiClient, copies: Sequence[Copy], *, source: str, target: str) -> tuple[list[Copy], list[Copy]]:
@@ -104,16 +103,11 @@ def _apply(core: CoreV1Api, copy: Copy, value: str, namespace: str) -> None:
         "data": {copy.key: value},
     }
     core.patch_namespaced_secret(
-        copy.target,
-        namespace,
-        body,
-        field_manager=_FIELD_MANAGER,
-        force=True,
-        _content_type=_APPLY,
+        copy.target, namespace, body, field_manager=_FIELD_MANAGER, force=True, _content_type=_APPLY
     )
 
 
-def keep(
+def keep_copied(
     copies: Annotated[list[str], typer.Argument(metavar="SECRET:KEY[:NAME-THERE]...", help="What to bring.")],
     source: Annotated[str, typer.Option(help="The namespace that has the secrets.")],
     target: Annotated[str, typer.Option(help="The namespace that gets them.")],
@@ -123,15 +117,14 @@ def keep(
     wanted = [parse_copy(text) for text in copies]
     stop = stop_on_signals()
     waiting: list[Copy] = []
-    with connected() as api:
+    with cluster_client() as api:
         while not stop.is_set():
             try:
                 written, missing = copy_secrets(api, wanted, source=source, target=target)
             except (HTTPError, ApiException) as error:
-                if isinstance(error, ApiException) and error.status not in _PASSING:
+                if not is_temporary(error):
                     raise
-                why = explain(error) if isinstance(error, ApiException) else str(error)
-                log.warning("waiting for the cluster", reason=why)
+                log.warning("waiting for the cluster", reason=explain(error))
             else:
                 for copy in written:
                     log.info("brought", secret=copy.source, key=copy.key, to=f"{target}/{copy.target}")
@@ -142,4 +135,4 @@ def keep(
 
 
 if __name__ == "__main__":
-    run_job(keep)
+    run_job(keep_copied)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from logsluice.errors import LogsluiceError
-from logsluice.kubernetes.applications import one_run, run_of, with_options
+from logsluice.kubernetes.applications import run_manifest, run_status, with_options
 
 NOW = datetime(2026, 11, 22, 8, 30, 5, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ def test_a_run_is_the_job_once_with_other_arguments() -> None:
         "arguments": ["--mode", "stream"],
         "driver": {"cores": 1},
     }
-    run = one_run("regex-job", spec, ["--mode", "batch"], namespace="logsluice", now=NOW)
+    run = run_manifest("regex-job", spec, ["--mode", "batch"], namespace="logsluice", now=NOW)
     assert run["metadata"]["name"] == "regex-job-20261122083005"
     assert run["metadata"]["namespace"] == "logsluice"
     assert run["spec"] == {
@@ -51,7 +51,7 @@ def test_a_run_is_the_job_once_with_other_arguments() -> None:
 
 
 def test_a_name_leaves_room_for_what_spark_adds_to_it() -> None:
-    run = one_run("j" * 80, {}, [], namespace="logsluice", now=NOW)
+    run = run_manifest("j" * 80, {}, [], namespace="logsluice", now=NOW)
     assert len(run["metadata"]["name"] + "-driver-svc") == 63
     assert run["metadata"]["name"].endswith("-20261122083005")
 
@@ -59,16 +59,16 @@ def test_a_name_leaves_room_for_what_spark_adds_to_it() -> None:
 @pytest.mark.parametrize("mode", ["stream", "optimized"])
 def test_two_streams_never_share_a_checkpoint(mode: str) -> None:
     with pytest.raises(LogsluiceError, match="would share its checkpoint"):
-        one_run("regex-job", {}, ["--mode", mode], namespace="logsluice", now=NOW)
+        run_manifest("regex-job", {}, ["--mode", mode], namespace="logsluice", now=NOW)
 
 
 def test_how_a_run_stands_is_read_from_what_the_operator_wrote() -> None:
     metadata = {"name": "regex-job-1"}
-    assert run_of({"metadata": metadata}) == ("regex-job-1", "NEW", "", "")
+    assert run_status({"metadata": metadata}) == ("regex-job-1", "NEW", "", "")
     status = {
         "applicationState": {"state": "FAILED", "errorMessage": "driver\n  failed"},
         "driverInfo": {"podName": "regex-job-1-driver"},
     }
-    run = run_of({"metadata": metadata, "status": status})
+    run = run_status({"metadata": metadata, "status": status})
     assert run == ("regex-job-1", "FAILED", "driver failed", "regex-job-1-driver")
     assert (run.ended, run.succeeded) == (True, False)

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from logsluice.kubernetes.entrypoint import command, spark_home, with_secrets
+from logsluice.jvm.java import spark_home
+from logsluice.kubernetes.entrypoint import command, with_secrets
 
 HOME = Path("/spark")
 EXECUTOR = {

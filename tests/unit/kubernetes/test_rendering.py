@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from logsluice.errors import LogsluiceError
-from logsluice.kubernetes.rendering import filled, one_application
+from logsluice.kubernetes.rendering import application_manifests, fill_placeholders
 
 JOBS = "logsluice-spark"
 
@@ -51,7 +51,7 @@ OBJECTS = [
 
 @pytest.mark.parametrize("job", ["job", "nightly"])
 def test_a_job_comes_with_what_it_cannot_start_without(job: str) -> None:
-    picked = [(item["kind"], item["metadata"]["name"]) for item in one_application(OBJECTS, job)]
+    picked = [(item["kind"], item["metadata"]["name"]) for item in application_manifests(OBJECTS, job)]
     assert picked[:-1] == [
         ("Namespace", JOBS),
         ("ServiceAccount", "driver"),
@@ -63,21 +63,21 @@ def test_a_job_comes_with_what_it_cannot_start_without(job: str) -> None:
         ("PersistentVolumeClaim", "c"),
     ]
     assert picked[-1][1] == job
-    assert all(item["metadata"].get("namespace") != "logsluice" for item in one_application(OBJECTS, job))
+    assert all(item["metadata"].get("namespace") != "logsluice" for item in application_manifests(OBJECTS, job))
 
 
 def test_a_job_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(LogsluiceError, match="x: no such job among the manifests; there are job, nightly"):
-        one_application(OBJECTS, "x")
+        application_manifests(OBJECTS, "x")
     with pytest.raises(LogsluiceError, match="render an overlay"):
-        one_application([], "x")
+        application_manifests([], "x")
 
 
 def test_image_bucket_and_region_take_their_places() -> None:
     given = {"spec": {"image": "logsluice:0.1.0", "dir": "s3a://logsluice-bucket/events", "other": ["redis", 1]}}
     given["spec"]["region"] = "logsluice-region"
-    assert filled(given, image="r/l@sha256:0", bucket="mine", region="here") == {
+    assert fill_placeholders(given, image="r/l@sha256:0", bucket="mine", region="here") == {
         "spec": {"image": "r/l@sha256:0", "dir": "s3a://mine/events", "other": ["redis", 1], "region": "here"}
     }
-    assert filled(given, image=None, bucket=None, region=None) == given
-    assert filled({"image": "redis:7"}, image="r/l", bucket=None, region=None) == {"image": "redis:7"}
+    assert fill_placeholders(given, image=None, bucket=None, region=None) == given
+    assert fill_placeholders({"image": "redis:7"}, image="r/l", bucket=None, region=None) == {"image": "redis:7"}

@@ -18,7 +18,7 @@ import structlog
 
 from logsluice.errors import LogsluiceError
 from logsluice.jvm.jars import jar_paths
-from logsluice.jvm.java import system_java
+from logsluice.jvm.java import spark_home, system_java
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaGateway
@@ -156,9 +156,8 @@ def kafka_jars() -> list[Path]:
     Raises:
         LogsluiceError: It cannot be fetched.
     """
-    from pyspark.find_spark_home import _find_spark_home
-
-    included = any((Path(_find_spark_home()) / "jars").glob("spark-sql-kafka-0-10_*.jar"))
+    home = Path(os.environ.get("SPARK_HOME") or spark_home())
+    included = any((home / "jars").glob("spark-sql-kafka-0-10_*.jar"))
     return [] if included or _SUBMITTED in os.environ else jar_paths("spark-kafka")
 
 
@@ -184,8 +183,8 @@ def _gateway(wanted: tuple[tuple[str, str], ...], log_file: Path) -> JavaGateway
     finally:
         os.close(writing)
     passing.join(timeout=5)
-    said = [line for line in log_file.read_text(errors="replace").splitlines() if line.strip()]
-    raise LogsluiceError("Spark does not start", where=str(log_file), why=said[-1][:300] if said else None)
+    output = [line for line in log_file.read_text(errors="replace").splitlines() if line.strip()]
+    raise LogsluiceError("Spark does not start", where=str(log_file), why=output[-1][:300] if output else None)
 
 
 def _pass_on(reading: int, log_file: Path) -> None:
