@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any, Final, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -37,7 +37,8 @@ from logsluice.kafka import is_unavailable as is_kafka_unavailable
 from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import OTHER, LabelNames
-from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
+from logsluice.runtime.retry import RetryContext, retry_on_unavailable
+from logsluice.runtime.threads import run_together
 from logsluice.settings import Settings
 
 JOB: Final = "app-service"
@@ -110,33 +111,14 @@ def run_exporter(settings: Settings, directory: Path | None, stop: Event) -> Non
         LogsluiceError: The registry is wrong, or a server refuses the credentials.
     """
     counter = EventCounter(ColumnarExtractor(load_registry(directory), time_zone=settings.time_zone))
-    failures: list[BaseException] = []
     for part in ("kafka", "elasticsearch"):
         metrics.PART_UP.labels(part).set(0)
-
-    def watch(work: Callable[[], None]) -> Callable[[], None]:
-        def until_stopped() -> None:
-            try:
-                work()
-            except StoppedError:
-                pass
-            except BaseException as error:
-                failures.append(error)
-                stop.set()
-
-        return until_stopped
-
-    threads = [
-        Thread(target=watch(lambda: _watch_lag(settings, stop)), name="lag"),
-        Thread(target=watch(lambda: _watch_indices(settings, stop)), name="indices"),
-        Thread(target=watch(lambda: _count_events(settings, counter, stop)), name="events"),
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    run_together(
+        stop,
+        lag=lambda: _watch_lag(settings, stop),
+        indices=lambda: _watch_indices(settings, stop),
+        events=lambda: _count_events(settings, counter, stop),
+    )
 
 
 def _watch_lag(settings: Settings, stop: Event) -> None:
@@ -162,12 +144,8 @@ def _watch_indices(settings: Settings, stop: Event) -> None:
         def measure() -> None:
             for alias in (settings.logs_index, settings.results_index):
                 measure_index(client, alias)
-            for alias in (
-                settings.metrics_index,
-                settings.windows_index,
-                settings.alerts_index,
-                settings.dead_letters_index,
-            ):
+            others = (settings.windows_index, settings.alerts_index, settings.dead_letters_index)
+            for alias in (settings.metrics_index, *others):
                 measure_index(client, alias, flows=False)
 
         while not stop.is_set():
@@ -181,7 +159,7 @@ def _watch_indices(settings: Settings, stop: Event) -> None:
 def measure_index(client: Elasticsearch, alias: str, *, flows: bool = True) -> None:
     """Set the documents behind an alias and the age of the newest event; an alias that is not there has none.
 
-    The age is worked out anew whenever it is asked for, so that it grows while nobody can measure. It is told of what
+    The age is worked out anew at every scrape, so that it grows while nobody can measure. It is set for what
     ``flows`` alone: that nothing came for an hour means nothing of alerts or dead letters.
     """
     answer = client.search(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import Event
 from typing import Any, TypeAlias, TypeVar
 
@@ -64,6 +64,18 @@ class TopicReader:
         self._last: Topic | None = None
         self._done: Offsets = {}
         self._checked = self._measured = 0.0
+
+    def batches(self) -> Iterator[list[ConsumerRecord]]:
+        """The records of each poll that has any, until ``stop`` is set; each is committed when the next is wanted.
+
+        Raises:
+            LogsluiceError: The broker refuses the credentials.
+            StoppedError: The process is to stop while the broker or the topic is not there.
+        """
+        while not self._stop.is_set():
+            if records := self.poll():
+                yield records
+                self.commit()
 
     def poll(self) -> list[ConsumerRecord]:
         """The next records, of one partition after the other, each in order; empty after half a second with none.

@@ -1,7 +1,7 @@
 """Dead letters, as they can be searched: from their topic into the dead letters index, each once.
 
 The topic stays the truth: it alone holds every byte and says which letters have been replayed. What Elasticsearch
-refuses here is therefore told, counted and left at that; a letter about it would come back as the next one.
+refuses here is therefore logged, counted and left at that; a letter about it would come back as the next one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from threading import Event
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -21,7 +21,6 @@ from logsluice.event.records import index_name, iso_millis
 from logsluice.kafka.dead_letters import DeadLetter, from_record, is_replay_mark
 from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 
 GROUP: Final = "logsluice-index-dead-letters"
@@ -30,18 +29,6 @@ DESTINATION: Final = "dead-letters"
 _MAX_RECORDS: Final = 500
 
 log = structlog.get_logger(__name__)
-
-
-class LettersPlan(NamedTuple):
-    """What is to be done with a batch of records.
-
-    Attributes:
-        actions: The writes to the dead letters index.
-        foreign: How many records were no letters of ours.
-    """
-
-    actions: list[IndexAction]
-    foreign: int
 
 
 def dead_letter_document(record_id: EventId, letter: DeadLetter) -> bytes:
@@ -69,10 +56,10 @@ def dead_letter_document(record_id: EventId, letter: DeadLetter) -> bytes:
     return orjson.dumps(document)
 
 
-def plan_letters(records: Sequence[ConsumerRecord], alias: str) -> LettersPlan:
-    """Turn records of the topic of dead letters into writes; a pure function.
+def plan_letters(records: Sequence[ConsumerRecord], alias: str) -> tuple[list[IndexAction], int]:
+    """Turn records of the topic of dead letters into writes, and count those that are no letters of ours; pure.
 
-    Records that mark a letter as replayed are no letters.
+    Records that mark a letter as replayed are no letters, and not counted.
     """
     actions, foreign = [], 0
     for record in records:
@@ -85,7 +72,7 @@ def plan_letters(records: Sequence[ConsumerRecord], alias: str) -> LettersPlan:
         record_id = EventId(record.topic, record.partition, record.offset, record.timestamp)
         document = dead_letter_document(record_id, letter)
         actions.append(IndexAction(index_name(alias, record.timestamp), str(record_id), "create", None, document))
-    return LettersPlan(actions, foreign)
+    return actions, foreign
 
 
 def index_dead_letters(settings: Settings, job: str, stop: Event) -> None:
@@ -95,28 +82,23 @@ def index_dead_letters(settings: Settings, job: str, stop: Event) -> None:
 
     Raises:
         LogsluiceError: A server refuses the credentials.
+        StoppedError: ``stop`` was set while something was waited for.
     """
     server, alias = settings.elasticsearch, settings.dead_letters_index
-    try:
-        with closing(BulkWriter(server, job=job, stop=stop)) as writer:
-            wait_until_up(writer.client, server, job=job, stop=stop)
-            wait_for_templates(writer.client, server, [alias], job=job, stop=stop)
-            topic = settings.kafka.dead_letter_topic
-            with closing(TopicReader(settings, topic, GROUP, job=job, stop=stop, max_records=_MAX_RECORDS)) as reader:
-                while not stop.is_set():
-                    records = reader.poll()
-                    if records:
-                        _index(records, alias, writer, job)
-                        reader.commit()
-    except StoppedError:
-        log.info("stopped while waiting; letters that were not acknowledged are read again at the next start")
+    with closing(BulkWriter(server, job=job, stop=stop)) as writer:
+        wait_until_up(writer.client, server, job=job, stop=stop)
+        wait_for_templates(writer.client, server, [alias], job=job, stop=stop)
+        topic = settings.kafka.dead_letter_topic
+        with closing(TopicReader(settings, topic, GROUP, job=job, stop=stop, max_records=_MAX_RECORDS)) as reader:
+            for records in reader.batches():
+                _index(records, alias, writer, job)
 
 
 def _index(records: Sequence[ConsumerRecord], alias: str, writer: BulkWriter, job: str) -> None:
-    planned = plan_letters(records, alias)
-    if planned.foreign:
-        log.warning("skipped records that logsluice did not write", records=planned.foreign)
-    outcome = writer.write(planned.actions)
+    actions, foreign = plan_letters(records, alias)
+    if foreign:
+        log.warning("skipped records that logsluice did not write", records=foreign)
+    outcome = writer.write(actions)
     metrics.EVENTS_OUT.labels(job, DESTINATION).inc(outcome.written)
     metrics.EVENTS_REPEATED.labels(job, DESTINATION).inc(outcome.existing)
     for refusal in outcome.rejected:

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from threading import Event, Thread
+from contextlib import closing
+from threading import Event
 from typing import NamedTuple
-
-import structlog
 
 from logsluice.documents.log import INVALID_UTF8, log_document, unreadable
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
@@ -20,17 +19,15 @@ from logsluice.jobs.index.dead_letters import index_dead_letters
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
 from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import StoppedError
+from logsluice.runtime.threads import run_together
 from logsluice.settings import Settings
 
 JOB = CONSUMER = "index"
 GROUP = "logsluice-index"
 DESTINATIONS = ("logs", "metrics")
 
-log = structlog.get_logger(__name__)
 
-
-class Plan(NamedTuple):
+class IndexPlan(NamedTuple):
     """What is to be done with a batch of records.
 
     Attributes:
@@ -46,9 +43,9 @@ class Plan(NamedTuple):
     invalid: int
 
 
-def plan(records: Sequence[ConsumerRecord], settings: Settings) -> Plan:
+def plan_events(records: Sequence[ConsumerRecord], settings: Settings) -> IndexPlan:
     """Turn records into writes to the logs index and the metrics index; a pure function."""
-    planned = Plan(([], []), ([], []), [], 0)
+    planned = IndexPlan(([], []), ([], []), [], 0)
     aliases = (settings.logs_index, settings.metrics_index)
     invalid = 0
     for record in records:
@@ -76,47 +73,26 @@ def run_index_job(settings: Settings, stop: Event) -> None:
     Raises:
         LogsluiceError: A server refuses the credentials.
     """
-    failures: list[Exception] = []
-
-    def letters() -> None:
-        try:
-            index_dead_letters(settings, JOB, stop)
-        except Exception as error:
-            failures.append(error)
-            stop.set()
-
-    thread = Thread(target=letters, name="dead-letters")
-    thread.start()
-    try:
-        _index_events(settings, stop)
-    finally:
-        stop.set()
-        thread.join()
-    if failures:
-        raise failures[0]
+    run_together(
+        stop,
+        **{
+            "events": lambda: _index_events(settings, stop),
+            "dead-letters": lambda: index_dead_letters(settings, JOB, stop),
+        },
+    )
 
 
 def _index_events(settings: Settings, stop: Event) -> None:
     server = settings.elasticsearch
-    letters = DeadLetterWriter(settings, job=JOB, stop=stop)
-    writer = BulkWriter(server, job=JOB, stop=stop)
-    reader: TopicReader | None = None
-    try:
+    with (
+        closing(DeadLetterWriter(settings, job=JOB, stop=stop)) as letters,
+        closing(BulkWriter(server, job=JOB, stop=stop)) as writer,
+    ):
         wait_until_up(writer.client, server, job=JOB, stop=stop)
         wait_for_templates(writer.client, server, [settings.logs_index, settings.metrics_index], job=JOB, stop=stop)
-        reader = TopicReader(settings, settings.kafka.topic, GROUP, job=JOB, stop=stop)
-        while not stop.is_set():
-            records = reader.poll()
-            if records:
+        with closing(TopicReader(settings, settings.kafka.topic, GROUP, job=JOB, stop=stop)) as reader:
+            for records in reader.batches():
                 _index(records, settings, writer, letters)
-                reader.commit()
-    except StoppedError:
-        log.info("stopped while waiting; what was not acknowledged is read again at the next start")
-    finally:
-        if reader is not None:
-            reader.close()
-        letters.close()
-        writer.close()
 
 
 def _index(
@@ -124,7 +100,7 @@ def _index(
 ) -> None:
     began = time.monotonic()
     metrics.EVENTS_IN.labels(JOB).inc(len(records))
-    planned = plan(records, settings)
+    planned = plan_events(records, settings)
     rejected: list[DeadLetter] = []
     for destination, actions, sources in zip(DESTINATIONS, planned.actions, planned.sources, strict=True):
         outcome = writer.write(actions)

@@ -6,7 +6,7 @@ import orjson
 
 from logsluice.event.identity import EventId
 from logsluice.jobs.index.dead_letters import plan_letters
-from logsluice.jobs.index.job import plan
+from logsluice.jobs.index.job import plan_events
 from logsluice.kafka.dead_letters import REPLAYED, DeadLetter, to_record
 from logsluice.runtime.time_expressions import parse_moment
 from logsluice.settings import Settings
@@ -21,7 +21,7 @@ def record(offset: int, value: bytes | None) -> Record:
 
 def test_each_record_becomes_one_write_or_one_dead_letter() -> None:
     records = [record(0, b"a"), record(1, None), record(2, b"\xff"), record(3, b""), record(4, b"{}")]
-    planned = plan(records, Settings(env="dev"))
+    planned = plan_events(records, Settings(env="dev"))
     logs, measurements = planned.actions
     assert [(action.op, action.id) for action in logs] == [
         ("create", f"logs-topic-2-{offset}-{DAY}") for offset in (0, 2, 4)
@@ -38,7 +38,7 @@ def test_each_record_becomes_one_write_or_one_dead_letter() -> None:
 
 def test_measurements_go_to_their_own_index() -> None:
     records = [record(0, b"a"), record(1, b'{"event":{"kind":"metric"},"message":"load 0.5"}'), record(2, b"c")]
-    logs, measurements = plan(records, Settings(env="prod")).actions
+    logs, measurements = plan_events(records, Settings(env="prod")).actions
     assert [action.id for action in logs] == [f"logs-topic-2-{offset}-{DAY}" for offset in (0, 2)]
     assert [(action.index, action.id) for action in measurements] == [
         ("prod-metrics-index-2025.11.22", f"logs-topic-2-1-{DAY}")
@@ -57,13 +57,15 @@ def test_each_letter_becomes_a_document_under_the_id_of_its_own_record() -> None
     rejected = LETTER._replace(value=None, reason="rejected", detail="größer")
     done = Record("logs-topic-dlq", 0, 2, DAY, b"k", None, [(REPLAYED, b"2026-11-22T10:00:00.000Z")])
     foreign = [record(3, b"not ours"), stored(4, LETTER)._replace(headers=[("logsluice-consumer", b"x")])]
-    planned = plan_letters([stored(0, LETTER), stored(1, rejected), done, *foreign], "dev-dead-letters-index")
-    assert planned.foreign == 2
-    assert [(action.op, action.index, action.id) for action in planned.actions] == [
+    actions, foreign_records = plan_letters(
+        [stored(0, LETTER), stored(1, rejected), done, *foreign], "dev-dead-letters-index"
+    )
+    assert foreign_records == 2
+    assert [(action.op, action.index, action.id) for action in actions] == [
         ("create", "dev-dead-letters-index-2025.11.23", f"logs-topic-dlq-0-{offset}-{DAY + 86_400_000}")
         for offset in (0, 1)
     ]
-    first, second = (orjson.loads(action.document) for action in planned.actions)
+    first, second = (orjson.loads(action.document) for action in actions)
     assert first == {
         "@timestamp": "2025-11-23T08:26:40.000Z",
         "message": "caf\ufffd",
