@@ -17,6 +17,7 @@ from logsluice.alerts.backtest import backtest_rules, known_alerts
 from logsluice.alerts.documents import Alert, alert_json
 from logsluice.alerts.rules import load_rules
 from logsluice.alerts.windows import moment_of
+from logsluice.runtime.entrypoint import ConfigOption
 from logsluice.runtime.terminal import Terminal, json_line, printable
 from logsluice.runtime.time_expressions import parse_moment
 from logsluice.settings import config_dir, load_settings
@@ -25,7 +26,6 @@ app = typer.Typer(help="Alerts: what is open, and rules tried on history.", no_a
 
 _STYLES = {"critical": "bold red", "warning": "yellow"}
 
-Config = Annotated[Path | None, typer.Option(help="Folder of the environment.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 
 
@@ -35,7 +35,7 @@ def list_alerts(
         str | None, typer.Option(help="Also those that resolved since: 24h, 7d, 2026-11-22T08:30:00.")
     ] = None,
     as_lines: AsJson = False,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """Show the alerts that are open, oldest first."""
     alerts = known_alerts(load_settings(config), parse_moment(since) if since else datetime.now(UTC))
@@ -53,7 +53,7 @@ def backtest(
         Path | None, typer.Option(help="A file of rules, instead of the environment's alerts.yaml.")
     ] = None,
     as_lines: AsJson = False,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """Try rules on the windows that there are: what would have opened and resolved, and when. Nobody is told."""
     directory = config or config_dir()

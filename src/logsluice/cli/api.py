@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from logsluice.api.server import serve
+from logsluice.runtime.entrypoint import ConfigOption
 from logsluice.runtime.logging import configure_logging
 from logsluice.settings import load_settings
 from logsluice.stack.ports import check_free
@@ -17,7 +17,7 @@ from logsluice.stack.ports import check_free
 def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 where left out.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on; 8090 where left out.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Serve the HTTP API until Ctrl-C: post events, search them, follow them.
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from logsluice.api.guard.keys import SCOPES, Scope, make_key, read_keys, write_keys
 from logsluice.errors import LogsluiceError
+from logsluice.runtime.entrypoint import ConfigOption
 from logsluice.runtime.terminal import Terminal, printable
 from logsluice.settings import load_settings
 
@@ -20,7 +21,6 @@ _FILE: Final = "api-keys.yaml"
 KeysFile = Annotated[
     Path | None, typer.Option("--file", help="File of hashed keys; api.keys_file, or api-keys.yaml in the home folder.")
 ]
-Config = Annotated[Path | None, typer.Option(help="Folder of the environment.")]
 
 
 @app.command()
@@ -29,7 +29,7 @@ def add(
     scope: Annotated[list[str] | None, typer.Option(help="ingest, query or admin; may be given again.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; never, where left out.")] = None,
     file: KeysFile = None,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """Make a key and print it, this once; the file keeps its hash alone."""
     path = _path(file, config)
@@ -45,7 +45,7 @@ def add(
 
 
 @app.command("list")
-def list_keys(file: KeysFile = None, config: Config = None) -> None:
+def list_keys(file: KeysFile = None, config: ConfigOption = None) -> None:
     """Show whose keys there are."""
     table = Table("id", "name", "scopes", "created", "expires")
     for key in read_keys(_path(file, config)):
@@ -63,7 +63,7 @@ def list_keys(file: KeysFile = None, config: Config = None) -> None:
 def remove(
     key_id: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.")],
     file: KeysFile = None,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """Take a key back; running instances refuse it within a second."""
     path = _path(file, config)

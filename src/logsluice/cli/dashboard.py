@@ -10,6 +10,7 @@ import typer
 
 from logsluice.dashboard import server
 from logsluice.dashboard.reports import read_report
+from logsluice.runtime.entrypoint import ConfigOption
 from logsluice.runtime.terminal import Terminal
 from logsluice.settings import load_settings
 from logsluice.stack.ports import check_free
@@ -21,7 +22,7 @@ def dashboard(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 where left out.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on; 8501 where left out.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Serve a page of errors, alerts and log lines until Ctrl-C.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from logsluice.extract import load_registry
 from logsluice.jobs.dead_letter_replay import StoredLetter, read_letters
 from logsluice.jobs.dead_letter_replay import replay as try_again
 from logsluice.kafka.dead_letters import DeadLetter
+from logsluice.runtime.entrypoint import ConfigOption
 from logsluice.runtime.terminal import Terminal, json_line, printable
 from logsluice.settings import config_dir, load_settings
 
@@ -25,7 +25,6 @@ _FIRST_BYTES = 80
 
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason.")]
 Consumer = Annotated[str | None, typer.Option(help="Only those of this consumer: regex or index.")]
-Config = Annotated[Path | None, typer.Option(help="Folder of the environment.")]
 
 
 @app.command("list")
@@ -34,14 +33,11 @@ def list_letters(
     consumer: Consumer = None,
     limit: Annotated[int, typer.Option(min=1, help="The most letters, newest first.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, with the whole event.")] = False,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """Show the dead letters, newest first; those that were replayed are gone."""
-    letters = read_letters(
-        load_settings(config),
-        _filter(reason, consumer, None),
-        longest=None if as_json else _FIRST_BYTES,
-    )
+    longest = None if as_json else _FIRST_BYTES
+    letters = read_letters(load_settings(config), _filter(reason, consumer, None), longest=longest)
     shown = letters[: -limit - 1 : -1]
     if as_json:
         for entry in shown:
@@ -60,7 +56,7 @@ def replay(
     reason: Reason = None,
     consumer: Consumer = None,
     event_id: Annotated[str | None, typer.Option("--id", help="Only this event.")] = None,
-    config: Config = None,
+    config: ConfigOption = None,
 ) -> None:
     """Try dead letters again, under their events' own ids, with the registry as it is now.
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from logsluice.kafka.schema_registry import SchemaRegistry, event_schema, subject_of
+from logsluice.runtime.entrypoint import ConfigOption
 from logsluice.runtime.terminal import Terminal
 from logsluice.settings import load_settings
 from logsluice.stack import schema_registry
@@ -19,11 +20,10 @@ from logsluice.stack.supervisor import SCHEMA_REGISTRY_PORT
 app = typer.Typer(help="The JSON Schema of the events in the topic.", no_args_is_help=True)
 
 File = Annotated[Path | None, typer.Option(help="Another schema than the one the API checks by.")]
-Config = Annotated[Path | None, typer.Option(help="Folder of the environment.")]
 
 
 @app.command()
-def check(file: File = None, config: Config = None) -> None:
+def check(file: File = None, config: ConfigOption = None) -> None:
     """Say whether events that were right by the registered schema are right by this one too; exits with 1 if not."""
     settings = load_settings(config)
     subject = subject_of(settings.kafka.topic)
@@ -38,7 +38,7 @@ def check(file: File = None, config: Config = None) -> None:
 
 
 @app.command()
-def register(file: File = None, config: Config = None) -> None:
+def register(file: File = None, config: ConfigOption = None) -> None:
     """Register the schema for the topic, after it was checked; one that is registered already stays as it is."""
     settings = load_settings(config)
     subject = subject_of(settings.kafka.topic)

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.cli.printing import LEVEL_STYLES, highlighted
 from logsluice.elasticsearch.search import MARK_BEGIN, MARK_END, Found, Search, facts
 from logsluice.elasticsearch.search import search as find
+from logsluice.runtime.entrypoint import ConfigOption
 from logsluice.runtime.terminal import Terminal, json_line, printable
 from logsluice.settings import load_settings
 
 _FACTS_SHOWN = 12
 _FACT_LENGTH = 80
+_LEVEL_STYLES = {
+    "trace": "dim",
+    "debug": "dim",
+    "info": "green",
+    "notice": "cyan",
+    "warn": "yellow",
+    "error": "red",
+    "critical": "bold red",
+}
 
 
 def search(
@@ -29,7 +37,7 @@ def search(
     level: Annotated[str | None, typer.Option(help="Only that level and worse: warn, error, ...")] = None,
     size: Annotated[int, typer.Option(min=1, max=10_000, help="The most events.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Folder of the environment.")] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Find events in the results index, newest first.
 
@@ -57,7 +65,7 @@ def _table(found: Found) -> Table:
         level = str(document.get("log", {}).get("level", ""))
         table.add_row(
             printable(str(document.get("@timestamp", "")))[:23].replace("T", " ").rstrip("Z"),
-            Text(printable(level), style=LEVEL_STYLES.get(level, "")),
+            Text(printable(level), style=_LEVEL_STYLES.get(level, "")),
             Text(printable(str(document.get("service", {}).get("name", "")))),
             Text("\n").join([highlighted(hit.message, MARK_BEGIN, MARK_END), *_facts(document)]),
         )
@@ -84,3 +92,16 @@ def _summary(found: Found, since: str | None) -> str:
 
 def _events(count: int) -> str:
     return "1 event" if count == 1 else f"{count} events"
+
+
+def highlighted(text: str, begin: str, end: str, style: str = "bold yellow") -> Text:
+    """A text in which what stands between two marks is set off."""
+    shown = Text()
+    for number, part in enumerate(text.split(begin)):
+        inside, mark, outside = part.partition(end)
+        if number and mark:
+            shown.append(printable(inside), style=style)
+            shown.append(printable(outside))
+        else:
+            shown.append(printable(part.replace(end, "")))
+    return shown

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from logsluice.cli.printing import highlighted
+from logsluice.cli.search import highlighted
 from logsluice.elasticsearch.search import MARK_BEGIN, MARK_END, Search, build_query, crop, facts
 from logsluice.errors import LogsluiceError
 from logsluice.runtime.terminal import printable
