@@ -18,10 +18,10 @@ from logsluice.jobs.regex.stream import RegexStreamJob
 from logsluice.jobs.regex.workers import RegexTaskSpec
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.session import spark_session
+from logsluice.jvm.jars import jar_paths
 from logsluice.runtime import metrics
 from logsluice.runtime.logging import configure_logging
 from logsluice.settings import config_dir, load_settings
-from logsluice.stack import jar_paths
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ from elasticsearch import Elasticsearch
 from logsluice.extract import load_registry
 from logsluice.provision.setup import run_setup
 from logsluice.settings import MetricsSettings, Settings, load_settings
-from logsluice.stack import LocalStack
 from logsluice.stack.ports import free_port
+from logsluice.stack.supervisor import LocalStack
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config" / "dev"

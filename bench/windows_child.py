@@ -17,10 +17,10 @@ from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.session import spark_session
 from logsluice.jobs.windows.frames import STATE
 from logsluice.jobs.windows.job import JOB, WindowsJob
+from logsluice.jvm.jars import jar_paths
 from logsluice.runtime import metrics
 from logsluice.runtime.logging import configure_logging
 from logsluice.settings import Settings, config_dir, load_settings
-from logsluice.stack import jar_paths
 
 
 def main() -> None:

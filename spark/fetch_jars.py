@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from logsluice.jvm.jars import jar_paths
 from logsluice.jvm.java import spark_home
-from logsluice.stack import jar_paths
 from logsluice.stack.schema_registry import unpacked
 
 

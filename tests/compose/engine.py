@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from logsluice.stack import jar_paths
+from logsluice.jvm.jars import jar_paths
 from tests.shared.shared_folder import ROOT, TOOLS
 
 IMAGES = Path(__file__).parent / "images"

@@ -28,7 +28,7 @@ DASHBOARDS = sorted((ROOT / "k8s" / "components" / "monitoring" / "dashboards").
 DRAWN = "[data-shared-item][data-render-complete=true]"
 COUNTS = """
 from kafka import KafkaConsumer, TopicPartition
-from logsluice.kafka import client_options
+from logsluice.kafka.options import client_options
 from logsluice.settings import load_settings
 from logsluice.elasticsearch.client import connect
 settings = load_settings()

@@ -13,9 +13,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
-from logsluice.jvm.jars import locked
+from logsluice.jvm.jars import jar_paths, locked
 from logsluice.jvm.java import system_java
-from logsluice.stack import jar_paths
 from tests.shared.shared_folder import ROOT
 
 TEXT = (ROOT / "spark" / "Dockerfile").read_text()

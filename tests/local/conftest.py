@@ -21,7 +21,7 @@ from logsluice.extract import load_registry
 from logsluice.jvm.jars import jar_paths
 from logsluice.provision.setup import run_setup
 from logsluice.settings import MetricsSettings, Settings, load_settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.api_parts import Api, RedisServer, serving
 from tests.local.running import ROOT, Runner, forget_indices, free_port
 

@@ -25,8 +25,8 @@ from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, documents, load_r
 from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.runtime.time_expressions import iso_seconds
 from logsluice.settings import Settings, load_settings
-from logsluice.stack import LocalStack
 from logsluice.stack.ports import free_port, is_open
+from logsluice.stack.supervisor import LocalStack
 from tests.local.dashboard_documents import alert, window, write
 from tests.local.running import LOGSLUICE, ROOT, Runner, eventually
 

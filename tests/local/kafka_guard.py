@@ -22,8 +22,9 @@ from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 from kafka.admin import UserScramCredentialUpsertion as Password
 
-from logsluice.stack import LocalStack, kafka
+from logsluice.stack import kafka
 from logsluice.stack.properties import log_to
+from logsluice.stack.supervisor import LocalStack
 from tests.local.running import ROOT
 
 Object = dict[str, Any]

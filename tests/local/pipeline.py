@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from logsluice.event.identity import EventId
 from logsluice.extract import load_registry
 from logsluice.jobs.dead_letter_replay import read_letters
-from logsluice.kafka import consumer, producer
+from logsluice.kafka.clients import consumer, producer
 from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings
 from tests.local.running import Job, Runner, eventually

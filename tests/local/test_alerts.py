@@ -26,7 +26,7 @@ from logsluice.alerts.windows import Window, moment_of
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS
 from logsluice.event.moments import iso
-from logsluice.kafka import consumer
+from logsluice.kafka.clients import consumer
 from logsluice.provision.setup import run_setup
 from logsluice.settings import ElasticsearchSettings, Settings, load_settings
 from logsluice.stack.ports import free_port

@@ -19,7 +19,7 @@ import pytest
 from redis import Redis
 
 from logsluice.settings import Settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.api_parts import Api, RedisServer, serving
 from tests.local.kafka_reading import by_id, count
 from tests.local.running import Runner, eventually, free_port

@@ -21,7 +21,7 @@ from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.event.records import Records, index_name
 from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.settings import Settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.api_parts import Api, RedisServer, serving
 from tests.local.pipeline import Pipeline
 from tests.local.running import Runner, eventually

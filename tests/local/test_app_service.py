@@ -10,10 +10,10 @@ from elasticsearch import Elasticsearch
 from prometheus_client.parser import text_string_to_metric_families
 
 from logsluice.extract import load_registry
-from logsluice.kafka import producer
+from logsluice.kafka.clients import producer
 from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings, config_dir
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.running import Runner, eventually
 
 Series = dict[tuple[str, ...], float]

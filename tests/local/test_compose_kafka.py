@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from logsluice.jvm.jars import jar_paths
 from logsluice.provision.compose import AGENT, READERS, prepare
-from logsluice.stack import jar_paths
 
 pytestmark = pytest.mark.timeout(240)
 

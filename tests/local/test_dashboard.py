@@ -26,8 +26,8 @@ from logsluice.extract import load_registry
 from logsluice.provision.setup import set_up_elasticsearch
 from logsluice.runtime.time_expressions import iso_seconds
 from logsluice.settings import Settings, load_settings
-from logsluice.stack import LocalStack
 from logsluice.stack.ports import free_port, is_open
+from logsluice.stack.supervisor import LocalStack
 from tests.local.dashboard_documents import alert, facts, millis, window, write
 from tests.local.running import LOGSLUICE, ROOT, Job, Runner, eventually, forget_indices
 

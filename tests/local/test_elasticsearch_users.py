@@ -23,7 +23,7 @@ from logsluice.dashboard.filters import Filters
 from logsluice.dashboard.loader import DataLoader
 from logsluice.elasticsearch.roles import IndexPrivileges, Role, roles
 from logsluice.settings import Settings, load_settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.api_parts import serving
 from tests.local.elasticsearch_guard import PASSWORD, Guard, allows
 from tests.local.pipeline import Pipeline, assert_runs, metric

@@ -17,10 +17,11 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from logsluice.extract import load_registry
-from logsluice.kafka import TopicNotReadyError, admin, describe_topic, producer
+from logsluice.kafka.clients import admin, producer
+from logsluice.kafka.topics import TopicNotReadyError, describe_topic
 from logsluice.provision.setup import set_up_elasticsearch, set_up_kafka
 from logsluice.settings import Settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.pipeline import (
     SECONDS,
     Counts,

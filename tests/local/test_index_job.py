@@ -14,11 +14,13 @@ from logsluice.event.ecs import FIELDS
 from logsluice.event.identity import EventId
 from logsluice.jobs.dead_letter_replay import read_letters
 from logsluice.jobs.index.job import GROUP
-from logsluice.kafka import admin, describe_topic, lag, producer
+from logsluice.kafka.clients import admin, producer
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
+from logsluice.kafka.offsets import lag
+from logsluice.kafka.topics import describe_topic
 from logsluice.provision.setup import run_setup, set_up_kafka
 from logsluice.settings import Settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.pipeline import SECONDS, metric
 from tests.local.running import Job, Runner, eventually
 

@@ -27,10 +27,12 @@ from logsluice.alerts.store import AlertStore
 from logsluice.api.ingest.lookup import EventReference, find_posted, mark
 from logsluice.jvm.jars import jar_paths
 from logsluice.jvm.java import system_java
-from logsluice.kafka import admin, committed_offsets, describe_topic, latest_offsets
+from logsluice.kafka.clients import admin
+from logsluice.kafka.offsets import committed_offsets, latest_offsets
 from logsluice.kafka.options import spark_kafka_options
+from logsluice.kafka.topics import describe_topic
 from logsluice.settings import AlertSettings, MetricsSettings, Settings, load_settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.api_parts import serving
 from tests.local.kafka_guard import Asked, asked, guarded, in_vain, make_users, users
 from tests.local.pipeline import SECONDS, Pipeline, ends_well

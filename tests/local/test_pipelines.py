@@ -18,7 +18,7 @@ from elasticsearch import Elasticsearch
 from kafka import TopicPartition
 
 from logsluice.event.identity import EventId
-from logsluice.kafka import admin
+from logsluice.kafka.clients import admin
 from logsluice.settings import Settings
 from tests.local.lines import HOSTILE, mixed
 from tests.local.pipeline import Pipeline, assert_no_stack_trace

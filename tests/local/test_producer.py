@@ -11,7 +11,7 @@ import pytest
 from logsluice.demo.traffic import Profile, traffic
 from logsluice.provision.setup import set_up_kafka
 from logsluice.settings import Settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.api_parts import RedisServer, serving
 from tests.local.kafka_reading import count, stored, values
 from tests.local.running import Runner, eventually, free_port

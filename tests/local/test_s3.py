@@ -18,9 +18,9 @@ import pytest
 import yaml
 from elasticsearch import Elasticsearch
 
+from logsluice.jvm.jars import jar_paths
 from logsluice.jvm.java import system_java
 from logsluice.settings import Settings
-from logsluice.stack import jar_paths
 from tests.infra.graph import DIGEST, REGION, Graph, build
 from tests.local.lines import mixed
 from tests.local.pipeline import Pipeline

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from logsluice.kafka.schema_registry import event_schema
-from logsluice.stack import LocalStack
 from logsluice.stack.ports import is_open
+from logsluice.stack.supervisor import LocalStack
 from tests.local.running import Runner, eventually, free_port
 
 

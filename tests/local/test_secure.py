@@ -11,7 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from logsluice.settings import Settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.pipeline import SECONDS, Pipeline, assert_no_stack_trace, ends_well, family
 from tests.local.running import LOGSLUICE, ROOT, Runner
 

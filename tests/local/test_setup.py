@@ -7,7 +7,8 @@ from elasticsearch import Elasticsearch
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from logsluice.event.ecs import FIELDS
-from logsluice.kafka import admin, describe_topic
+from logsluice.kafka.clients import admin
+from logsluice.kafka.topics import describe_topic
 from logsluice.provision.setup import run_setup, topic_plans
 from logsluice.settings import Settings
 from tests.local.running import Runner, free_port

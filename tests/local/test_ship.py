@@ -16,7 +16,7 @@ import zstandard
 
 from logsluice.provision.setup import set_up_kafka
 from logsluice.settings import Settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.kafka_reading import count, stored, values
 from tests.local.running import LOGSLUICE, Job, Runner, eventually
 from tests.shared.log_sets import LINES_OF_EACH, SYSTEMS, log_file

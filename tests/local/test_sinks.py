@@ -17,21 +17,14 @@ from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS
 from logsluice.event.identity import EventId
 from logsluice.jobs.dead_letter_replay import read_letters
-from logsluice.kafka import (
-    admin,
-    commit_offsets,
-    describe_topic,
-    is_unavailable,
-    lag,
-    producer,
-    starting_offsets,
-    wait_for_topic,
-)
+from logsluice.kafka.clients import admin, is_unavailable, producer
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter
+from logsluice.kafka.offsets import commit_offsets, lag, starting_offsets
+from logsluice.kafka.topics import describe_topic, wait_for_topic
 from logsluice.provision.setup import run_setup, set_up_kafka
 from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
 from logsluice.settings import Settings
-from logsluice.stack import LocalStack
+from logsluice.stack.supervisor import LocalStack
 from tests.local.running import eventually
 
 INDEX = "dev-results-index-2026.11.22"

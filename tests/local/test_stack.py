@@ -20,12 +20,11 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaError
 
 from logsluice.errors import LogsluiceError
-from logsluice.jvm.jars import locked, sha256
+from logsluice.jvm.jars import jar_paths, locked, sha256
 from logsluice.settings import Settings
-from logsluice.stack import LocalStack, jar_paths
 from logsluice.stack.kafka import client_options
 from logsluice.stack.ports import is_free
-from logsluice.stack.supervisor import PARTS
+from logsluice.stack.supervisor import PARTS, LocalStack
 from tests.local.running import LOGSLUICE, Runner, eventually, free_port
 
 

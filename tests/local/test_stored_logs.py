@@ -8,7 +8,7 @@ from elasticsearch import Elasticsearch
 
 from logsluice.event.ecs import FIELDS
 from logsluice.jobs.regex.stored_logs import plan_ranges, read_range
-from logsluice.kafka import producer
+from logsluice.kafka.clients import producer
 from logsluice.provision.setup import run_setup
 from logsluice.settings import Settings
 from tests.local.running import Runner, eventually

@@ -20,7 +20,9 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from logsluice.extract import INPUT_SCHEMA, load_registry
-from logsluice.kafka import admin, committed_offsets, describe_topic, latest_offsets
+from logsluice.kafka.clients import admin
+from logsluice.kafka.offsets import committed_offsets, latest_offsets
+from logsluice.kafka.topics import describe_topic
 from logsluice.settings import Settings
 from tests.local.pipeline import Pipeline, assert_runs, ends_well, metric, says
 from tests.local.running import Job, Runner, eventually

@@ -28,8 +28,8 @@ from logsluice.provision.setup import run_setup
 from logsluice.runtime.retry import stop_on_signals
 from logsluice.runtime.terminal import Terminal
 from logsluice.settings import Settings, config_dir, load_settings
-from logsluice.stack import LocalStack
 from logsluice.stack.ports import check_free, local_port
+from logsluice.stack.supervisor import LocalStack
 
 _REFRESH_SECONDS = 1.0
 

@@ -16,9 +16,8 @@ from rich.text import Text
 from logsluice.errors import LogsluiceError
 from logsluice.runtime.terminal import Terminal, printable
 from logsluice.settings import Settings, load_settings
-from logsluice.stack import LocalStack, PartStatus
 from logsluice.stack.ports import local_port
-from logsluice.stack.supervisor import SCHEMA_REGISTRY_PORT
+from logsluice.stack.supervisor import SCHEMA_REGISTRY_PORT, LocalStack, PartStatus
 
 _STYLES = {"ready": "green", "not answering": "yellow", "died": "red", "stopped": "dim"}
 _NOT_READY = 3

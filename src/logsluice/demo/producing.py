@@ -16,8 +16,8 @@ import structlog
 from logsluice.demo.traffic import TrafficEvent
 from logsluice.errors import LogsluiceError
 from logsluice.event.limits import cut
-from logsluice.kafka import wait_for_topic
 from logsluice.kafka.ordered_producer import OrderedProducer
+from logsluice.kafka.topics import wait_for_topic
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
 from logsluice.settings import ApiSettings, Settings

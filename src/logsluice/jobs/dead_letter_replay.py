@@ -25,9 +25,11 @@ from logsluice.errors import LogsluiceError
 from logsluice.event.records import Records, index_name
 from logsluice.extract import ColumnarExtractor, Registry
 from logsluice.jobs.index import job as index_job
-from logsluice.kafka import TopicNotReadyError, admin, consumer, describe_topic, earliest_offsets, latest_offsets
+from logsluice.kafka.clients import admin, consumer
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter, from_record, is_replay_mark
+from logsluice.kafka.offsets import earliest_offsets, latest_offsets
 from logsluice.kafka.topic_reader import ConsumerRecord
+from logsluice.kafka.topics import TopicNotReadyError, describe_topic
 from logsluice.settings import Settings
 
 JOB = "dlq"

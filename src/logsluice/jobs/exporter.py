@@ -32,9 +32,11 @@ from logsluice.event.ecs import LEVELS
 from logsluice.event.records import Records
 from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.extract.schema import REASON
-from logsluice.kafka import TopicNotReadyError, admin, describe_topic, lag
-from logsluice.kafka import is_unavailable as is_kafka_unavailable
+from logsluice.kafka.clients import admin
+from logsluice.kafka.clients import is_unavailable as is_kafka_unavailable
+from logsluice.kafka.offsets import lag
 from logsluice.kafka.topic_reader import ConsumerRecord, TopicReader
+from logsluice.kafka.topics import TopicNotReadyError, describe_topic
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import OTHER, LabelNames
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable

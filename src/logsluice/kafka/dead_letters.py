@@ -22,7 +22,8 @@ from logsluice.errors import LogsluiceError
 from logsluice.event.identity import EventId
 from logsluice.event.limits import cut
 from logsluice.event.moments import iso
-from logsluice.kafka import producer, wait_for_topic
+from logsluice.kafka.clients import producer
+from logsluice.kafka.topics import wait_for_topic
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
 from logsluice.settings import Settings

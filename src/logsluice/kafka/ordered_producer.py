@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 from kafka import errors as kafka_errors
 
 from logsluice.errors import LogsluiceError
-from logsluice.kafka import producer
+from logsluice.kafka.clients import producer
 from logsluice.kafka.kafka_python import abandon
 from logsluice.settings import Settings
 

@@ -29,8 +29,9 @@ from logsluice.elasticsearch.templates import (
 )
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FieldType
-from logsluice.kafka import TopicNotReadyError, admin, describe_topic
-from logsluice.kafka import is_unavailable as is_kafka_unavailable
+from logsluice.kafka.clients import admin
+from logsluice.kafka.clients import is_unavailable as is_kafka_unavailable
+from logsluice.kafka.topics import TopicNotReadyError, describe_topic
 from logsluice.provision.kibana import import_objects, saved_objects
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings

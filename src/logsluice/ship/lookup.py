@@ -7,7 +7,9 @@ from typing import Final
 
 from kafka import TopicPartition
 
-from logsluice.kafka import Topic, admin, consumer, earliest_offsets, latest_offsets
+from logsluice.kafka.clients import admin, consumer
+from logsluice.kafka.offsets import earliest_offsets, latest_offsets
+from logsluice.kafka.topics import Topic
 from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 

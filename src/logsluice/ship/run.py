@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from threading import Event
 
-from logsluice.kafka import wait_for_topic
 from logsluice.kafka.ordered_producer import OrderedProducer
+from logsluice.kafka.topics import wait_for_topic
 from logsluice.settings import Settings
 from logsluice.ship.follower import Follower
 from logsluice.ship.lookup import JOB

@@ -17,8 +17,10 @@ import structlog
 from logsluice.inputs.files import STDIN, FileError, Line, expand, is_compressed, reading, skip, uncompressed
 from logsluice.inputs.multiline import JoinedEvent
 from logsluice.inputs.stdin import Stdin
-from logsluice.kafka import Offsets, Topic, admin, is_unavailable, latest_offsets
+from logsluice.kafka.clients import admin, is_unavailable
+from logsluice.kafka.offsets import Offsets, latest_offsets
 from logsluice.kafka.ordered_producer import OrderedProducer
+from logsluice.kafka.topics import Topic
 from logsluice.runtime import metrics
 from logsluice.runtime.pacing import Pacer
 from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable

@@ -7,7 +7,7 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from pydantic import SecretStr
 
 from logsluice.errors import LogsluiceError
-from logsluice.kafka import client_options, spark_kafka_options
+from logsluice.kafka.options import client_options, spark_kafka_options
 from logsluice.settings import KafkaSettings, Settings
 
 

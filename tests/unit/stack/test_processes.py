@@ -10,9 +10,8 @@ import psutil
 import pytest
 
 from logsluice.errors import LogsluiceError
-from logsluice.stack import LocalStack
 from logsluice.stack.processes import Record, kill, memory, read_record, spawn, terminate
-from logsluice.stack.supervisor import failure_reason
+from logsluice.stack.supervisor import LocalStack, failure_reason
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 # A parent that ignores SIGTERM, with a child of its own.

@@ -9,8 +9,9 @@ import orjson
 from kafka import KafkaProducer
 
 from logsluice.alerts.documents import Notification, alert_json
-from logsluice.kafka import producer, wait_for_topic
+from logsluice.kafka.clients import producer
 from logsluice.kafka.kafka_python import abandon
+from logsluice.kafka.topics import wait_for_topic
 from logsluice.settings import Settings
 
 _SECONDS: Final = 10.0

@@ -24,15 +24,10 @@ from logsluice.jobs.regex.stored_logs import LogRange, plan_ranges, read_range
 from logsluice.jobs.regex.workers import RegexTaskSpec, write_frame, write_records
 from logsluice.jobs.spark.failures import describe_error, permanent_error
 from logsluice.jobs.spark.progress import progress
-from logsluice.kafka import (
-    Offsets,
-    admin,
-    earliest_offsets,
-    is_unavailable,
-    latest_offsets,
-    spark_kafka_options,
-    wait_for_topic,
-)
+from logsluice.kafka.clients import admin, is_unavailable
+from logsluice.kafka.offsets import Offsets, earliest_offsets, latest_offsets
+from logsluice.kafka.options import spark_kafka_options
+from logsluice.kafka.topics import wait_for_topic
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 

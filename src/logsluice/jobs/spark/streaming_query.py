@@ -24,17 +24,10 @@ from logsluice.jobs.spark.batch_size import MEASURED_BATCHES, BatchMeasurement
 from logsluice.jobs.spark.checkpoints import checkpoint_of, lost_offsets, was_made_again
 from logsluice.jobs.spark.failures import describe_error, is_data_loss
 from logsluice.jobs.spark.passwords import leave_this_machine
-from logsluice.kafka import (
-    admin,
-    commit_offsets,
-    committed_offsets,
-    describe_topic,
-    earliest_offsets,
-    is_unavailable,
-    spark_kafka_options,
-    wait_for_topic,
-)
-from logsluice.kafka.topics import Topic, TopicNotReadyError
+from logsluice.kafka.clients import admin, is_unavailable
+from logsluice.kafka.offsets import commit_offsets, committed_offsets, earliest_offsets
+from logsluice.kafka.options import spark_kafka_options
+from logsluice.kafka.topics import Topic, TopicNotReadyError, describe_topic, wait_for_topic
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings

@@ -23,7 +23,8 @@ from logsluice.jobs.windows.clock import HOUR, Clock, PartitionStatus, WindowRul
 from logsluice.jobs.windows.events import CLOCK_PROPERTY, TaskStats, TaskStatsParam, WindowsTaskSpec
 from logsluice.jobs.windows.files import HourFiles
 from logsluice.jobs.windows.frames import STATE, count_windows
-from logsluice.kafka import describe_topic, earliest_offsets, latest_offsets
+from logsluice.kafka.offsets import earliest_offsets, latest_offsets
+from logsluice.kafka.topics import describe_topic
 from logsluice.runtime import metrics
 from logsluice.runtime.metrics import serve_metrics
 from logsluice.runtime.retry import StoppedError

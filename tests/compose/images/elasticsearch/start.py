@@ -13,7 +13,8 @@ from unittest.mock import patch
 
 import yaml
 
-from logsluice.stack import elasticsearch_node, jar_paths
+from logsluice.jvm.jars import jar_paths
+from logsluice.stack import elasticsearch_node
 from logsluice.stack.elasticsearch import java_options, lay_out
 
 HOME = Path("/usr/share")

@@ -13,7 +13,7 @@ from logsluice.extract import load_registry
 from logsluice.jobs.regex.workers import RegexTaskSpec
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.passwords import with_own_passwords, without_passwords
-from logsluice.kafka import spark_kafka_options
+from logsluice.kafka.options import spark_kafka_options
 from logsluice.settings import Settings
 
 SECRET = "never-to-be-seen"
