@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from kafka import TopicPartition
 
-from logsluice import kafka
 from logsluice.event.identity import EventId
+from logsluice.kafka.clients import admin, consumer
+from logsluice.kafka.offsets import earliest_offsets, latest_offsets
+from logsluice.kafka.topics import describe_topic
 from logsluice.settings import Settings
 
 
@@ -26,12 +28,12 @@ class Stored:
 
 def stored(settings: Settings, topic: str | None = None) -> list[Stored]:
     """Every record of a topic, partition by partition."""
-    asking = kafka.admin(settings, job="test")
-    reader = kafka.consumer(settings, job="test")
+    client = admin(settings, job="test")
+    reader = consumer(settings, job="test")
     try:
-        described = kafka.describe_topic(asking, topic or settings.kafka.topic)
-        first = kafka.earliest_offsets(asking, described)
-        last = kafka.latest_offsets(asking, described)
+        described = describe_topic(client, topic or settings.kafka.topic)
+        first = earliest_offsets(client, described)
+        last = latest_offsets(client, described)
         partitions = [TopicPartition(described.name, number) for number in described.partitions]
         reader.assign(partitions)
         for partition in partitions:
@@ -43,7 +45,7 @@ def stored(settings: Settings, topic: str | None = None) -> list[Stored]:
         return sorted(found, key=lambda record: record.partition)
     finally:
         reader.close()
-        asking.close()
+        client.close()
 
 
 def by_id(settings: Settings) -> dict[str, bytes]:
@@ -57,13 +59,13 @@ def by_id(settings: Settings) -> dict[str, bytes]:
 
 def count(settings: Settings, topic: str | None = None) -> int:
     """How many records a topic has."""
-    asking = kafka.admin(settings, job="test")
+    client = admin(settings, job="test")
     try:
-        described = kafka.describe_topic(asking, topic or settings.kafka.topic)
-        last, first = kafka.latest_offsets(asking, described), kafka.earliest_offsets(asking, described)
+        described = describe_topic(client, topic or settings.kafka.topic)
+        last, first = latest_offsets(client, described), earliest_offsets(client, described)
         return sum(last.values()) - sum(first.values())
     finally:
-        asking.close()
+        client.close()
 
 
 def values(settings: Settings) -> Counter[bytes]:
