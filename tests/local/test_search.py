@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 
 from logsluice.documents.extraction_input import extraction_input
 from logsluice.documents.result import result_documents
-from logsluice.elasticsearch.bulk import BulkWriter
+from logsluice.elasticsearch.bulk import BulkOutcome, BulkWriter
 from logsluice.event.records import Records
 from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.provision.setup import set_up_elasticsearch
@@ -40,7 +40,7 @@ def events(settings: Settings, elasticsearch_client: Elasticsearch) -> None:
     actions, letters = result_documents(records, extracted, registry.revision, settings.results_index)
     assert letters == []
     writer = BulkWriter(settings.elasticsearch, job="test")
-    assert writer.write(actions) == (size, 0, [])
+    assert writer.write(actions) == BulkOutcome(size)
     writer.close()
     elasticsearch_client.indices.refresh(index=settings.results_index)
 

@@ -11,7 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from structlog.testing import capture_logs
 
-from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.elasticsearch.bulk import BulkOutcome, BulkWriter, IndexAction
 from logsluice.elasticsearch.client import wait_for_templates, wait_until_up
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS
@@ -44,8 +44,8 @@ def action(number: int, version: int | None = None, **fields: object) -> IndexAc
 
 
 def test_a_document_made_twice_is_there_once(writer: BulkWriter, elasticsearch_client: Elasticsearch) -> None:
-    assert writer.write(action(number) for number in range(3)) == (3, 0, [])
-    assert writer.write(action(number) for number in range(5)) == (2, 3, [])
+    assert writer.write(action(number) for number in range(3)) == BulkOutcome(3, 0)
+    assert writer.write(action(number) for number in range(5)) == BulkOutcome(2, 3)
     elasticsearch_client.indices.refresh(index=INDEX)
     assert elasticsearch_client.count(index="dev-results-index")["count"] == 5
 
@@ -54,7 +54,7 @@ def test_a_newer_revision_replaces_an_older_one_and_never_the_other_way_round(
     writer: BulkWriter, elasticsearch_client: Elasticsearch
 ) -> None:
     for version, written, unchanged in ((2, 1, 0), (2, 1, 0), (3, 1, 0), (2, 0, 1)):
-        assert writer.write([action(1, version, logsluice={"revision": version})]) == (written, unchanged, [])
+        assert writer.write([action(1, version, logsluice={"revision": version})]) == BulkOutcome(written, unchanged)
     stored = elasticsearch_client.get(index=INDEX, id="1")
     assert (stored["_version"], stored["_source"]["logsluice"]["revision"]) == (3, 3)
 
@@ -131,7 +131,7 @@ def test_an_index_that_takes_no_writes_is_waited_for(
         (entry,) = eventually(lambda: [entry for entry in said if entry["event"] == "waiting for elasticsearch"])
         assert "cluster_block_exception" in entry["reason"]
         elasticsearch_client.indices.put_settings(index=INDEX, settings={block: None})
-        assert writing.result(60) == (1, 0, [])
+        assert writing.result(60) == BulkOutcome(1, 0)
 
 
 def test_a_wait_for_the_server_ends_when_the_process_is_to_stop(settings: Settings, stack: LocalStack) -> None:

@@ -1,4 +1,7 @@
-"""Elasticsearch queries of the alerts job: windows, hours, error classes and alerts, without scripts."""
+"""Elasticsearch queries of the alerts job: windows, hours, error classes and alerts, without scripts.
+
+They raise ``elastic_transport.TransportError`` and ``elasticsearch.ApiError``: the server does not answer, or refuses.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +40,7 @@ _FIELDS: Final[dict[Metric, str]] = {
 
 
 def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> Iterator[Window]:
-    """The windows from a minute up to and with another, in the order of time.
-
-    Raises:
-        elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
-    """
+    """The windows from a minute up to and with another, in the order of time."""
     for page in hit_pages(
         client.search,
         index=alias,
@@ -65,11 +64,7 @@ def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> I
 def read_hours(
     client: Elasticsearch, alias: str, first: int, until: int, metrics: Iterable[Metric]
 ) -> Iterator[HourSummary]:
-    """Hours, from one up to and with another (hours since the epoch), a day at a time.
-
-    Raises:
-        elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
-    """
+    """Hours, from one up to and with another (hours since the epoch), a day at a time."""
     wanted = tuple(metrics)
     numbers: dict[str, Any] = {name: {"sum": {"field": f"window.{name}"}} for name in ("payments", "refunds")}
     for metric in wanted:
@@ -112,9 +107,6 @@ def read_classes(client: Elasticsearch, alias: str, first: int, until: int, repo
     Args:
         first: The minute from which on anything is remembered.
         reported_from: The minute from which on events are counted.
-
-    Raises:
-        elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
     """
     kinds: dict[tuple[str, str], int] = {}
     earliest = {"first": {"min": {"field": "@timestamp"}}}
@@ -139,11 +131,7 @@ def read_error_class_counts(client: Elasticsearch, alias: str, first: int, until
 
 
 def read_alerts(client: Elasticsearch, alias: str, resolved_since: datetime) -> list[Alert]:
-    """The alerts that are open, that some output is still to be notified of, or whose cause ended since a moment.
-
-    Raises:
-        elastic_transport.TransportError, elasticsearch.ApiError: The server does not answer, or refuses.
-    """
+    """The alerts that are open, that some output is still to be notified of, or whose cause ended since a moment."""
     client.indices.refresh(index=alias, **IF_THERE)
     query = any_of(
         {"term": {"alert.status": "open"}},

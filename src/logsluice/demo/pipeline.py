@@ -7,17 +7,18 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from elastic_transport import ObjectApiResponse, TransportError
+from elastic_transport import TransportError
 from elasticsearch import Elasticsearch
 from prometheus_client.parser import text_string_to_metric_families
 
 from logsluice.dashboard.server import command as dashboard_command
+from logsluice.elasticsearch.queries import at_least
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 
@@ -75,23 +76,23 @@ def running(jobs: tuple[Job, ...], logs: Path, environment: Mapping[str, str]) -
     if not scripts.is_dir():
         raise LogsluiceError("there is no such folder", where="jobs", hint="run this in a checkout of logsluice")
     logs.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        started: list[RunningJob] = []
+    started: list[RunningJob] = []
+    try:
         for job in jobs:
-            output = stack.enter_context((logs / f"{job.name}.log").open("wb"))
-            process = subprocess.Popen(
-                job.command(scripts),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=dict(environment),
-                start_new_session=True,
-            )
-            started.append(RunningJob(job, process, logs / f"{job.name}.log"))
-        try:
-            yield started
-        finally:
-            _stop(started)
+            log = logs / f"{job.name}.log"
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    job.command(scripts),
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    env=dict(environment),
+                    start_new_session=True,
+                )
+            started.append(RunningJob(job, process, log))
+        yield started
+    finally:
+        _stop(started)
 
 
 @dataclass(frozen=True)
@@ -240,32 +241,25 @@ def _median(samples: _Samples, name: str, wanted: Mapping[str, str]) -> float | 
 
 
 def _searchable(client: Elasticsearch, alias: str, otherwise: int) -> int:
-    answer = _response_body(lambda patient: patient.count(index=alias), client)
-    return int(answer.get("count", otherwise))
+    with suppress(TransportError):
+        return int(_lenient(client).count(index=alias).body.get("count", otherwise))
+    return otherwise
 
 
 def _errors_by_service(client: Elasticsearch, alias: str, otherwise: Counter[str]) -> Counter[str]:
-    answer = _response_body(
-        lambda patient: patient.search(
+    with suppress(TransportError):
+        answer = _lenient(client).search(
             index=alias,
             size=0,
-            query={"terms": {"log.level": ["error", "critical"]}},
+            query=at_least("error"),
             aggs={"services": {"terms": {"field": "service.name", "size": 8}}},
-        ),
-        client,
-    )
-    if "aggregations" not in answer:
-        return otherwise
-    buckets = answer["aggregations"]["services"]["buckets"]
-    return Counter({bucket["key"]: bucket["doc_count"] for bucket in buckets})
+        )
+        if "aggregations" in answer:
+            buckets = answer["aggregations"]["services"]["buckets"]
+            return Counter({bucket["key"]: bucket["doc_count"] for bucket in buckets})
+    return otherwise
 
 
-def _response_body(
-    request: Callable[[Elasticsearch], ObjectApiResponse[Any]], client: Elasticsearch
-) -> Mapping[str, Any]:
-    """What Elasticsearch answers; nothing where there is no such index, or it is not open yet, or is away."""
-    try:
-        answer: Mapping[str, Any] = request(client.options(ignore_status=[404, 503])).body
-    except TransportError:
-        return {}
-    return answer
+def _lenient(client: Elasticsearch) -> Elasticsearch:
+    """That there is no such index, or that it is not open yet, is an answer without what was asked for."""
+    return client.options(ignore_status=[404, 503])

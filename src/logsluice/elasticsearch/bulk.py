@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 from typing import Any, Literal, NamedTuple
 
@@ -66,7 +66,8 @@ class Rejected(NamedTuple):
     reason: str
 
 
-class BulkOutcome(NamedTuple):
+@dataclass(slots=True)
+class BulkOutcome:
     """What became of a number of actions.
 
     Attributes:
@@ -75,9 +76,9 @@ class BulkOutcome(NamedTuple):
         rejected: Documents that the server will never take.
     """
 
-    written: int
-    existing: int
-    rejected: list[Rejected]
+    written: int = 0
+    existing: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
 
 
 class BulkWriter:
@@ -112,52 +113,41 @@ class BulkWriter:
             LogsluiceError: The server refuses the credentials, or its certificate is not trusted.
             StoppedError: The process is to stop while the server is away; what was written stays written.
         """
-        outcome = BulkOutcome(0, 0, [])
+        outcome = BulkOutcome()
         for chunk in _chunks(actions):
-            outcome = _sum(outcome, self._write_chunk(chunk))
-        return outcome._replace(rejected=sorted(outcome.rejected, key=lambda refusal: refusal.position))
+            # What is refused as a whole goes in halves, until the guilty document stands alone.
+            parts = [chunk]
+            while parts:
+                suspects = self._write_part(parts.pop(), outcome)
+                middle = len(suspects) // 2
+                parts += [part for part in (suspects[middle:], suspects[:middle]) if part]
+        outcome.rejected.sort(key=lambda refusal: refusal.position)
+        return outcome
 
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
 
-    def _write_chunk(self, chunk: list[_Pending]) -> BulkOutcome:
-        """Write a chunk; one that is refused as a whole in halves, until the guilty document stands alone."""
-        outcome = BulkOutcome(0, 0, [])
-        parts = [chunk]
-        while parts:
-            done, suspects = self._write_part(parts.pop())
-            outcome = _sum(outcome, done)
-            middle = len(suspects) // 2
-            parts += [part for part in (suspects[middle:], suspects[:middle]) if part]
-        return outcome
-
-    def _write_part(self, part: list[_Pending]) -> tuple[BulkOutcome, list[_Pending]]:
-        """Write documents in one request.
-
-        Returns:
-            What became of them, and, where the server refused some only together, those.
-        """
+    def _write_part(self, part: list[_Pending], outcome: BulkOutcome) -> list[_Pending]:
+        """Write documents in one request; gives those that the server refused only together."""
         pending = part
         body = b"".join(entry.lines for entry in pending)
-        written = existing = 0
-        rejected: list[Rejected] = []
         suspects: list[_Pending] = []
 
         def attempt() -> None:
-            nonlocal pending, body, written, existing
+            nonlocal pending, body
             try:
                 answer = self._send(body)
             except ApiError as refused:
                 if refused.meta.status not in _REFUSED_TOGETHER:
                     raise
                 if len(part) == 1:
-                    rejected.append(Rejected(part[0].position, part[0].action, describe_error(refused)))
+                    outcome.rejected.append(Rejected(part[0].position, part[0].action, describe_error(refused)))
                 else:
                     suspects.extend(pending)
                 return
             if not answer["errors"]:
-                written += len(pending)
+                outcome.written += len(pending)
                 return
             again: list[_Pending] = []
             busy = ""
@@ -165,9 +155,9 @@ class BulkWriter:
                 (result,) = item.values()
                 status, error = result["status"], result.get("error")
                 if error is None:
-                    written += 1
+                    outcome.written += 1
                 elif status == 409:
-                    existing += 1
+                    outcome.existing += 1
                 elif is_temporary(status, error["type"]):
                     again.append(entry)
                     busy = error_chain(error)
@@ -178,13 +168,13 @@ class BulkWriter:
                 elif error["type"] == _VALIDATION and len(part) > 1:
                     suspects.append(entry)
                 else:
-                    rejected.append(Rejected(entry.position, entry.action, error_chain(error)))
+                    outcome.rejected.append(Rejected(entry.position, entry.action, error_chain(error)))
             if again:
                 pending, body = again, b"".join(entry.lines for entry in again)
                 raise ServerBusyError(busy)
 
         retry_request(attempt, self._settings, job=self._job, stop=self._stop)
-        return BulkOutcome(written, existing, rejected), suspects
+        return suspects
 
     def _send(self, body: bytes) -> Any:
         return self.client.perform_request(
@@ -193,10 +183,6 @@ class BulkWriter:
             headers={"accept": "application/json", "content-type": "application/x-ndjson"},
             body=body,
         ).body
-
-
-def _sum(one: BulkOutcome, other: BulkOutcome) -> BulkOutcome:
-    return BulkOutcome(one.written + other.written, one.existing + other.existing, one.rejected + other.rejected)
 
 
 class _Pending(NamedTuple):

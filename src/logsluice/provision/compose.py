@@ -14,9 +14,8 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from contextlib import closing
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 import yaml
@@ -205,21 +204,17 @@ def set_up_users(client: Elasticsearch, settings: Settings, folder: Path) -> lis
     return done
 
 
-class Step(StrEnum):
-    """What to do."""
-
-    PREPARE = "prepare"
-    USERS = "users"
-
-
 def main(
-    step: Annotated[Step, typer.Argument(help="prepare: secrets and the JMX exporter; users: Elasticsearch's users.")],
+    step: Annotated[
+        Literal["prepare", "users"],
+        typer.Argument(help="prepare: secrets and the JMX exporter; users: Elasticsearch's users."),
+    ],
     folder: Annotated[Path, typer.Argument(help="Where the readers' volumes are, or where the passwords are.")],
     agent: Annotated[Path | None, typer.Option(help="For prepare: where to put the broker's JMX exporter.")] = None,
 ) -> None:
     """Do a step; what was done before stays as it is."""
     terminal = Terminal(soft_wrap=True)
-    for line in _users(folder) if step is Step.USERS else prepare(folder):
+    for line in _users(folder) if step == "users" else prepare(folder):
         terminal.print(line)
     if agent:
         (jar,) = jar_paths("jmx-exporter")

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from logsluice.provision.kibana.objects import TIME_FIELD, Reference, SavedObject, saved_object
+from logsluice.provision.kibana.objects import TIME_FIELD, SavedObject, reference, saved_object
 
 Column = dict[str, Any]
 Columns = Mapping[str, Column]
-Series = Literal["bar_stacked", "bar_horizontal", "bar_horizontal_stacked", "line"]
+Kind = Literal["metric", "table", "donut", "bar_stacked", "bar_horizontal", "bar_horizontal_stacked", "line"]
 
 ITEM_VERSION: Final = 1
 _LAYER: Final = "layer"
@@ -107,82 +107,86 @@ def filters(label: str, queries: Mapping[str, str]) -> Column:
     }
 
 
-def xy_chart(
-    name: str,
-    title: str,
-    *,
-    view: str,
-    columns: Columns,
-    series: Series = "bar_stacked",
-    query: str = "",
-    filtered: bool = True,
+def chart(
+    name: str, title: str, kind: Kind, *, view: str, columns: Columns, query: str = "", filtered: bool = True
 ) -> SavedObject:
-    """Bars or lines: time, or else the first bucket, along the x axis; another bucket tells series apart.
+    """A chart of the documents of a data view.
 
     Args:
+        name: Id.
+        title: What users see.
+        kind: Bars and lines have time, or else the first bucket, along the x axis; another bucket tells series apart.
+        view: Id of the data view.
+        columns: The columns, by their names.
         query: Of the documents that count, in Lucene's syntax; all of them where left out.
         filtered: False where the documents lack the fields that are chosen by above the dashboard.
     """
-    buckets, numbers = _by_kind(columns)
-    buckets.sort(key=lambda key: columns[key]["operationType"] != "date_histogram")
+    visualization_type, visualization = _visualization(kind, columns)
     layer: dict[str, Any] = {
-        "layerId": _LAYER,
-        "layerType": "data",
-        "seriesType": series,
-        "xAccessor": buckets[0],
+        "columnOrder": list(columns),
+        "columns": columns,
+        "incompleteColumns": {},
+        "sampling": 1,
+    }
+    if not filtered:
+        layer["ignoreGlobalFilters"] = True
+    attributes = {
+        "title": title,
+        "description": "",
+        "visualizationType": visualization_type,
+        "version": ITEM_VERSION,
+        "state": {
+            "datasourceStates": {"formBased": {"layers": {_LAYER: layer}}},
+            "visualization": visualization,
+            "query": {"language": "lucene", "query": query},
+            "filters": [],
+            "internalReferences": [],
+            "adHocDataViews": {},
+        },
+    }
+    return saved_object(
+        "lens", name, attributes, [reference("index-pattern", view, f"indexpattern-datasource-layer-{_LAYER}")]
+    )
+
+
+def _visualization(kind: Kind, columns: Columns) -> tuple[str, dict[str, Any]]:
+    """The name of Lens' visualization, and its state."""
+    layer: dict[str, Any] = {"layerId": _LAYER, "layerType": "data"}
+    buckets = [key for key, column in columns.items() if column["isBucketed"]]
+    numbers = [key for key in columns if key not in buckets]
+    match kind:
+        case "metric":
+            return "lnsMetric", {**layer, "metricAccessor": numbers[0]}
+        case "table":
+            return "lnsDatatable", {**layer, "columns": [{"columnId": key, "isTransposed": False} for key in columns]}
+        case "donut":
+            layer |= {
+                "primaryGroups": buckets,
+                "metrics": numbers,
+                "numberDisplay": "percent",
+                "categoryDisplay": "default",
+                "legendDisplay": "default",
+                "nestedLegend": False,
+            }
+            return "lnsPie", {"shape": "donut", "layers": [layer]}
+    x, *splits = sorted(buckets, key=lambda key: columns[key]["operationType"] != "date_histogram")
+    layer |= {
+        "seriesType": kind,
+        "xAccessor": x,
         "accessors": numbers,
         "position": "top",
         "showGridlines": False,
     }
-    if buckets[1:]:
-        layer["splitAccessor"] = buckets[1]
-    visualization = {
-        "legend": {"isVisible": len(buckets) > 1 or len(numbers) > 1, "position": "right"},
+    if splits:
+        layer["splitAccessor"] = splits[0]
+    return "lnsXY", {
+        "legend": {"isVisible": bool(splits) or len(numbers) > 1, "position": "right"},
         "valueLabels": "hide",
         "fittingFunction": "None",
         "axisTitlesVisibilitySettings": {"x": False, "yLeft": False, "yRight": False},
-        "preferredSeriesType": series,
+        "preferredSeriesType": kind,
         "layers": [layer],
     }
-    return _chart(name, title, "lnsXY", view, columns, visualization, query, filtered=filtered)
-
-
-def metric_chart(name: str, title: str, *, view: str, column: Column, query: str = "") -> SavedObject:
-    """One large number; see :func:`xy_chart`."""
-    visualization = {"layerId": _LAYER, "layerType": "data", "metricAccessor": "number"}
-    return _chart(name, title, "lnsMetric", view, {"number": column}, visualization, query)
-
-
-def table(name: str, title: str, *, view: str, columns: Columns, query: str = "") -> SavedObject:
-    """A table of all columns; see :func:`xy_chart`."""
-    visualization = {
-        "layerId": _LAYER,
-        "layerType": "data",
-        "columns": [{"columnId": column, "isTransposed": False} for column in columns],
-    }
-    return _chart(name, title, "lnsDatatable", view, columns, visualization, query)
-
-
-def donut(name: str, title: str, *, view: str, columns: Columns, query: str = "") -> SavedObject:
-    """Shares of a whole: a bucket, and a number; see :func:`xy_chart`."""
-    groups, metrics = _by_kind(columns)
-    layer = {
-        "layerId": _LAYER,
-        "layerType": "data",
-        "primaryGroups": groups,
-        "metrics": metrics,
-        "numberDisplay": "percent",
-        "categoryDisplay": "default",
-        "legendDisplay": "default",
-        "nestedLegend": False,
-    }
-    return _chart(name, title, "lnsPie", view, columns, {"shape": "donut", "layers": [layer]}, query)
-
-
-def _by_kind(columns: Columns) -> tuple[list[str], list[str]]:
-    """The names of the buckets, and those of the numbers."""
-    buckets = [key for key, column in columns.items() if column["isBucketed"]]
-    return buckets, [key for key in columns if key not in buckets]
 
 
 def _number(operation: str, field: str, label: str, params: Mapping[str, Any], query: str | None = None) -> Column:
@@ -199,40 +203,3 @@ def _number(operation: str, field: str, label: str, params: Mapping[str, Any], q
     if query is not None:
         column["filter"] = {"language": "lucene", "query": query}
     return column
-
-
-def _chart(
-    name: str,
-    title: str,
-    visualization_type: str,
-    view: str,
-    columns: Columns,
-    visualization: Mapping[str, Any],
-    query: str,
-    *,
-    filtered: bool = True,
-) -> SavedObject:
-    layer: dict[str, Any] = {
-        "columnOrder": list(columns),
-        "columns": {key: dict(column) for key, column in columns.items()},
-        "incompleteColumns": {},
-        "sampling": 1,
-    }
-    if not filtered:
-        layer["ignoreGlobalFilters"] = True
-    attributes = {
-        "title": title,
-        "description": "",
-        "visualizationType": visualization_type,
-        "version": ITEM_VERSION,
-        "state": {
-            "datasourceStates": {"formBased": {"layers": {_LAYER: layer}}},
-            "visualization": dict(visualization),
-            "query": {"language": "lucene", "query": query},
-            "filters": [],
-            "internalReferences": [],
-            "adHocDataViews": {},
-        },
-    }
-    reference = Reference("index-pattern", view, f"indexpattern-datasource-layer-{_LAYER}")
-    return saved_object("lens", name, attributes, [reference])

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -30,25 +30,20 @@ TIME_FIELD: Final = "@timestamp"
 _INDEX: Final = "kibanaSavedObjectMeta.searchSourceJSON.index"
 
 
-class Reference(NamedTuple):
-    """That an object needs another one.
-
-    Attributes:
-        name: How the object's attributes call it.
-    """
-
-    type: Kind
-    id: str
-    name: str
+def reference(kind: Kind, other: str, name: str) -> dict[str, str]:
+    """That an object needs another one, which its attributes call ``name``."""
+    return {"type": kind, "id": other, "name": name}
 
 
-def saved_object(kind: Kind, name: str, attributes: Mapping[str, Any], references: Sequence[Reference]) -> SavedObject:
+def saved_object(
+    kind: Kind, name: str, attributes: Mapping[str, Any], references: Sequence[Mapping[str, str]]
+) -> SavedObject:
     """A saved object as the import takes it; nobody can change it in place, as the next import would undo that."""
     return {
         "type": kind,
         "id": name,
         "attributes": dict(attributes),
-        "references": [reference._asdict() for reference in references],
+        "references": list(references),
         "coreMigrationVersion": CORE_VERSION,
         "typeMigrationVersion": TYPE_VERSIONS[kind],
         "managed": True,
@@ -94,7 +89,7 @@ def saved_search(
         query: In Lucene's syntax, as ``logsluice search`` takes it.
         breakdown: The field that colours the histogram.
     """
-    reference = Reference("index-pattern", view, f"tab_{name}.{_INDEX}")
+    of_view = reference("index-pattern", view, f"tab_{name}.{_INDEX}")
     tab: dict[str, Any] = {
         "columns": list(columns),
         "sort": [list(sort)],
@@ -103,7 +98,7 @@ def saved_search(
         "hideTable": False,
         "isTextBasedQuery": False,
         "timeRestore": False,
-        "kibanaSavedObjectMeta": {"searchSourceJSON": _json(_search_source(query) | {"indexRefName": reference.name})},
+        "kibanaSavedObjectMeta": {"searchSourceJSON": _json(_search_source(query) | {"indexRefName": of_view["name"]})},
     }
     if breakdown:
         tab["breakdownField"] = breakdown
@@ -112,7 +107,7 @@ def saved_search(
         "description": description,
         "tabs": [{"id": name, "label": title, "attributes": tab}],
     }
-    return saved_object("search", name, attributes, [reference])
+    return saved_object("search", name, attributes, [of_view])
 
 
 def dashboard(
@@ -135,8 +130,8 @@ def dashboard(
         choices: The lists of values above it, to choose from: titles by field.
         since: How far it looks back when it is opened, such as ``now-1h``.
     """
-    references = [Reference(panel["type"], panel["id"], f"{panel['id']}:panel_{panel['id']}") for panel in panels]
-    references += [Reference("index-pattern", view, f"controlGroup_{field}:optionsListDataView") for field in choices]
+    references = [reference(panel["type"], panel["id"], f"{panel['id']}:panel_{panel['id']}") for panel in panels]
+    references += [reference("index-pattern", view, f"controlGroup_{field}:optionsListDataView") for field in choices]
     controls = {
         field: {
             "type": "optionsListControl",

@@ -126,20 +126,32 @@ def _saved_searches() -> list[SavedObject]:
 
 def _charts() -> list[SavedObject]:
     return [
-        lens.metric_chart("logsluice-events", "Events", view=RESULTS, column=lens.count("events")),
-        lens.metric_chart("logsluice-errors", "Errors", view=RESULTS, column=lens.count("errors", query=_ERRORS)),
-        lens.metric_chart(
+        lens.chart("logsluice-events", "Events", "metric", view=RESULTS, columns={"number": lens.count("events")}),
+        lens.chart(
+            "logsluice-errors",
+            "Errors",
+            "metric",
+            view=RESULTS,
+            columns={"number": lens.count("errors", query=_ERRORS)},
+        ),
+        lens.chart(
             "logsluice-users-with-errors",
             "Users who met an error",
+            "metric",
             view=RESULTS,
-            column=lens.distinct("user.id", "users", query=_ERRORS),
+            columns={"number": lens.distinct("user.id", "users", query=_ERRORS)},
         ),
-        lens.metric_chart(
-            "logsluice-open-alerts", "Open alerts", view=ALERTS, column=lens.count("open alerts", query=_OPEN)
+        lens.chart(
+            "logsluice-open-alerts",
+            "Open alerts",
+            "metric",
+            view=ALERTS,
+            columns={"number": lens.count("open alerts", query=_OPEN)},
         ),
-        lens.xy_chart(
+        lens.chart(
             "logsluice-events-by-level",
             "Events by level",
+            "bar_stacked",
             view=RESULTS,
             columns={
                 "level": lens.top("log.level", "level", by="events", size=len(LEVELS), others=True),
@@ -147,9 +159,10 @@ def _charts() -> list[SavedObject]:
                 "events": lens.count("events"),
             },
         ),
-        lens.donut(
+        lens.chart(
             "logsluice-requests-by-status",
             "Requests by status",
+            "donut",
             view=RESULTS,
             columns={
                 "status": lens.filters(
@@ -160,21 +173,22 @@ def _charts() -> list[SavedObject]:
             },
             query="_exists_:http.response.status_code",
         ),
-        lens.xy_chart(
+        lens.chart(
             "logsluice-errors-by-service-chart",
             "Errors by service",
+            "bar_horizontal_stacked",
             view=RESULTS,
             columns={
                 "service": lens.top("service.name", "service", by="errors", others=True),
                 "level": lens.top("log.level", "level", by="errors", size=2),
                 "errors": lens.count("errors"),
             },
-            series="bar_horizontal_stacked",
             query=_ERRORS,
         ),
-        lens.table(
+        lens.chart(
             "logsluice-top-error-types",
             "Most frequent errors",
+            "table",
             view=RESULTS,
             columns={
                 "type": lens.top("error.type", "error", by="events"),
@@ -183,19 +197,20 @@ def _charts() -> list[SavedObject]:
             },
             query="_exists_:error.type",
         ),
-        lens.xy_chart(
+        lens.chart(
             "logsluice-matches-by-pattern",
             "Matches by pattern",
+            "bar_horizontal",
             view=RESULTS,
             columns={
                 "pattern": lens.top("logsluice.patterns", "pattern", by="events", size=15),
                 "events": lens.count("events"),
             },
-            series="bar_horizontal",
         ),
-        lens.xy_chart(
+        lens.chart(
             "logsluice-latency",
             "How long requests take",
+            "line",
             view=RESULTS,
             columns={
                 "time": lens.over_time(),
@@ -203,23 +218,23 @@ def _charts() -> list[SavedObject]:
                     f"p{percent}": lens.percentile("event.duration", percent, f"p{percent}") for percent in (50, 95, 99)
                 },
             },
-            series="line",
             query="_exists_:http.request.method AND _exists_:event.duration",
         ),
-        lens.xy_chart(
+        lens.chart(
             "logsluice-error-rate",
             "Error rate of each service's worst minute",
+            "line",
             view=WINDOWS,
             columns={
                 "service": lens.top("service.name", "service", by="rate"),
                 "time": lens.over_time(),
                 "rate": lens.maximum("window.error_rate", "error rate"),
             },
-            series="line",
         ),
-        lens.table(
+        lens.chart(
             "logsluice-open-alerts-table",
             "Open alerts by rule and service",
+            "table",
             view=ALERTS,
             columns={
                 "rule": lens.top("rule.name", "rule", by="alerts"),
@@ -230,9 +245,10 @@ def _charts() -> list[SavedObject]:
             },
             query=_OPEN,
         ),
-        lens.xy_chart(
+        lens.chart(
             "logsluice-dead-letters-by-reason",
             "Dead letters by reason",
+            "bar_stacked",
             view=DEAD_LETTERS,
             columns={
                 "reason": lens.top("dead_letter.reason", "reason", by="letters"),
@@ -241,9 +257,10 @@ def _charts() -> list[SavedObject]:
             },
             filtered=False,
         ),
-        lens.table(
+        lens.chart(
             "logsluice-top-source-ips",
             "Where requests come from",
+            "table",
             view=RESULTS,
             columns={
                 "source": lens.top("source.ip", "source", by="events", data_type="ip"),
