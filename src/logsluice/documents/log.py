@@ -35,7 +35,6 @@ class LogDocument(NamedTuple):
     """The document of an event.
 
     Attributes:
-        body: The document, as JSON.
         valid: Whether the event's bytes were valid UTF-8.
         metric: Whether the event is a measurement: a JSON event whose ``event.kind`` is ``metric``.
     """

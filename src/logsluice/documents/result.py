@@ -22,7 +22,6 @@ def result_documents(
     writes the same. A newer revision replaces an older one, never the other way round.
 
     Args:
-        extracted: What an extractor found in them, row by row.
         revision: The registry's revision: the documents' version.
     """
     ids = [

@@ -42,7 +42,6 @@ class StoredLetter(NamedTuple):
     """A dead letter as it lies in the topic.
 
     Attributes:
-        letter: The letter.
         time: When it was written, ISO 8601 in UTC.
         size: Bytes of the event's value; 0 for a tombstone.
     """

@@ -95,7 +95,6 @@ def consumer(
 
     Args:
         wait: False for a command that a person waits for: a broker that does not answer is an error then.
-        options: Further options of ``kafka.KafkaConsumer``.
 
     Raises:
         LogsluiceError: The broker refuses the credentials, or does not answer and ``wait`` is False.

@@ -54,12 +54,9 @@ class DeadLetter(NamedTuple):
 
     Attributes:
         consumer: Who could not: ``regex`` or ``index``.
-        event_id: The event.
         reason: Why, in one of few words, as metrics count it: ``tombstone``, ``empty``, ``rejected``, ...
         detail: Why, in the words of whoever refused it; may be empty.
         value: The event's original bytes; None for a tombstone.
-        key: The event's original key.
-        headers: The event's original headers.
     """
 
     consumer: str

@@ -28,7 +28,6 @@ class CommittedOffset(NamedTuple):
     """A committed offset.
 
     Attributes:
-        offset: The next offset to read.
         topic_id: The id of the topic it was committed for; empty where another tool committed it.
     """
 

@@ -30,13 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 class Acknowledged(NamedTuple, Generic[T]):
-    """A record that the broker has stored.
-
-    Attributes:
-        tag: What the sender gave along.
-        partition: Where it is.
-        offset: Where it is there.
-    """
+    """A record that the broker has stored."""
 
     tag: T
     partition: int

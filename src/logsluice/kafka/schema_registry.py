@@ -27,12 +27,7 @@ _CONFLICT: Final = httpx.codes.CONFLICT
 
 
 class RegisteredSchema(NamedTuple):
-    """A registered schema.
-
-    Attributes:
-        id: By which producers name it.
-        version: Of its subject.
-    """
+    """A registered schema."""
 
     id: int
     version: int

@@ -18,9 +18,7 @@ class Topic(NamedTuple):
     """A topic as the broker describes it.
 
     Attributes:
-        name: Its name.
         id: Kafka's UUID of it; a topic that is deleted and made again has another.
-        partitions: The numbers of its partitions, in order.
     """
 
     name: str

@@ -77,7 +77,6 @@ def run_manifest(job: str, spec: Manifest, arguments: Sequence[str], *, namespac
     """A manifest that runs a job once.
 
     Args:
-        spec: What runs it for good.
         arguments: The job's, instead of those of ``spec``.
         now: Part of the name, to the second.
 

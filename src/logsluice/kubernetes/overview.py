@@ -25,8 +25,6 @@ class Part(NamedTuple):
 
     Attributes:
         kind: Its kind.
-        name: Its name.
-        ready: Whether it is as it should be.
         detail: Its state in the words of who looks after it.
     """
 

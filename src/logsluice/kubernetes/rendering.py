@@ -24,9 +24,6 @@ def application_manifests(objects: Sequence[Manifest], job: str) -> list[Manifes
 
     The secrets that it names are written by operators, and brought by the deployment ``spark-secrets``.
 
-    Args:
-        objects: Everything that an overlay has.
-
     Raises:
         LogsluiceError: The overlay has no such job; which it has is said.
     """

@@ -38,9 +38,7 @@ class Copy(NamedTuple):
     """One key of a secret, and the secret that holds it alone elsewhere.
 
     Attributes:
-        source: The secret that has it.
         key: The key, the same in both.
-        target: The secret that gets it.
     """
 
     source: str

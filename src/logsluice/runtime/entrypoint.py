@@ -26,8 +26,6 @@ class JobContext(NamedTuple):
     """What a job works with.
 
     Attributes:
-        settings: Of the environment.
-        directory: The environment's folder.
         stop: Set by SIGTERM and Ctrl-C.
     """
 

@@ -39,10 +39,7 @@ class RetryContext:
     """What a wait is for, and what ends it.
 
     Attributes:
-        part: What is waited for.
         where: Its address, topic or index.
-        job: The job that waits, as the metrics name it.
-        stop: Ends the wait when set.
         describe_error: The words in which an error is told.
     """
 

@@ -56,7 +56,6 @@ class PositionTracker:
     behind it is at or behind ``ends``.
 
     Args:
-        state: Of the file; changed in place.
         covered: Ends of the events that an interrupted run had stored, by their offsets.
     """
 

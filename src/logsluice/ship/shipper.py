@@ -47,7 +47,6 @@ class ShipOptions:
 
     Attributes:
         follow: Go on when a file has been read to its end, as ``tail -F`` does.
-        join: Join the lines of one event.
         rate: The most lines a second; ``None`` is as fast as the broker takes them.
         again: Ship files from their beginning, whatever was shipped before.
     """
@@ -63,16 +62,13 @@ class ShipSummary:
     """What was done, as far as it is acknowledged.
 
     Attributes:
-        files: Files read.
         unchanged: Files left alone because they were shipped before and have not grown.
         lines: Lines dealt with, blank ones included.
-        events: Events that Kafka has stored.
         joined: Events of more than one line.
         cut: Events cut to what a record takes.
         blank: Blank lines between events, which are not shipped.
         already: Events that an interrupted run had stored before.
         done_bytes: Bytes of files on disk that are behind, those of earlier runs included.
-        seconds: How long it took.
         unfinished: Files that were not read to their end because a stop was asked for.
         failures: One line for each file that could not be shipped whole.
     """

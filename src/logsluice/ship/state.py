@@ -28,7 +28,6 @@ class FileState:
 
     Attributes:
         ship_id: Marks the records of this file in the topic.
-        path: Where the file was last seen.
         position: Everything before this offset of the uncompressed file is in the topic.
         size: Bytes of the file on disk when it was last read to its end; ``None`` before that.
         seen: The most bytes it has had; one that has fewer was truncated.

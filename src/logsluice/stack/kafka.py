@@ -34,7 +34,6 @@ class Files:
 
     Attributes:
         root: Everything of the broker but its logs and its password.
-        data: The topics.
         properties: The broker's configuration, written at each start.
         certificates: The certificate authority and the broker's own key.
         authority: What clients of a secured broker have to trust.

@@ -29,7 +29,6 @@ class Record:
     Attributes:
         pid: Its id, which is also that of its process group.
         created: When it began, in seconds since 1970, as psutil tells it.
-        port: The port it was told to listen on.
         secure: Whether its clients have to show credentials.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import shlex
 import shutil
 import subprocess
@@ -43,10 +42,8 @@ class PartStatus:
     """How a part is.
 
     Attributes:
-        part: Its name.
         state: ``died`` is a part that ended without being asked to.
         port: Where it listens, or would.
-        data: The folder of its data.
         pid: Its process, while it runs.
         memory: Resident bytes of its processes, while it runs.
     """
@@ -65,11 +62,9 @@ class LocalStack:
     The parts are processes that outlive this object; another one with the same ``home`` finds them.
 
     Args:
-        home: The folder of data, logs and process records.
         schema_registry_port: Where a schema registry listens; :meth:`start` starts none where left out.
         secure: Whether the broker asks for TLS and SCRAM credentials.
         kafka_heap: Heap of the broker's Java, as ``-Xmx`` takes it.
-        say: Told in one line what is being done.
 
     Raises:
         LogsluiceError: Two ports are the same.
@@ -85,7 +80,6 @@ class LocalStack:
         secure: bool = False,
         kafka_heap: str = "256m",
         elasticsearch_heap: str = "512m",
-        schema_registry_heap: str = "256m",
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         if kafka_port == elasticsearch_port:
@@ -103,7 +97,7 @@ class LocalStack:
         self._heaps: dict[Part, str] = {
             "kafka": kafka_heap,
             "elasticsearch": elasticsearch_heap,
-            "schema-registry": schema_registry_heap,
+            "schema-registry": "256m",
         }
         self._say = say
         # Kept so that a part that ends is not left as a zombie of this process.
@@ -170,7 +164,7 @@ class LocalStack:
                 raise LogsluiceError("still runs", where=part, hint="stop it first: logsluice down")
         for folder in (*_EVERY_PART, "checkpoints", "ship"):
             shutil.rmtree(self.home / folder, ignore_errors=True)
-        for name in ("kafka.password", "stack.json", "stack.env"):
+        for name in ("kafka.password", "stack.env"):
             (self.home / "run" / name).unlink(missing_ok=True)
 
     def pid(self, part: Part) -> int | None:
@@ -214,10 +208,8 @@ class LocalStack:
         return self.home / "run" / "stack.env"
 
     def _write_environment(self) -> None:
-        variables = self.environment()
-        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.environment().items()]
         write_private(self.environment_file, "".join(lines))
-        write_private(self.home / "run" / "stack.json", json.dumps({"environment": variables}, indent=2))
 
     def _record(self, part: Part) -> Path:
         return self.home / "run" / f"{part}.json"

@@ -19,8 +19,6 @@ class BatchStats:
     """Counts of one Arrow batch.
 
     Attributes:
-        events: Events read.
-        written: Documents written and acknowledged.
         existing: Documents that were there already, in the same or a newer revision.
         reasons: Dead letters by reason.
         datasets: Events by recognised format.

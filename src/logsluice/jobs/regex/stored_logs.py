@@ -39,9 +39,6 @@ class LogRange:
     """A range of one partition's offsets in one day's index.
 
     Attributes:
-        index: The dated index.
-        partition: Kafka's partition.
-        first: First offset.
         end: Offset after the last.
         since_ms: Leave out what Kafka appended before, milliseconds since the epoch.
         events: About how many documents there are in it.

@@ -41,8 +41,6 @@ class RegexTaskSpec:
     """All that a worker has to know.
 
     Attributes:
-        settings: Where to write to.
-        extractor_spec: How to extract.
         remote: Whether the workers are on other machines: then it is shipped without passwords, and each worker has
             its own.
     """

@@ -20,7 +20,6 @@ class BatchMeasurement(NamedTuple):
     """A finished batch.
 
     Attributes:
-        events: Events it held.
         seconds: How long it took, planning and bookkeeping included.
     """
 

@@ -16,7 +16,6 @@ class ExtractorSpec:
 
     Attributes:
         registry: The pickled registry.
-        revision: The registry's revision.
         time_zone: IANA zone of timestamps that carry none.
     """
 

@@ -33,9 +33,7 @@ class FilePart:
     """A range of a file's bytes.
 
     Attributes:
-        path: The file to read.
         name: What the user calls it.
-        start: First byte.
         end: Byte after the last; None for a compressed file, which is read whole.
         size: Bytes on disk, for progress.
         modified_ms: The file's modification time, milliseconds since the epoch.
@@ -54,7 +52,6 @@ class LineBlock:
     """Whole lines, or events joined from several, in order and without their ends.
 
     Attributes:
-        values: The lines or events.
         cut: The headers that tell length and hash of those that were too long, by their places.
         joined_lines: How many more lines there were than events.
         left_out: Blank lines that belong to no event and are not among the values.

@@ -60,7 +60,6 @@ class PartitionClock:
     """How far a partition has come.
 
     Attributes:
-        offset: The next offset to read.
         clock: The latest time of its events, never ahead of their arrival in Kafka.
         latest: The latest time of its events.
         lead: The latest timestamp that an event had of its own, never ahead of its arrival.
@@ -81,7 +80,6 @@ class Clock:
     """What a batch has to know of the ones before it.
 
     Attributes:
-        partitions: By number.
         watermark: Windows that end here or before take nothing more in the next batch; None before any event.
         closed: Windows that end here or before are written: Spark's watermark in the next batch.
         waiting: Windows with late events that are neither open nor written: start and service.
@@ -109,10 +107,8 @@ class LatenessEvaluation(NamedTuple):
     """What became of a partition's events.
 
     Attributes:
-        time: Of each event.
         untimed: Whether it had no timestamp of its own that could be believed.
         late: Whether its window takes nothing more.
-        clock: Of the partition after them.
     """
 
     time: pl.Series

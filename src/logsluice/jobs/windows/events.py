@@ -101,15 +101,7 @@ _IN_MESSAGE = {
 
 @dataclass(frozen=True, slots=True)
 class WindowsTaskSpec:
-    """All that a worker has to know.
-
-    Attributes:
-        topic: The topic's name.
-        topic_id: Its id.
-        extractor_spec: How to extract.
-        rules: What is late.
-        output: Where files go.
-    """
+    """All that a worker has to know."""
 
     topic: str
     topic_id: str
@@ -123,12 +115,10 @@ class TaskStats:
     """What a task read of its partition.
 
     Attributes:
-        events: Events read.
         late: Late events by window's start and service.
         untimed: Events that were given a time.
         unreadable: Events left out, by reason.
         amounts: Payments and refunds with no readable amount.
-        clock: The partition's clock after them.
     """
 
     clock: PartitionClock

@@ -114,11 +114,7 @@ class HourFiles:
         return counts
 
     def put_windows(self, windows: pl.DataFrame) -> None:
-        """Add windows to the files of their hours; a window that is there already is replaced.
-
-        Args:
-            windows: Rows of :data:`logsluice.jobs.windows.tables.WINDOW_SCHEMA`.
-        """
+        """Add windows to the files of their hours; a window that is there already is replaced."""
         for hour, new in windows_by_hour(windows).items():
             both = merge_windows(self._windows(hour), new)
             self._store.write(f"windows/parquet/{hour_folder(hour)}/windows.parquet", parquet_bytes(both))

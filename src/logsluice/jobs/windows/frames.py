@@ -41,12 +41,7 @@ QUANTILES = (0.5, 0.95, 0.99)
 
 
 def count_windows(records: DataFrame, task: WindowsTaskSpec, task_stats: Any, seconds: int) -> DataFrame:
-    """Finished windows by service; the amounts of each currency are rows of their own beside the window's.
-
-    Args:
-        records: Of Spark's Kafka source, headers included.
-        task_stats: The accumulator of what they tell.
-    """
+    """Finished windows by service; the amounts of each currency are rows of their own beside the window's."""
     from pyspark.sql import functions as F
 
     events = record_columns(records, keys=False).mapInArrow(

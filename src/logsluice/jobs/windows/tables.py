@@ -61,7 +61,6 @@ def finished_windows(rows: Iterable[Mapping[str, Any]], window: int) -> Finished
     """Put together what Spark gives of finished windows.
 
     Args:
-        rows: Rows of :func:`logsluice.jobs.windows.frames.count_windows`.
         window: A window's length in microseconds.
     """
     found: dict[Key, dict[str, Any]] = {}
