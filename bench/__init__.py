@@ -1,1 +1,1 @@
-"""How fast logsluice is, beside the ways there are without it; see README.md in this folder."""
+"""How fast logsluice is, beside the methods there are without it; see README.md in this folder."""

@@ -38,13 +38,13 @@ class Name(StrEnum):
 
 def main(
     names: Annotated[list[Name] | None, typer.Argument(help="Which; all where left out.")] = None,
-    repeat: Annotated[int, typer.Option(min=1, help="BatchMeasurement repetitions of each way.")] = 3,
+    repeat: Annotated[int, typer.Option(min=1, help="Measured repetitions of each method.")] = 3,
     lines: Annotated[
         int, typer.Option(min=1_000, help="Lines; end_to_end takes half as many events, dashboard five times.")
     ] = 200_000,
     quick: Annotated[bool, typer.Option("--quick", help="One repetition on a tenth: does it run?")] = False,
 ) -> None:
-    """Measure logsluice beside the ways there are without it; nothing else should run meanwhile."""
+    """Measure logsluice beside the methods there are without it; nothing else should run meanwhile."""
     wanted = names or list(Name)
     if quick:
         repeat, lines = 1, max(1_000, lines // 10)

@@ -29,7 +29,7 @@ _LEAST_MICROS = 0.5
 
 
 def run(events: int, repeat: int, say: Callable[[str], None]) -> tuple[Report, Report]:
-    """Two reports: documents by second of each way, and the memory of every process meanwhile."""
+    """Two reports: documents by second of each method, and the memory of every process meanwhile."""
     report = Report(f"{events:,} events of the shop from Kafka to Elasticsearch", "second")
     others = Report("Memory while that ran, and the speed of the other jobs", "second")
     say("starting Kafka and Elasticsearch")
@@ -80,18 +80,18 @@ def _side_by_side(
         best = min(_BULK_SETTINGS, key=lambda settings: bare(*settings))
         report.notes.append(f"Bare bulk indexing: {best[0]} threads, {best[1]:,} documents a request; the fastest.")
         roots = {**_roots(here), "Spark": regex.pid, "bulk client": bulk.pid}
-        ways: dict[str, Callable[[], float]] = {
+        methods: dict[str, Callable[[], float]] = {
             _BARE: lambda: bare(*best),
             _OPTIMIZED: lambda: pipeline(_OPTIMIZED),
             _STREAM: lambda: pipeline(_STREAM),
         }
-        report.samples = {name: Samples(events) for name in ways}
+        report.samples = {name: Samples(events) for name in methods}
         used: dict[tuple[str, str], list[float]] = {}
         for number in range(1, repeat + 1):
-            for name, way in ways.items():
+            for name, method in methods.items():
                 say(f"{number} of {repeat}: {name}")
                 before = cpu_seconds_by_role(roots)
-                report.samples[name].costs.append(Cost(wall=way()))
+                report.samples[name].costs.append(Cost(wall=method()))
                 for part, seconds in cpu_seconds_by_role(roots).items():
                     used.setdefault((name, part), []).append((seconds - before.get(part, 0.0)) / events * 1e6)
     for (name, part), micros in used.items():

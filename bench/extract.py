@@ -1,4 +1,4 @@
-"""Facts out of a column of lines, in Spark: the usual ways beside logsluice's."""
+"""Facts out of a column of lines, in Spark: the usual methods beside logsluice's."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ SEEN_MS = 1_790_000_000_000
 _SAMPLE = 5_000
 _UDF, _NATIVE, _OURS = "Python UDF a pattern", "Spark's regexp_extract", "logsluice, one pass"
 
-Way = Callable[["DataFrame"], "DataFrame"]
+Method = Callable[["DataFrame"], "DataFrame"]
 
 
 def run(spark: SparkSession, count: int, repeat: int, say: Callable[[str], None]) -> Report:
-    """The 14 shipped patterns on 200-byte lines, each way to the same columns of text.
+    """The 14 shipped patterns on 200-byte lines, by each method to the same columns of text.
 
     Raises:
-        AssertionError: The ways do not give the same answers.
+        AssertionError: The methods do not give the same answers.
     """
     registry = load_registry()
     patterns = registry.patterns.patterns
-    ways = {
+    methods = {
         _UDF: python_udfs(patterns),
         _NATIVE: spark_functions(patterns),
         _OURS: one_pass(patterns),
@@ -45,9 +45,9 @@ def run(spark: SparkSession, count: int, repeat: int, say: Callable[[str], None]
         "logsluice, whole extraction": whole_extraction(registry),
     }
     frame = frame_of_lines(spark, count)
-    values = assert_same_answers({name: ways[name] for name in (_UDF, _NATIVE, _OURS)}, frame.limit(_SAMPLE))
+    values = assert_same_answers({name: methods[name] for name in (_UDF, _NATIVE, _OURS)}, frame.limit(_SAMPLE))
     report = Report(f"{len(patterns)} patterns on {count:,} lines of 200 bytes, Spark local[2]", "CPU second")
-    report.samples = side_by_side(writing(ways, frame), count, repeat, say)
+    report.samples = side_by_side(writing(methods, frame), count, repeat, say)
     for name in (_UDF, _NATIVE):
         report.claims.append(Claim(f"{_OURS} / {name}", ratio(report.rates(_OURS), report.rates(name)), 4))
     report.notes.append(f"The first three gave the same answers: {values:,} values in a sample of the lines.")
@@ -60,27 +60,27 @@ def run_more_patterns(spark: SparkSession, count: int, repeat: int, say: Callabl
     registry = load_registry()
     shipped = registry.patterns.patterns
     frame = frame_of_lines(spark, count)
-    ways: dict[str, Way] = {}
+    methods: dict[str, Method] = {}
     for times in (1, 2, 4):
         more = PatternRegistry(1, tuple(copied(pattern, copy) for copy in range(times) for pattern in shipped))
-        ways[f"{len(more.patterns)} patterns"] = one_pass(more.patterns)
-        ways[f"{len(more.patterns)}, whole extraction"] = whole_extraction(Registry(registry.formats, more))
+        methods[f"{len(more.patterns)} patterns"] = one_pass(more.patterns)
+        methods[f"{len(more.patterns)}, whole extraction"] = whole_extraction(Registry(registry.formats, more))
     report = Report(f"More patterns on {count:,} lines of 200 bytes, Spark local[2]", "CPU second")
-    report.samples = side_by_side(writing(ways, frame), count, repeat, say)
-    (first, *others) = [name for name in ways if name.endswith("patterns")]
+    report.samples = side_by_side(writing(methods, frame), count, repeat, say)
+    (first, *others) = [name for name in methods if name.endswith("patterns")]
     for name in others:
         report.claims.append(Claim(f"cost of {name} / {first}", ratio(report.rates(first), report.rates(name))))
     frame.unpersist()
     return report
 
 
-def writing(ways: Mapping[str, Way], frame: DataFrame) -> dict[str, Callable[[], None]]:
-    """Each way on a frame, to its end."""
-    return {name: partial(_write, way, frame) for name, way in ways.items()}
+def writing(methods: Mapping[str, Method], frame: DataFrame) -> dict[str, Callable[[], None]]:
+    """Each method on a frame, to its end."""
+    return {name: partial(_write, method, frame) for name, method in methods.items()}
 
 
-def _write(way: Way, frame: DataFrame) -> None:
-    write_nowhere(way(frame))
+def _write(method: Method, frame: DataFrame) -> None:
+    write_nowhere(method(frame))
 
 
 def copied(pattern: Pattern, copy: int) -> Pattern:
@@ -109,7 +109,7 @@ def frame_of_lines(spark: SparkSession, count: int) -> DataFrame:
     return frame
 
 
-def python_udfs(patterns: Sequence[Pattern]) -> Way:
+def python_udfs(patterns: Sequence[Pattern]) -> Method:
     """A Python function for each pattern, as it is usually done."""
     from pyspark.sql.functions import udf
 
@@ -120,7 +120,7 @@ def python_udfs(patterns: Sequence[Pattern]) -> Way:
     return lambda frame: frame.select(*(find("message").alias(name) for name, find in finders.items()))
 
 
-def spark_functions(patterns: Sequence[Pattern]) -> Way:
+def spark_functions(patterns: Sequence[Pattern]) -> Method:
     """Spark's own ``regexp_extract``; its empty string for "no match" becomes null, as the others have it."""
     from pyspark.sql import Column
     from pyspark.sql.functions import coalesce, col, lit, nullif, regexp_extract
@@ -138,7 +138,7 @@ def java_regex(source: str) -> str:
     return re.sub(r"\(\?P<[a-z]+>", "(", source.removeprefix("(?a)")).replace(r"\Z", r"\z")
 
 
-def one_pass(patterns: Sequence[Pattern]) -> Way:
+def one_pass(patterns: Sequence[Pattern]) -> Method:
     """The part of logsluice's fast engine that finds patterns: one pass over Arrow batches."""
     schema = ", ".join(f"`{pattern.name}` string" for pattern in patterns)
     return lambda frame: frame.mapInArrow(partial(_find_texts, patterns=patterns), schema)
@@ -159,7 +159,7 @@ def _find_texts(batches: Iterable[pa.RecordBatch], patterns: Sequence[Pattern]) 
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def identity() -> Way:
+def identity() -> Method:
     """The way into Python and back alone."""
     return lambda frame: frame.mapInArrow(_unchanged, "message string")
 
@@ -168,7 +168,7 @@ def _unchanged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield from batches
 
 
-def whole_extraction(registry: Registry) -> Way:
+def whole_extraction(registry: Registry) -> Method:
     """All that logsluice does to a line: format, header, facts, types, and the document as JSON."""
     extractor_spec = ExtractorSpec.of(registry, "UTC")
     return lambda frame: frame.mapInArrow(partial(_extract, extractor_spec=extractor_spec), "document binary")
@@ -188,14 +188,14 @@ def write_nowhere(frame: DataFrame) -> None:
     frame.write.format("noop").mode("overwrite").save()
 
 
-def assert_same_answers(ways: dict[str, Way], sample: DataFrame) -> int:
-    """Hold several ways to the answers of the first.
+def assert_same_answers(methods: dict[str, Method], sample: DataFrame) -> int:
+    """Hold several methods to the answers of the first.
 
     Returns:
         How many values were found and compared.
     """
-    (reference, way), *others = ways.items()
-    expected = [tuple(row) for row in way(sample).collect()]
+    (reference, method), *others = methods.items()
+    expected = [tuple(row) for row in method(sample).collect()]
     for name, other in others:
         answers = [tuple(row) for row in other(sample).collect()]
         for row, (one, another) in enumerate(zip(expected, answers, strict=True)):

@@ -20,7 +20,7 @@ _P99_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class Way:
+class Method:
     """How events go in.
 
     Attributes:
@@ -36,14 +36,14 @@ class Way:
     rate: float
 
 
-WAYS = (
-    Way("API, one a post, at 2,000/s", "api", 1, SINGLE_RATE),
-    Way("producer, one at a time, at 2,000/s", "producer", 1, SINGLE_RATE),
-    Way("API, one a post, flat out", "api", 1, SINGLE_RATE * _FLAT_OUT),
-    Way("API, 500 a post, at 20,000/s", "api", BATCH, BATCH_RATE),
-    Way("producer, 500 at a time, at 20,000/s", "producer", BATCH, BATCH_RATE),
-    Way("API, 500 a post, flat out", "api", BATCH, BATCH_RATE * _FLAT_OUT),
-    Way("producer, 500 at a time, flat out", "producer", BATCH, BATCH_RATE * _FLAT_OUT),
+METHODS = (
+    Method("API, one a post, at 2,000/s", "api", 1, SINGLE_RATE),
+    Method("producer, one at a time, at 2,000/s", "producer", 1, SINGLE_RATE),
+    Method("API, one a post, flat out", "api", 1, SINGLE_RATE * _FLAT_OUT),
+    Method("API, 500 a post, at 20,000/s", "api", BATCH, BATCH_RATE),
+    Method("producer, 500 at a time, at 20,000/s", "producer", BATCH, BATCH_RATE),
+    Method("API, 500 a post, flat out", "api", BATCH, BATCH_RATE * _FLAT_OUT),
+    Method("producer, 500 at a time, flat out", "producer", BATCH, BATCH_RATE * _FLAT_OUT),
 )
 
 
@@ -60,8 +60,8 @@ class Run:
 
 
 def run(seconds: float, repeat: int, say: Callable[[str], None]) -> Report:
-    """Send events each way in turn, for so many seconds each."""
-    found: dict[str, list[Run]] = {way.name: [] for way in WAYS}
+    """Send events by each method in turn, for so many seconds each."""
+    found: dict[str, list[Run]] = {method.name: [] for method in METHODS}
     with (
         servers() as running,
         serving(running) as (api, url),
@@ -69,19 +69,19 @@ def run(seconds: float, repeat: int, say: Callable[[str], None]) -> Report:
         child("bench.produce_child", servers=running) as produces,
     ):
         for number in range(repeat + 1):
-            for way in WAYS:
-                say(f"{number} of {repeat}: {way.name}" if number else f"warming up: {way.name}")
-                one = _run(way, seconds if number else 2.0, posts if way.via == "api" else produces, running, api)
+            for method in METHODS:
+                say(f"{number} of {repeat}: {method.name}" if number else f"warming up: {method.name}")
+                one = _run(method, seconds if number else 2.0, posts if method.via == "api" else produces, running, api)
                 if number:
-                    found[way.name].append(one)
+                    found[method.name].append(one)
     return _report(found, seconds)
 
 
-def _run(way: Way, seconds: float, sender: Child, running: Servers, api: int) -> Run:
+def _run(method: Method, seconds: float, sender: Child, running: Servers, api: int) -> Run:
     broker = running.stack.pid("kafka")
     assert broker is not None
     before = cpu_seconds([api]), cpu_seconds([broker])
-    answer: dict[str, Any] = sender.ask(rate=way.rate, seconds=seconds, batch=way.batch, size=SIZE)
+    answer: dict[str, Any] = sender.ask(rate=method.rate, seconds=seconds, batch=method.batch, size=SIZE)
     assert not answer["failures"], answer
     events = max(1, answer["events"])
     p50, p95, p99 = answer["latencies"]
@@ -96,20 +96,20 @@ def _run(way: Way, seconds: float, sender: Child, running: Servers, api: int) ->
 
 
 def _report(found: dict[str, list[Run]], seconds: float) -> Report:
-    report = Report(f"Posting events of {SIZE} characters, {seconds:g} s each way", "")
-    for way in WAYS:
-        runs = found[way.name]
-        paced = way.rate in (SINGLE_RATE, BATCH_RATE)
-        rate_target = 0.98 * way.rate if paced and way.via == "api" else None
-        report.claims.append(Claim(way.name, Spread.of([one.rate for one in runs]), rate_target, unit="events/s"))
-        p99_target = 1_000 * _P99_SECONDS if way.rate == SINGLE_RATE and way.via == "api" else None
+    report = Report(f"Posting events of {SIZE} characters, {seconds:g} s by each method", "")
+    for method in METHODS:
+        runs = found[method.name]
+        paced = method.rate in (SINGLE_RATE, BATCH_RATE)
+        rate_target = 0.98 * method.rate if paced and method.via == "api" else None
+        report.claims.append(Claim(method.name, Spread.of([one.rate for one in runs]), rate_target, unit="events/s"))
+        p99_target = 1_000 * _P99_SECONDS if method.rate == SINGLE_RATE and method.via == "api" else None
         report.claims += [
             Claim("    p50", Spread.of([1_000 * one.p50 for one in runs]), unit="ms"),
             Claim("    p95", Spread.of([1_000 * one.p95 for one in runs]), unit="ms"),
             Claim("    p99", Spread.of([1_000 * one.p99 for one in runs]), p99_target, at_most=True, unit="ms"),
             Claim("    broker's processor time", Spread.of([one.broker_micros for one in runs]), unit="us/event"),
         ]
-        if way.via == "api":
+        if method.via == "api":
             api = Spread.of([one.api_micros for one in runs])
             report.claims.append(Claim("    API's processor time", api, unit="us/event"))
     alone, over = found["producer, 500 at a time, flat out"], found["API, 500 a post, flat out"]

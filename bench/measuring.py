@@ -1,4 +1,4 @@
-"""Side by side: every way once, then every way again, so that what disturbs the machine disturbs all alike."""
+"""Side by side: every method once, then every method again, so that what disturbs the machine disturbs all alike."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Cost:
 
 @dataclass(slots=True)
 class Samples:
-    """The repetitions of one way.
+    """The repetitions of one method.
 
     Attributes:
         items: Lines, events or documents a repetition.
@@ -58,18 +58,18 @@ def measured() -> Iterator[Cost]:
 
 
 def side_by_side(
-    ways: Mapping[str, Callable[[], None]], items: int, repeat: int, say: Callable[[str], None]
+    methods: Mapping[str, Callable[[], None]], items: int, repeat: int, say: Callable[[str], None]
 ) -> dict[str, Samples]:
-    """Run all ways in turn, ``repeat`` times; once before that, unmeasured, so that all are warm."""
-    samples = {name: Samples(items) for name in ways}
-    for name, way in ways.items():
+    """Run all methods in turn, ``repeat`` times; once before that, unmeasured, so that all are warm."""
+    samples = {name: Samples(items) for name in methods}
+    for name, method in methods.items():
         say(f"warming up: {name}")
-        way()
+        method()
     for number in range(1, repeat + 1):
-        for name, way in ways.items():
+        for name, method in methods.items():
             say(f"{number} of {repeat}: {name}")
             with measured() as cost:
-                way()
+                method()
             samples[name].costs.append(cost)
     return samples
 

@@ -15,8 +15,8 @@ _BODIES = 200
 def main() -> None:
     (url,) = sys.argv[1:]
     for line in sys.stdin:
-        asked = json.loads(line)
-        load = Load(url, None, asked["rate"], asked["seconds"], asked["size"], asked["batch"], errors=0.05)
+        request = json.loads(line)
+        load = Load(url, None, request["rate"], request["seconds"], request["size"], request["batch"], errors=0.05)
         outcome = put_load(load, list(islice(load_bodies(load, seed=7), _BODIES)))
         print(json.dumps(outcome._asdict()), flush=True)
 

@@ -59,8 +59,8 @@ class Sender:
 def main() -> None:
     sender = Sender()
     for line in sys.stdin:
-        asked = json.loads(line)
-        load = Load("", None, asked["rate"], asked["seconds"], asked["size"], asked["batch"], errors=0.05)
+        request = json.loads(line)
+        load = Load("", None, request["rate"], request["seconds"], request["size"], request["batch"], errors=0.05)
         values = [orjson.dumps(event) for event in islice(events(load, seed=7), _GROUPS * load.batch)]
         sender.latencies, sender.failures = [], 0
         began = time.perf_counter()
@@ -76,8 +76,8 @@ def main() -> None:
         seconds = time.perf_counter() - began
         latencies = sorted(sender.latencies)
         shares = [latencies[min(len(latencies) - 1, int(share * len(latencies)))] for share in QUANTILES]
-        told = {"events": groups * load.batch, "failures": sender.failures, "seconds": seconds, "latencies": shares}
-        print(json.dumps(told), flush=True)
+        answer = {"events": groups * load.batch, "failures": sender.failures, "seconds": seconds, "latencies": shares}
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

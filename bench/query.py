@@ -1,6 +1,6 @@
 """Questions to the HTTP API, cached and not, beside the same searches put to Elasticsearch alone.
 
-Every way is asked in turn for each question, over one connection, so that what else the machine does hits all alike.
+Each question is put by every method in turn, over one connection, so that what else the machine does hits all alike.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _repetition(
 
         # Who comes first finds nothing of the question in the server's memory: that falls to both in turn.
         first, second = ((_ELASTICSEARCH, alone), (_ANEW, api))[:: -1 if number % 2 else 1]
-        answers = {name: _timed(seconds[name], ask) for name, ask in (first, second)}
+        answers = {name: _timed(seconds[name], request) for name, request in (first, second)}
         hits = len(answers[_ELASTICSEARCH].json()["hits"]["hits"])
         kept = _timed(seconds[_CACHED], api)
         if len(answers[_ANEW].json()["hits"]) != hits or kept.content != answers[_ANEW].content:
@@ -87,9 +87,9 @@ def _repetition(
     return seconds
 
 
-def _timed(seconds: list[float], ask: Callable[[], httpx.Response]) -> httpx.Response:
+def _timed(seconds: list[float], request: Callable[[], httpx.Response]) -> httpx.Response:
     began = time.perf_counter()
-    answer = ask()
+    answer = request()
     seconds.append(time.perf_counter() - began)
     if answer.status_code not in (200, 304):
         raise RuntimeError(f"{answer.status_code}: {answer.text[:500]}")

@@ -52,7 +52,7 @@ class Report:
     Attributes:
         title: For people.
         per: What the first column of numbers counts, ``CPU second`` or ``second``.
-        samples: By way.
+        samples: By method.
         claims: What follows.
         notes: What else is to be known.
     """
@@ -118,7 +118,7 @@ def save(reports: Mapping[str, Report], options: Mapping[str, Any]) -> Path:
 def _plain(report: Report) -> dict[str, Any]:
     return {
         "title": report.title,
-        "ways": {name: asdict(samples) for name, samples in report.samples.items()},
+        "methods": {name: asdict(samples) for name, samples in report.samples.items()},
         "claims": [asdict(claim) | {"holds": claim.holds} for claim in report.claims],
         "notes": report.notes,
     }

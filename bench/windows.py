@@ -43,12 +43,12 @@ def run(events: int, repeat: int, say: Callable[[str], None]) -> Report:
                 checkpoint = str(here.folder / f"checkpoint-{number}")
                 return float(regex.ask(mode=_STREAM, topic=topic, events=events, checkpoint=checkpoint)["seconds"])
 
-            ways = {_STREAM: extract, _WINDOWS: count}
-            report.samples = {name: Samples(events) for name in ways}
+            methods = {_STREAM: extract, _WINDOWS: count}
+            report.samples = {name: Samples(events) for name in methods}
             for number in range(repeat + 1):
-                for name, way in ways.items():
+                for name, method in methods.items():
                     say(f"{number} of {repeat}: {name}" if number else f"warming up: {name}")
-                    cost = Cost(wall=way(number))
+                    cost = Cost(wall=method(number))
                     if number:
                         report.samples[name].costs.append(cost)
     report.claims += [

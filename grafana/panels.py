@@ -353,6 +353,6 @@ def _targets(queries: Sequence[Query]) -> list[Builder[Dataquery]]:
 
 def _narrowed(query: str, *state: str) -> str:
     """Kibana's application state in its own notation, Rison; what Grafana fills in stays readable to it."""
-    asked = f"query:(language:kuery,query:'{quote(query, safe='${}:_.*')}')" if query else ""
-    parts = [part for part in (*state, asked) if part]
+    filter_clause = f"query:(language:kuery,query:'{quote(query, safe='${}:_.*')}')" if query else ""
+    parts = [part for part in (*state, filter_clause) if part]
     return f"&_a=({','.join(parts)})" if parts else ""

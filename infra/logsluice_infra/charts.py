@@ -47,9 +47,9 @@ def find(entry: ReleaseEntry, charts: Path | None) -> Chart:
         if entry.repository.startswith("oci://"):
             return Chart(f"{entry.repository.rstrip('/')}/{entry.chart}", None, local=False)
         return Chart(entry.chart, entry.repository, local=False)
-    tried = [f"{entry.chart}-{entry.version}.tgz", entry.chart, f"{entry.chart}-{entry.version}", entry.name]
-    for name in tried:
+    candidates = [f"{entry.chart}-{entry.version}.tgz", entry.chart, f"{entry.chart}-{entry.version}", entry.name]
+    for name in candidates:
         path = charts / name
         if path.is_file() or (path / "Chart.yaml").is_file():
             return Chart(os.path.relpath(path, PROGRAM) if path.is_relative_to(ROOT) else str(path), None, local=True)
-    raise ValueError(f"logsluice:charts: {charts} has no chart {entry.chart} (looked for {', '.join(tried)})")
+    raise ValueError(f"logsluice:charts: {charts} has no chart {entry.chart} (looked for {', '.join(candidates)})")

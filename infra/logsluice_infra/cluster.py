@@ -38,7 +38,7 @@ class ClusterArgs:
         settings: what the stack's file says.
         key_arn: KMS key of the Kubernetes secrets and the control plane's logs.
         protect: deny deletion, here and in EKS itself.
-        ways: routes that a node needs to reach EKS.
+        routes: what a node needs to reach EKS.
     """
 
     stack: str
@@ -49,7 +49,7 @@ class ClusterArgs:
     settings: ClusterSettings
     key_arn: pulumi.Input[str]
     protect: bool
-    ways: Sequence[pulumi.Resource]
+    routes: Sequence[pulumi.Resource]
 
 
 class Cluster(pulumi.ComponentResource):
@@ -172,7 +172,7 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=args.protect,
-                depends_on=[*attached, secrets, logs, *args.ways],
+                depends_on=[*attached, secrets, logs, *args.routes],
                 custom_timeouts=pulumi.CustomTimeouts(create="45m", update="90m", delete="45m"),
             ),
         )

@@ -1,4 +1,4 @@
-"""The VPC: public and private subnets in each zone, the ways out of it, and the record of what flows."""
+"""The VPC: public and private subnets in each zone, the routes out of it, and the record of what flows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Network(pulumi.ComponentResource):
         )
         public_subnets = self._subnets("public", args.settings.public_subnets, "kubernetes.io/role/elb")
         private_subnets = self._subnets("private", args.settings.private_subnets, "kubernetes.io/role/internal-elb")
-        self.ways: list[pulumi.Resource] = []
+        self.routes: list[pulumi.Resource] = []
         gateways = self._public_routes(public_subnets)
         tables = self._private_routes(private_subnets, gateways)
         self._endpoints(private_subnets, tables)
@@ -138,7 +138,7 @@ class Network(pulumi.ComponentResource):
                 opts=self._child,
             )
             joined = aws.ec2.RouteTableAssociation(what, subnet_id=subnet.id, route_table_id=table.id, opts=self._child)
-            self.ways += [route, joined]
+            self.routes += [route, joined]
             tables.append(table)
         return tables
 

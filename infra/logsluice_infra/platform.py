@@ -43,7 +43,7 @@ def platform(settings: Settings, aws: AwsSettings) -> Platform:
     name, stack = settings.name, settings.stack
     if aws.permissions_boundary:
         pulumi.runtime.register_stack_transformation(bounded(aws.permissions_boundary))
-    asked = lookups.ask(aws.region, aws.network.zones, name, [*aws.cluster.admins, *aws.cluster.viewers])
+    found = lookups.ask(aws.region, aws.network.zones, name, [*aws.cluster.admins, *aws.cluster.viewers])
 
     def key(what: str, purpose: str, log_groups: tuple[str, ...] = (), retain: bool = False) -> EncryptionKey:
         return EncryptionKey(
@@ -52,8 +52,8 @@ def platform(settings: Settings, aws: AwsSettings) -> Platform:
                 stack=stack,
                 name=f"{name}-{what}",
                 purpose=f"{purpose} of {name}",
-                account=asked.account,
-                partition=asked.partition,
+                account=found.account,
+                partition=found.partition,
                 region=aws.region,
                 deletion_days=aws.storage.key_deletion_days,
                 log_groups=log_groups,
@@ -70,7 +70,7 @@ def platform(settings: Settings, aws: AwsSettings) -> Platform:
             stack=stack,
             name=name,
             region=aws.region,
-            zones=asked.zones,
+            zones=found.zones,
             settings=aws.network,
             log_key_arn=cluster_key.arn,
             protect=settings.protect,
@@ -81,16 +81,16 @@ def platform(settings: Settings, aws: AwsSettings) -> Platform:
         ClusterArgs(
             stack=stack,
             name=name,
-            partition=asked.partition,
-            zones=asked.zones,
+            partition=found.partition,
+            zones=found.zones,
             subnet_ids=network.private_subnet_ids,
             settings=aws.cluster,
             key_arn=cluster_key.arn,
             protect=settings.protect,
-            ways=network.ways,
+            routes=network.routes,
         ),
     )
-    bucket = f"{name}-{asked.account}-{aws.region}"
+    bucket = f"{name}-{found.account}-{aws.region}"
     storage = Storage(
         "storage",
         StorageArgs(
@@ -110,7 +110,7 @@ def platform(settings: Settings, aws: AwsSettings) -> Platform:
             name=name,
             cluster_name=cluster.cluster_name,
             agent=cluster.agent,
-            node_groups_arn=f"arn:{asked.partition}:eks:{aws.region}:{asked.account}:nodegroup/{name}/*",
+            node_groups_arn=f"arn:{found.partition}:eks:{aws.region}:{found.account}:nodegroup/{name}/*",
             bucket_arn=storage.bucket_arn,
             key_arn=data_key.arn,
         ),

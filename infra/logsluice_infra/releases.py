@@ -104,7 +104,7 @@ class Releases(pulumi.ComponentResource):
         )
         return kubernetes.yaml.v2.ConfigGroup(
             f"{entry.name}-crds",
-            objs=_told(entry.name, rendered).apply(definitions),
+            objs=_with_one_line_errors(entry.name, rendered).apply(definitions),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(before),
@@ -120,7 +120,7 @@ def kept(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
     return pulumi.ResourceTransformResult(props=args.props, opts=opts)
 
 
-def _told(release: str, rendered: pulumi.Output[Any]) -> pulumi.Output[Any]:
+def _with_one_line_errors(release: str, rendered: pulumi.Output[Any]) -> pulumi.Output[Any]:
     """The same; that there is no answer is told in a line, without the stack trace of whoever waits for it."""
 
     async def value() -> Any:

@@ -29,9 +29,9 @@ def project(variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture
-def said(project: Project, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
-    """After a failure: what every container said."""
+def container_logs(project: Project, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """After a failure: the logs of every container."""
     yield
     if request.session.testsfailed:
         (tmp_path / "compose.log").write_text(project.compose("logs", "--no-color", "--timestamps"))
-        print(f"what the containers said: {tmp_path / 'compose.log'}")
+        print(f"logs of the containers: {tmp_path / 'compose.log'}")

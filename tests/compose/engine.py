@@ -41,9 +41,9 @@ def engine(folder: Path) -> Iterator[dict[str, str]]:
         pytest.skip(f"DOCKER_HOST names no engine, and {starter} is not there to start one")
     kept = os.environ.get(KEPT)
     place = Path(kept or folder)
-    said = subprocess.run([starter, "start", place], check=True, capture_output=True, text=True, timeout=600).stdout
+    output = subprocess.run([starter, "start", place], check=True, capture_output=True, text=True, timeout=600).stdout
     try:
-        variables = dict(re.findall(r"(\w+)=(\S+)", said.splitlines()[-1]))
+        variables = dict(re.findall(r"(\w+)=(\S+)", output.splitlines()[-1]))
         if "python:3.12-slim-bookworm" not in _images(variables):
             subprocess.run([starter, "base", place], check=True, capture_output=True, text=True, timeout=1_800)
         yield variables

@@ -25,7 +25,7 @@ _FILES = ("-f", "docker-compose.yml", *(() if UPSTREAM else ("-f", str(OVERRIDE)
 _PROFILES = ("--profile", "api", "--profile", "tools", *(() if UPSTREAM else ("--profile", "light")))
 
 
-def eventually(look: Callable[[], T], *, seconds: float = SECONDS) -> T:
+def eventually(probe: Callable[[], T], *, seconds: float = SECONDS) -> T:
     """What ``look`` gives once it gives something; AssertionErrors and silence mean: not yet.
 
     Raises:
@@ -34,7 +34,7 @@ def eventually(look: Callable[[], T], *, seconds: float = SECONDS) -> T:
     end = time.monotonic() + seconds
     while True:
         try:
-            found = look()
+            found = probe()
         except (AssertionError, httpx.HTTPError) as error:
             if time.monotonic() > end:
                 raise AssertionError(str(error)) from error
@@ -125,8 +125,8 @@ class Project:
         for name, states in self.states().items():
             for state in states:
                 if state["State"] == "running":
-                    said = self.docker("stats", "--no-stream", "--format", "{{.MemUsage}}", state["ID"])
-                    use, limit = (_bytes(word) for word in said.split("/"))
+                    usage = self.docker("stats", "--no-stream", "--format", "{{.MemUsage}}", state["ID"])
+                    use, limit = (_bytes(word) for word in usage.split("/"))
                     found[name] = max(found.get(name, (0, 0)), (use, limit))
         return found
 

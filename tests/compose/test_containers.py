@@ -19,7 +19,7 @@ from tests.compose.parts import ONCE, WATCHED, all_well, killed_for_memory
 from tests.compose.project import Project, eventually, free_ports
 from tests.shared.shared_folder import ROOT
 
-pytestmark = [pytest.mark.timeout(3_600), pytest.mark.usefixtures("said")]
+pytestmark = [pytest.mark.timeout(3_600), pytest.mark.usefixtures("container_logs")]
 
 TOPIC = "logs-topic"
 
@@ -86,9 +86,9 @@ def test_the_job_runs_on_both_workers(project: Project) -> None:
 
 
 def test_no_other_container_submits_a_job_over_http(project: Project) -> None:
-    look = "import urllib.request as r; r.urlopen('http://spark-master:6066/v1/submissions/readyz', timeout=30)"
+    probe = "import urllib.request as r; r.urlopen('http://spark-master:6066/v1/submissions/readyz', timeout=30)"
     with pytest.raises(AssertionError, match="Connection refused"):
-        project.compose("exec", "-T", "producer", "python", "-ISc", look)
+        project.compose("exec", "-T", "producer", "python", "-ISc", probe)
 
 
 def test_every_event_is_found_in_both_indices(project: Project) -> None:
@@ -214,9 +214,9 @@ def test_down_and_up_again_keeps_the_data(project: Project) -> None:
 
 
 def test_nothing_fails_on_the_quiet(project: Project) -> None:
-    said = project.compose("logs", "--no-color", *WATCHED, *ONCE)
-    assert "Traceback (most recent call last)" not in said
-    assert "OutOfMemoryError" not in said
+    output = project.compose("logs", "--no-color", *WATCHED, *ONCE)
+    assert "Traceback (most recent call last)" not in output
+    assert "OutOfMemoryError" not in output
     assert not killed_for_memory(project)
 
 
@@ -257,7 +257,7 @@ def test_kafka_of_prod_lets_in_who_knows_the_password_alone(prod: Project, tmp_p
     with pytest.raises(Exception, match=r"(?i)authentication|credentials|bootstrap"):
         KafkaAdminClient(**options, sasl_plain_password="wrong", bootstrap_timeout_ms=10_000)
     # Containers trust the same authority, and know the password from their file.
-    said = prod.compose(
+    output = prod.compose(
         "run",
         "--rm",
         "--no-deps",
@@ -268,5 +268,5 @@ def test_kafka_of_prod_lets_in_who_knows_the_password_alone(prod: Project, tmp_p
         "from logsluice.settings import load_settings; from logsluice.provision.setup import set_up_kafka;"
         "print(set_up_kafka(load_settings()))",
     )
-    assert "prod-logs-topic: made" in said
+    assert "prod-logs-topic: made" in output
     assert password not in prod.compose("logs", "--no-color") + prod.docker("ps", "--all", "--no-trunc")

@@ -18,7 +18,7 @@ from tests.shared.shared_folder import ROOT
 pytestmark = [
     pytest.mark.skipif(not UPSTREAM, reason="wants the public images: LOGSLUICE_TEST_IMAGES=upstream pulls them"),
     pytest.mark.timeout(3_600),
-    pytest.mark.usefixtures("said"),
+    pytest.mark.usefixtures("container_logs"),
 ]
 
 ARTIFACTS = ROOT / "artifacts" / "compose"
@@ -76,8 +76,8 @@ def keep(page: Page, name: str) -> None:
 
 def counts(project: Project) -> list[int]:
     """Events in the topic, in the results index, in the logs index, as a workload sees them."""
-    said = project.compose("run", "--rm", "--no-deps", "-T", "setup", "python", "-c", COUNTS)
-    return [int(word) for word in said.split()[-3:]]
+    output = project.compose("run", "--rm", "--no-deps", "-T", "setup", "python", "-c", COUNTS)
+    return [int(word) for word in output.split()[-3:]]
 
 
 def everything_arrived(project: Project) -> bool:

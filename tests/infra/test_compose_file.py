@@ -121,8 +121,8 @@ def test_the_documents_say_what_the_index_job_spares() -> None:
 
 
 def test_the_documents_scale_to_a_worker_for_every_core() -> None:
-    def cores(name: str, said: str) -> int:
-        found = re.search(rf"{name}=(\d+)", said)
+    def cores(name: str, configured: str) -> int:
+        found = re.search(rf"{name}=(\d+)", configured)
         return int(found[1]) if found else int(re.findall(rf"\$\{{{name}:-(\d+)\}}", TEXT)[0])
 
     lines = (ROOT / "docs/compose.md").read_text().splitlines()
@@ -337,13 +337,13 @@ def test_secrets_reach_their_readers_alone(env: str) -> None:
         if reader == "logsluice":
             assert {services(env)[name]["image"] for name in names} == {OURS}
         elif reader == "spark":
-            told = {
+            options = {
                 name
                 for name, service in services(env).items()
                 if "SPARK_AUTH_SECRET_FILE" in service.get("environment", {})
             }
             workers = {"spark-master", "spark-worker", "spark-worker-1"}
-            assert names == told == workers | {"regex-job", "windows-job", "regex-batch"}
+            assert names == options == workers | {"regex-job", "windows-job", "regex-batch"}
         elif reader == "users":
             # The administrator's password among them.
             assert names == {"users", "setup", "kibana-setup"}
@@ -456,11 +456,11 @@ def test_promtool_finds_nothing_in_the_configuration(env: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     parsed = yaml.safe_load((ROOT / "config" / env / "prometheus.yml").read_text())
     for entry in parsed["scrape_configs"]:
-        said = [group["labels"]["environment"] for group in entry.get("static_configs", []) if "labels" in group]
-        said += [
+        configured = [group["labels"]["environment"] for group in entry.get("static_configs", []) if "labels" in group]
+        configured += [
             rule["replacement"] for rule in entry.get("relabel_configs", []) if rule["target_label"] == "environment"
         ]
-        assert said == ([] if entry["job_name"] == "prometheus" else [env]), entry["job_name"]
+        assert configured == ([] if entry["job_name"] == "prometheus" else [env]), entry["job_name"]
 
 
 def test_what_prometheus_reads_differs_in_the_environments_name_alone() -> None:
@@ -477,11 +477,11 @@ def test_scripts_of_the_containers_are_sound() -> None:
 
 def test_spark_is_told_what_to_use() -> None:
     text = (ROOT / "spark/config/spark-defaults.conf").read_text()
-    told = dict(line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#"))
-    assert told["spark.master"] == "spark://spark-master:7077"
-    assert told["spark.eventLog.enabled"] == "true"
-    assert told["spark.eventLog.dir"] == told["spark.history.fs.logDirectory"]
-    folder = told["spark.eventLog.dir"].removeprefix("file://")
+    options = dict(line.split(maxsplit=1) for line in text.splitlines() if line and not line.startswith("#"))
+    assert options["spark.master"] == "spark://spark-master:7077"
+    assert options["spark.eventLog.enabled"] == "true"
+    assert options["spark.eventLog.dir"] == options["spark.history.fs.logDirectory"]
+    folder = options["spark.eventLog.dir"].removeprefix("file://")
     for name in ("regex-job", "spark-history"):
         mounted = {volume["target"]: volume["source"] for volume in services("dev")[name]["volumes"]}
         assert mounted[folder] == "spark-events"
@@ -490,11 +490,11 @@ def test_spark_is_told_what_to_use() -> None:
         assert re.search(rf'(?m)^export {name}="\$\{{{name}:-', environment)
     # What Spark asks of a JVM at least, which keeps a thirtieth of its heap to itself with the serial collector.
     for part in ("driver", "executor"):
-        assert int(told[f"spark.{part}.memory"].removesuffix("m")) * 29 / 30 > 450
+        assert int(options[f"spark.{part}.memory"].removesuffix("m")) * 29 / 30 > 450
     # One executor fits a worker: what a job may take of the cluster is what its cores say.
     worker = services("dev")["spark-worker"]["environment"]
-    assert worker["SPARK_WORKER_MEMORY"] == told["spark.executor.memory"]
-    assert worker["SPARK_WORKER_CORES"] == told["spark.executor.cores"]
+    assert worker["SPARK_WORKER_MEMORY"] == options["spark.executor.memory"]
+    assert worker["SPARK_WORKER_CORES"] == options["spark.executor.cores"]
     for name, service in services("dev").items():
         if service.get("command") and service["command"][0] == "submit":
             assert any(word.startswith("--conf=spark.cores.max=") for word in service["command"]), name
@@ -537,9 +537,9 @@ def test_redis_hears_that_it_is_to_stop(name: str, tmp_path: Path) -> None:
         # What Docker signals is process 1, which is the shell that it starts.
         assert Path(f"/proc/{shell.pid}/comm").read_text().strip() == "redis-server"
         assert "a-password" not in Path(f"/proc/{shell.pid}/cmdline").read_text()
-        asked = ["redis-cli", "-s", f"{tmp_path}/socket", "config", "get", "maxmemory-policy"]
+        command = ["redis-cli", "-s", f"{tmp_path}/socket", "config", "get", "maxmemory-policy"]
         environment = {"PATH": os.environ["PATH"], "REDISCLI_AUTH": "a-password"}
-        policy = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
+        policy = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
         # Keys of posts must not be lost: what is full refuses them.
         assert policy.split()[-1] == ("noeviction" if name == "redis" else "allkeys-lru")
         shell.terminate()

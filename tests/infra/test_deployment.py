@@ -240,17 +240,17 @@ def test_a_release_comes_behind_all_that_it_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("listed", "said"),
+    ("listed", "message"),
     [
         (_entry("a", "b") + _entry("b", "a"), "releases.yaml: a, b wait for each other (`after`)"),
         (_entry("a") + _entry("a"), "releases.yaml: a is listed twice"),
         (_entry("a", "z"), "releases.yaml: `after` names z, which is not listed"),
     ],
 )
-def test_a_mistake_in_the_list_is_told_in_a_line(tmp_path: Path, listed: str, said: str) -> None:
+def test_a_mistake_in_the_list_is_told_in_a_line(tmp_path: Path, listed: str, message: str) -> None:
     with pytest.raises(ValueError, match="releases") as caught:
         _entries(tmp_path, "releases:\n" + listed)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 def test_an_unknown_key_is_told(tmp_path: Path) -> None:
@@ -284,17 +284,17 @@ def test_values_of_the_stack_are_over_those_of_the_files() -> None:
 def test_a_webhook_that_does_not_answer_can_be_ignored(local: Graph, dev: Graph) -> None:
     """Whom cert-manager's is asked about is a value: `local` leaves our namespaces out, the stacks on AWS do not."""
 
-    def asked_about(graph: Graph) -> str | None:
+    def namespace_selector(graph: Graph) -> str | None:
         values = graph.one("helm.sh/v3:Release", "cert-manager").inputs["values"]
         found = values.get("webhook", {}).get("validatingWebhookConfiguration")
         return str(found) if found else None
 
-    assert "logsluice-spark" in str(asked_about(local))
-    assert asked_about(dev) is None
-    assert asked_about(build("dev", ignoreWebhooks=True)) == asked_about(local)
+    assert "logsluice-spark" in str(namespace_selector(local))
+    assert namespace_selector(dev) is None
+    assert namespace_selector(build("dev", ignoreWebhooks=True)) == namespace_selector(local)
     selector = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["shop"]}]}
     over = {"cert-manager": {"webhook": {"validatingWebhookConfiguration": {"namespaceSelector": selector}}}}
-    assert "logsluice-spark" not in str(asked_about(build("local", releaseValues=over)))
+    assert "logsluice-spark" not in str(namespace_selector(build("local", releaseValues=over)))
 
 
 def test_the_autoscaler_knows_its_cluster(aws_stack: Graph) -> None:

@@ -14,7 +14,7 @@ from logsluice_infra.settings import log_retention, parse
 from tests.infra.graph import DIGEST, INFRA, ROOT, Graph, build, run, stack_file
 
 ROLE = "arn:aws:iam::123456789012:role/operators"
-SAID = [
+MISTAKES = [
     # where, its new value (... takes it away), what is said
     ("network.cidr", "10.20.0.0/33", "logsluice:network.cidr: not a network in CIDR notation: '33' is not a valid"),
     ("network.cidr", "10.20.0.1/16", "logsluice:network.cidr: not a network in CIDR notation: 10.20.0.1/16 has host"),
@@ -87,11 +87,13 @@ def _changed(where: str, value: Any) -> dict[str, Any]:
     return {key: whole}
 
 
-@pytest.mark.parametrize(("where", "value", "said"), SAID, ids=[f"{where}={value}" for where, value, _ in SAID])
-def test_a_mistake_is_told_in_one_line(refused: Callable[..., str], where: str, value: Any, said: str) -> None:
+@pytest.mark.parametrize(
+    ("where", "value", "message"), MISTAKES, ids=[f"{where}={value}" for where, value, _ in MISTAKES]
+)
+def test_a_mistake_is_told_in_one_line(refused: Callable[..., str], where: str, value: Any, message: str) -> None:
     line = refused(**_changed(where, value))
     assert line.startswith("Pulumi.dev.yaml: ")
-    assert said in line
+    assert message in line
     assert "::" not in line.replace("arn:aws:iam::", "")
 
 

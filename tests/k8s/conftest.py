@@ -113,9 +113,9 @@ def _port_base() -> int:
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as tried:
+    with socket.socket() as connection:
         try:
-            tried.bind(("127.0.0.1", port))
+            connection.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True

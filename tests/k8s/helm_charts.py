@@ -101,9 +101,9 @@ def _unknown(
     if path in FREE or not known or not isinstance(known, Mapping) or ".".join(below) in read:
         return
     for key, value in tree.items():
-        asked = ".".join((*below, key))
+        dotted = ".".join((*below, key))
         if key not in known:
-            if not any(name == asked or name.startswith(f"{asked}.") for name in read):
+            if not any(name == dotted or name.startswith(f"{dotted}.") for name in read):
                 yield ".".join((*path, key))
         elif isinstance(value, Mapping):
             brought = folder / "charts" / key

@@ -216,10 +216,10 @@ def test_logstash_runs_the_file_of_config(stack: str) -> None:
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_logstash_is_given_every_variable_that_its_pipeline_asks_for(environment: str) -> None:
-    asked = set(re.findall(r"\$\{(\w+)", pipeline_text(environment)))
+    variables = set(re.findall(r"\$\{(\w+)", pipeline_text(environment)))
     [container] = _stack(environment)[2]["podTemplate"]["spec"]["containers"]
     by_eck = {f"LOGSLUICE_ES_{part}" for part in ("HOSTS", "USER", "PASSWORD", "SSL_CERTIFICATE_AUTHORITY")}
-    assert asked == {entry["name"] for entry in container["env"]} - {"LS_JAVA_OPTS"} | by_eck
+    assert variables == {entry["name"] for entry in container["env"]} - {"LS_JAVA_OPTS"} | by_eck
 
 
 def test_grafana_is_reached_by_node_port_in_dev_and_by_tls_in_prod() -> None:

@@ -16,9 +16,9 @@ from tests.k8s.k8s_manifests import ROOT
 from tests.shared.shared_folder import tool
 
 LOCAL = [release for release in RELEASES if "local" in release["stacks"]]
-TOLD = """apiVersion: v1
+CONFIG_MAP = """apiVersion: v1
 kind: ConfigMap
-metadata: {name: told-by-{{ .Release.Name }}}
+metadata: {name: of-{{ .Release.Name }}}
 data: {values: {{ .Values | toJson | quote }}}
 """
 
@@ -40,7 +40,7 @@ def _charts(folder: Path) -> None:
         chart = folder / release["chart"]
         (chart / "templates").mkdir(parents=True)
         (chart / "Chart.yaml").write_text(f"apiVersion: v2\nname: {release['chart']}\nversion: 1.0.0\n")
-        (chart / "templates" / "told.yaml").write_text(TOLD)
+        (chart / "templates" / "config_map.yaml").write_text(CONFIG_MAP)
 
 
 def test_every_release_is_installed_in_order_with_its_values_and_again(cluster: Cluster, tmp_path: Path) -> None:
@@ -50,15 +50,15 @@ def test_every_release_is_installed_in_order_with_its_values_and_again(cluster: 
         for _ in range(2):
             done = _make(cluster, "--charts", str(tmp_path))
             assert done.returncode == 0, done.stdout + done.stderr
-        told = {
-            release["name"]: cluster.get("configmap", "-n", release["namespace"], f"told-by-{release['name']}")
+        created = {
+            release["name"]: cluster.get("configmap", "-n", release["namespace"], f"of-{release['name']}")
             for release in LOCAL
         }
-        for name, item in told.items():
+        for name, item in created.items():
             assert json.loads(item["data"]["values"]) == values(name, "local")
-        made = sorted(told, key=lambda name: int(told[name]["metadata"]["resourceVersion"]))
+        made = sorted(created, key=lambda name: int(created[name]["metadata"]["resourceVersion"]))
         for release in LOCAL:
-            for need in set(release.get("after", ())) & told.keys():
+            for need in set(release.get("after", ())) & created.keys():
                 assert made.index(need) < made.index(release["name"])
         labels = cluster.get("namespace", "logsluice")["metadata"]["labels"]
         assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
@@ -68,7 +68,7 @@ def test_every_release_is_installed_in_order_with_its_values_and_again(cluster: 
 
 def test_a_release_that_fails_is_told_in_a_line(cluster: Cluster, tmp_path: Path) -> None:
     _charts(tmp_path)
-    first = tmp_path / LOCAL[0]["chart"] / "templates" / "told.yaml"
+    first = tmp_path / LOCAL[0]["chart"] / "templates" / "config_map.yaml"
     first.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "NoSuchKind", "metadata": {"name": "x"}}))
     try:
         done = _make(cluster, "--charts", str(tmp_path))

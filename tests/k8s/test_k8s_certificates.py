@@ -149,15 +149,15 @@ def test_the_exporter_is_started_again_when_its_authority_was_renewed(tmp_path: 
             return subprocess.run(here, timeout=30, check=False).returncode
 
         started = container["lifecycle"]["postStart"]["exec"]["command"]
-        lives = container["livenessProbe"]["exec"]["command"]
+        probe = container["livenessProbe"]["exec"]["command"]
         assert ran(started) == 0
-        assert ran(lives) == 0
+        assert ran(probe) == 0
         (mounted / "ca.crt").write_text("two")
-        assert ran(lives) != 0
+        assert ran(probe) != 0
         assert ran(started) == 0
-        assert ran(lives) == 0
+        assert ran(probe) == 0
         server.shutdown()
-    assert ran(lives) != 0, "the server is gone"
+    assert ran(probe) != 0, "the server is gone"
 
 
 def _handshake(server: Secret, trusted: str, name: str, folder: Path) -> None:

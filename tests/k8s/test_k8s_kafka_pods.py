@@ -47,9 +47,9 @@ def test_every_pod_is_placed_as_its_environment_wants(manifests: Overlay) -> Non
 
 def test_what_the_kafka_resource_says_of_pods_is_not_said_in_vain(manifests: Overlay) -> None:
     """A pool's own template replaces it, key by key."""
-    said = set(manifests.of("Kafka")["logsluice-kafka"]["spec"]["kafka"].get("template", {}))
+    parts = set(manifests.of("Kafka")["logsluice-kafka"]["spec"]["kafka"].get("template", {}))
     for pool in manifests.of("KafkaNodePool").values():
-        assert not said & set(pool["spec"]["template"])
+        assert not parts & set(pool["spec"]["template"])
 
 
 @pytest.mark.parametrize("name", OVERLAYS)

@@ -93,8 +93,8 @@ def test_a_driver_is_admitted_as_spark_makes_it(dev: Cluster, tmp_path: Path) ->
         spec["mainApplicationFile"],
         *spec["arguments"],
     )
-    said = submission.communicate(timeout=180)[0]
-    assert submission.returncode == 0, said
+    log_text = submission.communicate(timeout=180)[0]
+    assert submission.returncode == 0, log_text
     pod = _pod(dev, "driver")
     (container,) = pod["spec"]["containers"]
     assert container["args"][0] == "driver"
@@ -153,10 +153,10 @@ def test_an_executor_is_admitted_and_our_entrypoint_runs_it(dev: Cluster, tmp_pa
         assert application.poll() is None
         executor = _executor(container["args"], variables, tmp_path / "executor.log")
         running.append(executor)
-        said = application.communicate(timeout=180)[0]
-        assert f"SUM {sum(range(1000)) * 2}" in said, said + (tmp_path / "executor.log").read_text()
-        assert application.returncode == 0, said
-        assert "forbidden" not in said.lower()
+        log_text = application.communicate(timeout=180)[0]
+        assert f"SUM {sum(range(1000)) * 2}" in log_text, log_text + (tmp_path / "executor.log").read_text()
+        assert application.returncode == 0, log_text
+        assert "forbidden" not in log_text.lower()
         executor.wait(60)
         assert not dev.get("pods", "-n", SPARK, "-l", "spark-role=executor")["items"]
     finally:

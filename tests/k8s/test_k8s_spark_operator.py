@@ -151,8 +151,8 @@ def _soon(cluster: Cluster, question: Callable[[], Any], tmp_path: Path, seconds
     while not (answer := question()):
         state = cluster.kubectl("get", "sparkapplication", JOB, "-n", SPARK, "-o", "yaml", check=False).stdout
         assert "FAILED" not in state or "SUBMISSION" in state, state
-        said = (tmp_path / "operator.log").read_text()[-3000:]
-        assert time.monotonic() < end, f"{state}\n{said}"
+        log_tail = (tmp_path / "operator.log").read_text()[-3000:]
+        assert time.monotonic() < end, f"{state}\n{log_tail}"
         time.sleep(1)
     return answer
 
@@ -214,8 +214,8 @@ def test_executors_of_a_driver_that_was_killed_are_cleared_away(operator: Cluste
     killed = _soon(operator, lambda: _driver(operator), tmp_path)
     (volume,) = (item for item in killed["spec"]["volumes"] if item["name"] == "pod-template-volume")
     name = volume["configMap"]["name"]
-    asked = ("get", "configmap", name, "-n", SPARK, "-o", "yaml", "--ignore-not-found")
-    (text,) = yaml.safe_load(_soon(operator, lambda: operator.kubectl(*asked).stdout, tmp_path))["data"].values()
+    command = ("get", "configmap", name, "-n", SPARK, "-o", "yaml", "--ignore-not-found")
+    (text,) = yaml.safe_load(_soon(operator, lambda: operator.kubectl(*command).stdout, tmp_path))["data"].values()
     executor = {"apiVersion": "v1", "kind": "Pod", **yaml.safe_load(text)}
     # What Spark adds to it (4.2.0, KubernetesExecutorBuilder and BasicExecutorFeatureStep), as far as it matters here.
     owner = {"apiVersion": "v1", "kind": "Pod", "name": DRIVER, "uid": killed["metadata"]["uid"], "controller": True}

@@ -29,8 +29,8 @@ def _copies() -> tuple[list[str], list[Copy]]:
 def _write(cluster: Cluster, name: str, **data: str) -> None:
     """A secret as an operator writes it: with more in it than is asked for."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}}
-    told = secret | {"stringData": data | {"private": "only here"}}
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump(told))
+    changed = secret | {"stringData": data | {"private": "only here"}}
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump(changed))
 
 
 def _there(cluster: Cluster) -> dict[str, dict[str, str]]:
@@ -94,24 +94,24 @@ def test_secrets_are_brought_when_they_are_written_and_renewed(dev: Cluster, kee
     dev.kubectl("delete", "secret", "-n", SPARK, first.target)
     _soon(dev, wanted, keeping)
     keeping.terminate()
-    said = keeping.communicate(timeout=30)[0]
-    assert keeping.returncode == 0, said
-    assert "first of" not in said
-    assert "renewed" not in said
+    output = keeping.communicate(timeout=30)[0]
+    assert keeping.returncode == 0, output
+    assert "first of" not in output
+    assert "renewed" not in output
 
 
 def test_its_account_may_touch_those_secrets_alone(dev: Cluster, account: Cluster) -> None:
     _write(dev, "redis", password="p")
     try:
-        for asked in (
+        for forbidden in (
             ("get", "secrets", "-n", NAMESPACE),
             ("get", "secret", "redis", "-n", NAMESPACE),
             ("get", "secrets", "-n", SPARK),
             ("create", "secret", "generic", "regex-job", "-n", SPARK),
             ("create", "secret", "generic", "regex-job", "-n", NAMESPACE),
         ):
-            refused = account.kubectl(*asked, check=False)
-            assert "is forbidden" in refused.stderr, asked
+            refused = account.kubectl(*forbidden, check=False)
+            assert "is forbidden" in refused.stderr, forbidden
         for name, namespace in (("another", SPARK), ("regex-job", NAMESPACE)):
             secret: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}}
             refused = account.kubectl(
@@ -124,7 +124,10 @@ def test_its_account_may_touch_those_secrets_alone(dev: Cluster, account: Cluste
 
 def test_a_refusal_ends_it_with_one_line(account: Cluster, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "logsluice.kubernetes.secrets", f"--source={NAMESPACE}", f"--target={SPARK}"]
-    for copy, said in (("redis:password", 'secrets \\"redis\\" is forbidden'), ("redis", "redis: no copy of a secret")):
+    for copy, output in (
+        ("redis:password", 'secrets \\"redis\\" is forbidden'),
+        ("redis", "redis: no copy of a secret"),
+    ):
         done = subprocess.run(
             [*words, copy],
             env={**os.environ, "KUBECONFIG": str(account.kubeconfig)},
@@ -135,4 +138,4 @@ def test_a_refusal_ends_it_with_one_line(account: Cluster, tmp_path: Path) -> No
         )
         assert done.returncode == 1
         assert (done.stdout + done.stderr).count("\n") == 1
-        assert said in done.stdout + done.stderr
+        assert output in done.stdout + done.stderr

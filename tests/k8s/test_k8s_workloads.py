@@ -72,10 +72,10 @@ def test_an_account_may_do_its_work_and_nothing_else(
     dev: Cluster, account: str, what: tuple[str, ...], may: bool
 ) -> None:
     home = SPARK if account.startswith("spark-") else NAMESPACE
-    asked = ("auth", "can-i", *what, "--as", f"system:serviceaccount:{home}:{account}")
-    assert dev.kubectl(*asked, "-n", home, check=False).stdout.strip() == ("yes" if may else "no")
+    command = ("auth", "can-i", *what, "--as", f"system:serviceaccount:{home}:{account}")
+    assert dev.kubectl(*command, "-n", home, check=False).stdout.strip() == ("yes" if may else "no")
     elsewhere = NAMESPACE if home == SPARK else SPARK
-    assert dev.kubectl(*asked, "-n", elsewhere, check=False).stdout.strip() == "no"
+    assert dev.kubectl(*command, "-n", elsewhere, check=False).stdout.strip() == "no"
 
 
 def _logsluice(cluster: Cluster, *arguments: str, config: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -123,9 +123,9 @@ def test_a_job_is_submitted_followed_and_its_outcome_returned(dev: Cluster) -> N
     done = _logsluice(dev, "submit", "regex_job", "--mode", "batch", "--since", "24h")
     operator.join(30)
     assert done.returncode == 0, done.stderr
-    said = [line.split(": ", 1)[1] for line in done.stdout.splitlines()]
-    assert said[0] == "submitted, --mode batch --since 24h"
-    assert said[-1] == "completed"
+    messages = [line.split(": ", 1)[1] for line in done.stdout.splitlines()]
+    assert messages[0] == "submitted, --mode batch --since 24h"
+    assert messages[-1] == "completed"
     runs = dev.get("sparkapplications", "-n", SPARK)["items"]
     (run,) = (item for item in runs if item["metadata"]["name"].startswith("regex-job-2"))
     (standing,) = (item for item in runs if item["metadata"]["name"] == "regex-job")
@@ -145,7 +145,7 @@ def test_a_run_that_failed_is_told_in_one_line(dev: Cluster) -> None:
 
 
 def test_what_cannot_be_submitted_is_said_in_one_line(dev: Cluster, tmp_path: Path) -> None:
-    for arguments, said in (
+    for arguments, message in (
         (("nope",), "no such job in the cluster; there are producer-job, regex-batch, regex-job, windows-job"),
         (("regex-job",), "two would share its checkpoint; say --mode batch"),
         (("regex-job", "--since", "soon"), "soon: is no moment"),
@@ -154,7 +154,7 @@ def test_what_cannot_be_submitted_is_said_in_one_line(dev: Cluster, tmp_path: Pa
     ):
         done = _logsluice(dev, "submit", *arguments)
         assert done.returncode == 1
-        assert said in done.stderr
+        assert message in done.stderr
         assert done.stderr.count("\n") == 1
     done = _logsluice(dev, "status", "--cluster", config=tmp_path / "none")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

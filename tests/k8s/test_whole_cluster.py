@@ -34,7 +34,7 @@ ELASTICSEARCH = "dev-elasticsearch-cluster"
 KIBANA = "logsluice-kibana"
 SECONDS = 1_800.0
 # They wait for passwords and keys that a person makes (docs/deploy.md, "The HTTP API").
-WAITING_FOR_PEOPLE = {"api", "redis", "redis-cache"}
+WITHOUT_SECRETS = {"api", "redis", "redis-cache"}
 
 pytestmark = [
     pytest.mark.whole_cluster,
@@ -43,12 +43,12 @@ pytestmark = [
 ]
 
 
-def eventually(look: Callable[[], T], *, seconds: float = SECONDS) -> T:
+def eventually(probe: Callable[[], T], *, seconds: float = SECONDS) -> T:
     """What ``look`` gives once it gives something; AssertionErrors and silence mean: not yet."""
     end = time.monotonic() + seconds
     while True:
         try:
-            if found := look():
+            if found := probe():
                 return found
             reason = "it never came"
         except (AssertionError, httpx.HTTPError) as error:
@@ -124,7 +124,7 @@ def test_the_overlay_is_taken_and_everything_gets_ready(whole: Cluster) -> None:
         states = [
             (item["metadata"]["namespace"], item["metadata"]["name"], item["status"].get("readyReplicas", 0))
             for item in whole.get("deployments,statefulsets", "-A")["items"]
-            if item["spec"].get("replicas", 1) and item["metadata"]["name"] not in WAITING_FOR_PEOPLE
+            if item["spec"].get("replicas", 1) and item["metadata"]["name"] not in WITHOUT_SECRETS
         ]
         waiting = [state for state in states if not state[2]]
         assert not waiting, waiting
@@ -166,10 +166,10 @@ def test_a_stranger_among_the_pods_reaches_neither_kafka_nor_elasticsearch(whole
         ("logsluice-kafka-kafka-bootstrap.logsluice", 9093),
         (f"{ELASTICSEARCH}-es-http.logsluice", 9200),
     ):
-        tried = f"import socket; socket.create_connection(({host!r}, {port}), 5)"
+        script = f"import socket; socket.create_connection(({host!r}, {port}), 5)"
         done = whole.kubectl(
             "run", "stranger", "-n", "default", "--rm", "--attach", "--quiet", "--restart=Never",
-            "--image=logsluice:0.1.0", "--image-pull-policy=Never", "--command", "--", "python", "-c", tried,
+            "--image=logsluice:0.1.0", "--image-pull-policy=Never", "--command", "--", "python", "-c", script,
             check=False,
         )  # fmt: skip
         assert done.returncode != 0, host

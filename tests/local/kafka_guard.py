@@ -35,7 +35,7 @@ _LINE = re.compile(
 )
 
 
-class Asked(NamedTuple):
+class Access(NamedTuple):
     """What a user wanted to do."""
 
     operation: str
@@ -51,12 +51,12 @@ class Right(NamedTuple):
     name: str
     is_prefix: bool
 
-    def allows(self, asked: Asked) -> bool:
+    def allows(self, accesses: Access) -> bool:
         """Whether it does, taken alone."""
-        means = asked.operation == self.operation
-        means = means or (asked.operation == "DESCRIBE" and self.operation in IMPLIES_DESCRIBE)
-        named = asked.name.startswith(self.name) if self.is_prefix else asked.name == self.name
-        return means and asked.kind == self.kind and named
+        means = accesses.operation == self.operation
+        means = means or (accesses.operation == "DESCRIBE" and self.operation in IMPLIES_DESCRIBE)
+        named = accesses.name.startswith(self.name) if self.is_prefix else accesses.name == self.name
+        return means and accesses.kind == self.kind and named
 
 
 def users() -> dict[str, list[Right]]:
@@ -117,18 +117,18 @@ def _acl(user: str, right: Right) -> ACL:
     return ACL(f"User:{user}", "*", ACLOperation[right.operation], ACLPermissionType.ALLOW, resource)
 
 
-def asked(log: Path, user: str, since: int) -> tuple[set[Asked], set[Asked]]:
+def accesses(log: Path, user: str, since: int) -> tuple[set[Access], set[Access]]:
     """What a user was allowed and what denied, by the broker's log from a byte of it on."""
-    allowed: set[Asked] = set()
-    denied: set[Asked] = set()
+    allowed: set[Access] = set()
+    denied: set[Access] = set()
     for found in _LINE.finditer(log.read_bytes()[since:].decode(errors="replace")):
         if found["user"] == user:
-            what = Asked(found["operation"], found["kind"].upper(), found["name"])
+            what = Access(found["operation"], found["kind"].upper(), found["name"])
             (allowed if found["verdict"] == "Allowed" else denied).add(what)
     return allowed, denied
 
 
-def in_vain(rights: Iterable[Right], allowed: Iterable[Asked]) -> list[Right]:
+def in_vain(rights: Iterable[Right], allowed: Iterable[Access]) -> list[Right]:
     """The rights without which everything would have been allowed all the same."""
     listed, wanted = list(rights), list(allowed)
     return [

@@ -183,18 +183,18 @@ def metric(port: int, name: str, **labels: str) -> float:
     )
 
 
-def says(job: Job, *words: str) -> None:
+def wait_for_output(job: Job, *words: str) -> None:
     """Wait until one line of a job's output has all the words."""
 
-    def said() -> bool:
+    def is_there() -> bool:
         if any(all(word in line for word in words) for line in job.output.splitlines()):
             return True
         assert_runs(job)
         return False
 
     with suppress(AssertionError):
-        eventually(said, seconds=SECONDS)
-    assert said(), f"{words} not in:\n{job.output[-3_000:]}"
+        eventually(is_there, seconds=SECONDS)
+    assert is_there(), f"{words} not in:\n{job.output[-3_000:]}"
 
 
 def assert_runs(job: Job) -> None:

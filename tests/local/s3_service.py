@@ -42,7 +42,7 @@ StartResponse = Callable[..., Any]
 
 
 @dataclass(frozen=True)
-class Asked:
+class Permission:
     """What one request asked permission for, once."""
 
     action: str
@@ -58,8 +58,8 @@ class S3Service:
     key_arn: str
     statements: Sequence[Statement]
     port: int = 0
-    allowed: set[Asked] = field(default_factory=set)
-    denied: set[Asked] = field(default_factory=set)
+    allowed: set[Permission] = field(default_factory=set)
+    denied: set[Permission] = field(default_factory=set)
     regions: set[str] = field(default_factory=set)
 
     @property
@@ -82,10 +82,10 @@ class S3Service:
             aws_secret_access_key="secret",
         )
 
-    def may(self, asked: Asked) -> bool:
+    def may(self, permission: Permission) -> bool:
         """Whether the policy allows it."""
-        good = allows(self.statements, asked.action, asked.resource, dict(asked.context))
-        (self.allowed if good else self.denied).add(asked)
+        good = allows(self.statements, permission.action, permission.resource, dict(permission.context))
+        (self.allowed if good else self.denied).add(permission)
         return good
 
 
@@ -117,7 +117,7 @@ class _Gate:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] == CREDENTIALS:
             given = environ.get("HTTP_AUTHORIZATION") == TOKEN
-            return _said(
+            return _answer(
                 start_response, "200 OK" if given else "401 Unauthorized", json.dumps(_ANSWER if given else {})
             )
         signed = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
@@ -126,7 +126,7 @@ class _Gate:
         if not signed:
             return _denied(start_response)
         self._service.regions.add(signed[2])
-        if not all(map(self._service.may, _asked(environ, self._service))):
+        if not all(map(self._service.may, _permissions(environ, self._service))):
             return _denied(start_response)
         return self._answered(environ, start_response)
 
@@ -142,48 +142,48 @@ class _Gate:
         return [body]
 
 
-def _asked(environ: Environ, service: S3Service) -> list[Asked]:
+def _permissions(environ: Environ, service: S3Service) -> list[Permission]:
     """Every permission that a request needs."""
     bucket, key = _place(environ)
     query = parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
     method = environ["REQUEST_METHOD"]
     whole, one = f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/{key}"
-    decrypt, encrypt = Asked("kms:Decrypt", service.key_arn), Asked("kms:GenerateDataKey", service.key_arn)
+    decrypt, encrypt = Permission("kms:Decrypt", service.key_arn), Permission("kms:GenerateDataKey", service.key_arn)
     match (method, bool(key)):
         case ("GET", False) if "list-type" in query:
             return [_listing(bucket, query.get("prefix", [None])[0], query)]
         case ("HEAD", False):
-            return [Asked("s3:ListBucket", whole)]
+            return [Permission("s3:ListBucket", whole)]
         case ("GET", False) if "location" in query:
-            return [Asked("s3:GetBucketLocation", whole)]
+            return [Permission("s3:GetBucketLocation", whole)]
         case ("GET", False) if "uploads" in query:
-            return [Asked("s3:ListBucketMultipartUploads", whole)]
+            return [Permission("s3:ListBucketMultipartUploads", whole)]
         case ("POST", False) if "delete" in query:
-            return [Asked("s3:DeleteObject", f"{whole}/{each}") for each in _to_delete(environ)]
+            return [Permission("s3:DeleteObject", f"{whole}/{each}") for each in _to_delete(environ)]
         case ("GET" | "HEAD", True) if not query.keys() & _SUBRESOURCES:
-            return [Asked("s3:GetObject", one), *([decrypt] if method == "GET" else [])]
+            return [Permission("s3:GetObject", one), *([decrypt] if method == "GET" else [])]
         case ("PUT", True) if not query.keys() - {"partNumber", "uploadId", "x-id"}:
             source = _source(environ)
-            read = [Asked("s3:GetObject", f"arn:aws:s3:::{source}"), decrypt] if source else []
+            read = [Permission("s3:GetObject", f"arn:aws:s3:::{source}"), decrypt] if source else []
             parts = [decrypt] if "uploadId" in query else []
-            return [Asked("s3:PutObject", one), encrypt, *read, *parts]
+            return [Permission("s3:PutObject", one), encrypt, *read, *parts]
         case ("POST", True) if query.keys() & {"uploads", "uploadId"}:
-            return [Asked("s3:PutObject", one), encrypt, decrypt]
+            return [Permission("s3:PutObject", one), encrypt, decrypt]
         case ("DELETE", True) if "uploadId" in query:
-            return [Asked("s3:AbortMultipartUpload", one)]
+            return [Permission("s3:AbortMultipartUpload", one)]
         case ("DELETE", True) if not query.keys() - {"x-id"}:
-            return [Asked("s3:DeleteObject", one)]
-    return [Asked(f"{method} {sorted(query)}", one)]  # which no policy allows
+            return [Permission("s3:DeleteObject", one)]
+    return [Permission(f"{method} {sorted(query)}", one)]  # which no policy allows
 
 
 _SUBRESOURCES = {"acl", "attributes", "legal-hold", "retention", "tagging", "torrent", "uploadId", "versionId"}
 
 
-def _listing(bucket: str, prefix: str | None, query: Mapping[str, list[str]] | None = None) -> Asked:
+def _listing(bucket: str, prefix: str | None, query: Mapping[str, list[str]] | None = None) -> Permission:
     context = {"s3:prefix": prefix} if prefix is not None else {}
     if query and "delimiter" in query:
         context["s3:delimiter"] = query["delimiter"][0]
-    return Asked("s3:ListBucket", f"arn:aws:s3:::{bucket}", tuple(context.items()))
+    return Permission("s3:ListBucket", f"arn:aws:s3:::{bucket}", tuple(context.items()))
 
 
 def _place(environ: Environ) -> tuple[str, str]:
@@ -203,12 +203,12 @@ def _to_delete(environ: Environ) -> list[str]:
 
 
 def _denied(start_response: StartResponse) -> Iterable[bytes]:
-    return _said(
+    return _answer(
         start_response, "403 Forbidden", "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
     )
 
 
-def _said(start_response: StartResponse, status: str, body: str) -> Iterable[bytes]:
+def _answer(start_response: StartResponse, status: str, body: str) -> Iterable[bytes]:
     content = body.encode()
     start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(content)))])
     return [content]

@@ -201,17 +201,19 @@ def test_a_burst_is_told_everywhere_through_a_kill_and_resolves(
     eventually(lambda: found(client, "error-rate")[0]["alert"]["pending"] == [])
     assert again.terminate() == 0, again.output
 
-    told = [(key, value["alert"]["status"]) for key, value in records(ready, "error-rate")]
-    assert told == [(alert["_id"], "open"), (alert["_id"], "resolved")]
+    published = [(key, value["alert"]["status"]) for key, value in records(ready, "error-rate")]
+    assert published == [(alert["_id"], "open"), (alert["_id"], "resolved")]
     assert [line.split()[1] for line in lines(ready, "payment: 32.5%")] == ["OPENED", "RESOLVED"]
     payment = [text for text in webhook.texts() if "32.5%" in text]
     assert [text.split("*")[1] for text in payment] == ["Opened", "Resolved"]
     names = [headers["webhook-id"] for headers, _ in webhook.received]
     assert len(names) == len(set(names))
 
-    tried = runner.cli("alerts", "test", "--since", "30m", "--json")
-    assert tried.returncode == 0, tried.stderr
-    would = {json.loads(line)["alert"]["id"]: json.loads(line)["alert"]["status"] for line in tried.stdout.splitlines()}
+    backtested = runner.cli("alerts", "test", "--since", "30m", "--json")
+    assert backtested.returncode == 0, backtested.stderr
+    would = {
+        json.loads(line)["alert"]["id"]: json.loads(line)["alert"]["status"] for line in backtested.stdout.splitlines()
+    }
     assert would[alert["_id"]] == "resolved"
     backtest = backtest_rules(ready, load_rules(ROOT / "config" / "dev"), moment_of(end - 5))
     assert backtest.services == 2

@@ -324,10 +324,10 @@ def test_a_full_redis_forgets_no_key_and_says_that_it_takes_no_new_one(
         assert (again.status_code, again.headers["idempotency-replayed"]) == (201, "true")
         assert again.json() == known.json()
         assert api.client.get("/health").json()["parts"]["redis"]["status"] == "up"
-        told = api.client.get("/metrics").text
-        assert 'logsluice_redis_refusals_total{part="redis",reason="full"} 1.0' in told
-        assert 'logsluice_redis_bytes{part="redis"}' in told
-        (most,) = re.findall(r'^logsluice_redis_most_bytes{part="redis"} (.+)$', told, re.MULTILINE)
+        metrics = api.client.get("/metrics").text
+        assert 'logsluice_redis_refusals_total{part="redis",reason="full"} 1.0' in metrics
+        assert 'logsluice_redis_bytes{part="redis"}' in metrics
+        (most,) = re.findall(r'^logsluice_redis_most_bytes{part="redis"} (.+)$', metrics, re.MULTILINE)
         assert float(most) == int(store.config_get("maxmemory")["maxmemory"])
 
         store.delete("filler")

@@ -120,7 +120,7 @@ class Issuer:
     """An OpenID Connect issuer: discovery, keys, and tokens."""
 
     port: int = field(default_factory=free_port)
-    asked: int = 0
+    requests: int = 0
     hangs: bool = False
 
     def __post_init__(self) -> None:
@@ -134,7 +134,7 @@ class Issuer:
                 if self.path == "/.well-known/openid-configuration":
                     body: dict[str, Any] = {"issuer": issuer.url, "jwks_uri": f"{issuer.url}/keys"}
                 else:
-                    issuer.asked += 1
+                    issuer.requests += 1
                     public = RSAAlgorithm.to_jwk(issuer.private.public_key(), as_dict=True)
                     body = {"keys": [{**public, "kid": "k1", "use": "sig", "alg": "RS256"}]}
                 content = json.dumps(body).encode()
@@ -212,7 +212,7 @@ def test_tokens_of_the_issuer_are_taken_and_no_others(keys: Keys, runner: Runner
         for _ in range(20):
             post(issuer.token(kid="other"))
         # Tokens that name keys nobody has do not make the issuer work.
-        assert issuer.asked <= 2
+        assert issuer.requests <= 2
         issuer.server.shutdown()
         issuer.server.server_close()
         assert post(issuer.token()).status_code == 201
@@ -298,12 +298,12 @@ def test_a_busy_client_is_held_to_its_rate_though_requests_are_taken_in_groups(
         statuses: list[int] = []
         end = time.monotonic() + 4
 
-        def ask(url: str) -> None:
+        def request(url: str) -> None:
             with httpx.Client(base_url=url, timeout=30) as client:
                 while time.monotonic() < end:
                     statuses.append(client.get("/tickets/" + "0" * 32).status_code)
 
-        threads = [threading.Thread(target=ask, args=(api.url,)) for api in (first, second) for _ in range(4)]
+        threads = [threading.Thread(target=request, args=(api.url,)) for api in (first, second) for _ in range(4)]
         began = time.monotonic()
         for thread in threads:
             thread.start()
@@ -331,15 +331,15 @@ def test_while_it_runs_open_only_this_machine_is_answered(api: Api) -> None:
 
 def test_pages_of_other_origins_may_ask_only_where_it_is_set(keys: Keys, runner: Runner) -> None:
     key = keys.add("page", "query")
-    ask = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
+    request = {"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"}
     environment = {"LOGSLUICE_API__KEYS_FILE": str(keys.file)}
     with serving(runner, **environment) as api:
-        assert "access-control-allow-origin" not in api.client.options("/patterns", headers=ask).headers
-        assert "access-control-allow-origin" not in api.client.get("/patterns", headers={**key, **ask}).headers
+        assert "access-control-allow-origin" not in api.client.options("/patterns", headers=request).headers
+        assert "access-control-allow-origin" not in api.client.get("/patterns", headers={**key, **request}).headers
     with serving(runner, **environment, LOGSLUICE_API__CORS_ORIGINS='["https://shop.example"]') as api:
-        allowed = api.client.options("/patterns", headers=ask)
+        allowed = api.client.options("/patterns", headers=request)
         assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
-        evil = api.client.options("/patterns", headers={**ask, "Origin": "https://evil.example"})
+        evil = api.client.options("/patterns", headers={**request, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in evil.headers
 
 

@@ -51,11 +51,11 @@ def keyed_api(set_up: None, runner: Runner, redis_server: RedisServer) -> Iterat
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    told: dict[str, Any] = answer.json()
-    assert told["status"] == status
-    assert told["detail"]
-    assert told["instance"] == answer.headers["x-request-id"]
-    return told
+    content: dict[str, Any] = answer.json()
+    assert content["status"] == status
+    assert content["detail"]
+    assert content["instance"] == answer.headers["x-request-id"]
+    return content
 
 
 def test_an_event_is_in_the_topic_under_the_id_that_is_answered(api: Api, settings: Settings) -> None:
@@ -109,9 +109,9 @@ def test_events_of_one_service_stay_in_one_partition_in_order(api: Api, settings
 def test_each_event_of_a_batch_has_its_outcome(api: Api, settings: Settings, headers: Any, body: bytes) -> None:
     answer = api.client.post("/logs/batch", content=body, headers=headers)
     assert answer.status_code == 207
-    told = answer.json()
-    assert (told["stored"], told["refused"], told["failed"]) == (2, 1, 0)
-    first, second, third = told["items"]
+    content = answer.json()
+    assert (content["stored"], content["refused"], content["failed"]) == (2, 1, 0)
+    first, second, third = content["items"]
     assert second["status"] == 422
     assert second["pointer"] == "/level"
     assert by_id(settings) == {first["id"]: b'{"message":"a"}', third["id"]: b'{"message":"b"}'}
@@ -126,8 +126,8 @@ def test_plain_lines_are_events_each(api: Api, settings: Settings) -> None:
 
 
 def test_a_batch_of_which_nothing_is_right_is_a_problem(api: Api, settings: Settings) -> None:
-    told = problem(api.client.post("/logs/batch", content=b"{}\n[]\n", headers=NDJSON), 422)
-    assert [item["status"] for item in told["items"]] == [422, 422]
+    content = problem(api.client.post("/logs/batch", content=b"{}\n[]\n", headers=NDJSON), 422)
+    assert [item["status"] for item in content["items"]] == [422, 422]
     problem(api.client.post("/logs/batch", content=b"[]", headers=JSON), 422)
     problem(api.client.post("/logs/batch", content=b"\n \n", headers=NDJSON), 422)
     problem(api.client.post("/logs/batch", content=b"", headers=JSON), 400)

@@ -100,19 +100,19 @@ def test_an_event_and_its_facts_are_found_by_its_id(api: Api, ids: list[str]) ->
 
 
 def test_events_are_listed_by_time_level_source_and_any_field(api: Api, ids: list[str]) -> None:
-    ask = api.client.get
-    listed = ask("/list-logs", params={"size": 100}).json()
+    fetch = api.client.get
+    listed = fetch("/list-logs", params={"size": 100}).json()
     assert sorted(listed["ids"]) == sorted(ids)
     assert listed["total"] == {"value": 4, "relation": "eq"}
-    assert [text.split()[0] for text in messages(ask("/logs"))] == ["payment", "payment", "payment", "database"]
-    assert len(messages(ask("/logs?startTime=now-1h"))) == 3
-    assert messages(ask("/logs?startTime=now-1d&endTime=now-1h")) == ["database gone"]
-    assert len(messages(ask("/logs?level=error&level=warn"))) == 2
-    assert len(messages(ask("/logs?minLevel=error"))) == 2
-    assert len(messages(ask("/logs?user.id=77&user.id=78"))) == 2
-    assert len(messages(ask("/logs?source.ip=10.1.0.0/16&error.type=java.net.SocketTimeoutException"))) == 1
-    assert messages(ask("/logs?source=nobody")) == []
-    assert messages(ask("/logs", params={"message": "gone database"})) == ["database gone"]
+    assert [text.split()[0] for text in messages(fetch("/logs"))] == ["payment", "payment", "payment", "database"]
+    assert len(messages(fetch("/logs?startTime=now-1h"))) == 3
+    assert messages(fetch("/logs?startTime=now-1d&endTime=now-1h")) == ["database gone"]
+    assert len(messages(fetch("/logs?level=error&level=warn"))) == 2
+    assert len(messages(fetch("/logs?minLevel=error"))) == 2
+    assert len(messages(fetch("/logs?user.id=77&user.id=78"))) == 2
+    assert len(messages(fetch("/logs?source.ip=10.1.0.0/16&error.type=java.net.SocketTimeoutException"))) == 1
+    assert messages(fetch("/logs?source=nobody")) == []
+    assert messages(fetch("/logs", params={"message": "gone database"})) == ["database gone"]
 
 
 def test_with_nothing_stored_yet_everything_is_empty(api: Api) -> None:
@@ -203,11 +203,11 @@ def test_patterns_are_shown_and_tried_without_being_deployed(api: Api) -> None:
         "fields": {"order": "labels.order_id"},
         "lines": [line(0, "INFO [a] com.shop.Pay: order ORD-17 paid"), "nothing"],
     }
-    tried = api.client.post("/patterns/test", json=trial).json()
-    assert [row["outcome"] for row in tried["results"]] == ["match", "no_match"]
-    assert tried["results"][0]["fields"] == {"labels.order_id": "ORD-17"}
-    assert tried["results"][0]["format"] == "log4j"
-    assert tried["engine"] == "rust"
+    trial_result = api.client.post("/patterns/test", json=trial).json()
+    assert [row["outcome"] for row in trial_result["results"]] == ["match", "no_match"]
+    assert trial_result["results"][0]["fields"] == {"labels.order_id": "ORD-17"}
+    assert trial_result["results"][0]["format"] == "log4j"
+    assert trial_result["engine"] == "rust"
     assert len(api.client.get("/patterns").json()["patterns"]) == len(shown["patterns"])
 
 
@@ -220,8 +220,8 @@ def test_a_pattern_that_never_ends_is_ended_and_the_next_one_runs(api: Api) -> N
     assert answer.status_code == 200 or "took longer" in problem(answer, 400)
     for wrong in ({"regex": "("}, {"regex": "(?P<x>a)"}, {"regex": "(?P<x>a)", "fields": {"x": "nobody"}}):
         problem(api.client.post("/patterns/test", json={**wrong, "lines": ["a"]}), 400)
-    tried = api.client.post("/patterns/test", json={"regex": "a", "lines": ["a"]}).json()
-    assert tried["results"][0]["outcome"] == "match"
+    trial_result = api.client.post("/patterns/test", json={"regex": "a", "lines": ["a"]}).json()
+    assert trial_result["results"][0]["outcome"] == "match"
 
 
 def test_facts_of_others_are_merged_and_outlive_a_replay_but_not_a_newer_revision(
@@ -405,10 +405,10 @@ def test_two_instances_share_what_does_not_change_and_a_dead_redis_is_only_a_mis
     one, two = two_instances
     start = (datetime.now(UTC) - timedelta(days=2)).date()
     path = f"/logs?startTime={start}&endTime={SETTLED}"
-    for number, asked in enumerate((f"/logs/{ids[0]}", path)):
-        answer = one.client.get(asked)
+    for number, address in enumerate((f"/logs/{ids[0]}", path)):
+        answer = one.client.get(address)
         assert cached(one).get("hit", 0) == 0
-        assert two.client.get(asked).headers["etag"] == answer.headers["etag"]
+        assert two.client.get(address).headers["etag"] == answer.headers["etag"]
         assert cached(two)["hit"] == number + 1
     redis_server.kill()
     for instance in two_instances:
@@ -472,11 +472,11 @@ def test_a_posted_event_and_its_facts_are_found_through_the_real_pipeline(
         return str(answer.json()["id"])
 
     def found(path: str) -> dict[str, Any]:
-        def ask() -> dict[str, Any]:
+        def fetch() -> dict[str, Any]:
             answer = api.client.get(path)
             return answer.json() if answer.status_code == 200 else {}
 
-        return eventually(ask, seconds=120)
+        return eventually(fetch, seconds=120)
 
     # The first one waits until both jobs have started.
     found(f"/results/{posted(1)}")

@@ -225,10 +225,10 @@ def assert_replayed_once(
     pipeline: Pipeline, mended: str, dead: dict[tuple[str, str], str], before: dict[str, Any]
 ) -> None:
     """What the mended pattern reads is indexed under its own id; what is still bad stays a dead letter."""
-    told = pipeline.dlq("replay")
-    assert f"1 replayed, {len(dead) - 1} failed again and stay" in told
+    output = pipeline.dlq("replay")
+    assert f"1 replayed, {len(dead) - 1} failed again and stay" in output
     for consumer, name in dead:
-        assert (f"{consumer}/{name}:" in told) == (name != mended)
+        assert (f"{consumer}/{name}:" in output) == (name != mended)
     after = pipeline.documents(pipeline.settings.results_index)
     assert after.keys() - before.keys() == {mended}
     assert {name: after[name] for name in before} == before

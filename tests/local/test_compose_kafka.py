@@ -77,9 +77,9 @@ def laid_out(container: Path, env: str) -> tuple[Path, dict[str, str]]:
 def test_the_broker_starts_and_writes_no_log(container: Path, env: str) -> None:
     script, environment = laid_out(container, env)
     output = container / "output"
-    with output.open("w") as said:
+    with output.open("w") as log:
         broker = subprocess.Popen(
-            ["bash", script], env={"PATH": os.environ["PATH"], **environment}, stdout=said, stderr=said
+            ["bash", script], env={"PATH": os.environ["PATH"], **environment}, stdout=log, stderr=log
         )
     try:
         healthy = ["bash", str(script.with_name("healthy.sh"))]

@@ -158,7 +158,7 @@ def served(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def look(served: Served) -> Iterator[Callable[[str], Page]]:
+def visit(served: Served) -> Iterator[Callable[[str], Page]]:
     """Opens pages, and closes them when the test ends."""
     pages: list[Page] = []
 
@@ -284,9 +284,9 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def test_every_figure_and_chart_is_what_a_count_of_the_documents_gives(
-    served: Served, look: Callable[[str], Page]
+    served: Served, visit: Callable[[str], Page]
 ) -> None:
-    page = look(SPAN)
+    page = visit(SPAN)
     shows(page, FACTS)
     expect(figure(page, "Open alerts")).to_have_text("0")
     expect(figure(page, "Lag")).to_have_text("1,234")
@@ -312,8 +312,8 @@ def test_every_figure_and_chart_is_what_a_count_of_the_documents_gives(
     assert sum(int(row["events"]) for row in table("over time")) == len(FACTS)
 
 
-def test_filters_change_it_and_the_url_brings_it_back(look: Callable[[str], Page]) -> None:
-    page = look(SPAN)
+def test_filters_change_it_and_the_url_brings_it_back(visit: Callable[[str], Page]) -> None:
+    page = visit(SPAN)
     shows(page, FACTS)
     choose(page, "Level", "warn and worse")
     wanted = [document for document in FACTS if document["log"]["level"] in ("warn", *ERRORS)]
@@ -328,7 +328,7 @@ def test_filters_change_it_and_the_url_brings_it_back(look: Callable[[str], Page
         document for document in wanted if "card declined" in document["message"] or "logged" in document["message"]
     ]
     shows(page, wanted)
-    again = look(page.url.split("?", 1)[1])
+    again = visit(page.url.split("?", 1)[1])
     shows(again, wanted)
     expect(again.get_by_label("Text", exact=True)).to_have_value('"card declined" OR logged')
     eventually(lambda: {"from": iso_seconds(START), "to": iso_seconds(END)}.items() <= _parameters(again).items())
@@ -342,12 +342,12 @@ def _parameters(page: Page) -> dict[str, str]:
     return dict(page.evaluate("() => [...new URLSearchParams(location.search)]"))
 
 
-def test_events_that_name_no_service_can_be_asked_for(look: Callable[[str], Page]) -> None:
-    shows(look(f"{SPAN}&service=unknown"), [document for document in FACTS if service_of(document) == "unknown"])
+def test_events_that_name_no_service_can_be_asked_for(visit: Callable[[str], Page]) -> None:
+    shows(visit(f"{SPAN}&service=unknown"), [document for document in FACTS if service_of(document) == "unknown"])
 
 
-def test_a_click_on_a_bar_shows_the_log_lines_behind_it(served: Served, look: Callable[[str], Page]) -> None:
-    page = look(SPAN)
+def test_a_click_on_a_bar_shows_the_log_lines_behind_it(served: Served, visit: Callable[[str], Page]) -> None:
+    page = visit(SPAN)
     kind = "java.lang.IllegalStateException"
     wanted = [document for document in errors(FACTS) if type_of(document) == kind]
     bar = page.locator(f"[aria-roledescription=bar][aria-label*='{kind}']")
@@ -372,8 +372,8 @@ def test_a_click_on_a_bar_shows_the_log_lines_behind_it(served: Served, look: Ca
     expect(heading(page, "Log lines: critical from")).to_have_count(0)
 
 
-def test_an_alert_appears_and_ends_by_itself(served: Served, look: Callable[[str], Page]) -> None:
-    page = look(f"{SPAN}&level=error&refresh=5")
+def test_an_alert_appears_and_ends_by_itself(served: Served, visit: Callable[[str], Page]) -> None:
+    page = visit(f"{SPAN}&level=error&refresh=5")
     expect(figure(page, "Open alerts")).to_have_text("0")
     words = "payments: 23.0% of events are errors <b>above</b> 10.0%"
     opened = alert(END, "payments", message=words)
@@ -390,40 +390,40 @@ def test_an_alert_appears_and_ends_by_itself(served: Served, look: Callable[[str
     expect(card).to_have_count(0)
 
 
-def test_text_that_cannot_be_read_is_one_line_and_the_rest_stands(look: Callable[[str], Page]) -> None:
-    page = look(f"{SPAN}&q=payment%20AND%20(&level=loud")
-    said = page.get_by_test_id("stAlert")
-    expect(said.filter(has_text="The filter text cannot be read: Encountered")).to_have_count(1)
-    expect(said.filter(has_text="level loud: no such level")).to_have_count(1)
-    expect(said).to_have_count(2)
+def test_text_that_cannot_be_read_is_one_line_and_the_rest_stands(visit: Callable[[str], Page]) -> None:
+    page = visit(f"{SPAN}&q=payment%20AND%20(&level=loud")
+    alert_box = page.get_by_test_id("stAlert")
+    expect(alert_box.filter(has_text="The filter text cannot be read: Encountered")).to_have_count(1)
+    expect(alert_box.filter(has_text="level loud: no such level")).to_have_count(1)
+    expect(alert_box).to_have_count(2)
     expect(figure(page, "Events")).to_have_text("–")
     expect(page.locator(".ls-alert")).not_to_have_count(0)
 
 
-def test_a_time_without_events_says_where_they_are(look: Callable[[str], Page]) -> None:
-    page = look("from=2020-01-01&to=2020-01-02&service=cart")
+def test_a_time_without_events_says_where_they_are(visit: Callable[[str], Page]) -> None:
+    page = visit("from=2020-01-01&to=2020-01-02&service=cart")
     expect(page.get_by_test_id("stAlert")).to_contain_text("No events like that in this time. The newest of all is of")
     expect(figure(page, "Events")).to_have_text("0")
 
 
 def test_a_server_that_goes_away_is_said_and_one_that_comes_back_is_seen(
-    served: Served, look: Callable[[str], Page]
+    served: Served, visit: Callable[[str], Page]
 ) -> None:
-    before = look(f"{SPAN}&refresh=5")
+    before = visit(f"{SPAN}&refresh=5")
     shows(before, FACTS)
     served.gate.shut()
     try:
-        said = before.get_by_test_id("stAlert").filter(
+        alert_box = before.get_by_test_id("stAlert").filter(
             has_text="Elasticsearch does not answer. This is what it held at"
         )
-        expect(said).to_have_count(1)
+        expect(alert_box).to_have_count(1)
         shows(before, FACTS)
-        fresh = look(f"{SPAN}&refresh=0&level=error")
+        fresh = visit(f"{SPAN}&refresh=0&level=error")
         expect(fresh.get_by_role("status").filter(has_text="logsluice up")).to_contain_text(str(served.gate.port))
     finally:
         served.gate.open()
     shows(fresh, errors(FACTS))
-    expect(said).to_have_count(0)
+    expect(alert_box).to_have_count(0)
 
 
 def test_a_port_that_is_taken_is_named(served: Served, tmp_path: Path) -> None:

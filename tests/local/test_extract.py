@@ -107,10 +107,10 @@ def test_bad_files_are_named_and_the_rest_goes_on(runner: Runner, tmp_path: Path
     write(tmp_path / "good.log", b"INFO good\n")
     done = runner.cli("extract", tmp_path / "missing.log", tmp_path, tmp_path / "cut.gz", tmp_path / "good.log")
     assert done.returncode == 1
-    said = done.stderr.splitlines()
-    assert f"{tmp_path}/missing.log: there is no such file" in said
-    assert any(line.startswith(f"{tmp_path}: is a folder") for line in said)
-    assert any(line.startswith(f"{tmp_path}/cut.gz: its compressed data is damaged") for line in said)
+    messages = done.stderr.splitlines()
+    assert f"{tmp_path}/missing.log: there is no such file" in messages
+    assert any(line.startswith(f"{tmp_path}: is a folder") for line in messages)
+    assert any(line.startswith(f"{tmp_path}/cut.gz: its compressed data is damaged") for line in messages)
     assert "Traceback" not in done.stderr
     found = [record["event"]["original"].encode() for record in records(done.stdout)]
     assert found[-1] == b"INFO good"
@@ -151,9 +151,9 @@ def test_an_interrupted_run_leaves_nothing_behind(runner: Runner, tmp_path: Path
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=runner.environment) as process:
         eventually(lambda: list(folder.glob(".logsluice-extract-*/*.jsonl")), seconds=300, every=0.05)
         process.send_signal(number)
-        _, said = process.communicate(timeout=120)
-    assert process.returncode == 130, said
-    assert said == ""
+        _, messages = process.communicate(timeout=120)
+    assert process.returncode == 130, messages
+    assert messages == ""
     assert list(folder.iterdir()) == []
 
 

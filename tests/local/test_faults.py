@@ -33,7 +33,7 @@ from tests.local.pipeline import (
     ends_well,
     family,
     python_workers,
-    says,
+    wait_for_output,
 )
 from tests.local.running import Runner, eventually
 
@@ -151,15 +151,15 @@ def test_every_event_is_indexed_once_whatever_is_killed(pipeline: Pipeline, stac
 
     run.in_the_middle(min)
     stack.kill_part("kafka")
-    says(run.index_job, "waiting for kafka")
-    says(run.regex_job, "waiting for kafka")
+    wait_for_output(run.index_job, "waiting for kafka")
+    wait_for_output(run.regex_job, "waiting for kafka")
     stack.start("kafka")
 
     run.in_the_middle(min)
     stack.kill_part("elasticsearch")
     run.flow.allow(run.flow.sent + 500)
-    says(run.index_job, "waiting for elasticsearch")
-    says(run.regex_job, "waiting for elasticsearch")
+    wait_for_output(run.index_job, "waiting for elasticsearch")
+    wait_for_output(run.regex_job, "waiting for elasticsearch")
     stack.start("elasticsearch")
 
     run.finish()
@@ -210,13 +210,13 @@ def test_a_topic_that_was_made_again_is_read_from_its_beginning(pipeline: Pipeli
 
     delete_topic(pipeline.settings)
     for job in jobs:
-        says(job, topic, "no such topic")
+        wait_for_output(job, topic, "no such topic")
     kafka = pipeline.settings.kafka
     set_up_kafka(pipeline.settings.model_copy(update={"kafka": kafka.model_copy(update={"partitions": 2})}))
     send(range(500, 600))
     pipeline.wait_for(600, 600, jobs)
     for job in jobs:
-        says(job, topic, "the topic was deleted and made again")
+        wait_for_output(job, topic, "the topic was deleted and made again")
     ends_well(*jobs)
 
     delete_topic(pipeline.settings)
@@ -225,7 +225,7 @@ def test_a_topic_that_was_made_again_is_read_from_its_beginning(pipeline: Pipeli
     jobs = [pipeline.index_job(), pipeline.regex_job(mode)]
     pipeline.wait_for(650, 650, jobs)
     # The index job has nothing to remember the old topic by: Kafka forgets a group's offsets with their topic.
-    says(jobs[1], topic, "the topic was deleted and made again")
+    wait_for_output(jobs[1], topic, "the topic was deleted and made again")
     ends_well(*jobs)
     pipeline.assert_once_each(expected, {})
 
@@ -274,7 +274,7 @@ def test_a_full_disk_is_waited_for(
         eventually(partial(is_read_only, pipeline.client, alias))
     ids += pipeline.send(values[200:])
     for job in jobs:
-        says(job, "waiting for elasticsearch", "read-only")
+        wait_for_output(job, "waiting for elasticsearch", "read-only")
     elasticsearch_settings(dict.fromkeys(watermarks))
     pipeline.wait_for(400, 400, jobs)
     ends_well(*jobs)
@@ -297,7 +297,7 @@ def test_jobs_can_be_stopped_while_an_index_is_read_only(pipeline: Pipeline) -> 
     pipeline.client.indices.put_settings(index=indices, settings={"index.blocks.read_only": True})
     ids += pipeline.send(values[200:])
     for job in jobs:
-        says(job, "waiting for elasticsearch", "read-only")
+        wait_for_output(job, "waiting for elasticsearch", "read-only")
     ends_well(*jobs)
     pipeline.client.indices.put_settings(index=indices, settings={"index.blocks.read_only": None})
     assert pipeline.counts() == (200, 200)
@@ -313,16 +313,16 @@ def test_jobs_that_are_started_first_wait_for_everything_in_turn(pipeline: Pipel
     stack.stop("elasticsearch")
     jobs = [pipeline.index_job(), pipeline.regex_job()]
     for job in jobs:
-        says(job, "waiting for elasticsearch", settings.elasticsearch.hosts)
+        wait_for_output(job, "waiting for elasticsearch", settings.elasticsearch.hosts)
     stack.start("elasticsearch")
     for job in jobs:
-        says(job, "no index template")
+        wait_for_output(job, "no index template")
     set_up_elasticsearch(settings, load_registry().fields)
     for job in jobs:
-        says(job, "waiting for kafka", settings.kafka.bootstrap_servers)
+        wait_for_output(job, "waiting for kafka", settings.kafka.bootstrap_servers)
     stack.start("kafka")
     for job in jobs:
-        says(job, settings.kafka.topic, "no such topic", "logsluice setup")
+        wait_for_output(job, settings.kafka.topic, "no such topic", "logsluice setup")
     set_up_kafka(settings)
     values: list[bytes | None] = [b"INFO number %d" % number for number in range(100)]
     ids = pipeline.send(values)

@@ -34,7 +34,7 @@ from logsluice.kafka.topics import describe_topic
 from logsluice.settings import AlertSettings, MetricsSettings, Settings, load_settings
 from logsluice.stack.supervisor import LocalStack
 from tests.local.api_parts import serving
-from tests.local.kafka_guard import Asked, asked, guarded, in_vain, make_users, users
+from tests.local.kafka_guard import Access, accesses, guarded, in_vain, make_users, users
 from tests.local.pipeline import SECONDS, Pipeline, ends_well
 from tests.local.running import ROOT, Runner, eventually, forget_indices, free_port
 
@@ -116,8 +116,8 @@ class Workload:
                 patch.setenv(name, value)
             return load_settings()
 
-    def asked(self) -> tuple[set[Asked], set[Asked]]:
-        return asked(self._log, self.user, self._since)
+    def accesses(self) -> tuple[set[Access], set[Access]]:
+        return accesses(self._log, self.user, self._since)
 
 
 def produces(workload: Workload) -> None:
@@ -257,7 +257,7 @@ def test_a_workload_may_do_all_of_its_work_and_nothing_else(user: str, broker: G
     try:
         WORKLOADS[user](workload)
     finally:
-        allowed, denied = workload.asked()
+        allowed, denied = workload.accesses()
         print(sorted(allowed), sorted(denied), sep="\n")
     assert denied == set()
     assert in_vain(users()[user], allowed) == []

@@ -111,8 +111,8 @@ def test_a_newer_registry_changes_the_facts_of_history_and_an_older_one_nothing(
     dead = {name for consumer, name in pipeline.letters() if consumer == "index"}
     pipeline.wait_for(len(ids) - len(dead), len(before), [index_job])
 
-    said = run(pipeline, "--mode", "batch", "--source", "logs", "--config", str(newer))
-    assert "done" in said
+    printed = run(pipeline, "--mode", "batch", "--source", "logs", "--config", str(newer))
+    assert "done" in printed
     after = results(pipeline)
     assert after.keys() == before.keys()
     orders = 0
@@ -168,7 +168,7 @@ def test_events_that_retention_removed_are_counted_and_the_others_follow(pipelin
     with closing(admin(pipeline.settings, job="test")) as client:
         client.delete_records({TopicPartition(topic, 0): len(read) + len(lost)})
     after = pipeline.send([b"INFO number %d" % number for number in range(50, 60)], partition=0)
-    said = run(pipeline, "--mode", "stream", "--until-caught-up")
-    (line,) = [line for line in said.splitlines() if "removed by the topic's retention" in line]
+    printed = run(pipeline, "--mode", "stream", "--until-caught-up")
+    (line,) = [line for line in printed.splitlines() if "removed by the topic's retention" in line]
     assert json.loads(line)["events"] == 30
     assert results(pipeline).keys() == {*read, *after}

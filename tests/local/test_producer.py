@@ -80,8 +80,8 @@ def test_a_broker_that_comes_late_or_goes_is_waited_for(settings: Settings, stac
     stack.start("kafka")
     eventually(lambda: count(settings) > 200)
     stack.kill_part("kafka")
-    said = job.output.count("waiting for kafka")
-    eventually(lambda: job.output.count("waiting for kafka") > said)
+    waits = job.output.count("waiting for kafka")
+    eventually(lambda: job.output.count("waiting for kafka") > waits)
     stack.start("kafka")
     assert job.wait() == 0, job.output
     assert count(settings) == 5_000

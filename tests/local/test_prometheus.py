@@ -25,9 +25,9 @@ from elasticsearch import Elasticsearch
 from logsluice.jvm.jars import jar_paths
 from logsluice.settings import Settings
 from logsluice.stack.ports import free_port
-from tests.local.pipeline import SECONDS, Pipeline, says
+from tests.local.pipeline import SECONDS, Pipeline, wait_for_output
 from tests.local.running import ROOT, Job, Runner, eventually
-from tests.local.views import Asked, everything, exported, selectors
+from tests.local.views import Expression, everything, exported, selectors
 
 INTERVAL_SECONDS = 5
 EXPORTER = "prometheus-elasticsearch-exporter"
@@ -82,7 +82,7 @@ class Prometheus:
 
     client: httpx.Client
 
-    def ask(self, path: str, **parameters: str) -> Any:
+    def fetch(self, path: str, **parameters: str) -> Any:
         """The data of an answer; fails with Prometheus' own words where it refuses."""
         answer = self.client.get(f"/api/v1/{path}", params=parameters)
         body = answer.json()
@@ -91,7 +91,7 @@ class Prometheus:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         """The series of an instant query."""
-        data = self.ask("query", query=expression)
+        data = self.fetch("query", query=expression)
         assert data["resultType"] == "vector", expression
         return list(data["result"])
 
@@ -113,7 +113,7 @@ def observed(
     exporter, spark_ui, web = free_port(), free_port(), free_port()
     # Before there are index templates: it waits, and counts that it does.
     jobs = [pipeline.index_job()]
-    says(jobs[0], "waiting for elasticsearch")
+    wait_for_output(jobs[0], "waiting for elasticsearch")
     pipeline.set_up()
     targets: list[tuple[str, int, str]] = [
         ("producer", metrics.producer, "/metrics"),
@@ -159,7 +159,7 @@ def observed(
             up = {series["metric"]["job"] for series in prometheus.query("max_over_time(up[10m]) == 1")}
         except httpx.HTTPError:
             return False
-        errors = {target["scrapePool"]: target["lastError"] for target in prometheus.ask("targets")["activeTargets"]}
+        errors = {target["scrapePool"]: target["lastError"] for target in prometheus.fetch("targets")["activeTargets"]}
         assert up == {name for name, _, _ in targets}, errors
         return True
 
@@ -173,15 +173,15 @@ def observed(
 @pytest.mark.timeout(1800)
 def test_every_expression_runs_and_has_data_where_data_must_be(observed: tuple[Prometheus, list[Job]]) -> None:
     prometheus, _ = observed
-    asked = everything()
-    assert len(asked) > 100
-    missing = NOTHING_THERE.keys() - {selector.metric for entry in asked for selector in entry.selectors}
+    expressions = everything()
+    assert len(expressions) > 100
+    missing = NOTHING_THERE.keys() - {selector.metric for entry in expressions for selector in entry.selectors}
     assert not missing, f"nobody asks for {missing}"
     # A rule on what is absent asks for what need not be there.
-    present = [entry.filled() for entry in asked if not entry.expression.startswith("absent(")]
+    present = [entry.filled() for entry in expressions if not entry.expression.startswith("absent(")]
     chosen = sorted({selector for expression in present for selector in selectors(expression)})
     assert [one.metric for one in chosen if one.metric in NOTHING_THERE and prometheus.query(one.metric)] == []
-    with_data = [entry for entry in asked if _must_have_data(entry)]
+    with_data = [entry for entry in expressions if _must_have_data(entry)]
 
     def lacking() -> list[str]:
         there = [one for one in chosen if one.metric not in NOTHING_THERE | MAYBE_THERE | NO_ANSWER]
@@ -195,12 +195,12 @@ def test_every_expression_runs_and_has_data_where_data_must_be(observed: tuple[P
         return True
 
     eventually(nothing_lacks, seconds=2 * SECONDS, every=2)
-    for entry in asked:
+    for entry in expressions:
         prometheus.query(entry.filled())
 
-    rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+    rules = [rule for group in prometheus.fetch("rules")["groups"] for rule in group["rules"]]
     assert {rule["name"] for rule in rules} == {
-        entry.name for entry in asked if entry.kind in ("record", "alert") and _is_in_compose(entry)
+        entry.name for entry in expressions if entry.kind in ("record", "alert") and _is_in_compose(entry)
     }
     eventually(lambda: _evaluated(prometheus))
     waiting = {series["metric"]["alertname"] for series in prometheus.query("ALERTS")}
@@ -210,7 +210,7 @@ def test_every_expression_runs_and_has_data_where_data_must_be(observed: tuple[P
     eventually(lambda: prometheus.numbers("sum(logsluice_dead_letters_total)") == [10], seconds=SECONDS)
 
 
-def _must_have_data(entry: Asked) -> bool:
+def _must_have_data(entry: Expression) -> bool:
     names = {selector.metric for selector in entry.selectors}
     return entry.kind != "alert" and not names & (NOTHING_THERE | MAYBE_THERE).keys() and entry.name not in NO_ANSWER
 
@@ -219,22 +219,22 @@ def _missing_labels(prometheus: Prometheus, metric: str) -> frozenset[str]:
     return exported()[metric] - {name for series in prometheus.query(metric) for name in series["metric"]}
 
 
-def _is_shown(prometheus: Prometheus, entry: Asked) -> bool:
+def _is_shown(prometheus: Prometheus, entry: Expression) -> bool:
     """Whether a variable has values to choose, a recorded metric a value, and a line the labels in its name."""
     if entry.kind == "variable":
-        return bool(prometheus.ask(f"label/{entry.label}/values", **{"match[]": entry.filled()}))
+        return bool(prometheus.fetch(f"label/{entry.label}/values", **{"match[]": entry.filled()}))
     if entry.kind == "record":
         return bool(prometheus.numbers(entry.name))
     series = prometheus.query(entry.filled())
     return all(any(one["metric"].get(label) for one in series) for label in re.findall(r"{{(\w+)}}", entry.legend))
 
 
-def _is_in_compose(entry: Asked) -> bool:
+def _is_in_compose(entry: Expression) -> bool:
     return entry.where.split(".")[0] in {path.stem for path in RULES.glob("*.yml")} and entry.where.count(".yaml") == 1
 
 
 def _evaluated(prometheus: Prometheus) -> bool:
-    rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+    rules = [rule for group in prometheus.fetch("rules")["groups"] for rule in group["rules"]]
     assert [(rule["name"], rule["lastError"]) for rule in rules if rule.get("lastError")] == []
     return all(rule["health"] == "ok" for rule in rules)
 

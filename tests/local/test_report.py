@@ -119,9 +119,9 @@ def report(
             )
         except typer.Exit as ended:
             code = ended.exit_code
-        said = capsys.readouterr()
-        summary = orjson.loads(said.out) if said.out else {}
-        return {**summary, "code": code, "said": said.err.splitlines()}
+        printed = capsys.readouterr()
+        summary = orjson.loads(printed.out) if printed.out else {}
+        return {**summary, "code": code, "messages": printed.err.splitlines()}
 
     return run
 
@@ -269,7 +269,7 @@ def test_counts_equal_those_of_duckdb(report: Callable[..., dict[str, Any]], out
     assert '"' in (tmp_path / "2.csv").read_text()
     assert '"' not in (tmp_path / "0.csv").read_text()
 
-    def asked(expression: str, of: str = "level IN ('ERROR', 'FATAL')") -> dict[Any, int]:
+    def counted(expression: str, of: str = "level IN ('ERROR', 'FATAL')") -> dict[Any, int]:
         return dict(database.execute(f"SELECT {expression}, count(*) FROM events WHERE {of} GROUP BY 1").fetchall())
 
     # So many events in three days are few in a minute.
@@ -279,29 +279,29 @@ def test_counts_equal_those_of_duckdb(report: Callable[..., dict[str, Any]], out
     (config / "alerts.yaml").write_text(rules.replace("min_events: 100", "min_events: 20"))
     found = report(tmp_path / "*.csv", config=config)
     assert (found["code"], found["events"], found["rejected"]) == (0, 500_000, 0)
-    assert found["errors"] == sum(asked("level").values())
-    by_kind = asked("kind")
+    assert found["errors"] == sum(counted("level").values())
+    by_kind = counted("kind")
     assert counts(out / "csv/errors_by_type.csv") == {SHAPES[kind][0]: count for kind, count in by_kind.items()}
     assert counts(out / "csv/top_errors.csv") == {SHAPES[kind][2]: count for kind, count in by_kind.items()}
-    assert counts(out / "csv/errors_per_ip.csv") == asked("ip")
-    assert counts(out / "csv/errors_per_service.csv") == asked("service")
+    assert counts(out / "csv/errors_per_ip.csv") == counted("ip")
+    assert counts(out / "csv/errors_per_service.csv") == counted("service")
     hour = "strftime(date_trunc('hour', ts), '%Y-%m-%dT%H:00:00Z')"
-    assert counts(out / "csv/errors_by_hour.csv") == asked(hour)
+    assert counts(out / "csv/errors_by_hour.csv") == counted(hour)
     for name in ("errors_by_type", "top_errors", "errors_per_ip", "errors_per_service"):
         listed = rows(out / f"csv/{name}.csv")
         assert listed == sorted(listed, key=lambda row: (-int(row[1]), row[0]))
     hours = [name for name, _ in rows(out / "csv/errors_by_hour.csv")]
     assert hours == sorted(hours)
     days = orjson.loads((out / "json/errors_by_day.json").read_bytes())
-    assert {entry["day"]: entry["count"] for entry in days} == asked("strftime(ts, '%Y-%m-%d')")
+    assert {entry["day"]: entry["count"] for entry in days} == counted("strftime(ts, '%Y-%m-%d')")
     severities = orjson.loads((out / "json/errors_by_severity.json").read_bytes())
-    levels = asked("level")
+    levels = counted("level")
     assert severities == [
         {"severity": "critical", "count": levels["FATAL"]},
         {"severity": "error", "count": levels["ERROR"]},
     ]
-    events = asked(hour, "true")
-    errors, critical = asked(hour), asked(hour, "level = 'FATAL'")
+    events = counted(hour, "true")
+    errors, critical = counted(hour), counted(hour, "level = 'FATAL'")
     for entry in orjson.loads((out / "json/error_trends.json").read_bytes()):
         of_hour = events.pop(entry["hour"]), errors.get(entry["hour"], 0), critical.get(entry["hour"], 0)
         assert (entry["events"], entry["errors"], entry["critical"]) == of_hour
@@ -379,9 +379,9 @@ def test_sources_are_mixed_and_each_is_recognised(
     missing = tmp_path / "missing.log"
     found = report(logs / "*", logs / "c.jsonl", missing, tmp_path, damaged)
     assert found["code"] == 1
-    assert f"{missing}: there is no such file" in found["said"]
-    assert any(line.startswith(f"{tmp_path}: is a folder") for line in found["said"])
-    assert any(line.startswith(f"{damaged}: its compressed data is damaged") for line in found["said"])
+    assert f"{missing}: there is no such file" in found["messages"]
+    assert any(line.startswith(f"{tmp_path}: is a folder") for line in found["messages"])
+    assert any(line.startswith(f"{damaged}: its compressed data is damaged") for line in found["messages"])
     assert len(found["damage"]) == 1
     assert found["errors"] == 4 + 1 + 1
     assert counts(out / "csv/errors_by_type.csv")["java.lang.IllegalStateException"] == 1
@@ -396,7 +396,7 @@ def test_sources_are_mixed_and_each_is_recognised(
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "printed"),
     [
         ("", "There are no events."),
         ("timestamp,log_level,message\n", "There are no events."),
@@ -405,7 +405,7 @@ def test_sources_are_mixed_and_each_is_recognised(
     ids=["empty", "header", "no errors"],
 )
 def test_nothing_to_report_is_a_report_too(
-    content: str, said: str, report: Callable[..., dict[str, Any]], out: Path, tmp_path: Path
+    content: str, printed: str, report: Callable[..., dict[str, Any]], out: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "app.csv"
     source.write_text(content)
@@ -415,7 +415,7 @@ def test_nothing_to_report_is_a_report_too(
         if header:
             assert (out / name).read_text() == f"{header}\n"
     assert orjson.loads((out / "json/errors_by_day.json").read_bytes()) == []
-    assert said in page_of(out).texts
+    assert printed in page_of(out).texts
 
 
 def test_a_second_report_takes_the_place_of_the_first(
@@ -435,7 +435,7 @@ def test_a_second_report_takes_the_place_of_the_first(
     again = {name: (out / name).read_bytes() for name in FILES}
     assert {name for name in FILES if first[name] != again[name]} <= {"report.html"}
     wrong = report(tmp_path / "missing.csv")
-    assert (wrong["code"], wrong["said"]) == (1, [f"{tmp_path}/missing.csv: there is no such file"])
+    assert (wrong["code"], wrong["messages"]) == (1, [f"{tmp_path}/missing.csv: there is no such file"])
     assert {name: (out / name).read_bytes() for name in FILES} == again
 
 
@@ -448,13 +448,13 @@ def test_only_events_of_a_time_are_counted(report: Callable[..., dict[str, Any]]
         report(source, since="2026-11-23", until="2026-11-22")
 
 
-@pytest.mark.parametrize(("out", "said"), [("{tmp}/file", "is not a folder"), ("/proc/report", "cannot be written")])
+@pytest.mark.parametrize(("out", "printed"), [("{tmp}/file", "is not a folder"), ("/proc/report", "cannot be written")])
 def test_a_folder_that_cannot_be_written_is_one_line(
-    out: str, said: str, report: Callable[..., dict[str, Any]], tmp_path: Path
+    out: str, printed: str, report: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     folder = Path(out.format(tmp=tmp_path))
-    with pytest.raises(LogsluiceError, match=said) as caught:
+    with pytest.raises(LogsluiceError, match=printed) as caught:
         report(tmp_path / "file", out=folder)
     assert str(caught.value).startswith(f"{folder}: ")
 
@@ -463,8 +463,8 @@ def test_a_column_that_is_missing_is_one_line(report: Callable[..., dict[str, An
     (tmp_path / "app.csv").write_text("timestamp,message\n2026-11-22,boom\n")
     found = report(tmp_path / "app.csv")
     assert found["code"] == 1
-    assert len(found["said"]) == 1
-    assert found["said"][0].startswith(f"{tmp_path}/app.csv: has no column log_level")
+    assert len(found["messages"]) == 1
+    assert found["messages"][0].startswith(f"{tmp_path}/app.csv: has no column log_level")
 
 
 def test_hostile_text_is_shown_and_does_nothing(
@@ -496,7 +496,7 @@ def test_elasticsearch_gives_the_same_report(
 ) -> None:
     missing = report("es:nowhere")
     assert missing["code"] == 1
-    assert "there is no such index" in missing["said"][0]
+    assert "there is no such index" in missing["messages"][0]
     registry = load_registry(CONFIG)
     set_up_elasticsearch(settings, registry.fields)
     actions = []
@@ -541,8 +541,8 @@ def test_it_runs_as_it_is_typed_and_fails_on_an_alert(tmp_path: Path) -> None:
     )
     assert done.returncode == 2, done.stderr
     assert done.stderr == ""
-    said = done.stdout.splitlines()
-    assert [line.split() for line in said[:2]] == [["events", "150"], ["errors", "150"]]
-    assert any("unknown" in line and "150" in line and "100" in line for line in said)
+    printed = done.stdout.splitlines()
+    assert [line.split() for line in printed[:2]] == [["events", "150"], ["errors", "150"]]
+    assert any("unknown" in line and "150" in line and "100" in line for line in printed)
     assert counts(tmp_path / "out/csv/top_errors.csv") == {"boom {number}": 150}
     assert files_in(tmp_path / "out") == set(FILES)

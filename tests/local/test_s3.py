@@ -179,7 +179,7 @@ def test_a_batch_logs_what_spark_did(pipeline: Pipeline, s3: S3Service, tmp_path
         logs = [key for key in s3.keys("spark-events/") if "/events_" in key]
         assert len({key.rpartition("/")[0] for key in logs}) == night
         assert not [key for key in s3.keys("spark-events/") if key.endswith(".inprogress")]
-    assert {asked.action for asked in s3.allowed} == NEEDED
+    assert {permission.action for permission in s3.allowed} == NEEDED
     granted = {action for statement in s3.statements for action in statement["Action"]}
     assert granted - NEEDED == {"s3:AbortMultipartUpload"}, "asked for where an upload is broken off"
 

@@ -45,14 +45,14 @@ def changed(folder: Path, **properties: Any) -> Path:
 
 
 def test_the_schema_is_registered_once_and_held_to_it(schema: Any, registry: str, tmp_path: Path) -> None:
-    code, said = schema("check")
+    code, output = schema("check")
     assert code == 0
-    assert "nothing is registered yet" in said
+    assert "nothing is registered yet" in output
     for _ in range(2):
-        code, said = schema("register")
-        assert code == 0, said
-        assert "version 1," in said
-    subject = said.split(":")[0]
+        code, output = schema("register")
+        assert code == 0, output
+        assert "version 1," in output
+    subject = output.split(":")[0]
     stored = httpx.get(f"{registry}/subjects/{subject}/versions/latest").json()
     assert json.loads(stored["schema"]) == event_schema()
     assert stored["schemaType"] == "JSON"
@@ -60,10 +60,10 @@ def test_the_schema_is_registered_once_and_held_to_it(schema: Any, registry: str
 
     stricter = changed(tmp_path, required=["message", "service"])
     for command in ("check", "register"):
-        code, said = schema(command, "--file", stricter)
+        code, output = schema(command, "--file", stricter)
         assert code == 1
-        assert "not compatible with the registered schema" in said
-        assert len(said.strip().splitlines()) == 1
+        assert "not compatible with the registered schema" in output
+        assert len(output.strip().splitlines()) == 1
     assert httpx.get(f"{registry}/subjects/{subject}/versions").json() == [1]
 
     wider = changed(tmp_path, maxProperties=1_000)
@@ -75,10 +75,10 @@ def test_what_is_no_schema_is_one_line(schema: Any, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.json"
     for content, word in (("{", "is not JSON"), ('{"type": "nothing"}', "is no JSON Schema"), ("[]", "JSON Schema")):
         wrong.write_text(content)
-        code, said = schema("check", "--file", wrong)
+        code, output = schema("check", "--file", wrong)
         assert code == 1
-        assert word in said
-        assert len(said.strip().splitlines()) == 1
+        assert word in output
+        assert len(output.strip().splitlines()) == 1
     assert "cannot be read" in schema("check", "--file", tmp_path / "missing.json")[1]
 
 

@@ -40,23 +40,23 @@ def test_every_event_goes_through_a_secured_broker_and_the_password_is_told_nowh
     log = tmp_path / "app.log"
     log.write_text("".join(f"2026-11-22 10:00:00,000 INFO [app] number {number}\n" for number in range(LINES)))
 
-    said = []
+    outputs = []
     for command in (("setup",), ("ship", log)):
         done = pipeline.runner.cli(*command)
         assert done.returncode == 0, done.stderr
-        said.append(done.stdout + done.stderr)
+        outputs.append(done.stdout + done.stderr)
     blank = pipeline.send([b""])
     jobs = [pipeline.index_job(), pipeline.regex_job()]
     pipeline.wait_for(LINES, LINES, jobs)
     assert_in_no_command_line(secret)
     assert len([member for job in jobs for member in family(job)]) > len(jobs) + 1
-    said.append(pipeline.dlq("list"))
+    outputs.append(pipeline.dlq("list"))
     ends_well(*jobs)
 
     expected = {stored.id: stored.value for stored in pipeline.stored()}
     pipeline.assert_once_each(expected, {(consumer, blank[0]): "empty" for consumer in ("index", "regex")})
-    said += [job.output for job in jobs]
-    assert not [text for text in said if secret in text]
+    outputs += [job.output for job in jobs]
+    assert not [text for text in outputs if secret in text]
     assert_in_no_file(secret, settings.home)
     assert_in_no_file(secret, secure_stack.home / "logs")
 

@@ -51,12 +51,12 @@ def test_a_topic_that_differs_is_corrected_where_it_can_be_and_told(settings: Se
             {logs.name: {"num_partitions": 1, "replication_factor": 1, "configs": {"cleanup.policy": "compact"}}},
             wait_for_metadata=True,
         )
-        said = run_setup(settings, FIELDS)
-        assert f"topic {logs.name}: 4 partitions instead of 1" in said
-        assert f"topic {logs.name}: cleanup.policy is delete instead of compact" in said
-        assert f"topic {logs.name}: message.timestamp.type is LogAppendTime instead of CreateTime" in said
-        asked = ConfigResource(ConfigResourceType.TOPIC, logs.name, dict.fromkeys(logs.configs))
-        configs = client.describe_configs([asked], config_filter="all")["topic"][logs.name]
+        report = run_setup(settings, FIELDS)
+        assert f"topic {logs.name}: 4 partitions instead of 1" in report
+        assert f"topic {logs.name}: cleanup.policy is delete instead of compact" in report
+        assert f"topic {logs.name}: message.timestamp.type is LogAppendTime instead of CreateTime" in report
+        resource = ConfigResource(ConfigResourceType.TOPIC, logs.name, dict.fromkeys(logs.configs))
+        configs = client.describe_configs([resource], config_filter="all")["topic"][logs.name]
         assert {name: entry["value"] for name, entry in configs.items()} == logs.configs
         assert len(describe_topic(client, logs.name).partitions) == 4
     finally:
@@ -77,9 +77,9 @@ def test_partitions_that_are_too_many_are_told_and_kept(settings: Settings) -> N
 def test_an_index_of_yesterday_gets_a_users_new_field(settings: Settings, elasticsearch_client: Elasticsearch) -> None:
     run_setup(settings, FIELDS)
     elasticsearch_client.index(index="dev-results-index-2026.11.21", id="1", document={"message": "x"}, refresh=True)
-    said = run_setup(settings, {**FIELDS, "order.total": "double", "user.id": "long"})
-    assert "index dev-results-index-2026.11.21: new fields order.total" in said
-    assert any("keeps its types of user.id" in line for line in said)
+    report = run_setup(settings, {**FIELDS, "order.total": "double", "user.id": "long"})
+    assert "index dev-results-index-2026.11.21: new fields order.total" in report
+    assert any("keeps its types of user.id" in line for line in report)
     elasticsearch_client.index(
         index="dev-results-index-2026.11.21", id="2", document={"order": {"total": 12.5}}, refresh=True
     )

@@ -107,15 +107,15 @@ def test_a_server_that_is_killed_in_the_middle_is_waited_for_and_every_document_
                 killed.set()
             yield action(number, version=1)
 
-    with capture_logs() as said, ThreadPoolExecutor(1) as pool:
+    with capture_logs() as events, ThreadPoolExecutor(1) as pool:
         writing = pool.submit(writer.write, actions())
         assert killed.wait(120)
-        eventually(lambda: any(entry["event"] == "waiting for elasticsearch" for entry in said))
+        eventually(lambda: any(entry["event"] == "waiting for elasticsearch" for entry in events))
         stack.start("elasticsearch")
         outcome = writing.result(300)
     assert outcome.written + outcome.existing == size
     assert outcome.rejected == []
-    assert any(entry["event"] == "elasticsearch answers again" for entry in said)
+    assert any(entry["event"] == "elasticsearch answers again" for entry in events)
     elasticsearch_client.indices.refresh(index=INDEX)
     assert elasticsearch_client.count(index=INDEX)["count"] == size
 
@@ -126,9 +126,9 @@ def test_an_index_that_takes_no_writes_is_waited_for(
 ) -> None:
     writer.write([action(0)])
     elasticsearch_client.indices.put_settings(index=INDEX, settings={block: True})
-    with capture_logs() as said, ThreadPoolExecutor(1) as pool:
+    with capture_logs() as events, ThreadPoolExecutor(1) as pool:
         writing = pool.submit(writer.write, [action(1)])
-        (entry,) = eventually(lambda: [entry for entry in said if entry["event"] == "waiting for elasticsearch"])
+        (entry,) = eventually(lambda: [entry for entry in events if entry["event"] == "waiting for elasticsearch"])
         assert "cluster_block_exception" in entry["reason"]
         elasticsearch_client.indices.put_settings(index=INDEX, settings={block: None})
         assert writing.result(60) == BulkOutcome(1, 0)
@@ -138,24 +138,24 @@ def test_a_wait_for_the_server_ends_when_the_process_is_to_stop(settings: Settin
     stop = Event()
     stack.stop("elasticsearch")
     writer = BulkWriter(settings.elasticsearch, job="test", stop=stop)
-    with capture_logs() as said, ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(writer.write, [action(1)])
-        eventually(lambda: said)
+    with capture_logs() as events, ThreadPoolExecutor(1) as pool:
+        future = pool.submit(writer.write, [action(1)])
+        eventually(lambda: events)
         stop.set()
         with pytest.raises(StoppedError):
-            waiting.result(60)
+            future.result(60)
 
 
 def test_templates_that_are_not_there_yet_are_waited_for(settings: Settings) -> None:
     server = settings.elasticsearch
-    with capture_logs() as said, ThreadPoolExecutor(1) as pool:
+    with capture_logs() as events, ThreadPoolExecutor(1) as pool:
         writer = BulkWriter(server, job="test")
         wait_until_up(writer.client, server, job="test")
-        waiting = pool.submit(wait_for_templates, writer.client, server, ["dev-logs-index"], job="test")
-        (entry,) = eventually(lambda: [entry for entry in said if "waiting" in entry["event"]])
+        future = pool.submit(wait_for_templates, writer.client, server, ["dev-logs-index"], job="test")
+        (entry,) = eventually(lambda: [entry for entry in events if "waiting" in entry["event"]])
         assert "dev-logs-index; `logsluice setup` makes it" in entry["reason"]
         run_setup(settings, FIELDS)
-        waiting.result(60)
+        future.result(60)
 
 
 def letter(number: int, value: bytes | None = b"x", reason: str = "rejected") -> DeadLetter:
@@ -187,14 +187,14 @@ def test_dead_letters_wait_for_a_broker_that_is_killed(settings: Settings, stack
 
 def test_a_broker_and_a_topic_that_come_late_are_waited_for(settings: Settings, stack: LocalStack) -> None:
     stack.stop("kafka")
-    with capture_logs() as said, ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(wait_for_topic, settings, settings.kafka.topic, job="test")
-        (first,) = eventually(lambda: [entry for entry in said if "waiting" in entry["event"]])
+    with capture_logs() as events, ThreadPoolExecutor(1) as pool:
+        future = pool.submit(wait_for_topic, settings, settings.kafka.topic, job="test")
+        (first,) = eventually(lambda: [entry for entry in events if "waiting" in entry["event"]])
         assert "ECONNREFUSED" in first["reason"]
         stack.start("kafka")
-        eventually(lambda: any("no such topic" in str(entry.get("reason")) for entry in said))
+        eventually(lambda: any("no such topic" in str(entry.get("reason")) for entry in events))
         set_up_kafka(settings)
-        topic = waiting.result(60)
+        topic = future.result(60)
     assert topic.partitions == (0, 1, 2, 3)
 
 
@@ -218,14 +218,14 @@ def test_a_committed_offset_remembers_its_topic(settings: Settings) -> None:
         assert lag(client, group, topic) == {0: 6, 1: 0, 2: 0, 3: 0}
         other = topic._replace(id="another")
         commit_offsets(client, group, other, {0: 7})
-        with capture_logs() as said:
+        with capture_logs() as events:
             assert starting_offsets(client, group, topic)[0] == 0
-        assert "deleted and made again" in said[0]["event"]
+        assert "deleted and made again" in events[0]["event"]
         assert lag(client, group, topic)[0] == 10
         commit_offsets(client, group, topic, {0: 999})
-        with capture_logs() as said:
+        with capture_logs() as events:
             assert starting_offsets(client, group, topic)[0] == 0
-        assert said[0]["committed"] == 999
+        assert events[0]["committed"] == 999
     finally:
         client.close()
 

@@ -36,11 +36,11 @@ sys.stdin.read()
 """
 
 
-def eventually(look: Callable[[], T], *, seconds: float = 90) -> T:
+def eventually(probe: Callable[[], T], *, seconds: float = 90) -> T:
     end = time.monotonic() + seconds
     while True:
         try:
-            if found := look():
+            if found := probe():
                 return found
         except (AssertionError, httpx.HTTPError):
             if time.monotonic() > end:
@@ -89,9 +89,9 @@ class Cluster:
             **more,
         }
         command = [sys.executable, "-m", "logsluice.kubernetes.entrypoint", *words]
-        with (self.folder / f"{log or words[0]}.log").open("w") as said:
+        with (self.folder / f"{log or words[0]}.log").open("w") as log_text:
             process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log_text, text=True
             )
         try:
             yield process
@@ -168,8 +168,8 @@ def test_who_does_not_know_the_secret_runs_nothing(cluster: Cluster, tmp_path: P
         assert guessing.wait(200) != 0
         assert without.wait(200) != 0
     for log in ("guessing", "without"):
-        said = (cluster.folder / f"{log}.log").read_text()
-        assert "masters are unresponsive" in said.lower(), said[-2_000:]
+        log_text = (cluster.folder / f"{log}.log").read_text()
+        assert "masters are unresponsive" in log_text.lower(), log_text[-2_000:]
 
 
 def test_no_other_way_in_is_open_that_asks_for_no_secret(cluster: Cluster) -> None:

@@ -79,8 +79,8 @@ def read(port: int, **options: object) -> list[bytes]:
     return values
 
 
-def states(said: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line.split("│")[2].strip() for line in said.stdout.splitlines() if "│" in line]
+def states(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line.split("│")[2].strip() for line in done.stdout.splitlines() if "│" in line]
 
 
 def make_topic(port: int, **options: object) -> None:
@@ -109,9 +109,9 @@ def test_a_stack_lives_through_kills_and_goes_without_a_trace(logsluice: Command
     assert states(logsluice("status")) == ["not answering", "ready"]
     os.kill(broker, signal.SIGKILL)
     eventually(lambda: not psutil.pid_exists(broker))
-    said = logsluice("status")
-    assert said.returncode == 3
-    assert states(said) == ["died", "ready"]
+    done = logsluice("status")
+    assert done.returncode == 3
+    assert states(done) == ["died", "ready"]
 
     # The holder of Elasticsearch alone is killed: its virtual machine must go with it, and free the port.
     jvm = psutil.Process(node).children()
@@ -195,9 +195,9 @@ def test_a_taken_port_is_named_before_anything_starts(logsluice: CommandLine) ->
     with socket.socket() as other:
         other.bind(("127.0.0.1", logsluice.elasticsearch))
         other.listen()
-        said = logsluice("up")
-    assert said.returncode == 1
-    assert said.stderr.strip().splitlines() == [
+        done = logsluice("up")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
         f"logsluice: elasticsearch: port {logsluice.elasticsearch} is taken (by {psutil.Process().name()} "
         f"(process {os.getpid()})); stop it, or choose another port with --elasticsearch-port"
     ]
@@ -206,10 +206,10 @@ def test_a_taken_port_is_named_before_anything_starts(logsluice: CommandLine) ->
 
 def test_a_heap_that_java_refuses_is_told_in_one_line(logsluice: CommandLine) -> None:
     for option in ("--kafka-heap", "--elasticsearch-heap"):
-        said = logsluice("up", option, "1k")
-        assert said.returncode == 1
-        assert "ended while it started" in said.stderr.splitlines()[-1]
-        assert "maximum heap" in said.stderr.splitlines()[-1]
+        done = logsluice("up", option, "1k")
+        assert done.returncode == 1
+        assert "ended while it started" in done.stderr.splitlines()[-1]
+        assert "maximum heap" in done.stderr.splitlines()[-1]
         assert logsluice.pids() == set()
 
 
@@ -218,10 +218,10 @@ def test_old_java_is_told_in_one_line(logsluice: CommandLine, tmp_path: Path) ->
     java.parent.mkdir(parents=True)
     java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
     java.chmod(0o755)
-    said = logsluice.runner.cli("up", env={**logsluice.variables, "JAVA_HOME": str(tmp_path / "java11")})
-    assert said.returncode == 1
-    assert "Java 11 is too old" in said.stderr.splitlines()[-1]
-    assert "Traceback" not in said.stderr
+    done = logsluice.runner.cli("up", env={**logsluice.variables, "JAVA_HOME": str(tmp_path / "java11")})
+    assert done.returncode == 1
+    assert "Java 11 is too old" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
 
 
 def test_a_secured_broker_lets_nobody_in_without_the_right_password(secure_settings: Settings) -> None:

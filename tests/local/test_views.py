@@ -21,7 +21,7 @@ from tests.local.views import (
     MONITORING,
     PROVISIONING,
     TARGET_LABELS,
-    Asked,
+    Expression,
     dashboards,
     everything,
     exported,
@@ -58,24 +58,24 @@ def test_what_is_committed_is_what_the_code_makes() -> None:
     assert committed == {ROOT / name for name in made}
 
 
-@pytest.mark.parametrize("asked", EVERYTHING, ids=lambda asked: asked.where)
-def test_every_name_exists_where_it_is_made(asked: Asked) -> None:
-    assert asked.selectors
+@pytest.mark.parametrize("entry", EVERYTHING, ids=lambda entry: entry.where)
+def test_every_name_exists_where_it_is_made(entry: Expression) -> None:
+    assert entry.selectors
     known: set[str] = set(TARGET_LABELS)
-    for selector in asked.selectors:
+    for selector in entry.selectors:
         assert selector.metric in exported(), f"nothing exports {selector.metric}"
         labels = exported()[selector.metric] | TARGET_LABELS
         assert selector.labels <= labels, f"{selector}: {selector.labels - labels}"
         known |= labels
     # What label_join makes.
-    known |= {"alert"} & set(re.findall(r"\w+", asked.expression))
-    assert asked.grouped_by <= known, asked.grouped_by - known
-    if asked.kind == "variable":
-        assert asked.label in known
-    if asked.kind == "panel" and "$environment" not in asked.expression:
-        pytest.fail(f"{asked.where} shows every environment at once")
-    for label in re.findall(r"{{(\w+)}}", asked.legend):
-        assert label in asked.grouped_by, f"{asked.where}: {label} is not in the answer"
+    known |= {"alert"} & set(re.findall(r"\w+", entry.expression))
+    assert entry.grouped_by <= known, entry.grouped_by - known
+    if entry.kind == "variable":
+        assert entry.label in known
+    if entry.kind == "panel" and "$environment" not in entry.expression:
+        pytest.fail(f"{entry.where} shows every environment at once")
+    for label in re.findall(r"{{(\w+)}}", entry.legend):
+        assert label in entry.grouped_by, f"{entry.where}: {label} is not in the answer"
 
 
 def test_an_expression_is_taken_apart_rightly() -> None:
@@ -159,7 +159,9 @@ def test_every_link_leads_to_a_saved_object_and_asks_for_fields_that_its_index_h
                     assert field in fields[KIBANA_OBJECTS[kibana_object]], where
                 labels = set(re.findall(r"__field\.labels\.(\w+)", url))
                 expressions = [target["expr"] for target in panel.get("targets", [])]
-                assert labels <= {label for text in expressions for label in Asked("", text, "panel").grouped_by}, where
+                assert labels <= {
+                    label for text in expressions for label in Expression("", text, "panel").grouped_by
+                }, where
     assert {"logsluice-overview", "logsluice-errors-by-service", "logsluice-dead-letters-search"} <= linked
 
 
@@ -203,16 +205,16 @@ def test_every_alert_tells_how_grave_it_is_and_in_which_environment() -> None:
             if "alert" not in rule:
                 continue
             where = f"{name}, {rule['alert']}"
-            asked = Asked(where, rule["expr"], "alert")
+            entry = Expression(where, rule["expr"], "alert")
             severity = rule.get("labels", {}).get("severity")
-            assert severity in ("warning", "critical") or "severity" in asked.grouped_by, where
+            assert severity in ("warning", "critical") or "severity" in entry.grouped_by, where
             assert rule["annotations"]["summary"], where
             if not rule["expr"].startswith("absent") and name not in NOT_IN_COMPOSE:
-                assert "environment" in asked.grouped_by or _is_recorded(asked), where
+                assert "environment" in entry.grouped_by or _is_recorded(entry), where
 
 
-def _is_recorded(asked: Asked) -> bool:
-    return all(":" in selector.metric for selector in asked.selectors)
+def _is_recorded(entry: Expression) -> bool:
+    return all(":" in selector.metric for selector in entry.selectors)
 
 
 def _provisioned(name: str) -> dict[str, Any]:

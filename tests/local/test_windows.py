@@ -24,7 +24,7 @@ from logsluice.kafka.clients import admin
 from logsluice.kafka.offsets import committed_offsets, latest_offsets
 from logsluice.kafka.topics import describe_topic
 from logsluice.settings import Settings
-from tests.local.pipeline import Pipeline, assert_runs, ends_well, metric, says
+from tests.local.pipeline import Pipeline, assert_runs, ends_well, metric, wait_for_output
 from tests.local.running import Job, Runner, eventually
 from tests.local.windowing import SECOND, Fact, Sent, Truth, assert_document, document_id, send, shop, truth
 from tests.oracles.reference_extractor import ReferenceExtractor
@@ -162,7 +162,7 @@ def test_the_numbers_are_true_whatever_is_late_killed_or_silent(pipeline: Pipeli
         client.delete_topics([settings.kafka.topic])
     eventually(lambda: not _exists(pipeline), seconds=SECONDS)
     pipeline.set_up()
-    says(job, "deleted and made again")
+    wait_for_output(job, "deleted and made again")
     again = (time.time() // 3_600 - 1) * 3_600
     line = b'{"@timestamp":"%s","service":{"name":"auth"},"message":"new"}' % _iso(round(again) * SECOND)
     send(pipeline, [Sent(1, line, Fact(None))])

@@ -47,7 +47,7 @@ class Selector(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Asked:
+class Expression:
     """An expression.
 
     Attributes:
@@ -128,7 +128,7 @@ def grafana_rules() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield path.name, rule
 
 
-def everything() -> list[Asked]:
+def everything() -> list[Expression]:
     """Every expression there is."""
     found = []
     for name, dashboard in dashboards().items():
@@ -137,19 +137,21 @@ def everything() -> list[Asked]:
                 match = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"])
                 assert match, variable
                 where = f"{name}, variable {variable['name']}"
-                found.append(Asked(where, match[1], "variable", label=match[2]))
+                found.append(Expression(where, match[1], "variable", label=match[2]))
         for panel in panels(dashboard):
             for target in panel["targets"]:
                 legend = target.get("legendFormat", "")
-                found.append(Asked(f"{name}, {panel['title']}", target["expr"], "panel", legend))
+                found.append(Expression(f"{name}, {panel['title']}", target["expr"], "panel", legend))
     for name, group in rule_groups():
         for rule in group["rules"]:
             kind = "record" if "record" in rule else "alert"
-            found.append(Asked(f"{name}, {rule[kind]}", rule["expr"], kind, name=rule[kind]))
+            found.append(Expression(f"{name}, {rule[kind]}", rule["expr"], kind, name=rule[kind]))
     for name, rule in grafana_rules():
         for query in rule["data"]:
             if query["datasourceUid"] != "__expr__":
-                found.append(Asked(f"{name}, {rule['title']}", query["model"]["expr"], "alert", name=rule["title"]))
+                found.append(
+                    Expression(f"{name}, {rule['title']}", query["model"]["expr"], "alert", name=rule["title"])
+                )
     return found
 
 

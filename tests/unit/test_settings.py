@@ -44,7 +44,7 @@ def test_the_environment_is_chosen_by_variable(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("kafka: {partitions: none}", "kafka.partitions: Input should be a valid integer"),
         ("colour: blue", "colour: Extra inputs are not permitted"),
@@ -54,11 +54,11 @@ def test_the_environment_is_chosen_by_variable(monkeypatch: pytest.MonkeyPatch) 
         ("{", "is not valid YAML"),
     ],
 )
-def test_a_wrong_value_is_named(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_value_is_named(tmp_path: Path, text: str, message: str) -> None:
     tmp_path.joinpath("settings.yaml").write_text(text)
     with pytest.raises(LogsluiceError) as error:
         load_settings(tmp_path)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert str(tmp_path / "settings.yaml") in str(error.value)
     assert "\n" not in str(error.value)
 

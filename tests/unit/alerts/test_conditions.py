@@ -150,10 +150,10 @@ def test_a_single_window_far_off_is_seen_above_and_below(calm: History) -> None:
 
 def test_small_differences_add_up_and_are_over_soon_after_they_end(calm: History) -> None:
     numbers = [100] * 20 + [135] * 40 + [100] * 30
-    told = unusual(EVENTS, calm, numbers)
-    assert 25 <= told[0] <= 32
-    assert told == [*range(told[0], told[-1] + 1)]
-    assert 59 <= told[-1] <= 63
+    minutes = unusual(EVENTS, calm, numbers)
+    assert 25 <= minutes[0] <= 32
+    assert minutes == [*range(minutes[0], minutes[-1] + 1)]
+    assert 59 <= minutes[-1] <= 63
 
 
 def test_noise_is_not_unusual(calm: History) -> None:
@@ -187,9 +187,9 @@ def payments(refunds: int, minutes: range, of: int = 20) -> list[Window]:
 def test_refunds_are_held_against_payments_and_against_what_is_usual() -> None:
     table = WindowTable(payments(2, range(60)) + payments(9, range(60, 70)) + payments(2, range(70, 100)))
     baseline = History([HourSummary("pay", HOUR - ago, 60, {}, payments=1_200, refunds=120) for ago in range(1, 10)])
-    told = seen(REFUNDS, Snapshot(table, baseline), range(100))["pay"]
-    assert told[0] in (62, 63, 64, 65)
-    assert told[-1] < 86
+    minutes = seen(REFUNDS, Snapshot(table, baseline), range(100))["pay"]
+    assert minutes[0] in (62, 63, 64, 65)
+    assert minutes[-1] < 86
     generous = History([HourSummary("pay", HOUR - ago, 60, {}, payments=1_200, refunds=600) for ago in range(1, 10)])
     assert seen(REFUNDS, Snapshot(table, generous), range(100)) == {}
 

@@ -53,6 +53,6 @@ def test_faults_are_found_and_little_else(seed: int, reference: Day, history: Hi
     ]
     false = [alert for alert in alerts if not any(explains(each, alert) for each in placed)]
     found = len(placed) - len(missed)
-    told = "\n".join(f"{a.episode.opened - FIRST_MINUTE} {a.episode.detection.text}" for a in false)
+    listing = "\n".join(f"{a.episode.opened - FIRST_MINUTE} {a.episode.detection.text}" for a in false)
     assert found / len(placed) >= 0.9, f"missed: {missed}"
-    assert found / (found + len(false)) >= 0.9, f"false:\n{told}"
+    assert found / (found + len(false)) >= 0.9, f"false:\n{listing}"

@@ -26,22 +26,24 @@ holds = st.integers(1, 5)
 
 def lived(seen: Iterable[bool], hold: int, resolve_after: int) -> list[tuple[int, str, Episode]]:
     state = QUIET
-    told: list[tuple[int, str, Episode]] = []
+    transitions: list[tuple[int, str, Episode]] = []
     for minute, sight in enumerate(seen):
         detection = Detection(1, 0, "x") if sight else None
         state, transition, episode = advance(state, minute, detection, hold=hold, resolve_after=resolve_after)
         if transition and episode:
-            told.append((minute, transition, episode))
-    return told
+            transitions.append((minute, transition, episode))
+    return transitions
 
 
 @given(sights, holds, holds)
 def test_opened_and_resolved_take_turns_and_wait_as_long_as_they_should(
     seen: list[bool], hold: int, resolve_after: int
 ) -> None:
-    told = lived(seen, hold, resolve_after)
-    assert [name for _, name, _ in told] == ["opened", "resolved"] * (len(told) // 2) + ["opened"] * (len(told) % 2)
-    for minute, name, episode in told:
+    transitions = lived(seen, hold, resolve_after)
+    assert [name for _, name, _ in transitions] == ["opened", "resolved"] * (len(transitions) // 2) + ["opened"] * (
+        len(transitions) % 2
+    )
+    for minute, name, episode in transitions:
         if name == "opened":
             assert seen[minute - hold + 1 : minute + 1] == [True] * hold
             assert episode.opened == minute - hold + 1
@@ -54,10 +56,10 @@ def test_opened_and_resolved_take_turns_and_wait_as_long_as_they_should(
 
 @given(sights, holds, holds)
 def test_no_alert_is_missed_and_none_is_left_open(seen: list[bool], hold: int, resolve_after: int) -> None:
-    told = lived([*seen, *[False] * resolve_after], hold, resolve_after)
+    transitions = lived([*seen, *[False] * resolve_after], hold, resolve_after)
     is_long = any(sight and len([*run]) >= hold for sight, run in groupby(seen))
-    assert bool(told) == is_long
-    assert len(told) % 2 == 0
+    assert bool(transitions) == is_long
+    assert len(transitions) % 2 == 0
 
 
 @given(st.integers(1, 60), st.integers(2, 5))

@@ -54,7 +54,7 @@ def test_whatever_stands_in_the_url_there_are_filters_to_go_on_with(parameters: 
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"from": "soon"}, "soon: is no moment"),
         ({"from": "15m"}, "15m: is no moment"),
@@ -64,10 +64,10 @@ def test_whatever_stands_in_the_url_there_are_filters_to_go_on_with(parameters: 
         ({"q": "x" * (LONGEST_TEXT + 1)}, "q: longer than"),
     ],
 )
-def test_what_cannot_be_read_is_said_and_the_rest_stands(parameters: dict[str, str], said: str) -> None:
+def test_what_cannot_be_read_is_said_and_the_rest_stands(parameters: dict[str, str], message: str) -> None:
     filters, problems = from_url({"service": "cart"} | parameters)
     assert len(problems) == 1
-    assert said in problems[0]
+    assert message in problems[0]
     assert filters == Filters(service="cart")
 
 

@@ -37,33 +37,33 @@ def write_report(folder: Path) -> None:
         (folder / "csv" / f"{name}.csv").write_text(text)
 
 
-def look() -> AppTest:
+def run_page() -> AppTest:
     page = AppTest.from_file(str(APP), default_timeout=240).run()
     assert not page.exception
     return page
 
 
-def said(page: AppTest) -> str:
+def page_text(page: AppTest) -> str:
     return "\n".join(element.proto.body for element in page.get("html"))
 
 
 def test_a_report_is_shown_without_a_server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_report(folder / "made")
     monkeypatch.setenv("LOGSLUICE_DASHBOARD__REPORTS", str(folder / "made"))
-    page = look()
+    page = run_page()
     assert {metric.label: metric.value for metric in page.metric} == {
         "Errors": "5", "Error types": "2", "IP addresses": "1", "Services": "1"
     }  # fmt: skip
-    assert "nothing to filter" in said(page)
-    assert "does not answer" not in said(page)
+    assert "nothing to filter" in page_text(page)
+    assert "does not answer" not in page_text(page)
 
 
 def test_the_report_at_hand_stands_in_for_a_server_that_is_away(folder: Path) -> None:
-    assert "Elasticsearch does not answer" in said(look())
-    assert "logsluice up" in said(look())
+    assert "Elasticsearch does not answer" in page_text(run_page())
+    assert "logsluice up" in page_text(run_page())
     write_report(folder / "reports")
-    page = look()
-    assert "Elasticsearch does not answer" in said(page)
+    page = run_page()
+    assert "Elasticsearch does not answer" in page_text(page)
     assert [metric.value for metric in page.metric] == ["5", "2", "1", "1"]
     (note,) = page.info
     assert "filters do not apply" in note.value

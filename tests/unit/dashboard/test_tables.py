@@ -73,9 +73,9 @@ def test_incomplete_answers_are_said_to_be_so() -> None:
     answers = dict.fromkeys(names, NO_INDEX)
     slow = {**NO_INDEX, "timed_out": True}
     broken = {**NO_INDEX, "_shards": {"total": 2, "failed": 1}}
-    said = build_view(answers | {"events": slow, "errors": broken}, Filters(), SPAN).problems
-    assert len(said) == 2
-    assert all("incomplete" in problem for problem in said)
+    found_problems = build_view(answers | {"events": slow, "errors": broken}, Filters(), SPAN).problems
+    assert len(found_problems) == 2
+    assert all("incomplete" in problem for problem in found_problems)
 
 
 def test_the_bar_that_was_clicked_becomes_filters() -> None:

@@ -117,8 +117,8 @@ def test_what_was_changed_is_put_right(server: tuple[Server, Settings]) -> None:
     model, settings = server
     set_up_snapshots(settings)
     model.stored["/_slm/policy/prod-logsluice"]["retention"] = {"expire_after": "1d"}
-    (said,) = set_up_snapshots(settings)
-    assert said.startswith("snapshot policy prod-logsluice")
+    (line,) = set_up_snapshots(settings)
+    assert line.startswith("snapshot policy prod-logsluice")
 
 
 def test_a_server_that_cannot_is_told_and_nothing_is_asked(server: tuple[Server, Settings]) -> None:

@@ -31,17 +31,17 @@ def test_own_formats_come_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (("message: drawer open", "message: drawer shut"), "message of 'TILL 2026-01-02T03:04:05Z WARN drawer open'"),
         (("regex: 'TILL ", "regex: 'KASSE "), "till: plain takes 'TILL"),
         (("regex: 'TILL ", "regex: '(TILL "), "format 'till'"),
     ],
 )
-def test_an_example_that_is_not_kept_is_named(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+def test_an_example_that_is_not_kept_is_named(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     with pytest.raises(LogsluiceError) as error:
         load_registry(write(tmp_path, FORMATS.replace(*change)))
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert str(tmp_path / "formats.yaml") in str(error.value)
 
 

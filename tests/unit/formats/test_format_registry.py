@@ -74,7 +74,7 @@ def test_formats_go_to_other_processes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entry", "says"),
+    ("entry", "reason"),
     [
         ("    regex: '(?P<message>.*'", "not a regular expression: missing ), unterminated subpattern at character 1"),
         ("    regex: '%{iso8601} (x'", "at character 12"),
@@ -91,10 +91,10 @@ def test_formats_go_to_other_processes() -> None:
         ("", "regex: needed for the kind regex"),
     ],
 )
-def test_a_wrong_entry_is_named_with_what_is_wrong(tmp_path: Path, entry: str, says: str) -> None:
+def test_a_wrong_entry_is_named_with_what_is_wrong(tmp_path: Path, entry: str, reason: str) -> None:
     message = refused(tmp_path, one(entry))
     assert "format 'mine'" in message
-    assert says in message
+    assert reason in message
 
 
 def test_other_mistakes_are_named(tmp_path: Path) -> None:

@@ -71,19 +71,19 @@ def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "ERROR: Server access error at url http://x/thing-1.0.jar (java.net.ConnectException: Connection refused)",
         "CLIENT ERROR: File not found url=http://x/thing-1.0.jar",
         "WARN: Host x not found. url=http://x/thing-1.0.jar",
     ],
 )
-def test_the_jar_that_could_not_be_had_is_named_with_the_networks_words(said: str) -> None:
+def test_the_jar_that_could_not_be_had_is_named_with_the_networks_words(message: str) -> None:
     left = [Jar("org.example", name, "1.0", "") for name in ("another", "thing")]
-    error = fetch_error(left, 7, ["tried http://x/another-1.0.jar", "WARN: module not found: another", said])
+    error = fetch_error(left, 7, ["tried http://x/another-1.0.jar", "WARN: module not found: another", message])
     assert error.where == "org.example:thing:1.0"
     assert error.what == "could not be fetched, nor 1 more of 7 jars"
-    assert error.why == said.partition(": ")[2]
+    assert error.why == message.partition(": ")[2]
 
 
 def test_a_cache_that_can_not_be_written_is_told_in_one_line(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def test_an_executor_is_java_with_what_spark_says_in_variables() -> None:
     words = command(["executor"], {**EXECUTOR, "JAVA_HOME": "/java"}, HOME)
     assert words[:4] == ["/java/bin/java", "-Dfirst=two words", "-Dsecond=1", "-Dlast=1"]
     assert words[4:8] == ["-Xms768m", "-Xmx768m", "-cp", "/opt/spark/conf:/spark/jars/*"]
-    told = dict(zip(words[9::2], words[10::2], strict=True))
-    assert told == {
+    options = dict(zip(words[9::2], words[10::2], strict=True))
+    assert options == {
         "--driver-url": EXECUTOR["SPARK_DRIVER_URL"],
         "--executor-id": "3",
         "--cores": "2",
@@ -67,7 +67,7 @@ def test_the_daemons_of_a_standalone_cluster_are_started_by_the_script_that_read
 
 def test_a_password_is_read_from_the_file_that_a_variable_names(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("s3cret\n")
-    told = with_secrets(
+    options = with_secrets(
         {
             "LOGSLUICE_KAFKA__PASSWORD_FILE": str(tmp_path / "password"),
             "LOGSLUICE_KAFKA__PASSWORD": "of the environment",
@@ -76,7 +76,7 @@ def test_a_password_is_read_from_the_file_that_a_variable_names(tmp_path: Path) 
             "LOGSLUICE_API__KEYS_FILE": "/keys.yaml",
         }
     )
-    assert told == {
+    assert options == {
         "LOGSLUICE_KAFKA__PASSWORD": "s3cret",
         "LOGSLUICE_KAFKA__SSL_CAFILE": "/ca.crt",
         "ELASTIC_PASSWORD_FILE": "/another's",

@@ -30,10 +30,10 @@ def jruby() -> Path:
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=kept.parent) as folder:
-        said = run_ivy([JRUBY], Path(folder))
+        output = run_ivy([JRUBY], Path(folder))
         fetched = Path(folder) / "files" / JRUBY.path
         if not fetched.is_file():
-            pytest.skip(f"{JRUBY.coordinates} cannot be fetched: {''.join(said[-1:]).strip()}")
+            pytest.skip(f"{JRUBY.coordinates} cannot be fetched: {''.join(output[-1:]).strip()}")
         assert _digest(fetched) == JRUBY.sha256
         shutil.move(fetched, kept.with_suffix(f".{os.getpid()}"))
     kept.with_suffix(f".{os.getpid()}").replace(kept)

@@ -387,13 +387,15 @@ def test_events_are_created_under_their_id_and_day(environment: str) -> None:
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_every_way_to_kafka_is_secured_as_the_others(environment: str) -> None:
     config = pipeline(environment)
-    ways = [part["options"] for part in plugins(config["input"] + config["output"]) if part["plugin"] == "kafka"]
+    kafka_options = [
+        part["options"] for part in plugins(config["input"] + config["output"]) if part["plugin"] == "kafka"
+    ]
     secured = [
-        {key: value for key, value in way.items() if key.startswith(("sasl", "ssl", "security", "bootstrap"))}
-        for way in ways
+        {key: value for key, value in each.items() if key.startswith(("sasl", "ssl", "security", "bootstrap"))}
+        for each in kafka_options
     ]
     assert len(secured) == 4
-    assert all(way == secured[0] for way in secured)
+    assert all(each == secured[0] for each in secured)
     assert secured[0]["security_protocol"] == "${KAFKA_SECURITY_PROTOCOL:PLAINTEXT}"
 
 

@@ -94,7 +94,7 @@ def test_every_option_is_documented(environment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("input { kafka { topic => 'x' } }", "input kafka: no option topic"),
         ("input { beats { host => 'x' } }", "input beats: port is missing"),
@@ -111,9 +111,9 @@ def test_every_option_is_documented(environment: str) -> None:
         ("output { if [a] { elasticsearch { ssl_key => 'relative' } } }", "output elasticsearch: ssl_key takes a path"),
     ],
 )
-def test_what_is_not_documented_is_found(source: str, said: str) -> None:
+def test_what_is_not_documented_is_found(source: str, message: str) -> None:
     [complaint] = complaints(source)
-    assert complaint.startswith(said)
+    assert complaint.startswith(message)
 
 
 @pytest.mark.parametrize(

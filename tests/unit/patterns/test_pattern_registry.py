@@ -65,7 +65,7 @@ def test_a_registry_travels_to_workers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (("(?P<order>ORD-[0-9]+)", "(?P<order>ORD-[0-9]+"), "pattern 'order': regex: not a regular expression"),
         (("labels.order_id}", "order.number}"), "order.number is not a known field: give its type"),
@@ -86,17 +86,17 @@ def test_a_registry_travels_to_workers(tmp_path: Path) -> None:
         (("name: order", "name: Order 1"), "pattern 'Order 1': name: String should match"),
     ],
 )
-def test_a_wrong_entry_is_named(tmp_path: Path, change: tuple[str, str], told: str) -> None:
+def test_a_wrong_entry_is_named(tmp_path: Path, change: tuple[str, str], message: str) -> None:
     write(tmp_path, GOOD.replace(*change))
     with pytest.raises(LogsluiceError) as error:
         load_registry(tmp_path)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert str(tmp_path / "patterns.yaml") in str(error.value)
     assert len(str(error.value)) < 1_000
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("revision: [", "is not valid YAML"),
         ("- a list", "must be a mapping"),
@@ -106,11 +106,11 @@ def test_a_wrong_entry_is_named(tmp_path: Path, change: tuple[str, str], told: s
         (f"revision: 1\npatterns:{GOOD}{GOOD}", "pattern 'order': stands twice"),
     ],
 )
-def test_a_wrong_file_is_named(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     tmp_path.joinpath("patterns.yaml").write_text(text)
     with pytest.raises(LogsluiceError) as error:
         load_patterns(tmp_path)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert "patterns.yaml" in str(error.value)
 
 

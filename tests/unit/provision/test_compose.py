@@ -122,12 +122,12 @@ class Recorder:
     """Stands in for an Elasticsearch with security, which cannot be had as jars: notes what it is told."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.requests: list[tuple[str, dict[str, Any]]] = []
 
     def __getattr__(self, name: str) -> Any:
         if name == "security":
             return self
-        return lambda **arguments: self.told.append((name, arguments))
+        return lambda **arguments: self.requests.append((name, arguments))
 
 
 def test_every_part_has_a_role_and_a_user_that_has_no_other(made: Path) -> None:
@@ -135,19 +135,19 @@ def test_every_part_has_a_role_and_a_user_that_has_no_other(made: Path) -> None:
     client = Recorder()
     done = set_up_users(client, settings, made / "users")  # type: ignore[arg-type]
     assert len(done) == 4
-    assert client.told[0] == (
+    assert client.requests[0] == (
         "change_password",
         {"username": "kibana_system", "password": (made / "users/kibana_system").read_text()},
     )
-    told = {arguments.pop("name"): arguments for name, arguments in client.told if name == "put_role"}
-    assert told == {f"logsluice-{part}": role for part, role in roles(settings).items()}
-    users = {arguments["username"]: arguments for name, arguments in client.told if name == "put_user"}
+    put_roles = {arguments.pop("name"): arguments for name, arguments in client.requests if name == "put_role"}
+    assert put_roles == {f"logsluice-{part}": role for part, role in roles(settings).items()}
+    users = {arguments["username"]: arguments for name, arguments in client.requests if name == "put_user"}
     assert set(users) == {"logstash", "elasticsearch-exporter", "logsluice"}
     for name, user in users.items():
         assert user["password"] == (made / "users" / name).read_text()
     assert users["logstash"]["roles"] == ["logsluice-logstash"]
     assert users["elasticsearch-exporter"]["roles"] == ["logsluice-elasticsearch-exporter"]
-    assert sorted(role for user in users.values() for role in user["roles"]) == sorted(told)
+    assert sorted(role for user in users.values() for role in user["roles"]) == sorted(put_roles)
 
 
 def test_logstash_may_add_events_and_nothing_else() -> None:

@@ -163,19 +163,19 @@ def test_what_is_not_utf8_is_read_all_the_same(log: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "header", "said"),
+    ("name", "header", "reason"),
     [
         ("a.csv", "timestamp,message", "has no column log_level"),
         ("a.csv", "when,what,message", "has no column timestamp and no column log_level"),
         ("a.log", "Timestamp;Message;ip", "has no column log_level"),
     ],
 )
-def test_a_missing_column_is_named(name: str, header: str, said: str, tmp_path: Path) -> None:
+def test_a_missing_column_is_named(name: str, header: str, reason: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(f"{header}\n1,2,3\n")
     with pytest.raises(LogsluiceError) as caught:
         detect_layout(path, str(path))
-    assert str(caught.value).startswith(f"{path}: {said} (its columns are ")
+    assert str(caught.value).startswith(f"{path}: {reason} (its columns are ")
 
 
 @pytest.mark.parametrize(

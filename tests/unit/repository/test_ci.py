@@ -30,10 +30,10 @@ def _run(folder: Path, failing: str) -> tuple[int, list[str], str]:
 
 @pytest.mark.parametrize("failing", ["", *TARGETS])
 def test_all_of_ci_runs_and_a_failure_is_told_at_the_end(tmp_path: Path, failing: str) -> None:
-    code, asked, said = _run(tmp_path, failing)
-    assert asked == [f"{target} 1" for target in TARGETS]
+    code, targets, output = _run(tmp_path, failing)
+    assert targets == [f"{target} 1" for target in TARGETS]
     assert code == (1 if failing else 0)
-    assert said.splitlines()[-1].startswith(f"failed: make {failing}" if failing else "== make test-alone took")
+    assert output.splitlines()[-1].startswith(f"failed: make {failing}" if failing else "== make test-alone took")
 
 
 def test_the_workflow_types_what_the_makefile_has() -> None:

@@ -89,11 +89,11 @@ def test_every_command_is_there(page: Path) -> None:
 
 
 def test_a_command_that_is_not_there_is_seen() -> None:
-    said = commands(
+    documented = commands(
         "`logsluice serch x` and\n```sh\n.venv/bin/logsluice dlq reply --reason x # logsluice nothing\n```\n"
     )
-    assert sorted(said) == [["dlq", "reply"], ["serch", "x"]]
-    assert not any(map(is_command, said))
+    assert sorted(documented) == [["dlq", "reply"], ["serch", "x"]]
+    assert not any(map(is_command, documented))
     assert is_command(["dlq", "replay"])
     assert is_command(["search", "payment"])
 

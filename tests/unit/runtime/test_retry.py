@@ -39,21 +39,21 @@ def retries() -> float:
 def test_a_part_that_comes_back_is_waited_for_and_both_is_said() -> None:
     part = Part(2)
     before = retries()
-    with capture_logs() as said:
+    with capture_logs() as events:
         answer = retry_on_unavailable(part, is_unavailable, RetryContext("kafka", "127.0.0.1:1", "test-back"))
     assert (answer, part.calls) == ("answer", 3)
-    assert [(entry["event"], entry["where"]) for entry in said] == [
+    assert [(entry["event"], entry["where"]) for entry in events] == [
         ("waiting for kafka", "127.0.0.1:1"),
         ("kafka answers again", "127.0.0.1:1"),
     ]
-    assert said[0]["reason"] == "no route to it"
+    assert events[0]["reason"] == "no route to it"
     assert retries() - before == 2
 
 
 def test_a_part_that_answers_at_once_is_not_spoken_of() -> None:
-    with capture_logs() as said:
+    with capture_logs() as events:
         retry_on_unavailable(Part(0), is_unavailable, RetryContext("kafka", "x", "test"))
-    assert said == []
+    assert events == []
 
 
 def test_another_error_is_not_waited_out() -> None:

@@ -87,7 +87,7 @@ class Broker:
     def __init__(self, random: Random, partitions: int) -> None:
         self.random = random
         self.log: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
-        self.on_their_way: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
+        self.in_flight: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
 
     def ends(self) -> dict[int, int]:
         return {number: len(records) for number, records in enumerate(self.log)}
@@ -98,11 +98,11 @@ class Broker:
         }
 
     def take(self, partition: int) -> None:
-        if self.on_their_way[partition]:
-            self.log[partition].append(self.on_their_way[partition].pop(0))
+        if self.in_flight[partition]:
+            self.log[partition].append(self.in_flight[partition].pop(0))
 
     def lose_connection(self) -> None:
-        for number, records in enumerate(self.on_their_way):
+        for number, records in enumerate(self.in_flight):
             for _ in range(self.random.randint(0, len(records))):
                 self.take(number)
             records.clear()
@@ -134,8 +134,8 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
             state.ends, state.sending = broker.ends(), True
             saved = copy.deepcopy(state)
         partition = random.randrange(len(broker.log))
-        offset = len(broker.log[partition]) + len(broker.on_their_way[partition])
-        broker.on_their_way[partition].append((event.offset, event.end))
+        offset = len(broker.log[partition]) + len(broker.in_flight[partition])
+        broker.in_flight[partition].append((event.offset, event.end))
         unacknowledged.append((event, partition, offset))
         sent_to = event.end
         for _ in range(random.randint(0, 3)):
@@ -160,7 +160,7 @@ def run(data: bytes, saved: FileState, broker: Broker, *, may_crash: bool) -> Fi
         broker.lose_connection()
         return saved
     for partition in range(len(broker.log)):
-        while broker.on_their_way[partition]:
+        while broker.in_flight[partition]:
             broker.take(partition)
     collect()
     assert not unacknowledged

@@ -62,8 +62,8 @@ def test_a_zombie_does_not_count_as_running(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["terminate", "kill"])
 def test_children_go_with_a_process_that_does_not_listen(tmp_path: Path, how: str) -> None:
-    process, child, said = started(tmp_path, STUBBORN)
-    grandchild = psutil.Process(int(said))
+    process, child, printed = started(tmp_path, STUBBORN)
+    grandchild = psutil.Process(int(printed))
     if how == "terminate":
         terminate(process, patience=0.2)
     else:

@@ -21,10 +21,10 @@ HOME = Path("/usr/share")
 
 
 def settings(_home: Path, port: int) -> dict[str, str]:
-    told = yaml.safe_load((HOME / "elasticsearch/config/elasticsearch.yml").read_text())
-    left_out = [name for name in told if name.startswith("xpack.")]
+    mounted = yaml.safe_load((HOME / "elasticsearch/config/elasticsearch.yml").read_text())
+    left_out = [name for name in mounted if name.startswith("xpack.")]
     print(f"not in the core, left out: {', '.join(left_out)}", flush=True)
-    kept = {name: value for name, value in told.items() if name not in left_out}
+    kept = {name: value for name, value in mounted.items() if name not in left_out}
     return {
         **{name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in kept.items()},
         "http.port": str(port),

@@ -37,14 +37,14 @@ class Issuer:
     """Answers as it is told to; counts how often it is asked."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.requests = 0
         self.answers: Callable[[], Awaitable[httpx.Response]] = self.keys
         self.names = ["k1"]
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/.well-known/openid-configuration":
             return httpx.Response(200, json={"jwks_uri": f"{URL}/keys"})
-        self.asked += 1
+        self.requests += 1
         return await self.answers()
 
     async def keys(self) -> httpx.Response:
@@ -98,14 +98,14 @@ def test_an_issuer_that_does_not_answer_stalls_nobody_whose_key_is_known(fault: 
         async with verifying(served, jwks_seconds=0.05) as verifier:
             await verifier.verify(token("k1"))
             served.answers = getattr(served, fault)
-            before = served.asked
+            before = served.requests
             end = time.monotonic() + 2
             slowest = 0.0
             while time.monotonic() < end:
                 slowest = max(slowest, await _seconds(verifier.verify(token("k1"))))
                 await asyncio.sleep(0.01)
             assert slowest < 0.25
-            assert served.asked > before + 1, "it is asked again and again meanwhile"
+            assert served.requests > before + 1, "it is asked again and again meanwhile"
             with pytest.raises(TokenRejectedError, match="no such key"):
                 await verifier.verify(token("unknown"))
 
@@ -132,11 +132,11 @@ def test_many_unknown_keys_are_one_question() -> None:
         async with verifying(served) as verifier:
             await verifier.verify(token("k1"))
             await asyncio.sleep(0.15)
-            before = served.asked
+            before = served.requests
             tokens = [token(f"unknown-{number}") for number in range(50)]
             found = await asyncio.gather(*(verifier.verify(each) for each in tokens), return_exceptions=True)
             assert all(isinstance(each, TokenRejectedError) for each in found)
-            assert served.asked == before + 1
+            assert served.requests == before + 1
 
     asyncio.run(work())
 

@@ -42,7 +42,7 @@ def test_a_key_expires(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("keys: 5", "must hold a list"),
         ("keys: [{id: x}]", "key number 1"),
@@ -50,10 +50,10 @@ def test_a_key_expires(tmp_path: Path) -> None:
         ("[", "is not valid YAML"),
     ],
 )
-def test_a_wrong_file_of_keys_is_named(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_file_of_keys_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "keys.yaml"
     path.write_text(text)
-    with pytest.raises(LogsluiceError, match=told) as error:
+    with pytest.raises(LogsluiceError, match=message) as error:
         read_keys(path)
     assert str(path) in str(error.value)
 

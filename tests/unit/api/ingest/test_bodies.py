@@ -82,12 +82,12 @@ def test_what_ends_too_early_is_refused(encoding: str) -> None:
 
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(["gzip", "deflate", "zstd"]))
 def test_what_is_not_compressed_is_refused_or_read(content: bytes, encoding: str) -> None:
-    told: ProblemError | bytes
+    outcome: ProblemError | bytes
     try:
-        told = run(body_of(BodyReader(ApiLimits()), request([content], content_encoding=encoding)))
+        outcome = run(body_of(BodyReader(ApiLimits()), request([content], content_encoding=encoding)))
     except ProblemError as problem:
-        told = problem
-    assert isinstance(told, bytes) or told.status == HTTPStatus.BAD_REQUEST
+        outcome = problem
+    assert isinstance(outcome, bytes) or outcome.status == HTTPStatus.BAD_REQUEST
 
 
 @pytest.mark.parametrize("encoding", sorted(COMPRESS))

@@ -56,8 +56,8 @@ def test_one_attempt_at_a_time_tries_whether_the_part_is_back() -> None:
         breaker = Breaker("part", 1, 0.01)
         await attempt(breaker, away=True)
         await asyncio.sleep(0.02)
-        told = await asyncio.gather(*(attempt(breaker) for _ in range(10)))
-        assert sorted(told) == ["done"] + ["refused"] * 9
+        outcomes = await asyncio.gather(*(attempt(breaker) for _ in range(10)))
+        assert sorted(outcomes) == ["done"] + ["refused"] * 9
         assert breaker.state == "closed"
 
     run(story())

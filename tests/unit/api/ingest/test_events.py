@@ -108,7 +108,7 @@ def test_what_libraries_write_is_read_as_if_it_had_come_by_kafka(line: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("event", "pointer", "told"),
+    ("event", "pointer", "message"),
     [
         ({}, None, "propert"),
         ({"x": 1}, None, "needs a message"),
@@ -122,11 +122,11 @@ def test_what_libraries_write_is_read_as_if_it_had_come_by_kafka(line: str) -> N
         ({"message": "m", "tags": [1]}, "/tags/0", "not of type"),
     ],
 )
-def test_what_is_wrong_is_named(event: dict[str, Any], pointer: str | None, told: str) -> None:
+def test_what_is_wrong_is_named(event: dict[str, Any], pointer: str | None, message: str) -> None:
     found = refused(json.dumps(event).encode())
     assert found.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert found.pointer == pointer
-    assert told in found.detail
+    assert message in found.detail
 
 
 def test_events_have_bounds() -> None:

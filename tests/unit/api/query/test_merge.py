@@ -74,7 +74,7 @@ def test_a_merge_ends_before_its_lock_does(monkeypatch: pytest.MonkeyPatch) -> N
     assert merge.WORK_SECONDS < merge.LOCK_SECONDS
     monkeypatch.setattr(merge, "WORK_SECONDS", 0.05)
     result = OneResult(3, seconds=1.0)
-    with pytest.raises(ProblemError) as told:
+    with pytest.raises(ProblemError) as caught:
         asyncio.run(merger(result).merge("i", "e", "geo", FACTS))
-    assert told.value.status == 503
+    assert caught.value.status == 503
     assert "labels" not in result.source

@@ -29,7 +29,7 @@ GREEDY = {
 }
 
 
-async def tried(pool: PatternTrialPool, trial: Trial) -> tuple[Any, int]:
+async def run_measured(pool: PatternTrialPool, trial: Trial) -> tuple[Any, int]:
     """What came of a trial, and the most bytes that its process held."""
     running, most = asyncio.ensure_future(pool.run(trial)), 0
     while not running.done():
@@ -49,13 +49,13 @@ def test_no_pattern_takes_more_memory_than_there_is(recwarn: pytest.WarningsReco
         try:
             for name, regex in GREEDY.items():
                 fields = {f"g{number}": "labels.group" for number in range(150)} if "?P" in regex else {}
-                outcome, most = await tried(pool, Trial(regex, fields, ["a" * 60_000] * 5))
+                outcome, most = await run_measured(pool, Trial(regex, fields, ["a" * 60_000] * 5))
                 assert isinstance(outcome, dict | ProblemError), f"{name}: {outcome!r}"
                 assert most < MOST_BYTES, f"{name}: {most / 1e6:.0f} MB"
-            outcome, most = await tried(pool, Trial("x", {}, ["a" * 65_000 + "\N{GRINNING FACE}"] * 200))
+            outcome, most = await run_measured(pool, Trial("x", {}, ["a" * 65_000 + "\N{GRINNING FACE}"] * 200))
             assert isinstance(outcome, ProblemError), "52 MB of lines are more than a trial may take"
             assert most < MOST_BYTES
-            outcome, _ = await tried(pool, Trial("b", {}, ["abc"]))
+            outcome, _ = await run_measured(pool, Trial("b", {}, ["abc"]))
             assert outcome["results"][0]["outcome"] == "match"
         finally:
             pool.close()

@@ -248,11 +248,11 @@ def test_credentials_of_a_pod_are_asked_for(tmp_path: Path, monkeypatch: pytest.
     import http.server
     import threading
 
-    asked: list[str] = []
+    requests: list[str] = []
 
     class Agent(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.headers["Authorization"])
+            requests.append(self.headers["Authorization"])
             self.send_response(200)
             self.end_headers()
             self.wfile.write(orjson.dumps({"AccessKeyId": "key", "SecretAccessKey": "secret", "Token": "session"}))
@@ -268,5 +268,5 @@ def test_credentials_of_a_pod_are_asked_for(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/v1")
         monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(token))
         found = object_store.pod_identity()
-    assert asked == ["word"]
+    assert requests == ["word"]
     assert found == {"access_key": "key", "secret_key": "secret", "session_token": "session"}

@@ -87,10 +87,10 @@ def test_refused_credentials_are_told_in_one_line() -> None:
     kibana = FakeKibana(user=("elastic", "right"))
     with serving(kibana) as host:
         for settings in ({}, {"username": "elastic", "password": SecretStr("wrong")}):
-            said = refused(host, **settings)
-            assert said.startswith(f"{host}: Kibana refuses the credentials (401 [security_exception]")
-            assert said.endswith("check kibana.username and kibana.password")
-            assert "wrong" not in said
+            message = refused(host, **settings)
+            assert message.startswith(f"{host}: Kibana refuses the credentials (401 [security_exception]")
+            assert message.endswith("check kibana.username and kibana.password")
+            assert "wrong" not in message
 
 
 def test_what_is_no_kibana_is_told_in_one_line() -> None:
@@ -114,15 +114,15 @@ def changed(kind: str, **changes: Any) -> list[dict[str, Any]]:
 def test_objects_that_kibana_refuses_are_named_with_its_reason() -> None:
     kibana = FakeKibana()
     with serving(kibana) as host:
-        said = refused(host, changed("dashboard", typeMigrationVersion="10.99.0"))
-        assert f"Kibana took {len(OBJECTS) - 1} of {len(OBJECTS)} saved objects" in said
-        assert "(dashboard logsluice-overview: Document" in said
-        assert "last known version is [10.4.0]" in said
-        said = refused(host, [entry for entry in OBJECTS if entry["id"] != "logsluice-alerts"])
-        assert "lens logsluice-open-alerts: missing_references index-pattern logsluice-alerts" in said
-        said = refused(host, [entry for entry in OBJECTS if entry["type"] != "index-pattern"])
-        assert said.count("missing_references") == 3
-        assert "more)" in said
+        message = refused(host, changed("dashboard", typeMigrationVersion="10.99.0"))
+        assert f"Kibana took {len(OBJECTS) - 1} of {len(OBJECTS)} saved objects" in message
+        assert "(dashboard logsluice-overview: Document" in message
+        assert "last known version is [10.4.0]" in message
+        message = refused(host, [entry for entry in OBJECTS if entry["id"] != "logsluice-alerts"])
+        assert "lens logsluice-open-alerts: missing_references index-pattern logsluice-alerts" in message
+        message = refused(host, [entry for entry in OBJECTS if entry["type"] != "index-pattern"])
+        assert message.count("missing_references") == 3
+        assert "more)" in message
         assert "unsupported_type" in refused(host, changed("lens", type="lense"))
     assert kibana.stored == {}
 
