@@ -7,6 +7,7 @@ does.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal, TypeVar
@@ -24,7 +25,7 @@ from logsluice.settings import RedisSettings
 T = TypeVar("T")
 StorePart = Literal["redis", "redis-cache"]
 _AWAY_SECONDS: Final = 1.0
-_SAY_EVERY_SECONDS: Final = 15.0
+_LOG_SECONDS: Final = 15.0
 _CONNECTIONS: Final = 64
 _REFUSALS: Final = {
     "full": "Redis is full and takes no more writes",
@@ -54,11 +55,11 @@ class SharedStore:
     def __init__(self, settings: RedisSettings, part: StorePart = "redis") -> None:
         self.part: Final = part
         self.prefix = settings.prefix
+        self._away: Final = f"{part} does not answer: going on without it"
         self.client: Redis | None = None
         self._scripts: dict[str, Any] = {}
         self._retry_at = 0.0
-        self._said_at: float | None = None
-        self._refusal_said_at: float | None = None
+        self._logged_at: dict[str, float] = {}
         url = settings.url if part == "redis" else settings.cache_url
         if url is None:
             return
@@ -107,13 +108,16 @@ class SharedStore:
         try:
             answer = await question(self.client)
         except ResponseError as error:
-            self._note_refusal(error)
-            raise RedisRefusedError(_REFUSALS[_refusal(error)]) from error
+            reason = _refusal(error)
+            metrics.REDIS_REFUSALS.labels(self.part, reason).inc()
+            self._log(logging.ERROR, f"{self.part} refuses", str(error))
+            raise RedisRefusedError(_REFUSALS[reason]) from error
         except (RedisError, OSError) as error:
-            self._note_unavailable(error)
+            self._retry_at = time.monotonic() + _AWAY_SECONDS
+            metrics.PART_UP.labels(self.part).set(0)
+            self._log(logging.WARNING, self._away, f"{type(error).__name__}: {error}")
             raise RedisUnavailableError("Redis does not answer") from error
-        if self._said_at is not None:
-            self._said_at = None
+        if self._logged_at.pop(self._away, None) is not None:
             log.info(f"{self.part} answers again")
         metrics.PART_UP.labels(self.part).set(1)
         return answer
@@ -148,20 +152,11 @@ class SharedStore:
         if self.client is not None:
             await self.client.aclose(close_connection_pool=True)
 
-    def _note_unavailable(self, error: Exception) -> None:
+    def _log(self, level: int, event: str, reason: str) -> None:
         now = time.monotonic()
-        self._retry_at = now + _AWAY_SECONDS
-        metrics.PART_UP.labels(self.part).set(0)
-        if self._said_at is None or now - self._said_at > _SAY_EVERY_SECONDS:
-            self._said_at = now
-            log.warning(f"{self.part} does not answer: going on without it", reason=f"{type(error).__name__}: {error}")
-
-    def _note_refusal(self, error: ResponseError) -> None:
-        metrics.REDIS_REFUSALS.labels(self.part, _refusal(error)).inc()
-        now = time.monotonic()
-        if self._refusal_said_at is None or now - self._refusal_said_at > _SAY_EVERY_SECONDS:
-            self._refusal_said_at = now
-            log.error(f"{self.part} refuses", reason=" ".join(str(error).split())[:500])
+        if now - self._logged_at.get(event, float("-inf")) > _LOG_SECONDS:
+            self._logged_at[event] = now
+            log.log(level, event, reason=" ".join(reason.split())[:500])
 
 
 def _refusal(error: ResponseError) -> str:

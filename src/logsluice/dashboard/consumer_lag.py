@@ -44,23 +44,22 @@ class LagMonitor:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._lag: Lag | None = None
-        self._fetched_at = 0.0
+        self._lag = Lag(reason=f"waiting for {url}")
+        self._fetched_at = float("-inf")
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
 
     def latest(self) -> Lag:
         """What is known; fetches it anew where that is old. Waits half a second where nothing is known yet."""
         with self._lock:
-            is_fetching = self._thread is not None and self._thread.is_alive()
-            if not is_fetching and time.monotonic() - self._fetched_at > _INTERVAL_SECONDS:
+            is_first = self._fetched_at == float("-inf")
+            is_old = time.monotonic() - self._fetched_at > _INTERVAL_SECONDS
+            if is_old:
                 self._fetched_at = time.monotonic()
-                self._thread = threading.Thread(target=self._fetch, name="lag", daemon=True)
-                self._thread.start()
-            thread = self._thread
-        if self._lag is None and thread is not None:
+                thread = threading.Thread(target=self._fetch, name="lag", daemon=True)
+                thread.start()
+        if is_first:
             thread.join(_FIRST_ANSWER_SECONDS)
-        return self._lag or Lag(reason=f"waiting for {self._url}")
+        return self._lag
 
     def _fetch(self) -> None:
         try:

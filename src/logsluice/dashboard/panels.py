@@ -24,6 +24,7 @@ from logsluice.dashboard.queries import (
     bar_span,
     lucene,
 )
+from logsluice.dashboard.report_page import draw_download
 from logsluice.dashboard.selection import FIELDS, clear_selection, draw_clickable
 from logsluice.dashboard.tables import View, csv
 from logsluice.elasticsearch.queries import NO_TYPE
@@ -31,7 +32,6 @@ from logsluice.event.ecs import LEVELS
 from logsluice.runtime.time_expressions import iso_seconds
 
 _KINDS: Final = {"type": "type", "ip": "IP address", "service": "service"}
-_TABLES: Final = ("error types", "IP addresses", "services", "over time", "windows", "alerts")
 _FEW_ROWS: Final = 10
 _TABLE_HEIGHT: Final = 388
 
@@ -47,7 +47,7 @@ class _Prepared(NamedTuple):
 
 def draw_figures(view: View, lag: Lag, filters: Filters) -> None:
     """The key figures."""
-    before = _before(filters)
+    before = "than before" if filters.until != "now" else f"than the {filters.since.removeprefix('now-')} before"
     with st.container(key="figures"):
         events, errors, rate, alerts, behind = st.columns(5, gap="small")
     events.metric(
@@ -83,6 +83,7 @@ def draw_figures(view: View, lag: Lag, filters: Filters) -> None:
         chart_data=[_rate(bad, all_) or 0 for bad, all_ in zip(series, view.over_time["events"], strict=True)] or None,
         chart_type="line",
     )
+    steady: dict[str, Any] = {"delta_arrow": "off", "border": True, "height": "stretch"}
     is_open = view.alerts.filter(pl.col("status") == "open")
     critical = len(is_open.filter(pl.col("severity") == "critical"))
     alerts.metric(
@@ -90,33 +91,21 @@ def draw_figures(view: View, lag: Lag, filters: Filters) -> None:
         _number(view.open_alerts),
         f"{critical} critical" if critical else ("none critical" if view.open_alerts is not None else None),
         delta_color="red" if critical else "off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
         help="Of all times; of the service where one is chosen.",
+        **steady,
     )
     groups = ", ".join(f"{group.removeprefix('logsluice-')} {count:,}" for group, count in sorted(lag.groups.items()))
     behind.metric(
         "Lag",
         "unknown" if lag.events is None else f"{lag.events:,}",
-        _freshness(view),
+        f"newest event {markup.age_text(view.newest, datetime.now(UTC))}" if view.newest else None,
         delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
         help=escape_markdown(
             f"Events that the consumer group furthest behind has not read yet. {groups or lag.reason}. "
             "Below it, when the newest event happened."
         ),
+        **steady,
     )
-
-
-def _freshness(view: View) -> str | None:
-    return f"newest event {markup.age_text(view.newest, datetime.now(UTC))}" if view.newest else None
-
-
-def _before(filters: Filters) -> str:
-    return "than before" if filters.until != "now" else f"than the {filters.since.removeprefix('now-')} before"
 
 
 def _number(value: int | None) -> str:
@@ -249,16 +238,7 @@ def _draw_lines_download(filters: Filters, selection: Selection | None, read_csv
     """Two clicks: what the first one fetched stays as it is while the page redraws, so the second one finds it."""
     prepared: _Prepared | None = st.session_state.get("prepared")
     if prepared and (prepared.filters, prepared.selection) == (filters, selection):
-        st.download_button(
-            f"Save CSV of {prepared.at:%H:%M:%S}",
-            prepared.content,
-            "logsluice-lines.csv",
-            "text/csv",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-            key="lines-csv",
-        )
+        draw_download(f"Save CSV of {prepared.at:%H:%M:%S}", prepared.content, "logsluice-lines.csv", "lines-csv")
         return
     st.button(
         "CSV",
@@ -300,30 +280,26 @@ def narrow_filters(filters: Filters, selection: Selection, span: Span) -> Filter
 
 def draw_tables(view: View) -> None:
     """Each table, to be read and taken along."""
-    tables = dict(
-        zip(
-            _TABLES,
-            (view.by_type, view.by_ip, view.by_service, view.over_time, view.windows, view.alerts),
-            strict=True,
-        )
-    )
+    tables = {
+        "error types": view.by_type,
+        "IP addresses": view.by_ip,
+        "services": view.by_service,
+        "over time": view.over_time,
+        "windows": view.windows,
+        "alerts": view.alerts,
+    }
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.container(width="stretch"):
             st.html(markup.head("Tables"))
-        chosen = st.segmented_control(
-            "Table", _TABLES, default=_TABLES[0], required=True, key="table", label_visibility="collapsed"
+        names = list(tables)
+        chosen = (
+            st.segmented_control(
+                "Table", names, default=names[0], required=True, key="table", label_visibility="collapsed"
+            )
+            or names[0]
         )
-        table = tables[chosen or _TABLES[0]]
-        st.download_button(
-            "CSV",
-            csv(table),
-            f"logsluice-{(chosen or _TABLES[0]).lower().replace(' ', '-')}.csv",
-            "text/csv",
-            icon=":material/download:",
-            type="tertiary",
-            on_click="ignore",
-            key="table-csv",
-        )
+        table = tables[chosen]
+        draw_download("CSV", csv(table), f"logsluice-{chosen.lower().replace(' ', '-')}.csv", "table-csv")
     st.dataframe(
         table,
         hide_index=True,

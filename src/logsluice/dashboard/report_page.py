@@ -70,7 +70,10 @@ def draw_report(folder: Path) -> None:
         )  # fmt: skip
         chosen = report.tables[name or "top_errors"]
         st.dataframe(chosen, hide_index=True, height="content" if len(chosen) <= 10 else 388)
-        st.download_button(
-            "CSV", csv(chosen), f"{name}.csv", "text/csv", icon=":material/download:", type="tertiary",
-            on_click="ignore", key="report-csv",
-        )  # fmt: skip
+        draw_download("CSV", csv(chosen), f"{name}.csv", "report-csv")
+
+
+def draw_download(label: str, content: bytes, file_name: str, key: str) -> None:
+    """Draw a button that saves a table; the page is not drawn anew for it."""
+    icon = ":material/download:"
+    st.download_button(label, content, file_name, "text/csv", icon=icon, type="tertiary", on_click="ignore", key=key)

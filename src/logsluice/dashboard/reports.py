@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from logsluice.dashboard.tables import parse_time
 from logsluice.errors import LogsluiceError
 
 BY_HOUR: Final = pl.Schema({"time": pl.Datetime("ms", "UTC"), "count": pl.Int64()})
@@ -97,13 +98,7 @@ def read_report(folder: Path) -> Report:
 
 
 def _by_hour(table: pl.DataFrame) -> pl.DataFrame:
-    rows = []
-    for hour, count in table.iter_rows():
-        try:
-            moment = datetime.fromisoformat(hour)
-        except (TypeError, ValueError):
-            continue
-        rows.append((moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC), count))
+    rows = [(moment, count) for hour, count in table.iter_rows() if (moment := parse_time(hour)) is not None]
     return pl.DataFrame(rows, schema=BY_HOUR, orient="row").sort("time")
 
 

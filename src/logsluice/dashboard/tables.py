@@ -187,11 +187,9 @@ def lines(answer: Answer) -> pl.DataFrame:
         ip = field_value(source, "source.ip")
         rows.append(
             {
-                "time": _parse_time(source.get("@timestamp")),
-                "level": _text(field_value(source, "log.level")),
-                "service": _text(field_value(source, "service.name")),
+                "time": parse_time(source.get("@timestamp")),
+                **_texts(source, {"level": "log.level", "service": "service.name", "error_type": "error.type"}),
                 "message": _text(source.get("message"))[:_LONGEST_MESSAGE],
-                "error_type": _text(field_value(source, "error.type")),
                 "ip": _text(ip[0] if isinstance(ip, list) and ip else ip),
                 "id": hit["_id"],
             }
@@ -212,7 +210,7 @@ def windows(answer: Answer) -> pl.DataFrame:
         rows.append(
             {
                 "service": bucket["key"],
-                "window": _parse_time(window.get("start")),
+                "window": parse_time(window.get("start")),
                 **{name: window.get(name) for name in ("events", "errors", "critical", "error_rate")},
                 "trend": trend,
                 **{
@@ -228,23 +226,19 @@ def windows(answer: Answer) -> pl.DataFrame:
 
 def alerts(answer: Answer) -> pl.DataFrame:
     """The alerts in the server's order."""
-    rows = []
-    for hit in answer["hits"]["hits"]:
-        source = hit["_source"]
-        rows.append(
-            {
-                "status": _text(field_value(source, "alert.status")),
-                "severity": _text(field_value(source, "alert.severity")),
-                "rule": _text(field_value(source, "rule.name")),
-                "service": _text(field_value(source, "service.name")) or "*",
-                "message": _text(source.get("message")),
-                "value": field_value(source, "alert.value"),
-                "threshold": field_value(source, "alert.threshold"),
-                "opened": _parse_time(source.get("@timestamp")),
-                "resolved": _parse_time(field_value(source, "event.end")),
-                "url": _link(field_value(source, "event.url")),
-            }
-        )
+    rows = [
+        {
+            **_texts(source, {"status": "alert.status", "severity": "alert.severity", "rule": "rule.name"}),
+            "service": _text(field_value(source, "service.name")) or "*",
+            "message": _text(source.get("message")),
+            "value": field_value(source, "alert.value"),
+            "threshold": field_value(source, "alert.threshold"),
+            "opened": parse_time(source.get("@timestamp")),
+            "resolved": parse_time(field_value(source, "event.end")),
+            "url": _link(field_value(source, "event.url")),
+        }
+        for source in (hit["_source"] for hit in answer["hits"]["hits"])
+    ]
     return pl.DataFrame(rows, schema=ALERTS)
 
 
@@ -303,7 +297,12 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _parse_time(value: object) -> datetime | None:
+def _texts(source: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:
+    return {column: _text(field_value(source, name)) for column, name in fields.items()}
+
+
+def parse_time(value: object) -> datetime | None:
+    """A time of ISO 8601 in UTC, as which one without a zone is taken; None where it is none."""
     if not isinstance(value, str):
         return None
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +17,9 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers
 
-from logsluice.api.guard.issuer import IssuerKeys, IssuerUnavailableError
+from logsluice.api.guard.issuer import IssuerKeys, IssuerUnavailableError, TokenRejectedError, TokenVerifier
 from logsluice.api.guard.keys import SCOPES, KeyRing, Scope, is_key
 from logsluice.api.guard.rate_limit import RateLimiter
-from logsluice.api.guard.tokens import TokenRejectedError, TokenVerifier
 from logsluice.api.problems import ProblemError, unavailable
 from logsluice.api.redis_store import SharedStore
 from logsluice.runtime import metrics
@@ -113,13 +112,11 @@ class Guard:
         credentials = _credentials(headers)
         if credentials is None:
             raise _unauthorized("say who you are: Authorization: Bearer <API key or token>", "missing", _REALM)
-        if self._ring is not None and (self._tokens is None or is_key(credentials)):
-            key = self._ring.find(credentials)
+        if self._tokens is None or (self._ring is not None and is_key(credentials)):
+            key = self._ring.find(credentials) if self._ring is not None else None
             if key is None:
                 raise _unauthorized("there is no such API key, or it has expired", "key")
             return Caller(f"key:{key.id}", key.scopes)
-        if self._tokens is None:
-            raise _unauthorized("there is no such API key, or it has expired", "key")
         try:
             bearer = await self._tokens.verify(credentials)
         except TokenRejectedError as error:
@@ -139,8 +136,8 @@ class Guard:
             )
 
 
-class _Requires(SecurityBase):
-    """A dependency that FastAPI also writes into the OpenAPI document."""
+class Requires(SecurityBase):
+    """A dependency that lets in who has a scope, and that FastAPI also writes into the OpenAPI document."""
 
     def __init__(self, scope: Scope) -> None:
         self.model = HTTPBearer(description="An API key, or a token of the configured issuer.")
@@ -148,13 +145,9 @@ class _Requires(SecurityBase):
         self._scope: Scope = scope
 
     async def __call__(self, request: Request) -> Caller:
+        """Who asks; refused as :meth:`Guard.admit` does."""
         guard: Guard = request.app.state.resources.guard
         return await guard.admit(request, self._scope)
-
-
-def requires(scope: Scope) -> Callable[[Request], Awaitable[Caller]]:
-    """A dependency that lets in who has a scope: ``Depends(requires("query"))``."""
-    return _Requires(scope)
 
 
 def _credentials(headers: Headers) -> str | None:

@@ -1,6 +1,6 @@
-"""The public keys (JWKS) of an OpenID Connect issuer, refreshed in the background.
+"""Bearer tokens of an OpenID Connect issuer, checked with its public keys (JWKS), refreshed in the background.
 
-Source: OpenID Connect Discovery 1.0 (where the keys are).
+Sources: OpenID Connect Discovery 1.0 (where the keys are), RFC 9068 (claims of a JWT access token).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import httpx
 import jwt
@@ -17,11 +17,15 @@ import orjson
 import structlog
 
 from logsluice.api.background import in_background
+from logsluice.api.guard.keys import SCOPES, Scope
 from logsluice.settings import OidcSettings
 
 FETCH_SECONDS: Final = 5.0
 AGAIN_SECONDS: Final = 10.0
 _MOST_BYTES: Final = 1_048_576
+_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+_LEEWAY_SECONDS: Final = 30
+_LONGEST_TOKEN: Final = 16_384
 
 log = structlog.get_logger(__name__)
 
@@ -109,3 +113,60 @@ class IssuerKeys:
                 if len(content) > _MOST_BYTES:
                     raise ValueError(f"{url} answers with more than {_MOST_BYTES:,} bytes")
         return dict(orjson.loads(content))
+
+
+class TokenRejectedError(Exception):
+    """A token is none of the issuer's, or not valid any more."""
+
+
+class Bearer(NamedTuple):
+    """Whom a token speaks for: its ``sub``, and its scopes of this API."""
+
+    subject: str
+    scopes: tuple[Scope, ...]
+
+
+class TokenVerifier:
+    """Checks tokens against an issuer's published keys."""
+
+    def __init__(self, settings: OidcSettings, keys: IssuerKeys) -> None:
+        self._settings = settings
+        self._keys = keys
+
+    async def verify(self, token: str) -> Bearer:
+        """Whom a token speaks for.
+
+        Raises:
+            TokenRejectedError: Why it is not accepted.
+            IssuerUnavailableError: There are no keys to check it with.
+        """
+        if len(token) > _LONGEST_TOKEN:
+            raise TokenRejectedError("the token is too long")
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.PyJWTError:
+            raise TokenRejectedError("neither an API key nor a JSON Web Token") from None
+        key = await self._keys.find(str(header.get("kid", "")))
+        if key is None:
+            raise TokenRejectedError("the issuer has published no such key")
+        try:
+            # A key has an algorithm of its own; what the token says of itself chooses nothing.
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=_ALGORITHMS,
+                audience=self._settings.audience,
+                issuer=self._settings.issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["exp", "iss", "aud", "sub"]},
+            )
+        except jwt.PyJWTError as error:
+            raise TokenRejectedError(str(error)) from None
+        return Bearer(str(claims["sub"]), self._scopes(claims))
+
+    def _scopes(self, claims: dict[str, Any]) -> tuple[Scope, ...]:
+        claimed = claims.get(self._settings.scope_claim, "")
+        names = claimed.split() if isinstance(claimed, str) else claimed if isinstance(claimed, list) else []
+        prefix = self._settings.scope_prefix
+        granted = {str(name).removeprefix(prefix) for name in names if str(name).startswith(prefix)}
+        return tuple(scope for scope in SCOPES if scope in granted)

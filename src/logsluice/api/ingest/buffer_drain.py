@@ -16,8 +16,8 @@ from logsluice.api.ingest.breaker import CircuitOpenError
 from logsluice.api.ingest.buffer import BufferedEvent, EventBuffer, PostState
 from logsluice.api.ingest.idempotency import Claim
 from logsluice.api.ingest.intake import Intake
-from logsluice.api.ingest.lookup import EventReference, LookupFailedError, mark
-from logsluice.api.ingest.producer import Record, Stored
+from logsluice.api.ingest.lookup import EventReference, LookupFailedError, marked
+from logsluice.api.ingest.producer import Stored
 from logsluice.api.ingest.topic_offsets import DeliveryAttempt
 from logsluice.api.problems import ProblemError
 from logsluice.runtime import metrics
@@ -67,18 +67,18 @@ async def _drain_batch(intake: Intake, buffer: EventBuffer) -> bool:
     try:
         if not await _confirmed(intake, buffer, states):
             return True
-        found = await _found(intake, states)
+        attempts = {post: state.attempt for post, state in states.items() if state.attempt is not None}
+        found = await intake.finder.find(attempts) if attempts else {}
         attempt = DeliveryAttempt(time.time_ns() // 1_000_000, await intake.positions.refresh())
         await buffer.begin(set(states), attempt)
-        missing = [event for event in waiting if EventReference(event.post, event.number) not in found]
-        outcomes = await intake.deliver([_marked(event) for event in missing]) if missing else []
+        missing = [event for event in waiting if (event.post, event.number) not in found]
+        records = [marked(event.record, event.post, event.number) for event in missing]
+        outcomes = await intake.deliver(records) if records else []
     except (CircuitOpenError, LookupFailedError, KafkaException, ProblemError) as error:
         log.warning("the buffer waits", reason=str(error), events=buffer.events)
         return False
     stored = [
-        (event, intake.event_id(found[place]))
-        for event in waiting
-        if (place := EventReference(event.post, event.number)) in found
+        (event, intake.event_id(at)) for event in waiting if (at := found.get(EventReference(event.post, event.number)))
     ]
     refused: list[tuple[BufferedEvent, str]] = []
     for event, outcome in zip(missing, outcomes, strict=True):
@@ -103,12 +103,3 @@ async def _confirmed(intake: Intake, buffer: EventBuffer, states: dict[str, Post
             await buffer.drop(post, state.owner)
             ours = False
     return ours
-
-
-async def _found(intake: Intake, states: dict[str, PostState]) -> dict[EventReference, Stored]:
-    attempts = {post: state.attempt for post, state in states.items() if state.attempt is not None}
-    return await intake.finder.find(attempts) if attempts else {}
-
-
-def _marked(event: BufferedEvent) -> Record:
-    return event.record._replace(headers=(*event.record.headers, mark(event.post, event.number)))

@@ -19,7 +19,7 @@ from logsluice.api.ingest.breaker import BackendUnavailableError, Breaker, Circu
 from logsluice.api.ingest.buffer import BufferFullError, EventBuffer, PostPendingError, PostState
 from logsluice.api.ingest.events import Posted, RejectedEvent
 from logsluice.api.ingest.idempotency import Claim, IdempotencyKeys, RecordedResponse
-from logsluice.api.ingest.lookup import LookupFailedError, StoredEventFinder, mark
+from logsluice.api.ingest.lookup import LookupFailedError, StoredEventFinder, marked
 from logsluice.api.ingest.producer import EventProducer, Outcome, Record, Stored, Undelivered
 from logsluice.api.ingest.topic_offsets import DeliveryAttempt, EndOffsets, TopicOffsets
 from logsluice.api.problems import ProblemError, unavailable
@@ -196,7 +196,7 @@ class Intake:
             return await self._buffered(posted, post, records, PostState(None, True, None))
         try:
             end = await self.positions.known_end()
-            outcomes = await self.deliver(_marked(post, records))
+            outcomes = await self.deliver([marked(record, post, number) for number, record in records.items()])
         except (CircuitOpenError, KafkaException):
             return await self._buffered(posted, post, records, PostState(None, True, None))
         if not _can_wait(posted) or not any(_may_wait(outcome) for outcome in outcomes):
@@ -271,7 +271,8 @@ class Intake:
         if self.buffer is not None and self.buffer.events:
             raise CircuitOpenError("kafka", self._settings.api.breaker_seconds)
         missing = {number: record for number, record in post.records.items() if number not in post.found}
-        outcomes = await self.deliver(_marked(post.claim.post, missing)) if missing else []
+        records = [marked(record, post.claim.post, number) for number, record in missing.items()]
+        outcomes = await self.deliver(records) if records else []
         return dict(zip(missing, outcomes, strict=True))
 
     async def _wait_for_kafka(self, post: _ClaimedPost, attempt: DeliveryAttempt | None) -> Receipt:
@@ -322,10 +323,6 @@ class Intake:
             return Result(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None, outcome.reason)
         doubt = "; it may be stored all the same" if outcome.sent else ""
         return Result(HTTPStatus.SERVICE_UNAVAILABLE, None, f"Kafka did not acknowledge it: {outcome.reason}{doubt}")
-
-
-def _marked(post: str, records: Mapping[int, Record]) -> list[Record]:
-    return [record._replace(headers=(*record.headers, mark(post, number))) for number, record in records.items()]
 
 
 def _can_wait(posted: Sequence[Posted]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from logsluice.api.background import Batcher
-from logsluice.api.ingest.producer import Stored
+from logsluice.api.ingest.producer import Record, Stored
 from logsluice.api.ingest.topic_offsets import DeliveryAttempt, TopicOffsets
 from logsluice.kafka.options import librdkafka_options
 from logsluice.settings import Settings
@@ -43,6 +43,11 @@ class LookupFailedError(Exception):
 def mark(post: str, number: int) -> tuple[str, bytes]:
     """The header that a record is found by."""
     return MARK, f"{post}:{number}".encode()
+
+
+def marked(record: Record, post: str, number: int) -> Record:
+    """A record that will be found as this event of its post."""
+    return record._replace(headers=(*record.headers, mark(post, number)))
 
 
 def find_posted(

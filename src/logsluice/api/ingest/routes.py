@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from logsluice.api.guard import Caller, requires
+from logsluice.api.guard.access import Caller, Requires
 from logsluice.api.ingest import otlp
 from logsluice.api.ingest.bodies import JSON, media_type_of
 from logsluice.api.ingest.events import (
@@ -298,7 +298,7 @@ async def post_otlp(request: Request) -> Response:
 @tickets.get("/tickets/{ticket}", responses=problem_responses(401, 403, 404, 422, 429, 503))
 async def get_ticket(
     ticket: Annotated[str, Path(pattern="^[0-9a-f]{32}$")],
-    _caller: Annotated[Caller, Depends(requires("ingest"))],
+    _caller: Annotated[Caller, Depends(Requires("ingest"))],
     resources: ResourcesOf,
 ) -> Ticket:
     """What became of events that were answered with 202: their ids, once Kafka has them."""

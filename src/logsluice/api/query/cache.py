@@ -34,12 +34,7 @@ class TaggedBody(NamedTuple):
     tag: str
 
     @classmethod
-    def of(cls, content: Any) -> TaggedBody:
-        """The answer with this content."""
-        return cls.of_bytes(orjson.dumps(content))
-
-    @classmethod
-    def of_bytes(cls, body: bytes) -> TaggedBody:
+    def of(cls, body: bytes) -> TaggedBody:
         """The answer with this body."""
         return cls(body, f'"{hashlib.sha256(body).hexdigest()[:_TAG_LENGTH]}"')
 
@@ -66,7 +61,7 @@ class ResponseCache:
         if found is None:
             return None
         try:
-            return TaggedBody.of_bytes(zstandard.decompress(found))
+            return TaggedBody.of(zstandard.decompress(found))
         except zstandard.ZstdError:
             # Whatever lies there was not put there by this: it is asked for anew, and replaced.
             return None

@@ -83,10 +83,6 @@ class Checkpoints:
         self._known: deque[tuple[float, dict[str, int]]] = deque()
         self._lock = asyncio.Lock()
 
-    async def current(self, indices: Sequence[str]) -> dict[str, int]:
-        """The checkpoints of this moment; that of an index which is not there is left out."""
-        return await self._repository.checkpoints(indices)
-
     async def visible(self, indices: Sequence[str]) -> dict[str, int]:
         """The newest checkpoints whose writes have become visible since."""
         async with self._lock:
@@ -128,7 +124,7 @@ class Tail:
         """
         if self._positions is None:
             names = {f"{self._alias}-{day}": day for day in days_of(datetime.now(UTC))}
-            found = await self._checkpoints.current(list(names))
+            found = await self._repository.checkpoints(list(names))
             self._positions = {names[name]: number for name, number in found.items()}
 
     async def events(self) -> AsyncIterator[TailEvent]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
 import structlog
 from elastic_transport import TransportError
-from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError
+from elasticsearch import ApiError, AsyncElasticsearch, ConflictError, NotFoundError
 
 from logsluice.api.problems import ProblemError, unavailable
 from logsluice.elasticsearch.client import describe_error, is_unavailable
@@ -42,10 +43,8 @@ class EventRepository:
             ProblemError: 400 for a query that cannot be read, 503 while the server is away, 504 where it takes too
                 long.
         """
-        try:
+        with _problems(kind):
             answer = await self._searching.search(index=index, body=body, **IF_THERE)
-        except (ApiError, TransportError) as error:
-            _raise_problem(error, kind)
         found: dict[str, Any] = answer.body
         if found["timed_out"]:
             metrics.API_QUERIES.labels(kind, "timeout").inc()
@@ -67,15 +66,10 @@ class EventRepository:
         Raises:
             ProblemError: 503 while the server is away.
         """
-        try:
-            answer = await self._getting.get(index=index, id=event_id)
-        except NotFoundError:
-            metrics.API_QUERIES.labels("get", "answered").inc()
-            return None
-        except (ApiError, TransportError) as error:
-            _raise_problem(error, "get")
+        found: dict[str, Any] | None = None
+        with _problems("get"), suppress(NotFoundError):
+            found = (await self._getting.get(index=index, id=event_id)).body
         metrics.API_QUERIES.labels("get", "answered").inc()
-        found: dict[str, Any] = answer.body
         return found
 
     async def write(self, index: str, event_id: str, document: dict[str, Any], **condition: Any) -> bool:
@@ -85,16 +79,11 @@ class EventRepository:
         Raises:
             ProblemError: 400 for a document that the server will never take, 503 while it is away.
         """
-        try:
+        with _problems("merge"), suppress(ConflictError):
             await self._getting.index(index=index, id=event_id, document=document, **condition)
-        except ApiError as error:
-            if error.meta.status == HTTPStatus.CONFLICT:
-                return False
-            _raise_problem(error, "merge")
-        except TransportError as error:
-            _raise_problem(error, "merge")
-        metrics.API_QUERIES.labels("merge", "answered").inc()
-        return True
+            metrics.API_QUERIES.labels("merge", "answered").inc()
+            return True
+        return False
 
     async def checkpoints(self, indices: Sequence[str]) -> dict[str, int]:
         """By index, the number up to which every write is in place; indices that are not there are left out.
@@ -102,7 +91,7 @@ class EventRepository:
         Raises:
             ProblemError: 503 while the server is away.
         """
-        try:
+        with _problems("tail"):
             answer = await self._getting.indices.stats(
                 # A name with a wildcard may stand for nothing; a plain one that is not there would be an error.
                 index=[f"{index}*" for index in indices],
@@ -110,8 +99,6 @@ class EventRepository:
                 metric="docs",
                 filter_path="indices.*.shards.*.seq_no,indices.*.shards.*.routing.primary",
             )
-        except (ApiError, TransportError) as error:
-            _raise_problem(error, "tail")
         found: dict[str, Any] = answer.body.get("indices", {})
         return {
             name: max(copy["seq_no"]["global_checkpoint"] for copies in entry["shards"].values() for copy in copies)
@@ -119,16 +106,24 @@ class EventRepository:
         }
 
 
-def _raise_problem(error: ApiError | TransportError, kind: Kind) -> NoReturn:
-    """Raise what the one who asked is told."""
+@contextmanager
+def _problems(kind: Kind) -> Iterator[None]:
+    """Raise, for what goes wrong inside, what the one who asked is told."""
+    try:
+        yield
+    except (ApiError, TransportError) as error:
+        raise _problem(error, kind) from None
+
+
+def _problem(error: ApiError | TransportError, kind: Kind) -> ProblemError:
     if is_unavailable(error):
         metrics.API_QUERIES.labels(kind, "away").inc()
-        raise unavailable("Elasticsearch does not answer; ask again in a moment", AGAIN_SECONDS) from None
+        return unavailable("Elasticsearch does not answer; ask again in a moment", AGAIN_SECONDS)
     if isinstance(error, ApiError) and error.meta.status == HTTPStatus.BAD_REQUEST:
         metrics.API_QUERIES.labels(kind, "refused").inc()
         reason = innermost_reason(error.body) or describe_error(error)
-        raise ProblemError(HTTPStatus.BAD_REQUEST, f"Elasticsearch cannot read this: {reason}") from None
+        return ProblemError(HTTPStatus.BAD_REQUEST, f"Elasticsearch cannot read this: {reason}")
     # A wrong password or certificate is nobody's business who asks, but that of who runs this.
     log.error("Elasticsearch refuses", reason=describe_error(error))
     metrics.API_QUERIES.labels(kind, "away").inc()
-    raise unavailable("Elasticsearch refuses this API; its log says why", AGAIN_SECONDS) from None
+    return unavailable("Elasticsearch refuses this API; its log says why", AGAIN_SECONDS)

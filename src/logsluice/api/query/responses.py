@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
+import orjson
 from fastapi import Depends, Request, Response
 
-from logsluice.api.guard import requires
+from logsluice.api.guard.access import Requires
 from logsluice.api.ingest.bodies import JSON
 from logsluice.api.problems import problem_responses
 from logsluice.api.query.cache import TaggedBody
@@ -21,8 +22,8 @@ from logsluice.api.resources import ResourcesOf
 SETTLED_SECONDS: Final = 300
 """How long the answer about a stretch of time that is over is kept: old logs may still be shipped into it."""
 
-MAY_QUERY: Final = [Depends(requires("query"))]
-MAY_CHANGE: Final = [Depends(requires("admin"))]
+MAY_QUERY: Final = [Depends(Requires("query"))]
+MAY_CHANGE: Final = [Depends(Requires("admin"))]
 GUARDED: Final = (400, 401, 403, 422, 429, 503)
 """What may go wrong on every route."""
 
@@ -58,7 +59,7 @@ async def cached_response(
     """
     found = None if keep_seconds is None else await queries.cache.find(question)
     if found is None:
-        found = TaggedBody.of(await fetch())
+        found = TaggedBody.of(orjson.dumps(await fetch()))
         if keep_seconds is not None:
             await queries.cache.keep(question, found, keep_seconds)
     headers = {

@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from logsluice.api.guard import issuer
-from logsluice.api.guard.issuer import IssuerKeys, IssuerUnavailableError
-from logsluice.api.guard.tokens import TokenRejectedError, TokenVerifier
+from logsluice.api.guard.issuer import IssuerKeys, IssuerUnavailableError, TokenRejectedError, TokenVerifier
 from logsluice.settings import OidcSettings
 
 PRIVATE = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from logsluice.api.application import create_app
-from logsluice.api.guard import Guard
+from logsluice.api.guard.access import Guard
 from logsluice.api.guard.keys import KeyRing, make_key, write_keys
 from logsluice.api.guard.rate_limit import RateLimiter
 from logsluice.api.ingest.bodies import BodyReader

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from fastapi import Request
 
-from logsluice.api.guard import Guard
 from logsluice.api.guard import keys as keys_module
+from logsluice.api.guard.access import Guard
 from logsluice.api.guard.keys import KeyRing, make_key, write_keys
 from logsluice.api.guard.rate_limit import RateLimiter
 from logsluice.api.query.live_tail import Checkpoints, Tail
