@@ -49,13 +49,13 @@ class Caller:
 ANYBODY: Final = Caller("anonymous", SCOPES)
 
 
+@dataclass(frozen=True)
 class Guard:
     """Knows the keys, the tokens and the limits."""
 
-    def __init__(self, ring: KeyRing | None, tokens: TokenVerifier | None, limiter: RateLimiter) -> None:
-        self._ring = ring
-        self._tokens = tokens
-        self._limiter = limiter
+    ring: KeyRing | None
+    tokens: TokenVerifier | None
+    limiter: RateLimiter
 
     @classmethod
     @asynccontextmanager
@@ -106,19 +106,19 @@ class Guard:
             return False
 
     async def _identify(self, headers: Headers) -> Caller:
-        if self._ring is None and self._tokens is None:
+        if self.ring is None and self.tokens is None:
             _refuse_strangers(headers)
             return ANYBODY
         credentials = _credentials(headers)
         if credentials is None:
             raise _unauthorized("say who you are: Authorization: Bearer <API key or token>", "missing", _REALM)
-        if self._tokens is None or (self._ring is not None and is_key(credentials)):
-            key = self._ring.find(credentials) if self._ring is not None else None
+        if self.tokens is None or (self.ring is not None and is_key(credentials)):
+            key = self.ring.find(credentials) if self.ring is not None else None
             if key is None:
                 raise _unauthorized("there is no such API key, or it has expired", "key")
             return Caller(f"key:{key.id}", key.scopes)
         try:
-            bearer = await self._tokens.verify(credentials)
+            bearer = await self.tokens.verify(credentials)
         except TokenRejectedError as error:
             raise _unauthorized(f"the token is refused: {error}", "token") from None
         except IssuerUnavailableError as error:
@@ -126,8 +126,8 @@ class Guard:
         return Caller(f"oidc:{bearer.subject}", bearer.scopes)
 
     async def _count(self, request: Request, client: str) -> None:
-        allowance = await self._limiter.take(client)
-        headers = self._limiter.headers(allowance)
+        allowance = await self.limiter.take(client)
+        headers = self.limiter.headers(allowance)
         request.scope["response_headers"] = headers
         if allowance.limited:
             metrics.API_REFUSED.labels("rate").inc()

@@ -132,20 +132,18 @@ class StoredEventFinder:
 def _found(
     consumer: Consumer, topic: str, posts: AbstractSet[str], starts: Mapping[int, int], until_ms: int, end: float
 ) -> dict[EventReference, Stored]:
-    partitions = _partitions(consumer, topic)
-    latest = _latest(consumer, topic, partitions)
+    latest = _latest(consumer, topic)
     # A start behind the end is one of an earlier topic of that name.
     positions = {
         number: starts[number] if 0 <= starts.get(number, -1) <= latest[number] else OFFSET_BEGINNING
-        for number in partitions
+        for number in latest
     }
     consumer.assign([TopicPartition(topic, number, offset) for number, offset in positions.items()])
     found: dict[EventReference, Stored] = {}
     finished: set[int] = set()
     # The last requests of a killed process may still be on their way into the log: look once more.
     for pause in (_SETTLE_SECONDS, 0.0):
-        waiting = {number for number in partitions if latest[number] > 0} - finished
-        waiting = {number for number in waiting if positions[number] < latest[number]}
+        waiting = {number for number in positions if latest[number] > max(0, positions[number])} - finished
         while waiting:
             if time.monotonic() > end:
                 raise LookupFailedError("too many events were stored since to look through them")
@@ -168,7 +166,7 @@ def _found(
                 waiting = {n for n in waiting if positions[n] < latest[n]}
         time.sleep(pause)
         if pause:
-            latest = _latest(consumer, topic, partitions)
+            latest = _latest(consumer, topic)
     return found
 
 
@@ -181,21 +179,15 @@ def _place(message: Message) -> EventReference | None:
     return None
 
 
-def _partitions(consumer: Consumer, topic: str) -> list[int]:
+def _latest(consumer: Consumer, topic: str) -> dict[int, int]:
+    """By partition, the offset behind the last record; 0 where nothing is kept any more, which needs no reading."""
     described = consumer.list_topics(topic, timeout=_ANSWER_SECONDS).topics[topic]
     if described.error is not None:
         raise KafkaException(described.error)
-    return list(described.partitions)
-
-
-def _latest(consumer: Consumer, topic: str, partitions: list[int]) -> dict[int, int]:
     ends: dict[int, int] = {}
-    for number in partitions:
+    for number in described.partitions:
         offsets = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=_ANSWER_SECONDS)
         if offsets is None:
             raise LookupFailedError("Kafka does not answer")
-        ends[number] = offsets[1]
-        # Nothing is kept any more: there is nothing to read.
-        if offsets[0] == offsets[1]:
-            ends[number] = 0
+        ends[number] = offsets[1] if offsets[0] < offsets[1] else 0
     return ends

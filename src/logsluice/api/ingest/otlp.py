@@ -1,7 +1,8 @@
 """OpenTelemetry's log records (OTLP over HTTP) as events in Elastic Common Schema.
 
-Sources: https://opentelemetry.io/docs/specs/otlp/#otlphttp and, for severities,
-https://opentelemetry.io/docs/specs/otel/logs/data-model/#severity-fields
+Sources: https://opentelemetry.io/docs/specs/otlp/#otlphttp, for severities
+https://opentelemetry.io/docs/specs/otel/logs/data-model/#severity-fields, and for messages that are read in parts
+https://protobuf.dev/programming-guides/encoding/
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from logsluice.api.ingest.events import MOST_WEIGHT, Posted, RejectedEvent, ecs_event, json_weight
-from logsluice.api.ingest.wire import messages
 from logsluice.event.ecs import FIELDS, LEVELS
 from logsluice.event.moments import EPOCH
 from logsluice.formats import normalize_level
@@ -66,6 +66,11 @@ _RESOURCE: Final = 1
 _SCOPE_LOGS: Final = 2
 _SCOPE: Final = 1
 _LOG_RECORDS: Final = 2
+# Of protobuf's wire format: the types of fields, with the bytes of those of a fixed length.
+_VARINT: Final = 0
+_FIXED: Final = {1: 8, 5: 4}
+_LENGTH: Final = 2
+_LONGEST_VARINT: Final = 10
 
 T = TypeVar("T", bound=Message)
 
@@ -107,11 +112,11 @@ def _json_events(body: bytes, limits: ApiLimits) -> Iterator[Posted]:
 
 
 def _protobuf_events(body: bytes, limits: ApiLimits) -> Iterator[Posted]:
-    for content in messages(body, _RESOURCE_LOGS):
-        resource = _merged(Resource(), messages(content, _RESOURCE), limits)
-        for inner in messages(content, _SCOPE_LOGS):
-            about = _About(resource, _merged(InstrumentationScope(), messages(inner, _SCOPE), limits))
-            for record in messages(inner, _LOG_RECORDS):
+    for content in _messages(body, _RESOURCE_LOGS):
+        resource = _merged(Resource(), _messages(content, _RESOURCE), limits)
+        for inner in _messages(content, _SCOPE_LOGS):
+            about = _About(resource, _merged(InstrumentationScope(), _messages(inner, _SCOPE), limits))
+            for record in _messages(inner, _LOG_RECORDS):
                 if len(record) > limits.event_bytes:
                     yield RejectedEvent(
                         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"an event may have {limits.event_bytes:,} bytes"
@@ -224,3 +229,43 @@ def _with_binary_ids(export: Any) -> Any:
                     if given := record.get(name):
                         record[name] = base64.b64encode(bytes.fromhex(given)).decode()
     return export
+
+
+def _messages(content: bytes, number: int) -> Iterator[bytes]:
+    """The messages (or texts) in the field of a message with this number, in their order; other fields are passed over.
+
+    Raises:
+        DecodeError: It is no message.
+    """
+    position, end = 0, len(content)
+    while position < end:
+        tag, position = _varint(content, position)
+        kind = tag & 7
+        if kind == _LENGTH:
+            size, position = _varint(content, position)
+            if size > end - position:
+                raise DecodeError("a field is cut off")
+            if tag >> 3 == number:
+                yield content[position : position + size]
+            position += size
+        elif kind == _VARINT:
+            _, position = _varint(content, position)
+        elif kind in _FIXED:
+            position += _FIXED[kind]
+            if position > end:
+                raise DecodeError("a field is cut off")
+        else:
+            raise DecodeError(f"there is no wire type {kind}")
+
+
+def _varint(content: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 7 * _LONGEST_VARINT, 7):
+        if position >= len(content):
+            raise DecodeError("a number is cut off")
+        byte = content[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise DecodeError("a number is too long")

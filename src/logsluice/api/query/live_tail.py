@@ -14,6 +14,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -95,26 +96,17 @@ class Checkpoints:
             return found if now - asked_at >= _VISIBLE_SECONDS else {}
 
 
+@dataclass(eq=False)
 class Tail:
     """What one client follows: from positions on or else from now on, until ``stopping`` or no more ``admitted``."""
 
-    def __init__(
-        self,
-        repository: EventRepository,
-        checkpoints: Checkpoints,
-        alias: str,
-        conditions: Sequence[Body],
-        positions: Positions | None,
-        stopping: asyncio.Event,
-        admitted: Callable[[], Awaitable[bool]],
-    ) -> None:
-        self._repository = repository
-        self._checkpoints = checkpoints
-        self._alias = alias
-        self._conditions = conditions
-        self._positions = positions
-        self._stopping = stopping
-        self._admitted = admitted
+    repository: EventRepository
+    checkpoints: Checkpoints
+    alias: str
+    conditions: Sequence[Body]
+    positions: Positions | None
+    stopping: asyncio.Event
+    admitted: Callable[[], Awaitable[bool]]
 
     async def start(self) -> None:
         """Find out where now is, where no position was given.
@@ -122,10 +114,10 @@ class Tail:
         Raises:
             ProblemError: Elasticsearch is away.
         """
-        if self._positions is None:
-            names = {f"{self._alias}-{day}": day for day in days_of(datetime.now(UTC))}
-            found = await self._repository.checkpoints(list(names))
-            self._positions = {names[name]: number for name, number in found.items()}
+        if self.positions is None:
+            names = {f"{self.alias}-{day}": day for day in days_of(datetime.now(UTC))}
+            found = await self.repository.checkpoints(list(names))
+            self.positions = {names[name]: number for name, number in found.items()}
 
     async def events(self) -> AsyncIterator[TailEvent]:
         """Events as they come, until the client goes away, loses its key, or the process is asked to stop.
@@ -133,20 +125,20 @@ class Tail:
         Raises:
             ProblemError: Elasticsearch is away.
         """
-        assert self._positions is not None
-        while not self._stopping.is_set() and await self._admitted():
+        assert self.positions is not None
+        while not self.stopping.is_set() and await self.admitted():
             days = days_of(datetime.now(UTC))
             # A day that is over and was read to its end is of no interest any more.
-            positions = {day: self._positions.get(day, NOTHING) for day in days}
-            self._positions = positions
-            limits = await self._checkpoints.visible([f"{self._alias}-{day}" for day in days])
+            positions = {day: self.positions.get(day, NOTHING) for day in days}
+            self.positions = positions
+            limits = await self.checkpoints.visible([f"{self.alias}-{day}" for day in days])
             full = False
             for day in days:
-                limit = limits.get(f"{self._alias}-{day}", NOTHING)
+                limit = limits.get(f"{self.alias}-{day}", NOTHING)
                 if limit <= positions[day]:
                     continue
-                body = tail_body(self._conditions, positions[day], limit)
-                hits = (await self._repository.search(f"{self._alias}-{day}", body, "tail"))["hits"]["hits"]
+                body = tail_body(self.conditions, positions[day], limit)
+                hits = (await self.repository.search(f"{self.alias}-{day}", body, "tail"))["hits"]["hits"]
                 for hit in hits:
                     positions[day] = hit["sort"][0]
                     yield TailEvent(write_position(positions), hit["_source"])
@@ -159,6 +151,6 @@ class Tail:
 
     async def _pause(self) -> None:
         try:
-            await asyncio.wait_for(self._stopping.wait(), POLL_SECONDS)
+            await asyncio.wait_for(self.stopping.wait(), POLL_SECONDS)
         except TimeoutError:
             return
