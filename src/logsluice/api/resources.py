@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final, cast
 
 from elasticsearch import AsyncElasticsearch
@@ -13,17 +14,31 @@ from fastapi import Depends, Request
 from logsluice.api.guard.access import Guard
 from logsluice.api.ingest.buffer_drain import draining
 from logsluice.api.ingest.intake import Intake
-from logsluice.api.query.queries import Queries
+from logsluice.api.query.cache import ResponseCache
+from logsluice.api.query.conditions import Searchable, searchable_fields
+from logsluice.api.query.live_tail import Checkpoints
+from logsluice.api.query.merge import Merger
+from logsluice.api.query.pattern_trials import PatternTrialPool
+from logsluice.api.query.repository import EventRepository
 from logsluice.api.redis_store import SharedStore
 from logsluice.elasticsearch.client import client_options
-from logsluice.settings import Settings
+from logsluice.extract.registry import Registry, load_registry
+from logsluice.settings import Settings, config_dir
 
 _ELASTICSEARCH_CONNECTIONS: Final = 20
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the routes work with; ``shared`` is the Redis that forgets nothing, ``cache`` the one that may."""
+    """What the routes work with.
+
+    Attributes:
+        shared: The Redis that forgets nothing.
+        cache: The Redis that may forget.
+        fields: What can be asked for.
+        tails: Who has a place among those who follow the tail, by their tails.
+        stopping: Set when the process is asked to stop, so that the tails end.
+    """
 
     settings: Settings
     elasticsearch: AsyncElasticsearch
@@ -31,7 +46,15 @@ class Resources:
     cache: SharedStore
     guard: Guard
     intake: Intake
-    queries: Queries
+    registry: Registry
+    fields: Searchable
+    repository: EventRepository
+    responses: ResponseCache
+    merger: Merger
+    trials: PatternTrialPool
+    checkpoints: Checkpoints
+    tails: dict[object, str] = field(default_factory=dict)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager
@@ -39,7 +62,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Open everything; a part that is away now may come later.
 
     Raises:
-        LogsluiceError: A setting is wrong.
+        LogsluiceError: A setting or the registry is wrong.
     """
     async with AsyncExitStack() as stack:
         elasticsearch = AsyncElasticsearch(
@@ -53,8 +76,26 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         guard = await stack.enter_async_context(Guard.opened(settings, cache if cache.configured else shared))
         intake = await stack.enter_async_context(Intake.opened(settings, shared))
         await stack.enter_async_context(draining(intake))
-        queries = await stack.enter_async_context(Queries.opened(settings, elasticsearch, shared, cache))
-        yield Resources(settings, elasticsearch, shared, cache, guard, intake, queries)
+        folder = config_dir()
+        registry = await asyncio.to_thread(load_registry, folder)
+        repository = EventRepository(elasticsearch, settings.api.search_seconds)
+        trials = PatternTrialPool(folder, settings.time_zone)
+        stack.push_async_callback(asyncio.to_thread, trials.close)
+        yield Resources(
+            settings,
+            elasticsearch,
+            shared,
+            cache,
+            guard,
+            intake,
+            registry,
+            searchable_fields(registry.fields),
+            repository,
+            ResponseCache(cache, largest=settings.api.cache_bytes),
+            Merger(repository, shared),
+            trials,
+            Checkpoints(repository),
+        )
 
 
 async def resources_of(request: Request) -> Resources:

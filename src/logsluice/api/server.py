@@ -111,5 +111,5 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         resources: Resources | None = getattr(self.config.app.state, "resources", None)  # type: ignore[union-attr]
         if resources is not None:
-            resources.queries.stopping.set()
+            resources.stopping.set()
         await super().shutdown(sockets)

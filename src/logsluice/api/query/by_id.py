@@ -15,10 +15,10 @@ from logsluice.api.query.responses import (
     MAY_CHANGE,
     MAY_QUERY,
     Document,
-    QueriesOf,
     cached_response,
     response_schemas,
 )
+from logsluice.api.resources import ResourcesOf
 from logsluice.errors import LogsluiceError
 from logsluice.event.identity import EventId, dated_index
 
@@ -52,33 +52,33 @@ class ExternalFacts(BaseModel):
 
 
 @router.get("/logs/{id}", dependencies=MAY_QUERY, responses=response_schemas(Document, 404))
-async def event(request: Request, queries: QueriesOf, event_id: Id) -> Response:
+async def event(request: Request, resources: ResourcesOf, event_id: Id) -> Response:
     """An event as it came, with its original line; it never changes."""
-    settings = queries.settings
+    settings = resources.settings
 
     async def fetch() -> dict[str, Any]:
         for alias in (settings.logs_index, settings.metrics_index):
-            stored = await queries.repository.document(_index(alias, event_id), event_id)
+            stored = await resources.repository.document(_index(alias, event_id), event_id)
             if stored is not None:
                 return dict(stored["_source"])
         raise _not_there(event_id, "event is stored")
 
     question = {"path": "/logs/{id}", "env": settings.env, "id": event_id}
-    return await cached_response(request, queries, question, fetch, keep_seconds=settings.api.cache_seconds)
+    return await cached_response(request, resources, question, fetch, keep_seconds=settings.api.cache_seconds)
 
 
 @router.get("/results/{id}", dependencies=MAY_QUERY, responses=response_schemas(Document, 404))
-async def result(request: Request, queries: QueriesOf, event_id: Id) -> Response:
+async def result(request: Request, resources: ResourcesOf, event_id: Id) -> Response:
     """An event with the facts found in it."""
 
     async def fetch() -> dict[str, Any]:
-        index = _index(queries.settings.results_index, event_id)
-        stored = await queries.repository.document(index, event_id)
+        index = _index(resources.settings.results_index, event_id)
+        stored = await resources.repository.document(index, event_id)
         if stored is None:
             raise _not_there(event_id, "result is stored")
         return dict(stored["_source"])
 
-    return await cached_response(request, queries, {}, fetch, keep_seconds=None)
+    return await cached_response(request, resources, {}, fetch, keep_seconds=None)
 
 
 @router.post(
@@ -87,15 +87,17 @@ async def result(request: Request, queries: QueriesOf, event_id: Id) -> Response
     responses=response_schemas(Document, 404, *BODY_STATUSES, not_modified=False),
     openapi_extra=json_body_schema(ExternalFacts),
 )
-async def add_facts(queries: QueriesOf, found: Annotated[ExternalFacts, Depends(json_body(ExternalFacts))]) -> Document:
+async def add_facts(
+    resources: ResourcesOf, found: Annotated[ExternalFacts, Depends(json_body(ExternalFacts))]
+) -> Document:
     """Merge facts that an external processor found into the result of their event.
 
     Doing it twice is doing it once; a fact that is there already is replaced. Facts stay until the registry's revision
     is raised and the event is extracted again. It takes the scope `admin`, as it changes what others have stored.
     """
-    facts = checked_facts(found.fields, queries.registry.fields)
-    index = _index(queries.settings.results_index, found.event_id)
-    document = await queries.merger.merge(index, found.event_id, found.processor, facts)
+    facts = checked_facts(found.fields, resources.registry.fields)
+    index = _index(resources.settings.results_index, found.event_id)
+    document = await resources.merger.merge(index, found.event_id, found.processor, facts)
     if document is None:
         raise _not_there(found.event_id, "result is stored yet")
     return document

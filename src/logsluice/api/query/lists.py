@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -25,16 +26,15 @@ from logsluice.api.query.parameters import (
     read_paging,
     refuse_others,
 )
-from logsluice.api.query.queries import Queries
 from logsluice.api.query.responses import (
     MAY_QUERY,
     SETTLED_SECONDS,
     Document,
-    QueriesOf,
     cached_response,
     response_schemas,
 )
 from logsluice.api.query.time_range import TimeRange, read_time_range
+from logsluice.api.resources import Resources, ResourcesOf
 from logsluice.elasticsearch.queries import Body, every
 from logsluice.elasticsearch.search import HIGHLIGHT, MARK_BEGIN, MARK_END, found_part
 from logsluice.event.moments import iso
@@ -128,7 +128,7 @@ class _Listing:
     """A page of events that a request asks for; ``question`` is all that the list depends on but the page."""
 
     request: Request
-    queries: Queries
+    resources: Resources
     question: dict[str, Any]
     span: TimeRange
     paging: Paging
@@ -144,18 +144,18 @@ class _Listing:
         text: str | None = None,
     ) -> Response:
         """The page: events of an index, each made from a hit, under a name in the answer; else as :func:`page_body`."""
-        paging, queries = self.paging, self.queries
+        paging, resources = self.paging, self.resources
         span = {"startTime": iso(self.span.since), "endTime": iso(self.span.until) if self.span.until else None}
 
         async def fetch() -> dict[str, Any]:
             body = page_body(
                 [self.span.condition, *conditions],
                 paging,
-                timeout=queries.repository.seconds,
+                timeout=resources.repository.seconds,
                 fields=fields,
                 text=text,
             )
-            found = await queries.repository.search(index, body, "search" if text else "list")
+            found = await resources.repository.search(index, body, "search" if text else "list")
             hits, total = found["hits"]["hits"], found["hits"]["total"]
             following = write_cursor(_last_position(hits), self.question) if len(hits) == paging.size else None
             counted = {"value": total["value"], "relation": total["relation"]}
@@ -163,8 +163,8 @@ class _Listing:
 
         # Moments that are relative to now are another question every time: what they name counts.
         question = self.question | span | {"size": paging.size, "skip": paging.skip, "after": paging.after}
-        keep = min(SETTLED_SECONDS, queries.settings.api.cache_seconds) if self.span.settled else None
-        return await cached_response(self.request, queries, question, fetch, keep_seconds=keep)
+        keep = min(SETTLED_SECONDS, resources.settings.api.cache_seconds) if self.span.settled else None
+        return await cached_response(self.request, resources, question, fetch, keep_seconds=keep)
 
 
 def _listing(default_size: int) -> Callable[..., Awaitable[_Listing]]:
@@ -172,7 +172,7 @@ def _listing(default_size: int) -> Callable[..., Awaitable[_Listing]]:
 
     async def read(
         request: Request,
-        queries: QueriesOf,
+        resources: ResourcesOf,
         start_time: StartTime = None,
         end_time: EndTime = None,
         page: PageNumber = 1,
@@ -180,9 +180,11 @@ def _listing(default_size: int) -> Callable[..., Awaitable[_Listing]]:
         cursor: Cursor | None = None,
     ) -> _Listing:
         parameters = sorted((name, value) for name, value in request.query_params.multi_items() if name not in _PAGING)
-        question = {"path": request.url.path, "env": queries.settings.env, "parameters": parameters}
-        span = read_time_range(start_time, end_time, longest=queries.longest)
-        return _Listing(request, queries, question, span, read_paging(page, size, cursor, question))
+        question = {"path": request.url.path, "env": resources.settings.env, "parameters": parameters}
+        span = read_time_range(
+            start_time, end_time, longest=timedelta(seconds=resources.settings.api.limits.query_seconds)
+        )
+        return _Listing(request, resources, question, span, read_paging(page, size, cursor, question))
 
     return read
 
@@ -191,7 +193,7 @@ def _listing(default_size: int) -> Callable[..., Awaitable[_Listing]]:
 async def list_logs(listing: Annotated[_Listing, Depends(_listing(100))]) -> Response:
     """Ids of the events as they came, newest first."""
     refuse_others(listing.request, _LIST)
-    settings = listing.queries.settings
+    settings = listing.resources.settings
     index = f"{settings.logs_index},{settings.metrics_index}"
     return await listing.respond(index, "ids", lambda hit: hit["_id"], fields=["event.id"])
 
@@ -201,8 +203,8 @@ async def logs(
     listing: Annotated[_Listing, Depends(_listing(50))], filters: Annotated[FilterParameters, Depends()]
 ) -> Response:
     """Events with the facts found in them, newest first."""
-    conditions = filters.conditions(listing.request, _LOGS, listing.queries.fields)
-    index = listing.queries.settings.results_index
+    conditions = filters.conditions(listing.request, _LOGS, listing.resources.fields)
+    index = listing.resources.settings.results_index
     return await listing.respond(index, "events", lambda hit: hit["_source"], conditions)
 
 
@@ -213,10 +215,10 @@ async def search(
     query: Text,
 ) -> Response:
     """Events by full text, newest first, with the words that were found marked."""
-    check_query(query, listing.queries.fields)
-    conditions = filters.conditions(listing.request, _SEARCH, listing.queries.fields)
+    check_query(query, listing.resources.fields)
+    conditions = filters.conditions(listing.request, _SEARCH, listing.resources.fields)
     return await listing.respond(
-        listing.queries.settings.results_index, "hits", _highlighted_hit, conditions, text=query
+        listing.resources.settings.results_index, "hits", _highlighted_hit, conditions, text=query
     )
 
 

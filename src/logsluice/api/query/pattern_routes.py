@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
 from logsluice.api.query.pattern_trials import Trial
-from logsluice.api.query.responses import MAY_QUERY, QueriesOf, cached_response, response_schemas
+from logsluice.api.query.responses import MAY_QUERY, cached_response, response_schemas
+from logsluice.api.resources import ResourcesOf
 
 router = APIRouter(prefix="/patterns", tags=["query"])
 MOST_TRIED: Final = 1_000_000
@@ -119,11 +120,11 @@ class PatternTrial(BaseModel):
 
 
 @router.get("", dependencies=MAY_QUERY, responses=response_schemas(Patterns))
-async def patterns(request: Request, queries: QueriesOf) -> Response:
+async def patterns(request: Request, resources: ResourcesOf) -> Response:
     """The patterns that are looked for in every message, in their order."""
 
     async def fetch() -> dict[str, Any]:
-        registry = queries.registry.patterns
+        registry = resources.registry.patterns
         return {
             "revision": registry.revision,
             "patterns": [
@@ -138,7 +139,7 @@ async def patterns(request: Request, queries: QueriesOf) -> Response:
             ],
         }
 
-    return await cached_response(request, queries, {}, fetch, keep_seconds=None)
+    return await cached_response(request, resources, {}, fetch, keep_seconds=None)
 
 
 @router.post(
@@ -147,7 +148,9 @@ async def patterns(request: Request, queries: QueriesOf) -> Response:
     responses=response_schemas(TrialResult, *BODY_STATUSES, not_modified=False),
     openapi_extra=json_body_schema(PatternTrial),
 )
-async def test(queries: QueriesOf, trial: Annotated[PatternTrial, Depends(json_body(PatternTrial))]) -> dict[str, Any]:
+async def test(
+    resources: ResourcesOf, trial: Annotated[PatternTrial, Depends(json_body(PatternTrial))]
+) -> dict[str, Any]:
     """Try a pattern on lines, without deploying it: headers are read and messages searched as the job does it.
 
     Nothing is stored. A pattern that takes too long is ended.
@@ -156,4 +159,4 @@ async def test(queries: QueriesOf, trial: Annotated[PatternTrial, Depends(json_b
         group: field if isinstance(field, str) else field.model_dump(exclude_none=True)
         for group, field in trial.fields.items()
     }
-    return await queries.trials.run(Trial(trial.regex, fields, trial.lines))
+    return await resources.trials.run(Trial(trial.regex, fields, trial.lines))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import orjson
 from fastapi import Depends, Request, Response
@@ -16,8 +16,7 @@ from logsluice.api.guard.access import Requires
 from logsluice.api.ingest.bodies import JSON
 from logsluice.api.problems import problem_responses
 from logsluice.api.query.cache import TaggedBody
-from logsluice.api.query.queries import Queries
-from logsluice.api.resources import ResourcesOf
+from logsluice.api.resources import Resources
 
 SETTLED_SECONDS: Final = 300
 """How long the answer about a stretch of time that is over is kept: old logs may still be shipped into it."""
@@ -37,17 +36,9 @@ def response_schemas(model: type, *others: int, not_modified: bool = True) -> di
     return {200: {"model": model}, **(unchanged if not_modified else {}), **problem_responses(*GUARDED, *others)}
 
 
-async def _queries_of(resources: ResourcesOf) -> Queries:
-    return resources.queries
-
-
-QueriesOf = Annotated[Queries, Depends(_queries_of)]
-"""For a route's parameter."""
-
-
 async def cached_response(
     request: Request,
-    queries: Queries,
+    resources: Resources,
     question: Mapping[str, Any],
     fetch: Callable[[], Awaitable[Any]],
     *,
@@ -57,11 +48,11 @@ async def cached_response(
 
     What will not change for ``keep_seconds`` is kept; None where that is not known.
     """
-    found = None if keep_seconds is None else await queries.cache.find(question)
+    found = None if keep_seconds is None else await resources.responses.find(question)
     if found is None:
         found = TaggedBody.of(orjson.dumps(await fetch()))
         if keep_seconds is not None:
-            await queries.cache.keep(question, found, keep_seconds)
+            await resources.responses.keep(question, found, keep_seconds)
     headers = {
         "ETag": found.tag,
         "Cache-Control": "private, no-cache" if keep_seconds is None else f"private, max-age={keep_seconds}",

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from logsluice.api.query.parameters import refuse_others
-from logsluice.api.query.responses import MAY_QUERY, Document, QueriesOf, cached_response, response_schemas
+from logsluice.api.query.responses import MAY_QUERY, Document, cached_response, response_schemas
+from logsluice.api.resources import ResourcesOf
 from logsluice.elasticsearch.queries import NO_TYPE, UNKNOWN, Body, at_least, counting, terms, time_range
 from logsluice.event.moments import iso
 
@@ -96,7 +97,7 @@ class Stats(BaseModel):
 @router.get("/stats", dependencies=MAY_QUERY, responses=response_schemas(Stats, 504))
 async def stats(
     request: Request,
-    queries: QueriesOf,
+    resources: ResourcesOf,
     hours_back: Annotated[int, Query(alias="hoursBack", ge=1, le=MOST_HOURS)] = 24,
 ) -> Response:
     """Events by level, service, hour and pattern, and the most frequent errors, of the last hours until now."""
@@ -105,9 +106,9 @@ async def stats(
     start = end - timedelta(hours=hours_back)
 
     async def fetch() -> dict[str, Any]:
-        timeout = f"{max(1, round(queries.repository.seconds * 1000))}ms"
+        timeout = f"{max(1, round(resources.repository.seconds * 1000))}ms"
         body = counting(time_range(start, end), _aggregations(), timeout)
-        answer = await queries.repository.search(queries.settings.results_index, body, "stats")
+        answer = await resources.repository.search(resources.settings.results_index, body, "stats")
         # There are no aggregations while there is no index to count in.
         return {
             "startTime": iso(start),
@@ -116,7 +117,7 @@ async def stats(
             **_counted(answer.get("aggregations", _NOTHING)),
         }
 
-    return await cached_response(request, queries, {}, fetch, keep_seconds=None)
+    return await cached_response(request, resources, {}, fetch, keep_seconds=None)
 
 
 def _aggregations() -> Body:

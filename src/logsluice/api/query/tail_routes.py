@@ -39,36 +39,35 @@ async def followed_tail(
     ] = None,
 ) -> AsyncGenerator[Tail, None]:
     """A place among those who follow, given back when the client goes."""
-    queries = resources.queries
-    conditions = filters.conditions(request, _TAIL, queries.fields)
+    conditions = filters.conditions(request, _TAIL, resources.fields)
     if query is not None:
-        check_query(query, queries.fields)
+        check_query(query, resources.fields)
         conditions.append(text_condition(query))
     positions = read_position(last_event_id) if last_event_id else None
-    caller, each = client_of(request), queries.settings.api.tails_each
-    if [*queries.tails.values()].count(caller) >= each:
+    caller, each = client_of(request), resources.settings.api.tails_each
+    if [*resources.tails.values()].count(caller) >= each:
         raise ProblemError(
             HTTPStatus.TOO_MANY_REQUESTS, f"you follow {each} times already; end one of them", retry_after=_FULL_SECONDS
         )
-    if len(queries.tails) >= queries.settings.api.tails:
-        raise unavailable(f"{queries.settings.api.tails} clients follow already", _FULL_SECONDS)
+    if len(resources.tails) >= resources.settings.api.tails:
+        raise unavailable(f"{resources.settings.api.tails} clients follow already", _FULL_SECONDS)
     tail = Tail(
-        queries.repository,
-        queries.checkpoints,
-        queries.settings.results_index,
+        resources.repository,
+        resources.checkpoints,
+        resources.settings.results_index,
         conditions,
         positions,
-        queries.stopping,
+        resources.stopping,
         lambda: resources.guard.still_admits(request, "query"),
     )
-    queries.tails[tail] = caller
-    metrics.API_TAILS.set(len(queries.tails))
+    resources.tails[tail] = caller
+    metrics.API_TAILS.set(len(resources.tails))
     try:
         await tail.start()
         yield tail
     finally:
-        del queries.tails[tail]
-        metrics.API_TAILS.set(len(queries.tails))
+        del resources.tails[tail]
+        metrics.API_TAILS.set(len(resources.tails))
 
 
 @router.get(

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import httpx
 import pytest
@@ -43,13 +42,13 @@ class Body:
             yield piece
 
 
-def post(tmp_path: Path, path: str, body: Body, queries: Any = None, **headers: str) -> httpx.Response:
+def post(tmp_path: Path, path: str, body: Body, **headers: str) -> httpx.Response:
     settings = load_settings()
     settings = settings.model_copy(update={"api": settings.api.model_copy(update={"limits": LIMITS})})
     app = create_app(settings)
     guard = Guard(KeyRing(tmp_path / "keys.yaml"), None, RateLimiter(LIMITS, SharedStore(RedisSettings())))
     app.state.resources = SimpleNamespace(
-        settings=settings, guard=guard, intake=SimpleNamespace(bodies=BodyReader(LIMITS)), queries=queries
+        settings=settings, guard=guard, intake=SimpleNamespace(bodies=BodyReader(LIMITS))
     )
 
     async def ask() -> httpx.Response:

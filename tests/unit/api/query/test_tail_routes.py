@@ -24,10 +24,16 @@ from logsluice.settings import load_settings
 def resources(**api: int) -> Resources:
     settings = load_settings()
     settings = settings.model_copy(update={"api": settings.api.model_copy(update=api)})
-    queries = SimpleNamespace(
-        tails={}, settings=settings, fields=searchable_fields(FIELDS), repository=None, checkpoints=None, stopping=None
+    made = SimpleNamespace(
+        tails={},
+        settings=settings,
+        fields=searchable_fields(FIELDS),
+        repository=None,
+        checkpoints=None,
+        stopping=None,
+        guard=None,
     )
-    return cast(Resources, SimpleNamespace(queries=queries, guard=None))
+    return cast(Resources, made)
 
 
 @asynccontextmanager
@@ -57,9 +63,9 @@ def test_one_caller_leaves_places_to_others_and_gives_theirs_back() -> None:
             with pytest.raises(ProblemError, match="4 clients follow already") as refused:
                 await places.enter_async_context(following(shared, eve))
             assert refused.value.status == 503
-        assert shared.queries.tails == {}
+        assert shared.tails == {}
         async with following(shared, ann):
-            assert len(shared.queries.tails) == 1
+            assert len(shared.tails) == 1
 
     asyncio.run(work())
 
