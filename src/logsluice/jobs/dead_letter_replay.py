@@ -12,7 +12,6 @@ from typing import NamedTuple
 import structlog
 from elastic_transport import TransportError
 from elasticsearch import ApiError
-from kafka import TopicPartition
 from kafka import errors as kafka_errors
 
 from logsluice.documents.extraction_input import extraction_input
@@ -28,7 +27,7 @@ from logsluice.jobs.index import job as index_job
 from logsluice.kafka.clients import admin, consumer
 from logsluice.kafka.dead_letters import DeadLetter, DeadLetterWriter, from_record, is_replay_mark
 from logsluice.kafka.offsets import earliest_offsets, latest_offsets
-from logsluice.kafka.topic_reader import ConsumerRecord
+from logsluice.kafka.topic_reader import ConsumerRecord, read_between
 from logsluice.kafka.topics import TopicNotReadyError, describe_topic
 from logsluice.settings import Settings
 
@@ -193,14 +192,7 @@ def _records(settings: Settings) -> Iterator[ConsumerRecord]:
     try:
         topic = describe_topic(client, name)
         first, ends = earliest_offsets(client, topic), latest_offsets(client, topic)
-        left = {number for number in topic.partitions if first[number] < ends[number]}
-        reader.assign([TopicPartition(name, number) for number in left])
-        for number in left:
-            reader.seek(TopicPartition(name, number), first[number])
-        while left:
-            for partition, records in reader.poll(timeout_ms=1_000).items():
-                yield from (record for record in records if record.offset < ends[partition.partition])
-            left = {number for number in left if reader.position(TopicPartition(name, number)) < ends[number]}
+        yield from read_between(reader, topic, first, ends)
     except TopicNotReadyError as reason:
         raise LogsluiceError("there are no dead letters to read", where=where, why=str(reason)) from None
     except kafka_errors.KafkaError as error:

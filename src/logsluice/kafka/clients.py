@@ -32,6 +32,17 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, OSError | _BUSY) or (isinstance(error, kafka_errors.KafkaError) and error.retriable)
 
 
+def retry_kafka(request: Callable[[], C], settings: Settings, *, job: str, stop: Event | None = None) -> C:
+    """What the broker answers to a request that is safe to do twice, waited for while it is unavailable.
+
+    Raises:
+        StoppedError: ``stop`` was set.
+    """
+    return retry_on_unavailable(
+        request, is_unavailable, RetryContext("kafka", settings.kafka.bootstrap_servers, job, stop=stop)
+    )
+
+
 def admin(settings: Settings, *, job: str, stop: Event | None = None, wait: bool = True) -> KafkaAdminClient:
     """A client for topics and offsets; waits for the broker, and says every now and then that it does not answer.
 

@@ -174,3 +174,26 @@ class TopicReader:
         except kafka_errors.UnknownTopicOrPartitionError:
             self._topic = None
             return None
+
+
+def read_between(
+    reader: KafkaConsumer, topic: Topic, start: Offsets, end: Offsets, stop: Event | None = None
+) -> Iterator[ConsumerRecord]:
+    """The records of a topic from some offsets up to others, each partition's in order.
+
+    Raises:
+        StoppedError: ``stop`` was set.
+        kafka.errors.KafkaError: The broker went away.
+    """
+    remaining = {
+        number: TopicPartition(topic.name, number) for number in topic.partitions if start[number] < end[number]
+    }
+    reader.assign(list(remaining.values()))
+    for number, partition in remaining.items():
+        reader.seek(partition, start[number])
+    while remaining:
+        if stop is not None and stop.is_set():
+            raise StoppedError
+        for partition, records in reader.poll(timeout_ms=_POLL_MS).items():
+            yield from (record for record in records if record.offset < end[partition.partition])
+        remaining = {n: partition for n, partition in remaining.items() if reader.position(partition) < end[n]}

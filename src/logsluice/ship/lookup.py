@@ -5,12 +5,10 @@ from __future__ import annotations
 from threading import Event
 from typing import Final
 
-from kafka import TopicPartition
-
 from logsluice.kafka.clients import admin, consumer
 from logsluice.kafka.offsets import earliest_offsets, latest_offsets
+from logsluice.kafka.topic_reader import read_between
 from logsluice.kafka.topics import Topic
-from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 
 JOB: Final = "ship"
@@ -36,26 +34,18 @@ def shipped_since(settings: Settings, topic: Topic, ends: dict[int, int], ship_i
     reader = consumer(settings, job=JOB, stop=stop)
     try:
         earliest, latest = earliest_offsets(client, topic), latest_offsets(client, topic)
-        partitions = [TopicPartition(topic.name, number) for number in topic.partitions]
-        reader.assign(partitions)
-        for partition in partitions:
-            first, last = earliest[partition.partition], latest[partition.partition]
-            reader.seek(partition, min(last, max(first, ends.get(partition.partition, first))))
+        start = {number: min(latest[number], max(first, ends.get(number, first))) for number, first in earliest.items()}
         prefix = f"{ship_id}:".encode()
         found: dict[int, int] = {}
         # The last requests of a killed process may still be on their way into the log: look once more.
         for pause in (_SETTLE_SECONDS, 0.0):
-            while any(reader.position(partition) < latest[partition.partition] for partition in partitions):
-                if stop.is_set():
-                    raise StoppedError
-                for records in reader.poll(timeout_ms=500).values():
-                    for record in records:
-                        headers = dict(record.headers)
-                        mark = headers.get(SHIP_HEADER)
-                        if mark is not None and mark.startswith(prefix):
-                            found[int(headers[OFFSET_HEADER])] = int(mark[len(prefix) :])
+            for record in read_between(reader, topic, start, latest, stop):
+                headers = dict(record.headers)
+                mark = headers.get(SHIP_HEADER)
+                if mark is not None and mark.startswith(prefix):
+                    found[int(headers[OFFSET_HEADER])] = int(mark[len(prefix) :])
             stop.wait(pause)
-            latest = latest_offsets(client, topic)
+            start, latest = latest, latest_offsets(client, topic)
         return found
     finally:
         reader.close()

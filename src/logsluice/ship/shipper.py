@@ -17,13 +17,13 @@ import structlog
 from logsluice.inputs.files import STDIN, FileError, Line, expand, is_compressed, reading, skip, uncompressed
 from logsluice.inputs.multiline import JoinedEvent
 from logsluice.inputs.stdin import Stdin
-from logsluice.kafka.clients import admin, is_unavailable
+from logsluice.kafka.clients import admin, retry_kafka
 from logsluice.kafka.offsets import Offsets, latest_offsets
 from logsluice.kafka.ordered_producer import OrderedProducer
 from logsluice.kafka.topics import Topic
 from logsluice.runtime import metrics
 from logsluice.runtime.pacing import Pacer
-from logsluice.runtime.retry import RetryContext, StoppedError, retry_on_unavailable
+from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 from logsluice.ship.lookup import JOB, shipped_since
 from logsluice.ship.source import CloseReason, Source
@@ -277,9 +277,8 @@ class Shipper:
         claimed.state.size = None
         claimed.save()
 
-    def _wait_for_kafka(self, function: Callable[[], T]) -> T:
-        where = self._settings.kafka.bootstrap_servers
-        return retry_on_unavailable(function, is_unavailable, RetryContext("kafka", where, JOB, stop=self._stop))
+    def _wait_for_kafka(self, request: Callable[[], T]) -> T:
+        return retry_kafka(request, self._settings, job=JOB, stop=self._stop)
 
     def collect(self) -> None:
         """Take in what was acknowledged, and keep it."""

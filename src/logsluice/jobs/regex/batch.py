@@ -24,12 +24,11 @@ from logsluice.jobs.regex.stored_logs import LogRange, plan_ranges, read_range
 from logsluice.jobs.regex.workers import RegexTaskSpec, write_frame, write_records
 from logsluice.jobs.spark.failures import describe_error, permanent_error
 from logsluice.jobs.spark.progress import progress
-from logsluice.kafka.clients import admin, is_unavailable
+from logsluice.kafka.clients import admin, retry_kafka
 from logsluice.kafka.offsets import Offsets, earliest_offsets, latest_offsets
 from logsluice.kafka.options import spark_kafka_options
 from logsluice.kafka.topics import wait_for_topic
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,11 +80,7 @@ def reprocess_topic(spark: SparkSession, task: RegexTaskSpec, *, since: datetime
     client = admin(settings, job=JOB, stop=stop)
     try:
         topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop, client=client)
-        start, end = retry_on_unavailable(
-            lambda: _bounds(client, topic, since),
-            is_unavailable,
-            RetryContext("kafka", settings.kafka.bootstrap_servers, JOB, stop=stop),
-        )
+        start, end = retry_kafka(lambda: _bounds(client, topic, since), settings, job=JOB, stop=stop)
         todo = list(slices(start, end))
         with progress(sum(part.events for part in todo)) as advance:
             for part in todo:

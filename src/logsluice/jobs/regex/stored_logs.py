@@ -7,10 +7,12 @@ reader that was killed, or a server that was restarted, costs a page and nothing
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import pairwise
 from threading import Event
 from typing import Any, TypeVar
 
@@ -79,36 +81,20 @@ def plan_ranges(settings: Settings, since: datetime | None, stop: Event) -> Iter
         "aggs": {"first": {"min": {"field": "kafka.offset"}}, "last": {"max": {"field": "kafka.offset"}}},
     }
     with closing(connect(settings.elasticsearch)) as client:
-
-        def ask(function: Callable[[], T]) -> T:
-            return retry_request(function, settings.elasticsearch, job=JOB, stop=stop)
-
+        retry = partial(retry_request, settings=settings.elasticsearch, job=JOB, stop=stop)
         days = [f"{settings.logs_index}-*", f"{settings.metrics_index}-*"]
-        ask(lambda: client.indices.refresh(index=days))
-        indices = ask(lambda: client.indices.get(index=days, features="aliases").body)
-        for index in sorted(indices):
-            answer = ask(
-                lambda index=index: (
-                    client.search(  # type: ignore[misc]
-                        index=index, size=0, query=since_part, aggs={"partitions": by_partition}
-                    ).body
-                )
-            )
+        retry(partial(client.indices.refresh, index=days))
+        for index in sorted(retry(partial(client.indices.get, index=days, features="aliases"))):
+            aggregations = {"partitions": by_partition}
+            answer = retry(partial(client.search, index=index, size=0, query=since_part, aggs=aggregations))
             for bucket in answer["aggregations"]["partitions"]["buckets"]:
                 first, end = int(bucket["first"]["value"]), int(bucket["last"]["value"]) + 1
                 events = bucket["doc_count"]
                 pieces = max(1, -(-events // _RANGE_EVENTS))
-                cuts = [first + (end - first) * piece // pieces for piece in range(pieces + 1)]
-                shares = [events * piece // pieces for piece in range(pieces + 1)]
-                for piece in range(pieces):
-                    yield LogRange(
-                        index,
-                        int(bucket["key"]),
-                        cuts[piece],
-                        cuts[piece + 1],
-                        since_ms,
-                        shares[piece + 1] - shares[piece],
-                    )
+                cuts = pairwise(first + (end - first) * piece // pieces for piece in range(pieces + 1))
+                shares = pairwise(events * piece // pieces for piece in range(pieces + 1))
+                for (begin, until), (before, after) in zip(cuts, shares, strict=True):
+                    yield LogRange(index, int(bucket["key"]), begin, until, since_ms, after - before)
 
 
 def read_range(entry: LogRange, settings: Settings) -> Iterator[Records]:
@@ -123,21 +109,17 @@ def read_range(entry: LogRange, settings: Settings) -> Iterator[Records]:
     after: list[Any] | None = None
     with closing(connect(settings.elasticsearch)) as client:
         while True:
-            answer = retry_request(
-                lambda after=after: (
-                    client.search(  # type: ignore[misc]
-                        index=entry.index,
-                        query=entry.query,
-                        sort=[{"kafka.offset": "asc"}, {"kafka.timestamp": "asc"}],
-                        search_after=after,
-                        size=_PAGE,
-                        source_includes=_SOURCE,
-                        track_total_hits=False,
-                    ).body
-                ),
-                settings.elasticsearch,
-                job=JOB,
+            search = partial(
+                client.search,
+                index=entry.index,
+                query=entry.query,
+                sort=[{"kafka.offset": "asc"}, {"kafka.timestamp": "asc"}],
+                search_after=after,
+                size=_PAGE,
+                source_includes=_SOURCE,
+                track_total_hits=False,
             )
+            answer = retry_request(search, settings.elasticsearch, job=JOB)
             hits = answer["hits"]["hits"]
             if not hits:
                 return
@@ -177,7 +159,7 @@ def _completed(client: Elasticsearch, records: Records, rows: list[int], setting
         }
         for row in rows
     ]
-    answer = retry_request(lambda: client.mget(docs=wanted).body, settings.elasticsearch, job=JOB)
+    answer = retry_request(partial(client.mget, docs=wanted), settings.elasticsearch, job=JOB)
     for row, found in zip(rows, answer["docs"], strict=True):
         source = found.get("_source", {})
         kept = source.get("logsluice", {})

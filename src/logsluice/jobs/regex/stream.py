@@ -5,7 +5,6 @@ Every document is written under the event's own id, so that a batch which is wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -34,33 +33,29 @@ class RegexStreamJob(StreamingQueryJob):
 
     job = JOB
     group = GROUP
-    checkpoints = REGEX
 
     def __init__(
         self, spark: SparkSession, task: RegexTaskSpec, *, optimized: bool, until_caught_up: bool, stop: Event
     ) -> None:
         stream = task.settings.stream
-        size = stream.optimized_max_offsets_per_trigger if optimized else stream.max_offsets_per_trigger
-        super().__init__(spark, task.settings, size=size, until_caught_up=until_caught_up, stop=stop)
+        super().__init__(
+            spark,
+            task.settings,
+            checkpoints=REGEX,
+            size=stream.optimized_max_offsets_per_trigger if optimized else stream.max_offsets_per_trigger,
+            trigger_seconds=0.0 if optimized else stream.trigger_seconds,
+            until_caught_up=until_caught_up,
+            stop=stop,
+            # Partitions split over all cores where throughput is wanted.
+            reader_options={"minPartitions": str(spark.sparkContext.defaultParallelism)} if optimized else {},
+            log_fields={"mode": "optimized" if optimized else "stream"},
+        )
         self._task = task
         self._optimized = optimized
-
-    @property
-    def trigger_seconds(self) -> float:
-        """At once where large batches are wanted."""
-        return 0.0 if self._optimized else self._settings.stream.trigger_seconds
 
     def write(self, frame: DataFrame, batch: int, run: Run, client: KafkaAdminClient) -> int:  # noqa: ARG002
         """Extract and write on the workers."""
         return count(write_frame(frame, run.topic.name, self._task))
-
-    def reader_options(self) -> Mapping[str, str]:
-        """Partitions split over all cores where throughput is wanted."""
-        return {"minPartitions": str(self._spark.sparkContext.defaultParallelism)} if self._optimized else {}
-
-    def start_log_fields(self) -> Mapping[str, object]:
-        """The mode."""
-        return {"mode": "optimized" if self._optimized else "stream"}
 
     def wants_restart(self, run: Run) -> bool:
         """Also where batches should have another size, by the speed that was measured."""

@@ -21,6 +21,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.extract import BatchSummary, documents, summarize
 from logsluice.inputs.files import STDIN
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
+from logsluice.jobs.spark.failures import describe_error
 from logsluice.jobs.spark.files import FilePart, LineBlock, read_events, read_part
 
 if TYPE_CHECKING:
@@ -117,20 +118,12 @@ def _append(piece: Path, out: BinaryIO, running: Future[Any]) -> None:
     while not piece.exists():
         if running.done():
             if error := running.exception():
-                raise LogsluiceError("Spark gave up", why=_last_line(error)) from None
+                raise LogsluiceError("Spark gave up", why=describe_error(error)) from None
             break
         time.sleep(_POLL_SECONDS)
     with piece.open("rb") as file:
         shutil.copyfileobj(file, out, 1 << 20)
     piece.unlink()
-
-
-def _last_line(error: BaseException) -> str:
-    """The line of a worker's stack trace that says what happened."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    messages = [line for line in lines if line and not line.startswith(("at ", "File ", "Traceback", "..."))]
-    python = [line for line in messages if line.split(":")[0].endswith(("Error", "Exception"))]
-    return (python or messages or [type(error).__name__])[-1][:500]
 
 
 def _piece(scratch: Path, number: int) -> Path:

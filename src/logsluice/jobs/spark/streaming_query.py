@@ -24,12 +24,11 @@ from logsluice.jobs.spark.batch_size import MEASURED_BATCHES, BatchMeasurement
 from logsluice.jobs.spark.checkpoints import checkpoint_of, lost_offsets, was_made_again
 from logsluice.jobs.spark.failures import describe_error, is_data_loss
 from logsluice.jobs.spark.passwords import leave_this_machine
-from logsluice.kafka.clients import admin, is_unavailable
+from logsluice.kafka.clients import admin, is_unavailable, retry_kafka
 from logsluice.kafka.offsets import commit_offsets, committed_offsets, earliest_offsets
 from logsluice.kafka.options import spark_kafka_options
 from logsluice.kafka.topics import Topic, TopicNotReadyError, describe_topic, wait_for_topic
 from logsluice.runtime import metrics
-from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,9 +81,13 @@ class StreamingQueryJob(ABC):
     """Reads a topic to its end, and on; a job says what becomes of each batch.
 
     Args:
+        checkpoints: The folder of the job's checkpoints, below the place of all of them.
         size: Events of a batch at most.
+        trigger_seconds: From the start of a batch to that of the next one; 0 is at once.
         until_caught_up: End when all was read that was there at the start.
         stop: Ends the job; the running batch is finished first where it does not take long.
+        reader_options: Further options of Spark's Kafka source.
+        log_fields: What else is logged when reading begins.
     """
 
     job: ClassVar[str]
@@ -93,23 +96,26 @@ class StreamingQueryJob(ABC):
     """The group that finished batches are committed to, for lag as every Kafka tool shows it."""
 
     def __init__(
-        self, spark: SparkSession, settings: Settings, *, size: int, until_caught_up: bool, stop: Event
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        *,
+        checkpoints: str,
+        size: int,
+        trigger_seconds: float,
+        until_caught_up: bool,
+        stop: Event,
+        reader_options: Mapping[str, str] | None = None,
+        log_fields: Mapping[str, object] | None = None,
     ) -> None:
+        self.trigger = {"availableNow": True} if until_caught_up else {"processingTime": f"{trigger_seconds} seconds"}
+        self._checkpoints = checkpoints
+        self._reader_options = reader_options or {}
+        self._log_fields = log_fields or {}
         self._spark = spark
         self._settings = settings
         self._size = size
-        self._until_caught_up = until_caught_up
         self._stop = stop
-
-    @property
-    @abstractmethod
-    def checkpoints(self) -> str:
-        """The folder of the job's checkpoints, below the place of all of them."""
-
-    @property
-    @abstractmethod
-    def trigger_seconds(self) -> float:
-        """From the start of a batch to that of the next one; 0 is at once."""
 
     @abstractmethod
     def write(self, frame: DataFrame, batch: int, run: Run, client: KafkaAdminClient) -> int:
@@ -123,15 +129,7 @@ class StreamingQueryJob(ABC):
         """What the batches are made of: all that the topic has, where this is not overridden."""
         return stream
 
-    def reader_options(self) -> Mapping[str, str]:
-        """Further options of Spark's Kafka source."""
-        return {}
-
-    def start_log_fields(self) -> Mapping[str, object]:
-        """What else is logged when reading begins."""
-        return {}
-
-    def note(self, progress: StreamingQueryProgress) -> None:  # noqa: B027 - nothing to note is fine
+    def record_progress(self, progress: StreamingQueryProgress) -> None:  # noqa: B027 - nothing to note is fine
         """Take up what Spark says about a finished batch."""
 
     def wants_restart(self, run: Run) -> bool:
@@ -141,12 +139,6 @@ class StreamingQueryJob(ABC):
     def is_done(self) -> bool:
         """Whether there is nothing more to do."""
         return False
-
-    def trigger(self) -> dict[str, Any]:
-        """When Spark makes batches."""
-        if self._until_caught_up:
-            return {"availableNow": True}
-        return {"processingTime": f"{self.trigger_seconds} seconds"}
 
     def run(self) -> None:
         """Work until asked to stop, or until caught up; goes on after every fault that passes.
@@ -181,7 +173,7 @@ class StreamingQueryJob(ABC):
         """Say what happened to the topic since the last time; True where events of it are gone."""
         committed = self._wait_for_kafka(lambda: committed_offsets(client, self.group, topic))
         location = self._settings.checkpoint_location
-        if (known and known.id != topic.id) or was_made_again(location, topic, committed, self.checkpoints):
+        if (known and known.id != topic.id) or was_made_again(location, topic, committed, self._checkpoints):
             log.warning(
                 "the topic was deleted and made again: starting at its earliest offset",
                 topic=topic.name,
@@ -255,7 +247,7 @@ class StreamingQueryJob(ABC):
             "groupIdPrefix": self.group,
             "kafka.max.poll.records": "5000",
         }
-        stream = self._spark.readStream.format("kafka").options(**options, **self.reader_options()).load()
+        stream = self._spark.readStream.format("kafka").options(**options, **self._reader_options).load()
 
         def write(frame: DataFrame, batch: int) -> None:
             try:
@@ -275,15 +267,15 @@ class StreamingQueryJob(ABC):
             "reading",
             topic=run.topic.name,
             topic_id=run.topic.id,
-            **self.start_log_fields(),
+            **self._log_fields,
             events_a_batch=run.size,
         )
-        writer = self.query(stream, run).writeStream.foreachBatch(write).trigger(**self.trigger())
+        writer = self.query(stream, run).writeStream.foreachBatch(write).trigger(**self.trigger)
         return writer.option("checkpointLocation", self.checkpoint(run)).start()
 
     def checkpoint(self, run: Run) -> str:
         """Where a run's checkpoint lies."""
-        return checkpoint_of(self._settings.checkpoint_location, run.topic, self.checkpoints)
+        return checkpoint_of(self._settings.checkpoint_location, run.topic, self._checkpoints)
 
     def _note_progress(self, client: KafkaAdminClient, query: StreamingQuery, run: Run) -> None:
         """Take up what finished since the last look: offsets to commit, lag, speed."""
@@ -293,7 +285,7 @@ class StreamingQueryJob(ABC):
                 continue
             run.last_batch = progress.batchId
             run.batches += 1
-            self.note(progress)
+            self.record_progress(progress)
             source = _of_topic(progress.sources, run.topic)
             ends = _offsets(source.endOffset, run.topic)
             latest = _offsets(source.latestOffset, run.topic)
@@ -324,10 +316,8 @@ class StreamingQueryJob(ABC):
             log.warning("waiting for kafka", where=self._settings.kafka.bootstrap_servers, reason=str(error))
         return False
 
-    def _wait_for_kafka(self, function: Callable[[], T]) -> T:
-        """What the broker answers, waited for where it is away."""
-        where = self._settings.kafka.bootstrap_servers
-        return retry_on_unavailable(function, is_unavailable, RetryContext("kafka", where, self.job, stop=self._stop))
+    def _wait_for_kafka(self, request: Callable[[], T]) -> T:
+        return retry_kafka(request, self._settings, job=self.job, stop=self._stop)
 
     def _let_finish(self, client: KafkaAdminClient, query: StreamingQuery, run: Run) -> None:
         """Give the batch that is under way a little time; cut short, it is done again at the next start."""

@@ -69,8 +69,19 @@ class WindowsJob(StreamingQueryJob):
         until_caught_up: bool,
         stop: Event,
     ) -> None:
-        size = settings.windows.max_offsets_per_trigger
-        super().__init__(spark, settings, size=size, until_caught_up=until_caught_up, stop=stop)
+        windows = settings.windows
+        super().__init__(
+            spark,
+            settings,
+            # What was counted in windows of another length is of no use.
+            checkpoints=f"windows-{windows.window_seconds}s",
+            size=windows.max_offsets_per_trigger,
+            trigger_seconds=windows.trigger_seconds,
+            # What is read has to be closed as well, which takes time.
+            until_caught_up=False,
+            stop=stop,
+        )
+        self._until_caught_up = until_caught_up
         self._extractor_spec = extractor_spec
         self._rules = WindowRules.of(settings.windows)
         self._writer = BulkWriter(settings.elasticsearch, job=JOB, stop=stop)
@@ -79,20 +90,6 @@ class WindowsJob(StreamingQueryJob):
         self._began = time.monotonic()
         self._last_read: dict[int, float] = {}
         self._done = False
-
-    @property
-    def checkpoints(self) -> str:
-        """One for each length of windows: what was counted in others is of no use."""
-        return f"windows-{self._settings.windows.window_seconds}s"
-
-    @property
-    def trigger_seconds(self) -> float:
-        """As the settings say."""
-        return self._settings.windows.trigger_seconds
-
-    def trigger(self) -> dict[str, Any]:
-        """At intervals always: what is read has to be closed as well, which takes time."""
-        return {"processingTime": f"{self.trigger_seconds} seconds"}
 
     def is_done(self) -> bool:
         """Whether there is nothing to read and nothing open."""
@@ -133,7 +130,7 @@ class WindowsJob(StreamingQueryJob):
         self._set_clock(clock)
         return _count_metrics(read)
 
-    def note(self, progress: StreamingQueryProgress) -> None:
+    def record_progress(self, progress: StreamingQueryProgress) -> None:
         """How large the state is."""
         operators = progress.stateOperators
         size = sum(entry.memoryUsedBytes + entry.customMetrics.get("rocksdbSstFileSize", 0) for entry in operators)
