@@ -22,6 +22,8 @@ from logsluice.api.problems import ProblemError
 from logsluice.api.redis_store import SharedStore
 from logsluice.settings import ApiLimits, RedisSettings
 
+pytestmark = pytest.mark.slow
+
 END = EndOffsets("topic", {0: 0})
 
 

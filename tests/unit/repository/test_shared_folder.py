@@ -12,8 +12,8 @@ import pytest
 
 from tests.shared.shared_folder import ROOT, VARIABLE
 
-KNOWS = Path("tests/shared/shared_folder.py")
-LOOKS_ITSELF = re.compile(
+LOCATOR = Path("tests/shared/shared_folder.py")
+OWN_LOOKUP = re.compile(
     r"""\.\./shared|parents?(\[\d\])? / ["']shared["']|(environ(\.get\(|\[)|getenv\()["']LOGSLUICE_SHARED"""
 )
 PLAIN = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -23,9 +23,9 @@ HERE = Path(__file__).relative_to(ROOT)
 
 def test_no_other_file_looks_for_it() -> None:
     files = [path.relative_to(ROOT) for folder in ("tests", "bench") for path in (ROOT / folder).rglob("*.py")]
-    assert KNOWS in files
-    looking = {str(file) for file in files if LOOKS_ITSELF.search((ROOT / file).read_text("utf-8"))}
-    assert looking == {str(KNOWS), str(HERE)}
+    assert LOCATOR in files
+    found = {str(file) for file in files if OWN_LOOKUP.search((ROOT / file).read_text("utf-8"))}
+    assert found == {str(LOCATOR), str(HERE)}
 
 
 @pytest.mark.parametrize(("named", "expected"), [("elsewhere", Path.cwd() / "elsewhere"), ("", ROOT.parent / "shared")])
