@@ -41,7 +41,6 @@ _NAMES: Final[dict[str, str]] = {
 _SEPARATORS: Final = (",", ";", "\t", "|")
 _CSV_FILE: Final = re.compile(r"\.(?:csv|tsv)(?:\.gz|\.zst)?\Z", re.IGNORECASE)
 _HEADER_BYTES: Final = 64 * 1024
-_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _BLOCK_BYTES: Final = 4 << 20
 _ROWS: Final = 10_000
@@ -127,8 +126,6 @@ def detect_layout(path: Path, name: str) -> CsvLayout | None:
     """
     with reading(Path(name)), open_bytes(path) as file:
         beginning = file.read(_HEADER_BYTES)
-    if beginning.startswith(_UTF16):
-        raise LogsluiceError("is UTF-16", where=name, hint="save it as UTF-8")
     layout = _read_header(beginning)
     if layout is None:
         return None

@@ -107,19 +107,15 @@ def events_of_rows(
     instants = parse_timestamps(texts["timestamp"], layout.syntaxes, reference, zone)
     levels = by_distinct(texts["log_level"], normalize_level, pl.String())
     reasons = _reasons(texts, layout, instants, levels, frame["row"])
-    bad = [
-        UnreadableRow(line, reason, row)
-        for line, row, reason in zip(frame["line"], frame["row"], reasons, strict=True)
-        if reason is not None
-    ] if reasons.null_count() < len(reasons) else []  # fmt: skip
+    bad = frame.select("line", reasons.alias("reason"), "row").drop_nulls("reason").iter_rows()
     columns: dict[str, pl.Series] = {"instant": instants, "level": levels, "message": texts["message"]}
     for name in ("service", "endpoint", "error_type"):
         if name in texts:
-            columns[name] = _empty_to_null(texts[name])
+            columns[name] = texts[name].replace("", None)
     if "ip" in texts:
         columns["ip"] = read_column(texts["ip"], "ip")
     events = with_all_columns(pl.DataFrame(columns).filter(reasons.is_null()))
-    return _with_pattern_fields(events, patterns), rows.bad + bad
+    return _with_pattern_fields(events, patterns), [*rows.bad, *(UnreadableRow(*row) for row in bad)]
 
 
 def _reasons(
@@ -248,37 +244,27 @@ def _clean_name(column: str) -> pl.Expr:
     return pl.when(name != "").then(name)
 
 
-def _empty_to_null(texts: pl.Series) -> pl.Series:
-    return texts.zip_with(texts != "", pl.Series([None], dtype=pl.String))
-
-
 def counts_batch(counts: pl.DataFrame) -> pa.RecordBatch:
     """Counted events as a batch of :data:`COUNTS_SCHEMA`."""
-    return _batch({name: counts[name].to_arrow() for name in counts.columns}, counts.height)
+    arrays = [
+        counts[field.name].to_arrow().cast(field.type)
+        if field.name in counts.columns
+        else pa.nulls(counts.height, field.type)
+        for field in COUNTS_SCHEMA
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=COUNTS_SCHEMA)
 
 
 def rejected_batch(source: str, bad: Sequence[UnreadableRow], lines_before: int = 0) -> pa.RecordBatch:
     """Rejected rows as a batch of :data:`COUNTS_SCHEMA`."""
-    return _batch(
-        {
-            "source": pa.array([source] * len(bad), pa.string()),
-            "line": pa.array([entry.line + lines_before for entry in bad], pa.int64()),
-            "reason": pa.array([entry.reason for entry in bad], pa.string()),
-            "row": pa.array([entry.row[:LONGEST_ROW] for entry in bad], pa.string()),
-        },
-        len(bad),
-    )
+    rows = [
+        {"source": source, "line": line + lines_before, "reason": reason, "row": row[:LONGEST_ROW]}
+        for line, reason, row in bad
+    ]
+    return pa.RecordBatch.from_pylist(rows, schema=COUNTS_SCHEMA)
 
 
 def damage_batch(source: str, error: LogsluiceError) -> pa.RecordBatch:
     """What is wrong with a source as a whole, as a batch of :data:`COUNTS_SCHEMA`."""
     reason = f"{error.what} ({error.why})" if error.why else error.what
-    return _batch({"source": pa.array([source]), "reason": pa.array([reason])}, 1)
-
-
-def _batch(columns: dict[str, pa.Array], rows: int) -> pa.RecordBatch:
-    arrays = [
-        columns[field.name].cast(field.type) if field.name in columns else pa.nulls(rows, field.type)
-        for field in COUNTS_SCHEMA
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=COUNTS_SCHEMA)
+    return pa.RecordBatch.from_pylist([{"source": source, "reason": reason}], schema=COUNTS_SCHEMA)

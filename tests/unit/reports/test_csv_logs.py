@@ -194,10 +194,14 @@ def test_other_files_are_no_csv_logs(beginning: bytes, log: Path) -> None:
     assert detect_layout(log, str(log)) is None
 
 
-def test_utf16_is_refused(log: Path) -> None:
-    log.write_bytes("timestamp,log_level,message\n".encode("utf-16"))
-    with pytest.raises(LogsluiceError, match="is UTF-16; save it as UTF-8"):
-        detect_layout(log, str(log))
+def test_utf16_is_read(log: Path) -> None:
+    log.write_bytes("timestamp,log_level,message\n2026-11-22T08:00:00Z,error,caf\u00e9\n".encode("utf-16"))
+    layout = detect_layout(log, str(log))
+    assert layout is not None
+    layout, parts = plan_csv(log, str(log), layout, part_bytes=10)
+    assert [text for part in parts for rows in read_rows(part, layout) for text in rows.columns["message"]] == [
+        "caf\u00e9"
+    ]
 
 
 _FIELDS = st.text(st.sampled_from(list("ab \",;\n\té\u2028='")), max_size=8)
