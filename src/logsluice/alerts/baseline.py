@@ -48,13 +48,9 @@ class MedianAndMad(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HourSummary:
-    """Summary of the windows of a service in an hour.
+    """Summary of the windows of a service in an hour (since the epoch).
 
-    Attributes:
-        hour: Hours since the epoch.
-        metrics: Median and MAD by metric; without those of which no window has a value.
-        payments: Sum over the windows.
-        refunds: Sum over the windows.
+    ``metrics`` lacks those of which no window has a value; payments and refunds are sums over the windows.
     """
 
     service: str
@@ -66,12 +62,7 @@ class HourSummary:
 
 
 class Baseline(NamedTuple):
-    """Location and scale of a metric, as robust estimates.
-
-    Attributes:
-        center: A median, in the metric's own unit.
-        spread: A standard deviation, in the same unit.
-    """
+    """Location and scale of a metric as robust estimates, in its own unit: a median, and a standard deviation."""
 
     center: float
     spread: float
@@ -114,12 +105,7 @@ class History:
         self._covered = {hour for hour in self._covered if hour >= before}
 
     def baseline(self, service: str, metric: Metric, minute: int, lookback: int) -> Baseline | None:
-        """The baseline of a service's metric in a minute; ``None`` where too little is known.
-
-        Args:
-            minute: Minutes since the epoch.
-            lookback: Minutes that count as the past.
-        """
+        """The baseline of a metric in a minute (since the epoch) from so many before; ``None``: too few are known."""
         now = minute // _HOUR
         left, fraction = divmod(minute - _HOUR // 2, _HOUR)
         before = self._hourly_baseline(service, metric, left, now, lookback)

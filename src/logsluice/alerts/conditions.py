@@ -34,12 +34,7 @@ _ANSCOMBE: Final = 3 / 8
 
 @dataclass
 class Snapshot:
-    """The data that rules are evaluated on.
-
-    Attributes:
-        windows: Back to :data:`CONTEXT_MINUTES` before what is evaluated.
-        history: Summaries of past hours, from which baselines are computed.
-    """
+    """The data that rules are evaluated on: windows, back to :data:`CONTEXT_MINUTES` before, and the past."""
 
     windows: WindowTable
     history: History = field(default_factory=History)

@@ -23,16 +23,7 @@ _EMPTY_PARAMETER: Final = re.compile(r"(?<=[?&])[a-z]+=(?:&|$)")
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert.
-
-    Attributes:
-        key: What it is for.
-        severity: Of its rule.
-        description: Of its rule.
-        episode: What it is about.
-        url: Where the logs behind it are seen.
-        pending: Outputs still to be notified, as ``<output>:<transition>``.
-    """
+    """An alert of a rule; ``pending`` are the outputs still to be notified, as ``<output>:<transition>``."""
 
     key: Key
     severity: Severity

@@ -18,9 +18,8 @@ class ErrorClassCount(NamedTuple):
 class ErrorClasses:
     """What is known of classes of errors.
 
-    Args:
-        first: The first minute in which each service reported each class, within the lookback.
-        reported: Events of the time that is evaluated.
+    ``first`` has the first minute in which each service reported each class, within the lookback; ``reported`` events
+    of the time that is evaluated.
     """
 
     def __init__(

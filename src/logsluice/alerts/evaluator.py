@@ -58,13 +58,10 @@ class Evaluator:
         return self._evaluated_until
 
     def evaluate(self, snapshot: Snapshot, services_until: int, pipeline_until: int) -> list[Evaluation]:
-        """Evaluate the minutes that were not evaluated yet.
+        """Evaluate the minutes that were not evaluated yet, up to the last one whose windows are all there.
 
-        Minutes in which no service has a window are left out, but for the rules about the pipeline itself.
-
-        Args:
-            services_until: The last minute whose windows are all there.
-            pipeline_until: The last minute that is over by the clock.
+        Minutes in which no service has a window are left out. The rules about the pipeline itself are evaluated in all
+        of them, up to the last minute that is over by the clock.
         """
         evaluations: list[Evaluation] = []
         for minute in range(

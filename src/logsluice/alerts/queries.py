@@ -102,12 +102,7 @@ def read_hours(
 
 
 def read_classes(client: Elasticsearch, alias: str, first: int, until: int, reported_from: int) -> ErrorClasses:
-    """Classes of errors, from the results index.
-
-    Args:
-        first: The minute from which on anything is remembered.
-        reported_from: The minute from which on events are counted.
-    """
+    """Classes of errors: when each was reported first, from a minute on, and its events from another on."""
     kinds: dict[tuple[str, str], int] = {}
     earliest = {"first": {"min": {"field": "@timestamp"}}}
     for bucket in _error_classes(client, alias, first, until, earliest, _GROUPS):

@@ -14,12 +14,7 @@ Transition = Literal["opened", "resolved"]
 
 
 class Key(NamedTuple):
-    """What there can be one alert for at a time.
-
-    Attributes:
-        service: The service's; ``*`` for all of them together.
-        error_type: For a new class of error, the class.
-    """
+    """What there can be one alert for at a time; the service is ``*`` for all of them together."""
 
     rule: str
     service: str
@@ -55,11 +50,8 @@ class Episode:
 class State:
     """Where a key stands after a minute.
 
-    Attributes:
-        seen: Detections in a row, while nothing is open.
-        first: Minute of the first of them.
-        quiet: Minutes in a row without a detection, while something is open.
-        open: What is open.
+    While nothing is open: how many detections in a row were seen, and the minute of the first; else what is open, and
+    the minutes in a row without a detection.
     """
 
     seen: int = 0

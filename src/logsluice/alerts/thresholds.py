@@ -13,11 +13,7 @@ from logsluice.alerts.windows import Window
 class BreachEpisode(NamedTuple):
     """Breaches of one rule by one service that are one alert.
 
-    Attributes:
-        first: Start of the first window over the threshold, in minutes since the epoch.
-        last: Start of the last one.
-        worst: The highest value.
-        text: About the window with the highest value.
+    From the first window over the threshold to the last (minutes since the epoch); ``text`` is about the worst of them.
     """
 
     rule: str

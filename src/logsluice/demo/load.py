@@ -22,11 +22,7 @@ _SECONDS_OF_A_REQUEST: Final = 30.0
 
 
 def put_load(load: Load, bodies: Sequence[str] | None = None) -> Outcome:
-    """Post for as long as is asked, or until Ctrl-C.
-
-    Args:
-        bodies: Posted in turn, again and again, where making them would take time from what is measured.
-    """
+    """Post until the time is over, or Ctrl-C: ``bodies`` in turn, where making them would disturb the measure."""
     taken = 0
     period = load.users * load.batch / load.rate
     made = itertools.cycle(bodies) if bodies else load_bodies(load, seed=time.time_ns())

@@ -211,16 +211,10 @@ def _detail(answer: httpx.Response) -> str:
 
 
 def produce(events: Iterable[TrafficEvent], destination: Destination, stop: Event, *, paced: bool = True) -> int:
-    """Send events when they are due, counted from now.
+    """Send events when they are due, counted from now, or at once; gives how many were sent.
 
-    What is late, because the machine or the destination was slow, is sent at once until it has caught up.
-
-    Args:
-        stop: Ends it when set: what was sent is waited for.
-        paced: Whether to wait until an event is due.
-
-    Returns:
-        How many events were sent.
+    What is late, because the machine or the destination was slow, is sent at once until it has caught up. When ``stop``
+    is set, what was sent is waited for.
     """
     began = time.monotonic()
     said_at = began

@@ -22,14 +22,10 @@ Renderer = Callable[[LogRecord, float], str]
 
 
 def render(record: LogRecord, at: float, *, json: bool) -> str:
-    """The line a service writes.
+    """The line that a service writes at a time (seconds since the epoch), without its end.
 
-    Args:
-        at: When, in seconds since the epoch.
-
-    Returns:
-        One line, without its end. The stack trace of a plain Java, Python or Go line follows on lines of its
-        own, the trace of a JSON line is a field of it.
+    The stack trace of a plain Java, Python or Go line follows on lines of its own, the trace of a JSON line is a field
+    of it.
     """
     style = _JSON if json else _PLAIN
     if record.is_access and not json:

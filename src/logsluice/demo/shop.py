@@ -35,11 +35,7 @@ _SLOW_SHARE: Final = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An exception as a service reports it.
-
-    Attributes:
-        cause: The class and message of the exception behind it, where there is one.
-    """
+    """An exception as a service reports it, with class and message of the one behind it, where there is one."""
 
     kind: str
     message: str
@@ -48,14 +44,7 @@ class Failure:
 
 @dataclass(slots=True)
 class LogRecord:
-    """One thing that a service logs.
-
-    Attributes:
-        service: Who says it.
-        fields: ECS fields by their dotted names.
-        is_access: Whether it is an HTTP access line.
-        key: What keeps it in order with others: the session, or the service.
-    """
+    """One thing that a service logs, with ECS fields; ``key`` keeps those of a session or service in order."""
 
     service: str
     level: Level
@@ -113,11 +102,7 @@ Step = list[LogRecord]
 
 
 def session(random: Random, services: frozenset[str], fails: Callable[[str], int]) -> Iterator[Step]:
-    """What one user does, request by request.
-
-    Args:
-        fails: How many errors a service has while it handles a request; zero is success.
-    """
+    """What one user does, request by request; ``fails`` says how many errors a service has in one."""
     user = _User(random)
     for name, path, method, action in _plan(random):
         if name in services or "gateway" in services:

@@ -36,13 +36,9 @@ _DAY_SECONDS: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """A time of trouble that comes again and again.
+    """A time of trouble of a service that comes again and again, every so many seconds, the first one after so many.
 
-    Attributes:
-        service: Who is in trouble.
-        every: Seconds from the beginning of one to the beginning of the next; the first comes after so many.
-        lasts: Seconds it lasts.
-        factor: How many times more errors the service has.
+    It lasts so many seconds, in which the service has ``factor`` times more errors.
     """
 
     service: str
@@ -97,13 +93,7 @@ class Profile:
 
 
 class TrafficEvent(NamedTuple):
-    """One event.
-
-    Attributes:
-        time_offset: Seconds after the start.
-        line: What was logged; more than one line only where a stack trace follows.
-        key: What keeps it in order with others: its session, or its service.
-    """
+    """One event, so many seconds after the start; ``key`` keeps those of a session or service in order."""
 
     time_offset: float
     service: str
@@ -113,12 +103,7 @@ class TrafficEvent(NamedTuple):
 
 
 def traffic(seed: int, profile: Profile, start: float) -> Iterator[TrafficEvent]:
-    """Events in the order of their time.
-
-    Args:
-        seed: The same seed, profile and start give the same events.
-        start: Seconds since the epoch.
-    """
+    """Events in the order of their time, from ``start`` (seconds since the epoch); the same seed gives the same."""
     random = Random(seed)
     for number, (offset, record) in enumerate(log_records(random, profile, start)):
         if number == profile.count:

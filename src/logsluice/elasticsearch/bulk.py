@@ -54,12 +54,7 @@ class IndexAction:
 
 
 class Rejected(NamedTuple):
-    """A document that the server will never take.
-
-    Attributes:
-        position: Its place among the actions that were given to :meth:`BulkWriter.write`.
-        reason: The server's words.
-    """
+    """A document that the server will never take: its place among the actions, and the server's words."""
 
     position: int
     action: IndexAction
@@ -68,13 +63,7 @@ class Rejected(NamedTuple):
 
 @dataclass(slots=True)
 class BulkOutcome:
-    """What became of a number of actions.
-
-    Attributes:
-        written: Documents made or replaced.
-        existing: Documents that were there already: the same, or a newer version.
-        rejected: Documents that the server will never take.
-    """
+    """What became of documents: made or replaced; there already, the same or a newer version; or never to be taken."""
 
     written: int = 0
     existing: int = 0
@@ -82,14 +71,7 @@ class BulkOutcome:
 
 
 class BulkWriter:
-    """Writes documents in bulk, each once however often it is tried.
-
-    Not for several threads at once.
-
-    Args:
-        stop: Ends a wait for the server.
-        client: Made from the settings where left out.
-    """
+    """Writes documents in bulk, each once however often it is tried; not for several threads at once."""
 
     def __init__(
         self,

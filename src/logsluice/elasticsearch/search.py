@@ -72,24 +72,16 @@ class Search:
 
 
 class Hit(NamedTuple):
-    """An event that was found.
-
-    Attributes:
-        document: As it is in the index, without ``event.original``.
-        message: Its message or the part of it around what was found, with marks around the words.
-    """
+    """An event without ``event.original``, and the part of its message around what was found, with marks."""
 
     document: dict[str, Any]
     message: str
 
 
 class Found(NamedTuple):
-    """The newest events that were found.
+    """The newest events that were found, newest first, of how many at least, up to 10,000.
 
-    Attributes:
-        hits: Newest first.
-        total: How many there are at least, up to 10,000.
-        older: How many more there are when ``since`` is left out; asked only when nothing was found.
+    ``older`` is how many more there are when ``since`` is left out; asked only when nothing was found.
     """
 
     hits: list[Hit]
@@ -195,13 +187,9 @@ def _search_error(error: ApiError | TransportError, settings: Settings, wanted: 
 
 
 def innermost_reason(body: object) -> str:
-    """The cause of a refused request: the first line of the innermost reason, which names place and character.
+    """The first line of a refused request's innermost reason, which names place and character; or nothing.
 
-    Args:
-        body: The server's answer; of a search among several, that search's.
-
-    Returns:
-        Nothing where the answer gives no reason.
+    ``body`` is the server's answer; of a search among several, that search's.
     """
     cause: Any = body.get("error") if isinstance(body, Mapping) else None
     if isinstance(cause, dict) and cause.get("failed_shards"):

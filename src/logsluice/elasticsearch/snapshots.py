@@ -29,11 +29,9 @@ def repository(bucket: str) -> dict[str, Any]:
 
 
 def policy(env: str, days: int) -> dict[str, Any]:
-    """When what is saved, and for how long.
+    """When an environment's indices and the cluster's state (templates, Kibana's objects) are saved, and how long.
 
-    Args:
-        env: The environment, whose indices are saved; and with the cluster's state templates and Kibana's objects.
-        days: How long a snapshot is kept; the last ones stay longer when there are no newer.
+    The last ones stay longer when there are no newer.
     """
     return {
         "name": f"<{env}-{{now/d}}>",

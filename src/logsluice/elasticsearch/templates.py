@@ -107,11 +107,7 @@ _DEAD_LETTERS: Properties = _RECORD | {
 
 
 class IndexPlan(NamedTuple):
-    """The dated indices behind an alias, as they should be.
-
-    Attributes:
-        lenient: Leave a field of the wrong type out of the index instead of refusing the document.
-    """
+    """The dated indices behind an alias; if lenient, a field of the wrong type refuses no document, but is left out."""
 
     alias: str
     properties: Properties
@@ -120,12 +116,7 @@ class IndexPlan(NamedTuple):
 
 @dataclass(frozen=True)
 class ServerFeatures:
-    """What a server has beyond Elasticsearch's core.
-
-    Attributes:
-        match_only_text: The compact text type for messages.
-        lifecycle: Index lifecycle management, which deletes old days.
-    """
+    """What a server has beyond Elasticsearch's core: the compact text type for messages, and lifecycle management."""
 
     match_only_text: bool = False
     lifecycle: bool = False

@@ -48,11 +48,7 @@ _LONG: Final = timedelta(days=8)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart with what it says in words.
-
-    Attributes:
-        narrow: SVG for a narrow screen, where that is another.
-    """
+    """A chart as SVG with what it says in words; ``narrow`` is for a narrow screen, where that is another."""
 
     name: str
     title: str

@@ -90,11 +90,7 @@ class CsvLayout:
 
 
 class UnreadableRow(NamedTuple):
-    """A row that cannot be read.
-
-    Attributes:
-        line: The line on which it begins, counted from the first line read.
-    """
+    """A row that cannot be read, and the line on which it begins, counted from the first line read."""
 
     line: int
     reason: str
@@ -103,12 +99,10 @@ class UnreadableRow(NamedTuple):
 
 @dataclass(slots=True)
 class Rows:
-    """Some rows of a CSV log.
+    """Some rows of a CSV log, and those that have no columns.
 
-    Attributes:
-        columns: ``line`` (Int64, the line on which a row begins, counted from the first line read), ``row`` (its text)
-            and the text of each column that the log has.
-        bad: Rows that have no columns.
+    The columns are ``line`` (Int64, on which a row begins, counted from the first line read), ``row`` (its text) and
+    the text of each column that the log has.
     """
 
     columns: pl.DataFrame

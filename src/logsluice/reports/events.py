@@ -80,12 +80,7 @@ _LONGEST_QUOTE: Final = 60
 
 
 class Span(NamedTuple):
-    """The stretch of event time that a report is about.
-
-    Attributes:
-        since: First microsecond of the epoch, or None.
-        until: Microsecond after the last, or None.
-    """
+    """The event time that a report is about, in microseconds since the epoch; ``until`` is not in it."""
 
     since: int | None = None
     until: int | None = None

@@ -41,11 +41,7 @@ _EMPTY: Final = "empty"
 
 @dataclass(frozen=True, slots=True)
 class WorkerInput:
-    """What every worker gets.
-
-    Attributes:
-        tasks: What there is to read; a batch that comes in names some of them by number.
-    """
+    """What every worker gets; a batch that comes in names some of the tasks by number."""
 
     tasks: tuple[Task, ...]
     extractor_spec: ExtractorSpec

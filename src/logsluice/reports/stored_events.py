@@ -76,10 +76,7 @@ def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]
 
 
 def stored_counts(entry: StoredRange, settings: Settings) -> Iterator[pl.DataFrame]:
-    """How many events a range has that are no errors, by minute, level and service.
-
-    Returns:
-        The columns ``minute`` (microseconds since the epoch), ``level``, ``service`` and ``events``.
+    """How many events are no errors, by ``minute`` (microseconds since the epoch), ``level`` and ``service``.
 
     Raises:
         LogsluiceError: The server refuses.

@@ -28,14 +28,7 @@ class LinesTask:
 
 @dataclass(frozen=True, slots=True)
 class StoredRange:
-    """A stretch of time in an index.
-
-    Attributes:
-        index: An index or alias.
-        begin: First millisecond since the epoch.
-        end: Millisecond after the last.
-        events: How many there were when it was planned.
-    """
+    """A stretch of time in an index, in milliseconds since the epoch; ``end`` is not in it."""
 
     index: str
     begin: int

@@ -65,12 +65,7 @@ def top(
     others: bool = False,
     data_type: Literal["string", "ip"] = "string",
 ) -> Column:
-    """A field's most frequent values, or those with the greatest number in the column ``by``.
-
-    Args:
-        by: The column that ranks them.
-        others: Whether the rest is shown as one more value, and documents without the field as another.
-    """
+    """A field's values with the greatest number in the column ``by``; ``others`` are the rest, and those without."""
     return {
         "operationType": "terms",
         "sourceField": field,
@@ -112,14 +107,8 @@ def chart(
 ) -> SavedObject:
     """A chart of the documents of a data view.
 
-    Args:
-        name: Id.
-        title: What users see.
-        kind: Bars and lines have time, or else the first bucket, along the x axis; another bucket tells series apart.
-        view: Id of the data view.
-        columns: The columns, by their names.
-        query: Of the documents that count, in Lucene's syntax; all of them where left out.
-        filtered: False where the documents lack the fields that are chosen by above the dashboard.
+    Bars and lines have time, or else the first bucket, along the x axis; another bucket tells series apart. ``query``
+    is in Lucene's syntax; not ``filtered`` are documents that lack the fields that are chosen by above the dashboard.
     """
     visualization_type, visualization = _visualization(kind, columns)
     layer: dict[str, Any] = {

@@ -51,12 +51,7 @@ def saved_object(
 
 
 def data_view(name: str, title: str, pattern: str, formats: Mapping[str, Mapping[str, Any]]) -> SavedObject:
-    """The documents behind an alias.
-
-    Args:
-        pattern: The alias; it need not be there yet.
-        formats: How Kibana shows numbers, by field.
-    """
+    """The documents behind an alias, which need not be there yet; ``formats`` is how Kibana shows numbers, by field."""
     attributes = {
         "title": pattern,
         "name": title,
@@ -83,12 +78,7 @@ def saved_search(
     sort: tuple[str, Literal["asc", "desc"]] = (TIME_FIELD, "desc"),
     breakdown: str | None = None,
 ) -> SavedObject:
-    """A search that opens in Discover, with one tab.
-
-    Args:
-        query: In Lucene's syntax, as ``logsluice search`` takes it.
-        breakdown: The field that colours the histogram.
-    """
+    """A search (Lucene) that opens in Discover, with one tab; the field ``breakdown`` colours its histogram."""
     of_view = reference("index-pattern", view, f"tab_{name}.{_INDEX}")
     tab: dict[str, Any] = {
         "columns": list(columns),
