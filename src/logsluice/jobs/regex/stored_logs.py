@@ -20,6 +20,7 @@ from elasticsearch import Elasticsearch
 
 from logsluice.documents.log import INVALID_UTF8
 from logsluice.elasticsearch.client import connect, retry_request
+from logsluice.elasticsearch.paging import hit_pages
 from logsluice.event.limits import MAX_VALUE_BYTES, ORIGINAL_LENGTH, ORIGINAL_SHA256
 from logsluice.event.records import Header, Records, index_name
 from logsluice.jobs.regex.stats import JOB
@@ -106,25 +107,18 @@ def read_range(entry: LogRange, settings: Settings) -> Iterator[Records]:
     Raises:
         LogsluiceError: The server refuses the credentials.
     """
-    after: list[Any] | None = None
-    with closing(connect(settings.elasticsearch)) as client:
-        while True:
-            search = partial(
-                client.search,
-                index=entry.index,
-                query=entry.query,
-                sort=[{"kafka.offset": "asc"}, {"kafka.timestamp": "asc"}],
-                search_after=after,
-                size=_PAGE,
-                source_includes=_SOURCE,
-                track_total_hits=False,
-            )
-            answer = retry_request(search, settings.elasticsearch, job=JOB)
-            hits = answer["hits"]["hits"]
-            if not hits:
-                return
+    server = settings.elasticsearch
+    with closing(connect(server)) as client:
+        pages = hit_pages(
+            lambda **request: retry_request(partial(client.search, **request), server, job=JOB),
+            size=_PAGE,
+            index=entry.index,
+            query=entry.query,
+            sort=[{"kafka.offset": "asc"}, {"kafka.timestamp": "asc"}],
+            source_includes=_SOURCE,
+        )
+        for hits in pages:
             yield _records(client, [hit["_source"] for hit in hits], settings)
-            after = hits[-1]["sort"]
 
 
 def _records(client: Elasticsearch, sources: list[dict[str, Any]], settings: Settings) -> Records:
