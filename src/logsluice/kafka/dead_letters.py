@@ -209,25 +209,22 @@ class DeadLetterWriter:
 
     def _wait_for(self, future: FutureRecordMetadata) -> None:
         """Wait for the broker's word; the client itself repeats what failed because the broker is away."""
-        began = said = time.monotonic()
+        began = logged_at = time.monotonic()
         while not future.is_done:
             if self._stop.is_set():
                 raise StoppedError
             with suppress(kafka_errors.KafkaTimeoutError):
                 future.get(timeout=1)
-            if not future.is_done and time.monotonic() - said > _LOG_EVERY_SECONDS:
-                said = time.monotonic()
+            if not future.is_done and time.monotonic() - logged_at > _LOG_EVERY_SECONDS:
+                logged_at = time.monotonic()
                 metrics.RETRIES.labels(self._job, "kafka").inc()
                 log.warning(
                     "waiting for kafka",
                     where=self._settings.kafka.bootstrap_servers,
-                    waited_seconds=round(said - began),
+                    waited_seconds=round(logged_at - began),
                 )
         future.get(timeout=0)
 
 
 def _may_be_sent_again(error: BaseException) -> bool:
-    refused = kafka_errors.MessageSizeTooLargeError | kafka_errors.RecordListTooLargeError
-    if isinstance(error, refused | kafka_errors.InvalidTopicError):
-        return False
-    return isinstance(error, kafka_errors.KafkaError) and not isinstance(error, kafka_errors.AuthorizationError)
+    return isinstance(error, kafka_errors.KafkaError) and not isinstance(error, _REFUSALS)

@@ -55,7 +55,7 @@ class OrderedProducer(Generic[T]):
         self._queue: deque[tuple[Any, int, T]] = deque()
         self._bytes = 0
         self._moved_at = time.monotonic()
-        self._said_at: float | None = None
+        self._warned_at: float | None = None
 
     @property
     def in_flight(self) -> int:
@@ -104,14 +104,14 @@ class OrderedProducer(Generic[T]):
             self._queue[0][0].get(timeout=seconds)
         now = time.monotonic()
         if self._queue[0][0].is_done:
-            if self._said_at is not None:
+            if self._warned_at is not None:
                 log.info("kafka answers again", where=self._where)
-            self._said_at = None
+            self._warned_at = None
             self._moved_at = now
         elif now - self._moved_at > _STALLED_SECONDS and (
-            self._said_at is None or now - self._said_at > _LOG_EVERY_SECONDS
+            self._warned_at is None or now - self._warned_at > _LOG_EVERY_SECONDS
         ):
-            self._said_at = now
+            self._warned_at = now
             log.warning("waiting for kafka", where=self._where, waited_seconds=round(now - self._moved_at, 1))
 
     def close(self) -> None:

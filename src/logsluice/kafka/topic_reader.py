@@ -111,7 +111,7 @@ class TopicReader:
         topic = self._topic
         if topic is None or not self._done:
             return
-        self._ask(lambda: commit_offsets(self._admin, self._group, topic, self._done))
+        self._request(lambda: commit_offsets(self._admin, self._group, topic, self._done))
         self._done = {}
         self._measure_lag()
 
@@ -123,7 +123,7 @@ class TopicReader:
     def _start(self) -> None:
         while self._topic is None:
             topic = self._described()
-            offsets = self._ask(lambda topic=topic: starting_offsets(self._admin, self._group, topic))  # type: ignore[misc]
+            offsets = self._request(lambda topic=topic: starting_offsets(self._admin, self._group, topic))  # type: ignore[misc]
             if offsets is None:
                 if self._stop.wait(_AGAIN_SECONDS):
                     raise StoppedError
@@ -149,21 +149,21 @@ class TopicReader:
     def _measure_lag(self) -> None:
         topic = self._topic
         if topic is not None and time.monotonic() - self._measured > _LAG_SECONDS:
-            self._ask(lambda: lag(self._admin, self._group, topic))
+            self._request(lambda: lag(self._admin, self._group, topic))
             self._measured = time.monotonic()
 
     def _described(self) -> Topic:
         return wait_for_topic(self._settings, self._name, job=self._job, stop=self._stop, client=self._admin)
 
-    def _ask(self, question: Callable[[], T]) -> T | None:
+    def _request(self, request: Callable[[], T]) -> T | None:
         """What the broker answers, waited for where it is away.
 
-        None where it does not know what the question is about: the topic is gone or has other partitions by now, and
+        None where it does not know what the request is about: the topic is gone or has other partitions by now, and
         is looked at again.
         """
         try:
             return retry_on_unavailable(
-                question,
+                request,
                 lambda error: (
                     is_unavailable(error) and not isinstance(error, kafka_errors.UnknownTopicOrPartitionError)
                 ),

@@ -74,13 +74,13 @@ def wait_for_topic(
         LogsluiceError: The broker refuses the credentials or does not show the topic.
         StoppedError: ``stop`` was set.
     """
-    asking = client or admin(settings, job=job, stop=stop)
+    broker = client or admin(settings, job=job, stop=stop)
     try:
         return retry_on_unavailable(
-            lambda: describe_topic(asking, topic),
+            lambda: describe_topic(broker, topic),
             lambda error: isinstance(error, TopicNotReadyError) or is_unavailable(error),
             RetryContext("kafka", f"{settings.kafka.bootstrap_servers}, topic {topic}", job, stop=stop),
         )
     finally:
         if client is None:
-            asking.close()
+            broker.close()

@@ -40,7 +40,7 @@ class RetryContext:
 
     Attributes:
         where: Its address, topic or index.
-        describe_error: The words in which an error is told.
+        describe_error: The words of an error in the log.
     """
 
     part: Part
@@ -56,7 +56,7 @@ def retry_on_unavailable(
     """Call a function again and again for as long as its errors mean that a part is unavailable.
 
     The first repetition comes after a tenth of a second, later ones after up to 5 s, with jitter. What is
-    waited for is said at the first failure and then about every 15 s, and once when it is over. Repetitions
+    waited for is logged at the first failure and then about every 15 s, and once when it is over. Repetitions
     are counted in ``logsluice_retries_total``.
 
     Args:
@@ -67,15 +67,15 @@ def retry_on_unavailable(
         StoppedError: The context's ``stop`` was set while the part was unavailable.
     """
     began = time.monotonic()
-    said: float | None = None
+    logged_at: float | None = None
 
-    def say(state: RetryCallState) -> None:
-        nonlocal said
+    def log_wait(state: RetryCallState) -> None:
+        nonlocal logged_at
         metrics.RETRIES.labels(context.job, context.part).inc()
         now = time.monotonic()
-        if said is not None and now - said < _LOG_EVERY_SECONDS:
+        if logged_at is not None and now - logged_at < _LOG_EVERY_SECONDS:
             return
-        said = now
+        logged_at = now
         error = state.outcome.exception() if state.outcome else None
         log.warning(
             f"waiting for {context.part}",
@@ -93,10 +93,10 @@ def retry_on_unavailable(
         wait=wait_exponential_jitter(multiplier=_FIRST_SECONDS, max=_LONGEST_SECONDS, jitter=_FIRST_SECONDS),
         stop=stop_when_event_set(event),
         sleep=sleep_using_event(event),
-        before_sleep=say,
+        before_sleep=log_wait,
         retry_error_callback=give_way,
     )(function)
-    if said is not None:
+    if logged_at is not None:
         log.info(
             f"{context.part} answers again", where=context.where, waited_seconds=round(time.monotonic() - began, 1)
         )

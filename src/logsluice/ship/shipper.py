@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -165,46 +164,41 @@ class Shipper:
             stream, compressed = stdin.open()
             return Source(name, stdin, stream, None, join=self._options.join, compressed=compressed)
         try:
-            with reading(Path(name)):
-                raw = Path(name).open("rb")  # noqa: SIM115 - closed with the source
-            try:
-                source = self._open_file(name, raw)
-            except BaseException:
-                raw.close()
-                raise
+            with ExitStack() as opened:
+                source = self._open_file(name, opened)
+                if source:
+                    # It is closed with the source.
+                    opened.pop_all()
         except FileError as error:
             self.record_failure(error)
             return None
         self.summary.files += source is not None
         return source
 
-    def _open_file(self, name: str, raw: io.BufferedReader) -> Source | None:
+    def _open_file(self, name: str, opened: ExitStack) -> Source | None:
         options = self._options
+        with reading(Path(name)):
+            raw = opened.enter_context(Path(name).open("rb"))  # noqa: SIM115 - the stack closes it
         claimed = self._states.claim(name, raw.fileno(), again=options.again)
-        try:
-            state = claimed.state
-            with reading(Path(name)):
-                size = os.fstat(raw.fileno()).st_size
-                compressed = is_compressed(raw)
-            if claimed.replaced:
-                log.info("the file has other content than before: shipping it from its beginning", file=name)
-            if state.size == size and not state.sending and (compressed or not options.follow):
-                log.info("nothing new since the file was shipped; --again ships it anew", file=name)
-                self.summary.unchanged += 1
-                self.summary.done_bytes += size
-                claimed.release()
-                raw.close()
-                return None
-            if state.position:
-                log.info("going on where it stopped", file=name, offset=state.position)
-            with reading(Path(name)):
-                stream = uncompressed(raw)
-                skip(stream, state.position)
-            self.summary.done_bytes += raw.tell()
-            covered = self._find_stored(name, state) if state.sending else {}
-        except BaseException:
-            claimed.release()
-            raise
+        opened.callback(claimed.release)
+        state = claimed.state
+        with reading(Path(name)):
+            size = os.fstat(raw.fileno()).st_size
+            compressed = is_compressed(raw)
+        if claimed.replaced:
+            log.info("the file has other content than before: shipping it from its beginning", file=name)
+        if state.size == size and not state.sending and (compressed or not options.follow):
+            log.info("nothing new since the file was shipped; --again ships it anew", file=name)
+            self.summary.unchanged += 1
+            self.summary.done_bytes += size
+            return None
+        if state.position:
+            log.info("going on where it stopped", file=name, offset=state.position)
+        with reading(Path(name)):
+            stream = uncompressed(raw)
+            skip(stream, state.position)
+        self.summary.done_bytes += raw.tell()
+        covered = self._find_stored(name, state) if state.sending else {}
         return Source(name, raw, stream, claimed, join=options.join, compressed=compressed, covered=covered)
 
     def _find_stored(self, name: str, state: FileState) -> dict[int, int]:
