@@ -22,8 +22,7 @@ from bench.report import Claim, Report
 from bench.servers import Servers, servers
 from logsluice.api.query.conditions import level_condition
 from logsluice.api.query.lists import page_body
-from logsluice.api.query.parameters import Paging
-from logsluice.api.query.time_range import SETTLED, TimeRange
+from logsluice.api.query.parameters import SETTLED, Paging, TimeRange
 from logsluice.event.moments import iso
 
 SIZE = 50

@@ -95,7 +95,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Have every refusal and every failure of an application told as a problem."""
+    """Answer every refusal and every failure of an application with problem details."""
     for kind in (ProblemError, LogsluiceError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _problem_response)
 
@@ -116,7 +116,7 @@ def _methods(request: Request) -> list[str]:
 
 
 def as_problem(error: Exception) -> ProblemError:
-    """Any exception as a problem; one that nobody expected is logged, and told without its inside."""
+    """Any exception as a problem; one that nobody expected is logged, and answered without its text."""
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, LogsluiceError):

@@ -35,7 +35,7 @@ class Resources:
     Attributes:
         shared: The Redis that forgets nothing.
         cache: The Redis that may forget.
-        fields: What can be asked for.
+        fields: Those that can be searched, with their types.
         tails: Who has a place among those who follow the tail, by their tails.
         stopping: Set when the process is asked to stop, so that the tails end.
     """

@@ -31,11 +31,9 @@ class Report:
     """A folder of report files.
 
     Attributes:
-        folder: Where they are.
         made: When the newest of them was written.
         tables: By the file's name without its ending: the columns that the files have.
         by_hour: ``errors_by_hour``, with moments.
-        severities: Errors by level.
         events: All events that were counted; None where that file is not there.
         problems: Files that could not be read, a line each.
     """
@@ -103,7 +101,7 @@ def _by_hour(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _records(folder: Path, name: str, key: str, problems: list[str]) -> list[dict[str, Any]]:
-    """The records of a JSON file; none where it is not there, or is something else, which is said."""
+    """The records of a JSON file; none where it is not there, or is something else, which is a problem."""
     path = folder / "json" / f"{name}.json"
     if not path.is_file():
         return []

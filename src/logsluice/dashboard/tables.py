@@ -77,21 +77,14 @@ class View:
     """What the page shows, as it was at one moment.
 
     Attributes:
-        span: Of the events.
-        total: Events that the filters let through; None where that could not be asked.
-        errors: Those of level error and critical.
+        total: Events that the filters let through; None where that is not known.
         total_before: Events of the stretch of the same length before.
-        errors_before: Likewise errors.
         over_time: A row a bar, also where there was nothing.
         by_type: Errors by ``error.type``, most first; likewise the next two.
         services: All there are in the span, whatever service the filters name.
         lines: The newest log lines that the filters, and the bar that was clicked, let through.
-        documents: Theirs, in full.
-        lines_total: How many such lines there are.
         windows: The newest one-minute window of each service, with the error rates of those before.
         alerts: Open ones first, then those resolved in the span.
-        open_alerts: How many are open.
-        newest: The time of the newest event of all.
         ready: Whether there is an index of events at all.
         problems: What went wrong, a line each.
     """

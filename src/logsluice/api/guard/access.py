@@ -31,7 +31,7 @@ _AGAIN_SECONDS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks.
+    """Whose request it is.
 
     Attributes:
         id: ``key:<id>``, ``oidc:<subject>``, or ``anonymous`` where nobody has to say who they are.
@@ -145,7 +145,7 @@ class Requires(SecurityBase):
         self._scope: Scope = scope
 
     async def __call__(self, request: Request) -> Caller:
-        """Who asks; refused as :meth:`Guard.admit` does."""
+        """The caller, admitted by :meth:`Guard.admit`."""
         guard: Guard = request.app.state.resources.guard
         return await guard.admit(request, self._scope)
 

@@ -1,7 +1,7 @@
 """Events that wait on disk while Kafka is away: accepted is on the disk, whatever is killed.
 
 One SQLite file of one process, written with a sync for each group of posts that came meanwhile. What waits keeps the
-order in which it came; what was stored stays for a while without its content, so that its ticket can be asked for.
+order in which it came; what was stored stays for a while without its content, for its ticket.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 from confluent_kafka import KafkaException
+from pydantic import BaseModel
 
 from logsluice.api.ingest.bodies import BodyReader
 from logsluice.api.ingest.breaker import BackendUnavailableError, Breaker, CircuitOpenError
@@ -36,14 +37,14 @@ _NOWHERE: Final = EndOffsets("", {})
 log = structlog.get_logger(__name__)
 
 
-class Result(NamedTuple):
-    """What became of a posted event.
+class ItemResult(BaseModel):
+    """What became of an event of a batch.
 
     Attributes:
-        status: The HTTP status it would have alone: 201 stored, 503 not acknowledged, else why it was refused.
+        status: The HTTP status it would have alone.
         id: Where it is stored.
         detail: What is wrong.
-        pointer: Where in the event.
+        pointer: Where in the event, as a JSON pointer.
     """
 
     status: int
@@ -57,11 +58,11 @@ class Receipt(NamedTuple):
 
     Attributes:
         results: One for each event, in order; empty where the buffer has them.
-        ticket: What the events in the buffer can be asked for by.
+        ticket: The id of the ticket of events in the buffer.
         replayed: Whether this was answered to an earlier post with the same idempotency key.
     """
 
-    results: list[Result]
+    results: list[ItemResult]
     ticket: str | None = None
     replayed: bool = False
 
@@ -78,9 +79,7 @@ class _ClaimedPost:
     """A post whose idempotency key is this request's to work on, and how far it has come.
 
     Attributes:
-        posted: The events, in order.
-        records: Those that can be stored, by their numbers.
-        claim: The key.
+        records: The events that can be stored, by their numbers.
         end: Where the topic ends; None while Kafka is away.
         found: What an earlier attempt stored.
         outcomes: What became of those that were handed over now.
@@ -146,7 +145,7 @@ class Intake:
             yield intake
 
     async def post(self, posted: Sequence[Posted], kind: str, keyed: KeyedPost | None = None) -> Receipt:
-        """Store what was posted ``kind``, a way that the metrics name, and say what became of each event.
+        """Store what was posted ``kind``, a way that the metrics name, and give the outcome of each event.
 
         Raises:
             ProblemError: 409 or 422 for the key, 503 where nothing can be stored now, 507 where the buffer is full.
@@ -238,7 +237,7 @@ class Intake:
         else:
             # What is stored is stored; where Redis is away by now, the topic remembers the key.
             try:
-                await self.keys.finish(claim, {"results": [list(result) for result in results]})
+                await self.keys.finish(claim, {"results": [[*result.model_dump().values()] for result in results]})
             except ProblemError:
                 metrics.API_KEYED_POSTS.labels("unremembered").inc()
         return Receipt(results)
@@ -280,7 +279,7 @@ class Intake:
         return await self._ticketed(post.claim)
 
     async def _ticketed(self, claim: Claim) -> Receipt:
-        """The events are in the buffer: have the key say so before anybody is told."""
+        """The events are in the buffer: the key has the ticket before the client does."""
         assert self.buffer is not None
         if not await self.keys.finish(claim, {"ticket": claim.post}):
             raise ProblemError(HTTPStatus.CONFLICT, "another attempt has this Idempotency-Key by now", retry_after=1)
@@ -294,7 +293,7 @@ class Intake:
         again = self._settings.api.breaker_seconds
         if not _can_wait(posted):
             refused = next(event for event in posted if isinstance(event, RejectedEvent))
-            # The others of its events may come again: whoever is told of an error of theirs gives all of them up.
+            # The others of its events may come again: a client that gets an error of theirs gives all of them up.
             reason = f"Kafka does not answer, and only posts without errors can wait for it: {refused.detail}"
             raise unavailable(reason, again)
         try:
@@ -310,23 +309,24 @@ class Intake:
             raise _away(again) from None
         return Receipt([], post)
 
-    def _results(self, posted: Sequence[Posted], outcomes: Mapping[int, Outcome]) -> list[Result]:
+    def _results(self, posted: Sequence[Posted], outcomes: Mapping[int, Outcome]) -> list[ItemResult]:
         return [
             _refused(event) if isinstance(event, RejectedEvent) else self._result(outcomes[number])
             for number, event in enumerate(posted)
         ]
 
-    def _result(self, outcome: Outcome) -> Result:
+    def _result(self, outcome: Outcome) -> ItemResult:
         if isinstance(outcome, Stored):
-            return Result(HTTPStatus.CREATED, self.event_id(outcome))
+            return ItemResult(status=HTTPStatus.CREATED, id=self.event_id(outcome))
         if not outcome.away:
-            return Result(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, None, outcome.reason)
+            return ItemResult(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail=outcome.reason)
         doubt = "; it may be stored all the same" if outcome.sent else ""
-        return Result(HTTPStatus.SERVICE_UNAVAILABLE, None, f"Kafka did not acknowledge it: {outcome.reason}{doubt}")
+        detail = f"Kafka did not acknowledge it: {outcome.reason}{doubt}"
+        return ItemResult(status=HTTPStatus.SERVICE_UNAVAILABLE, detail=detail)
 
 
 def _can_wait(posted: Sequence[Posted]) -> bool:
-    """A ticket is for all of a post; which events are wrong is told at once."""
+    """A ticket is for all of a post; errors of single events are answered at once."""
     return all(isinstance(event, Record) for event in posted)
 
 
@@ -334,12 +334,14 @@ def _may_wait(outcome: Outcome) -> bool:
     return isinstance(outcome, Undelivered) and outcome.away
 
 
-def _refused(event: RejectedEvent) -> Result:
-    return Result(event.status, None, event.detail, event.pointer)
+def _refused(event: RejectedEvent) -> ItemResult:
+    return ItemResult(status=event.status, detail=event.detail, pointer=event.pointer)
 
 
 def _replayed(answer: dict[str, Any]) -> Receipt:
-    return Receipt([Result(*result) for result in answer.get("results", ())], answer.get("ticket"), replayed=True)
+    names = ItemResult.model_fields
+    results = [ItemResult(**dict(zip(names, values, strict=True))) for values in answer.get("results", ())]
+    return Receipt(results, answer.get("ticket"), replayed=True)
 
 
 def _away(retry_seconds: float) -> ProblemError:

@@ -96,7 +96,7 @@ class _Delivery:
 class EventProducer:
     """An idempotent producer with ``acks=all`` to the topic of the settings.
 
-    A record that is not acknowledged in ``api.delivery_seconds`` is given up, and said so.
+    A record that is not acknowledged in ``api.delivery_seconds`` is given up.
 
     Raises:
         LogsluiceError: The file of trusted certificates is not there.

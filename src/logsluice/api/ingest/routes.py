@@ -27,7 +27,7 @@ from logsluice.api.ingest.events import (
     too_many,
 )
 from logsluice.api.ingest.idempotency import HEADER, fingerprint_of, post_id
-from logsluice.api.ingest.intake import KeyedPost, Receipt, Result
+from logsluice.api.ingest.intake import ItemResult, KeyedPost, Receipt
 from logsluice.api.ingest.producer import Record
 from logsluice.api.problems import MEDIA_TYPE, ProblemError, problem_responses
 from logsluice.api.resources import ResourcesOf, resources_of
@@ -79,22 +79,6 @@ class TicketGiven(BaseModel):
     """
 
     ticket: str
-
-
-class ItemResult(BaseModel):
-    """What became of an event of a batch.
-
-    Attributes:
-        status: The HTTP status it would have alone.
-        id: Where it is stored.
-        detail: What is wrong.
-        pointer: Where in the event, as a JSON pointer.
-    """
-
-    status: int
-    id: str | None = None
-    detail: str | None = None
-    pointer: str | None = None
 
 
 class BatchResult(BaseModel):
@@ -196,7 +180,7 @@ async def post_log(request: Request) -> Response:
         event = plain_event(body) if media_type == _PLAIN else json_event(body, limits)
         if isinstance(event, RejectedEvent):
             await resources.intake.post([event], "single")
-            raise _problem(Result(event.status, None, event.detail, event.pointer))
+            raise _problem(ItemResult(**event._asdict()))
         receipt = await resources.intake.post([event], "single", _keyed(request, caller, media_type, body))
     if receipt.ticket is not None:
         return _ticket_given(receipt)
@@ -342,16 +326,14 @@ def _keyed(request: Request, caller: Caller, media_type: str, body: bytes) -> Ke
     return KeyedPost(post_id(caller.id, request.url.path, key), fingerprint_of(media_type, body))
 
 
-def _problem(result: Result) -> ProblemError:
+def _problem(result: ItemResult) -> ProblemError:
     extensions: dict[str, Any] = {"pointer": result.pointer} if result.pointer else {}
     retry = _AGAIN_SECONDS if result.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
     return ProblemError(result.status, result.detail or "", retry_after=retry, **extensions)
 
 
 def _batch_answer(receipt: Receipt) -> Response:
-    items = [
-        {name: value for name, value in result._asdict().items() if value is not None} for result in receipt.results
-    ]
+    items = [result.model_dump(exclude_none=True) for result in receipt.results]
     stored = sum(result.id is not None for result in receipt.results)
     failed = sum(result.status >= HTTPStatus.INTERNAL_SERVER_ERROR for result in receipt.results)
     refused = len(items) - stored - failed

@@ -1,8 +1,7 @@
 """The cache of responses that do not change any more.
 
 They lie in the Redis for what may be lost, where every instance finds them; without it, or while it is away, in this
-process. A cache can
-be lost at any time: then Elasticsearch is asked.
+process.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from logsluice.elasticsearch.queries import Body, any_of, at_least, time_range
 from logsluice.elasticsearch.templates import ServerFeatures, results_properties
@@ -16,7 +16,7 @@ from logsluice.formats import normalize_level
 from logsluice.runtime.time_expressions import parse_moment
 
 Searchable = Mapping[str, str]
-"""Elasticsearch's type of each field that can be asked for, by name."""
+"""Elasticsearch's type of each field that can be searched, by name."""
 
 LABELS: Final = "labels."
 LONGEST_VALUE: Final = 1_000
@@ -30,7 +30,7 @@ def searchable_fields(fields: Mapping[str, FieldType]) -> dict[str, str]:
 
 
 def known_field(name: str, fields: Searchable) -> str:
-    """The type of a field that is asked for by its name.
+    """The type of a field that can be searched.
 
     Raises:
         LogsluiceError: There is no such field, or it is kept without being indexed.
@@ -89,7 +89,7 @@ def _condition(name: str, text: str, kind: str) -> Body:
     if kind in ("text", "match_only_text"):
         return {"match": {name: {"query": text, "operator": "and"}}}
     if kind == "date":
-        # Whoever asks writes seconds; events carry more digits.
+        # People write seconds; events carry more digits.
         second = to_millis(parse_moment(text))
         return time_range(second, second + 1_000, name)
     return {"term": {name: _value(name, text, kind)}}
@@ -100,7 +100,7 @@ def _value(name: str, text: str, kind: str) -> Any:
         return text
     if kind == "ip":
         return _network(name, text)
-    value = read_value(text, "duration" if name == _DURATION else _READ_AS[kind])
+    value = read_value(text, "duration" if name == _DURATION else cast(FieldType, kind))
     if value is None:
         raise LogsluiceError(f"not a value of type {kind}", where=f"{name}={text}", hint=f"write {_EXAMPLES[kind]}")
     return value
@@ -117,5 +117,4 @@ def _network(name: str, text: str) -> str:
         ) from None
 
 
-_READ_AS: Final[Mapping[str, FieldType]] = {"long": "long", "double": "double", "boolean": "boolean"}
 _EXAMPLES: Final = {"long": "200", "double": "0.5", "boolean": "true"}

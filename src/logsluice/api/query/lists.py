@@ -23,7 +23,9 @@ from logsluice.api.query.parameters import (
     PageSize,
     Paging,
     StartTime,
+    TimeRange,
     read_paging,
+    read_time_range,
     refuse_others,
 )
 from logsluice.api.query.responses import (
@@ -33,7 +35,6 @@ from logsluice.api.query.responses import (
     cached_response,
     response_schemas,
 )
-from logsluice.api.query.time_range import TimeRange, read_time_range
 from logsluice.api.resources import Resources, ResourcesOf
 from logsluice.elasticsearch.queries import Body, every
 from logsluice.elasticsearch.search import HIGHLIGHT, MARK_BEGIN, MARK_END, found_part

@@ -76,7 +76,7 @@ def tail_body(conditions: Sequence[Body], after: int, until: int) -> Body:
 
 
 class Checkpoints:
-    """Up to which number the writes of an index can all be found, asked once for all who follow."""
+    """Up to which number the writes of an index can all be found: one request for all who follow."""
 
     def __init__(self, repository: EventRepository, clock: Callable[[], float] = time.monotonic) -> None:
         self._repository = repository

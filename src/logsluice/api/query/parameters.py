@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import Query, Request
 from pydantic import Field
@@ -18,9 +19,10 @@ from logsluice.api.query.conditions import (
     severity_condition,
 )
 from logsluice.api.query.cursors import LONGEST_CURSOR, Position, read_cursor
-from logsluice.elasticsearch.queries import Body
+from logsluice.elasticsearch.queries import Body, time_range
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS, LEVELS
+from logsluice.runtime.time_expressions import parse_moment
 
 LARGEST_PAGE: Final = 1_000
 MOST_PAGED: Final = 10_000
@@ -28,6 +30,9 @@ MOST_PAGED: Final = 10_000
 _MOST_CONDITIONS: Final = 50
 _LONGEST_MOMENT: Final = 40
 _LONG: Final = 10**18
+_DAY: Final = timedelta(days=1)
+SETTLED: Final = timedelta(minutes=10)
+"""How long after its end a stretch of time may still get events, where every part of the pipeline is up."""
 
 Moment = Annotated[str, Query(max_length=_LONGEST_MOMENT, examples=["now-1h", "2026-11-22T08:30:00Z"])]
 StartTime = Annotated[Moment | None, Query(alias="startTime")]
@@ -42,6 +47,71 @@ Levels = Annotated[Sequence[Level], Query(max_length=20, description="Exactly th
 LeastLevel = Annotated[Level, Query(description="That level and worse ones.")]
 MinLevel = Annotated[LeastLevel | None, Query(alias="minLevel")]
 Sources = Annotated[Sequence[Source], Query(max_length=20, description="`service.name`; may stand several times.")]
+
+
+class TimeRange(NamedTuple):
+    """Where a search begins and ends, by the events' own clock.
+
+    Attributes:
+        since: From this moment on.
+        until: Before this moment; None for no end, so that events ahead of the clock are found too.
+        settled: Whether it ended so long ago that its events have all come.
+    """
+
+    since: datetime
+    until: datetime | None
+    settled: bool
+
+    @property
+    def condition(self) -> Body:
+        """The condition on ``@timestamp``, to the millisecond."""
+        return time_range(self.since, self.until)
+
+
+def read_time_range(
+    start: str | None, end: str | None, *, longest: timedelta, now: datetime | None = None
+) -> TimeRange:
+    """The stretch between two moments, as they stand in a URL.
+
+    Args:
+        start: ISO 8601, or ``now-1h`` and the like; where left out, at most ``longest`` before the end.
+        end: Likewise; where left out there is no end.
+        longest: The longest stretch that may be asked about.
+        now: What ``now`` means; this moment where left out.
+
+    Raises:
+        LogsluiceError: One of them is no moment, they are the wrong way round, or too far apart.
+    """
+    now = now or datetime.now(UTC)
+    until = None if end is None else _parsed("endTime", end, now)
+    since = _longest_before(until or now, longest) if start is None else _parsed("startTime", start, now)
+    length = (until or max(now, since)) - since
+    if length < timedelta(0):
+        raise LogsluiceError("the wrong way round", where="startTime, endTime", why=f"{start} is after {end}")
+    if length > longest:
+        raise LogsluiceError(
+            "too long a time",
+            where="startTime, endTime",
+            why=f"more than {longest.days} days",
+            hint="ask for one part after the other",
+        )
+    return TimeRange(since, until, until is not None and until <= now - SETTLED)
+
+
+def _longest_before(end: datetime, longest: timedelta) -> datetime:
+    earliest = datetime.min.replace(tzinfo=UTC)
+    if end - earliest <= longest:
+        return earliest
+    start = end - longest
+    # From a day's beginning on where there are several, so that all day long the same is asked for.
+    return start.replace(hour=0, minute=0, second=0, microsecond=0) + _DAY if longest > 2 * _DAY else start
+
+
+def _parsed(name: str, text: str, now: datetime) -> datetime:
+    try:
+        return parse_moment(text, now=now)
+    except LogsluiceError as error:
+        raise LogsluiceError(error.what, where=f"{name}={text}", hint=error.hint) from None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from logsluice.elasticsearch.search import innermost_reason
 from logsluice.runtime import metrics
 
 Kind = Literal["list", "get", "search", "stats", "tail", "merge"]
-"""What is asked, as the metrics name it."""
+"""The kind of a query, as the metrics name it."""
 
 AGAIN_SECONDS: Final = 5
 _GRACE_SECONDS: Final = 2.0
@@ -108,7 +108,7 @@ class EventRepository:
 
 @contextmanager
 def _problems(kind: Kind) -> Iterator[None]:
-    """Raise, for what goes wrong inside, what the one who asked is told."""
+    """Raise an error of Elasticsearch as problem details."""
     try:
         yield
     except (ApiError, TransportError) as error:
@@ -123,7 +123,7 @@ def _problem(error: ApiError | TransportError, kind: Kind) -> ProblemError:
         metrics.API_QUERIES.labels(kind, "refused").inc()
         reason = innermost_reason(error.body) or describe_error(error)
         return ProblemError(HTTPStatus.BAD_REQUEST, f"Elasticsearch cannot read this: {reason}")
-    # A wrong password or certificate is nobody's business who asks, but that of who runs this.
+    # A wrong password or certificate concerns no client, but whoever runs this.
     log.error("Elasticsearch refuses", reason=describe_error(error))
     metrics.API_QUERIES.labels(kind, "away").inc()
     return unavailable("Elasticsearch refuses this API; its log says why", AGAIN_SECONDS)

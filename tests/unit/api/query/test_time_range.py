@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from logsluice.api.query.time_range import SETTLED, read_time_range
+from logsluice.api.query.parameters import SETTLED, read_time_range
 from logsluice.errors import LogsluiceError
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
