@@ -17,7 +17,7 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.datastructures import Headers
 
-from logsluice.api.guard.issuer import IssuerKeys, IssuerUnavailableError, TokenRejectedError, TokenVerifier
+from logsluice.api.guard.issuer import IssuerUnavailableError, TokenIssuer, TokenRejectedError
 from logsluice.api.guard.keys import SCOPES, KeyRing, Scope, is_key
 from logsluice.api.guard.rate_limit import RateLimiter
 from logsluice.api.problems import ProblemError, unavailable
@@ -54,7 +54,7 @@ class Guard:
     """Knows the keys, the tokens and the limits."""
 
     ring: KeyRing | None
-    tokens: TokenVerifier | None
+    tokens: TokenIssuer | None
     limiter: RateLimiter
 
     @classmethod
@@ -70,9 +70,8 @@ class Guard:
             tokens = None
             if api.oidc.issuer:
                 client = await stack.enter_async_context(httpx.AsyncClient())
-                keys = IssuerKeys(api.oidc, client)
-                await stack.enter_async_context(keys.kept())
-                tokens = TokenVerifier(api.oidc, keys)
+                tokens = TokenIssuer(api.oidc, client)
+                await stack.enter_async_context(tokens.kept())
             yield cls(KeyRing(api.keys_file) if api.keys_file else None, tokens, RateLimiter(api.limits, shared))
 
     async def admit(self, request: Request, scope: Scope) -> Caller:

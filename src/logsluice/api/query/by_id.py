@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from logsluice.api.problems import ProblemError
-from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
 from logsluice.api.query.merge import checked_facts
+from logsluice.api.query.parameters import BODY_STATUSES, json_body, json_body_schema
 from logsluice.api.query.responses import (
     MAY_CHANGE,
     MAY_QUERY,

@@ -1,15 +1,24 @@
-"""Query parameters of the routes, parsed and checked."""
+"""What requests ask for: query parameters, and JSON bodies, which are read only after authorization.
+
+FastAPI reads a body that a route names as a parameter before that, however large it is and however slowly it comes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, NamedTuple
+from http import HTTPStatus
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
+import jsonschema_rs
+import orjson
 from fastapi import Query, Request
-from pydantic import Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
 
+from logsluice.api.ingest.bodies import JSON, media_type_of
+from logsluice.api.problems import ProblemError
 from logsluice.api.query.conditions import (
     LONGEST_VALUE,
     Searchable,
@@ -19,6 +28,7 @@ from logsluice.api.query.conditions import (
     severity_condition,
 )
 from logsluice.api.query.cursors import LONGEST_CURSOR, Position, read_cursor
+from logsluice.api.resources import ResourcesOf
 from logsluice.elasticsearch.queries import Body, time_range
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS, LEVELS
@@ -30,6 +40,12 @@ MOST_PAGED: Final = 10_000
 _MOST_CONDITIONS: Final = 50
 _LONGEST_MOMENT: Final = 40
 _LONG: Final = 10**18
+# Of a question, not of events: what is parsed takes up to twenty times as much.
+_MOST_BODY_BYTES: Final = 2_097_152
+Model = TypeVar("Model", bound=BaseModel)
+
+BODY_STATUSES = (408, 413, 415)
+"""What may go wrong with a body."""
 _DAY: Final = timedelta(days=1)
 SETTLED: Final = timedelta(minutes=10)
 """How long after its end a stretch of time may still get events, where every part of the pipeline is up."""
@@ -216,3 +232,31 @@ FIELD_PARAMETERS: Final[dict[str, Any]] = {
     ]
 }
 """The fields as the OpenAPI page shows them."""
+
+
+def json_body(model: type[Model]) -> Callable[..., AsyncIterator[Model]]:
+    """A dependency that reads a body; its memory counts until the request is answered."""
+
+    async def read(request: Request, resources: ResourcesOf) -> AsyncIterator[Model]:
+        media_type_of(request, JSON)
+        most = min(_MOST_BODY_BYTES, resources.settings.api.limits.body_bytes)
+        async with resources.intake.bodies.read(request, most) as body:
+            yield _read(model, body)
+
+    return read
+
+
+def json_body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """FastAPI's ``openapi_extra`` of a route with such a body."""
+    schema = jsonschema_rs.dereference(model.model_json_schema())
+    schema.pop("$defs", None)
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
+def _read(model: type[Model], body: bytes) -> Model:
+    try:
+        return model.model_validate(orjson.loads(body))
+    except orjson.JSONDecodeError as error:
+        raise ProblemError(HTTPStatus.BAD_REQUEST, f"not JSON: {error}") from None
+    except ValidationError as error:
+        raise RequestValidationError([{**entry, "loc": ("body", *entry["loc"])} for entry in error.errors()]) from None

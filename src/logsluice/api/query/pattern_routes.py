@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from logsluice.api.query.json_bodies import BODY_STATUSES, json_body, json_body_schema
+from logsluice.api.query.parameters import BODY_STATUSES, json_body, json_body_schema
 from logsluice.api.query.pattern_trials import Trial
 from logsluice.api.query.responses import MAY_QUERY, cached_response, response_schemas
 from logsluice.api.resources import ResourcesOf

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from logsluice.api.guard import issuer
-from logsluice.api.guard.issuer import IssuerKeys, IssuerUnavailableError, TokenRejectedError, TokenVerifier
+from logsluice.api.guard.issuer import IssuerUnavailableError, TokenIssuer, TokenRejectedError
 from logsluice.settings import OidcSettings
 
 PRIVATE = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
@@ -70,12 +70,12 @@ class Issuer:
 
 
 @asynccontextmanager
-async def verifying(served: Issuer, **settings: Any) -> AsyncIterator[TokenVerifier]:
+async def verifying(served: Issuer, **settings: Any) -> AsyncIterator[TokenIssuer]:
     given = OidcSettings(issuer=URL, **settings)
     async with httpx.AsyncClient(transport=httpx.MockTransport(served)) as client:
-        keys = IssuerKeys(given, client)
+        keys = TokenIssuer(given, client)
         async with keys.kept():
-            yield TokenVerifier(given, keys)
+            yield keys
 
 
 async def _seconds(work: Awaitable[Any]) -> float:
