@@ -46,21 +46,19 @@ redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'until', ms + ARGV[3])
 return {'taken', known[5], known[6], known[7]}
 """
 # Whoever lost the key to another must not write; replies whether it was still theirs.
-_RENEW: Final = """
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+_IF_OWNED: Final = "if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end"
+_RENEW: Final = f"""{_IF_OWNED}
 local now = redis.call('TIME')
 local ms = now[1] * 1000 + math.floor(now[2] / 1000)
 redis.call('HSET', KEYS[1], 'until', ms + ARGV[2], 'last', ms)
 return 1
 """
-_FINISH: Final = """
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+_FINISH: Final = f"""{_IF_OWNED}
 redis.call('HSET', KEYS[1], 'state', 'done', 'answer', ARGV[2])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return 1
 """
-_GIVE_UP: Final = """
-if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
+_GIVE_UP: Final = f"""{_IF_OWNED}
 if ARGV[2] == 'forget' then return redis.call('DEL', KEYS[1]) end
 redis.call('HSET', KEYS[1], 'until', 0)
 return 1

@@ -97,12 +97,7 @@ def merged(document: Mapping[str, Any], processor: str, facts: Mapping[str, Scal
 
 
 class Merger:
-    """Merges facts into results, one writer an event at a time, across instances where there is a Redis.
-
-    Args:
-        repository: Where results lie.
-        shared: Redis, which may not be there.
-    """
+    """Merges facts into results, one writer an event at a time, across instances where there is a Redis."""
 
     def __init__(self, repository: EventRepository, shared: SharedStore) -> None:
         self._repository = repository
