@@ -23,8 +23,8 @@ class Lookups:
     zones: tuple[str, ...]
 
 
-def ask(region: str, zones: int, cluster: str, principals: Sequence[str]) -> Lookups:
-    """Ask AWS.
+def read_lookups(region: str, zones: int, cluster: str, principals: Sequence[str]) -> Lookups:
+    """What AWS says of the region, the account and the cluster.
 
     Args:
         region: the stack's region.

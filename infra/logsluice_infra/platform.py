@@ -43,7 +43,7 @@ def platform(settings: Settings, aws: AwsSettings) -> Platform:
     name, stack = settings.name, settings.stack
     if aws.permissions_boundary:
         pulumi.runtime.register_stack_transformation(bounded(aws.permissions_boundary))
-    found = lookups.ask(aws.region, aws.network.zones, name, [*aws.cluster.admins, *aws.cluster.viewers])
+    found = lookups.read_lookups(aws.region, aws.network.zones, name, [*aws.cluster.admins, *aws.cluster.viewers])
 
     def key(what: str, purpose: str, log_groups: tuple[str, ...] = (), retain: bool = False) -> EncryptionKey:
         return EncryptionKey(

@@ -29,7 +29,7 @@ NOW = 1_790_000_000 * SECOND // MINUTE * MINUTE
 EVENTS = st.lists(st.tuples(st.one_of(st.none(), st.integers(-600, 120)), st.integers(0, 30)), min_size=1, max_size=60)
 
 
-def judged(
+def lateness(
     own: Sequence[int | None], appended: list[int], before: PartitionClock | None = None, watermark: int | None = None
 ) -> LatenessEvaluation:
     return evaluate_lateness(pl.Series(own, dtype=pl.Int64), pl.Series(appended), len(own), before, watermark, RULES)
@@ -37,40 +37,40 @@ def judged(
 
 def test_an_event_is_late_when_its_partition_had_moved_on() -> None:
     times = [NOW, NOW + MINUTE + 9 * SECOND, NOW + 1, NOW + MINUTE + 10 * SECOND, NOW + 1, NOW + MINUTE]
-    found = judged(times, [NOW + 2 * MINUTE] * 6)
+    found = lateness(times, [NOW + 2 * MINUTE] * 6)
     assert found.late.to_list() == [False, False, False, False, True, False]
     assert found.clock.clock == NOW + MINUTE + 10 * SECOND
 
 
 def test_an_event_of_a_closed_window_is_late_whatever_its_partition_says() -> None:
-    found = judged([NOW, NOW + MINUTE], [NOW + MINUTE] * 2, watermark=NOW + MINUTE)
+    found = lateness([NOW, NOW + MINUTE], [NOW + MINUTE] * 2, watermark=NOW + MINUTE)
     assert found.late.to_list() == [True, False]
 
 
 @pytest.mark.parametrize("own", [None, NOW, NOW + 61 * SECOND, NOW * 2])
 def test_what_has_no_time_that_can_be_true_takes_that_of_its_arrival(own: int | None) -> None:
-    found = judged([own], [NOW])
+    found = lateness([own], [NOW])
     assert found.time.to_list() == [NOW]
     assert found.untimed.to_list() == [True]
 
 
 def test_a_clock_that_is_ahead_is_believed_but_moves_nothing() -> None:
-    found = judged([NOW + 59 * SECOND], [NOW])
+    found = lateness([NOW + 59 * SECOND], [NOW])
     assert found.time.to_list() == [NOW + 59 * SECOND]
     assert (found.clock.clock, found.clock.latest) == (NOW, NOW + 59 * SECOND)
 
 
 def test_a_wrong_year_makes_nobody_else_late() -> None:
-    found = judged([NOW - 1, NOW * 2, 1, None, NOW], [NOW + SECOND * number for number in range(5)])
+    found = lateness([NOW - 1, NOW * 2, 1, None, NOW], [NOW + SECOND * number for number in range(5)])
     assert found.late.to_list() == [False, False, True, False, False]
     assert found.time.to_list()[3] == NOW + 3 * SECOND
 
 
 def test_what_has_no_time_within_history_is_history() -> None:
     old = NOW - HISTORY - SECOND
-    found = judged([None, old, None, NOW - SECOND, None], [NOW] * 5)
+    found = lateness([None, old, None, NOW - SECOND, None], [NOW] * 5)
     assert found.time.to_list() == [old, old, old, NOW - SECOND, NOW]
-    following = judged([None], [NOW + HISTORY * 9], before=found.clock)
+    following = lateness([None], [NOW + HISTORY * 9], before=found.clock)
     assert following.time.to_list() == [NOW + HISTORY * 9]
 
 
@@ -84,10 +84,10 @@ def test_who_is_late_does_not_depend_on_how_events_are_cut_into_batches(
     own = [None if age is None else arrived + age * SECOND for (age, _), arrived in zip(events, arrivals, strict=True)]
     own[0] = NOW - 1
     closed = None if watermark is None else NOW + watermark * SECOND
-    whole = judged(own, arrivals, watermark=closed)
+    whole = lateness(own, arrivals, watermark=closed)
     cut = min(max(cut, 1), len(events))
-    first = judged(own[:cut], arrivals[:cut], watermark=closed)
-    rest = judged(own[cut:], arrivals[cut:], first.clock, closed) if cut < len(events) else None
+    first = lateness(own[:cut], arrivals[:cut], watermark=closed)
+    rest = lateness(own[cut:], arrivals[cut:], first.clock, closed) if cut < len(events) else None
     late = first.late.to_list() + (rest.late.to_list() if rest else [])
     times = first.time.to_list() + (rest.time.to_list() if rest else [])
     assert (times, late) == (whole.time.to_list(), whole.late.to_list())
