@@ -13,8 +13,8 @@ from typing import Any
 
 from bench.servers import answer, requests, wait_until
 from logsluice.extract import load_registry
+from logsluice.jobs.regex.job import RegexStreamJob
 from logsluice.jobs.regex.stats import DESTINATION, JOB
-from logsluice.jobs.regex.stream import RegexStreamJob
 from logsluice.jobs.regex.workers import RegexTaskSpec
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.session import spark_session

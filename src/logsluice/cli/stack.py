@@ -126,11 +126,11 @@ def down(
 def _show_cluster(namespace: str | None, context: str | None) -> None:
     # The client of Kubernetes takes a second to import; the local stack does not need it.
     from logsluice.kubernetes.access import NAMESPACE, SPARK_NAMESPACE, cluster_client
-    from logsluice.kubernetes.overview import parts
+    from logsluice.kubernetes.overview import workloads
 
     where = [namespace] if namespace else [NAMESPACE, SPARK_NAMESPACE]
     with cluster_client(context) as api:
-        found = [part for each in where for part in parts(api, namespace=each)]
+        found = [workload for each in where for workload in workloads(api, namespace=each)]
     if not found:
         raise LogsluiceError(
             "nothing of logsluice runs there",
@@ -138,10 +138,11 @@ def _show_cluster(namespace: str | None, context: str | None) -> None:
             hint="deploy it: kubectl apply -k k8s/overlays/dev",
         )
     table = Table("kind", "name", "state")
-    for part in found:
-        table.add_row(part.kind, part.name, Text(printable(part.detail), "green" if part.ready else "yellow"))
+    for workload in found:
+        state = Text(printable(workload.detail), "green" if workload.ready else "yellow")
+        table.add_row(workload.kind, workload.name, state)
     _console().print(table)
-    if not all(part.ready for part in found):
+    if not all(workload.ready for workload in found):
         raise typer.Exit(_NOT_READY)
 
 

@@ -13,6 +13,7 @@ restart.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -71,8 +72,8 @@ class Counts(NamedTuple):
         levels: Events that could be read, by service and level.
     """
 
-    requests: dict[tuple[str, str, str], int]
-    levels: dict[tuple[str, str], int]
+    requests: Counter[tuple[str, str, str]]
+    levels: Counter[tuple[str, str]]
 
 
 class EventCounter:
@@ -91,15 +92,14 @@ class EventCounter:
         """What records tell; those that can't be read are left out."""
         extracted = self._extractor.extract(extraction_input(_columns(records)))
         table = pa.Table.from_batches([extracted.filter(pc.is_null(extracted[REASON]))])
-        counts = Counts({}, {})
+        counts = Counts(Counter(), Counter())
         for row in _grouped(table, (_SERVICE, _METHOD, _STATUS_CODE)):
-            if row[_METHOD] is None or row[_STATUS_CODE] is None:
-                continue
-            request = (self._service(row[_SERVICE]), _method(row[_METHOD]), _status(row[_STATUS_CODE]))
-            counts.requests[request] = counts.requests.get(request, 0) + row[_COUNT]
+            if row[_METHOD] is not None and row[_STATUS_CODE] is not None:
+                request = (self._service(row[_SERVICE]), _method(row[_METHOD]), _status(row[_STATUS_CODE]))
+                counts.requests[request] += row[_COUNT]
         for row in _grouped(table, (_SERVICE, _LEVEL)):
             level = (self._service(row[_SERVICE]), row[_LEVEL] if row[_LEVEL] in LEVELS else UNKNOWN)
-            counts.levels[level] = counts.levels.get(level, 0) + row[_COUNT]
+            counts.levels[level] += row[_COUNT]
         return counts
 
     def _service(self, name: str | None) -> str:

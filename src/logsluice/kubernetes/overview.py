@@ -20,7 +20,7 @@ from logsluice.kubernetes.applications import (
 _WORKING = {"RUNNING", "COMPLETED", "SUCCEEDING"}
 
 
-class Part(NamedTuple):
+class Workload(NamedTuple):
     """One thing that runs.
 
     Attributes:
@@ -34,63 +34,63 @@ class Part(NamedTuple):
     detail: str
 
 
-def parts(api: ApiClient, *, namespace: str) -> list[Part]:
+def workloads(api: ApiClient, *, namespace: str) -> list[Workload]:
     """Everything of logsluice in a namespace; kinds whose operator is not there are left out."""
-    natives: list[tuple[Callable[[Manifest], Part], Any]] = [
+    natives: list[tuple[Callable[[Manifest], Workload], Any]] = [
         (_deployment, AppsV1Api(api).list_namespaced_deployment(namespace)),
         (_job, BatchV1Api(api).list_namespaced_job(namespace)),
     ]
-    found = [part(api.sanitize_for_serialization(item)) for part, answer in natives for item in answer.items]
-    for group, version, plural, part in _KINDS:
-        found += [part(item) for item in list_custom_objects(api, group, version, plural, namespace=namespace)]
+    found = [describe(api.sanitize_for_serialization(item)) for describe, answer in natives for item in answer.items]
+    for group, version, plural, describe in _KINDS:
+        found += [describe(item) for item in list_custom_objects(api, group, version, plural, namespace=namespace)]
     return found
 
 
-def _deployment(item: Manifest) -> Part:
+def _deployment(item: Manifest) -> Workload:
     wanted, ready = item["spec"].get("replicas", 1), item["status"].get("readyReplicas", 0)
-    return Part("Deployment", _name(item), ready >= wanted, f"{ready} of {wanted} ready")
+    return Workload("Deployment", _name(item), ready >= wanted, f"{ready} of {wanted} ready")
 
 
-def _job(item: Manifest) -> Part:
+def _job(item: Manifest) -> Workload:
     conditions = {entry["type"] for entry in item["status"].get("conditions", []) if entry["status"] == "True"}
     state = next((word for word in ("Failed", "Complete") if word in conditions), "Running")
-    return Part("Job", _name(item), state == "Complete", state)
+    return Workload("Job", _name(item), state == "Complete", state)
 
 
-def _application(item: Manifest) -> Part:
+def _application(item: Manifest) -> Workload:
     run = run_status(item)
-    return Part("SparkApplication", run.name, run.state in _WORKING, f"{run.state} {run.message}".strip())
+    return Workload("SparkApplication", run.name, run.state in _WORKING, f"{run.state} {run.message}".strip())
 
 
-def _schedule(item: Manifest) -> Part:
+def _schedule(item: Manifest) -> Workload:
     status = item.get("status", {})
     state = status.get("scheduleState") or "New"
     last = status.get("lastRunName")
     detail = f"{state}, {item['spec']['schedule']}" + (f", last {last}" if last else "")
-    return Part("ScheduledSparkApplication", _name(item), state == "Scheduled", detail)
+    return Workload("ScheduledSparkApplication", _name(item), state == "Scheduled", detail)
 
 
-def _strimzi(item: Manifest) -> Part:
+def _strimzi(item: Manifest) -> Workload:
     """Strimzi tells its ``Ready`` condition, with a reason where it is not."""
     conditions = {entry["type"]: entry for entry in item.get("status", {}).get("conditions", [])}
     ready = conditions.get("Ready", {}).get("status") == "True"
     wrong = conditions.get("NotReady", {})
     detail = "Ready" if ready else f"{wrong.get('reason', 'not seen by its operator')} {wrong.get('message', '')}"
-    return Part(item["kind"], _name(item), ready, " ".join(detail.split()))
+    return Workload(item["kind"], _name(item), ready, " ".join(detail.split()))
 
 
-def _elastic(item: Manifest) -> Part:
+def _elastic(item: Manifest) -> Workload:
     """ECK tells a health; yellow is one replica less than wanted, and works."""
     status = item.get("status", {})
     health = status.get("health", "unknown")
-    return Part(item["kind"], _name(item), health in ("green", "yellow"), health)
+    return Workload(item["kind"], _name(item), health in ("green", "yellow"), health)
 
 
 def _name(item: Manifest) -> str:
     return str(item["metadata"]["name"])
 
 
-_KINDS: tuple[tuple[str, str, str, Callable[[Manifest], Part]], ...] = (
+_KINDS: tuple[tuple[str, str, str, Callable[[Manifest], Workload]], ...] = (
     (GROUP, VERSION, APPLICATIONS, _application),
     (GROUP, VERSION, SCHEDULED, _schedule),
     ("kafka.strimzi.io", "v1", "kafkas", _strimzi),

@@ -106,23 +106,19 @@ class ClaimedState:
         try:
             kept = orjson.loads(self._file.read_bytes())
             kept["ends"] = {int(partition): offset for partition, offset in kept["ends"].items()}
-            known = FileState(**kept)
+            known: FileState | None = FileState(**kept)
         except FileNotFoundError:
-            pass
+            known = None
         except (ValueError, TypeError, KeyError, AttributeError):
             raise LogsluiceError(
                 "is not readable as the state of a shipped file",
                 where=str(self._file),
                 hint="delete it to ship the file from its beginning",
             ) from None
-        else:
-            if again:
-                pass
-            elif self.same_file(known):
-                self.state = known
-                self.state.path = path
-            else:
-                self.replaced = True
+        if known is not None and not again:
+            self.replaced = not self.same_file(known)
+            if not self.replaced:
+                self.state, known.path = known, path
         self._update_fingerprint()
 
     def same_file(self, known: FileState | None = None) -> bool:
