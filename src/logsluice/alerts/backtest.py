@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-
-from elastic_transport import TransportError
-from elasticsearch import ApiError
 
 from logsluice.alerts.documents import Alert, alert_of
 from logsluice.alerts.evaluator import Evaluator
@@ -17,7 +13,7 @@ from logsluice.alerts.queries import read_alerts
 from logsluice.alerts.rules import Rule, Unusual
 from logsluice.alerts.snapshot_loader import SnapshotLoader
 from logsluice.alerts.windows import WINDOW_SECONDS, Watermark, minute_of
-from logsluice.elasticsearch.client import connect, server_error
+from logsluice.elasticsearch.client import connected
 from logsluice.settings import Settings
 
 
@@ -46,11 +42,8 @@ def backtest_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -
     """
     now = time.time()
     first = minute_of(since)
-    with closing(connect(settings.elasticsearch)) as client:
-        try:
-            snapshot = SnapshotLoader(client, settings, rules).load(int(now // WINDOW_SECONDS), first - 1)
-        except (ApiError, TransportError) as error:
-            raise server_error(error, settings.elasticsearch.hosts) from None
+    with connected(settings.elasticsearch) as client:
+        snapshot = SnapshotLoader(client, settings, rules).load(int(now // WINDOW_SECONDS), first - 1)
     watermark = Watermark(settings.alerts)
     last = min(watermark.closed(now), snapshot.windows.newest or 0)
     found: dict[str, Alert] = {}
@@ -82,10 +75,7 @@ def known_alerts(settings: Settings, resolved_since: datetime) -> list[Alert]:
     Raises:
         LogsluiceError: The server does not answer, or refuses.
     """
-    with closing(connect(settings.elasticsearch)) as client:
-        try:
-            alerts = read_alerts(client, settings.alerts_index, resolved_since)
-        except (ApiError, TransportError) as error:
-            raise server_error(error, settings.elasticsearch.hosts) from None
+    with connected(settings.elasticsearch) as client:
+        alerts = read_alerts(client, settings.alerts_index, resolved_since)
     since = minute_of(resolved_since)
     return [alert for alert in alerts if alert.episode.resolved is None or alert.episode.resolved >= since]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 
@@ -277,14 +277,8 @@ class Pipeline(Rule):
 
 
 _KINDS: Final[dict[str, type[Rule]]] = {
-    "error_rate": ErrorRate,
-    "error_count": ErrorCount,
-    "critical_count": CriticalCount,
-    "unusual": Unusual,
-    "new_error": NewError,
-    "silence": Silence,
-    "refunds": Refunds,
-    "pipeline": Pipeline,
+    get_args(model.model_fields["kind"].annotation)[0]: model
+    for model in (ErrorRate, ErrorCount, CriticalCount, Unusual, NewError, Silence, Refunds, Pipeline)
 }
 
 

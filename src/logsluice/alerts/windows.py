@@ -62,7 +62,6 @@ class WindowTable:
         self._windows: dict[str, dict[int, Window]] = {}
         self._reported: dict[str, list[int]] = {}
         self._covered: list[int] = []
-        self._count: dict[int, int] = {}
         self.add(windows)
 
     def add(self, windows: Iterable[Window]) -> None:
@@ -71,9 +70,8 @@ class WindowTable:
             of_service = self._windows.setdefault(window.service, {})
             if window.minute not in of_service:
                 _put(self._reported.setdefault(window.service, []), window.minute)
-                if window.minute not in self._count:
+                if self.last_covered_minute(window.minute) != window.minute:
                     _put(self._covered, window.minute)
-                self._count[window.minute] = self._count.get(window.minute, 0) + 1
             of_service[window.minute] = window
 
     def forget(self, before: int) -> None:
@@ -85,10 +83,7 @@ class WindowTable:
             del minutes[:gone]
             if not minutes:
                 del self._reported[service], self._windows[service]
-        gone = bisect_left(self._covered, before)
-        for minute in self._covered[:gone]:
-            del self._count[minute]
-        del self._covered[:gone]
+        del self._covered[: bisect_left(self._covered, before)]
 
     @property
     def services(self) -> Iterator[str]:
@@ -102,8 +97,6 @@ class WindowTable:
 
     def at(self, minute: int) -> list[Window]:
         """All windows of a minute."""
-        if minute not in self._count:
-            return []
         return [window for of_service in self._windows.values() if (window := of_service.get(minute))]
 
     def between(self, service: str, after: int, until: int) -> list[Window]:

@@ -16,9 +16,8 @@ _PIDS: Final = {"gateway": 7, "auth": 812, "shipping": 4411, "inventory": 23}
 _SYSLOG_SEVERITY: Final = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
 _LOCAL0: Final = 16
 _JAVA: Final = frozenset({"checkout", "payment"})
+_TRACED: Final = _JAVA | {"auth"}
 _MESSAGE_FIELDS: Final = ("trace.id", "session.id", "user.id")
-
-Renderer = Callable[[LogRecord, float], str]
 
 
 def render(record: LogRecord, at: float, *, json: bool) -> str:
@@ -27,16 +26,20 @@ def render(record: LogRecord, at: float, *, json: bool) -> str:
     The stack trace of a plain Java, Python or Go line follows on lines of its own, the trace of a JSON line is a field
     of it.
     """
-    style = _JSON if json else _PLAIN
-    if record.is_access and not json:
+    if json:
+        return orjson.dumps(_JSON.get(record.service, _ecs_nested)(record, at)).decode()
+    if record.is_access:
         return _combined(record, at)
-    return style[record.service](record, at)
+    line = _PLAIN[record.service](record, at)
+    if record.failure and record.service in _TRACED:
+        line += "\n" + _trace(record, record.failure)
+    return line
 
 
 # JSON.
 
 
-def _ecs_nested(record: LogRecord, at: float) -> str:
+def _ecs_nested(record: LogRecord, at: float) -> dict[str, Any]:
     """Elastic Common Schema with nested objects."""
     document: dict[str, Any] = {
         "@timestamp": _iso(at),
@@ -51,12 +54,12 @@ def _ecs_nested(record: LogRecord, at: float) -> str:
         for parent in parents:
             place = place.setdefault(parent, {})
         place[leaf] = value
-    return orjson.dumps(document).decode()
+    return document
 
 
-def _ecs_dotted(record: LogRecord, at: float) -> str:
+def _ecs_dotted(record: LogRecord, at: float) -> dict[str, Any]:
     """Elastic Common Schema with dotted names, as ecs-logging for Java writes it."""
-    document: dict[str, Any] = {
+    return {
         "@timestamp": _iso(at),
         "log.level": record.level.upper(),
         "message": record.message,
@@ -64,21 +67,21 @@ def _ecs_dotted(record: LogRecord, at: float) -> str:
         "service.name": record.service,
         "log.logger": _java_logger(record),
         "process.thread.name": _thread(record),
+        **_all_fields(record),
     }
-    return orjson.dumps(document | _all_fields(record)).decode()
 
 
-def _zap(record: LogRecord, at: float) -> str:
+def _zap(record: LogRecord, at: float) -> dict[str, Any]:
     """Go's zap with its production settings: seconds since the epoch and a caller."""
-    document: dict[str, Any] = {
+    return {
         "level": {"critical": "fatal"}.get(record.level, record.level),
         "ts": round(at, 6),
         "logger": record.logger,
         "caller": f"{record.service}/{record.logger.rpartition('.')[2]}.go:{40 + len(record.message)}",
         "msg": record.message,
         "service.name": record.service,
+        **_all_fields(record),
     }
-    return orjson.dumps(document | _all_fields(record)).decode()
 
 
 def _all_fields(record: LogRecord) -> dict[str, Any]:
@@ -96,21 +99,19 @@ def _all_fields(record: LogRecord) -> dict[str, Any]:
 def _logback(record: LogRecord, at: float) -> str:
     """Logback's usual pattern, with the way through the system in brackets."""
     level = {"critical": "error"}.get(record.level, record.level).upper()
-    line = (
+    return (
         f"{_stamp(at, ' ', ',')} {level:<5} [{_thread(record)}] {_java_logger(record)} - "
         f"{record.message}{_context(record)}"
     )
-    return line if record.failure is None else f"{line}\n{_trace(record, record.failure)}"
 
 
 def _python(record: LogRecord, at: float) -> str:
     """Python's logging, with the format that most copy."""
     level = {"warn": "WARNING"}.get(record.level, record.level.upper())
-    line = (
+    return (
         f"{_stamp(at, ' ', ',')} - {record.service}.{record.logger.rpartition('.')[2]} - {level} - "
         f"{record.message}{_context(record)}"
     )
-    return line if record.failure is None else f"{line}\n{_trace(record, record.failure)}"
 
 
 def _logfmt(record: LogRecord, at: float) -> str:
@@ -171,16 +172,12 @@ def _combined(record: LogRecord, at: float) -> str:
     )
 
 
-_JSON: Final[dict[str, Renderer]] = {
-    "gateway": _ecs_nested,
-    "auth": _ecs_nested,
+_JSON: Final[dict[str, Callable[[LogRecord, float], dict[str, Any]]]] = {
     "catalog": _zap,
     "checkout": _ecs_dotted,
-    "payment": _ecs_nested,
-    "shipping": _ecs_nested,
     "inventory": _zap,
 }
-_PLAIN: Final[dict[str, Renderer]] = {
+_PLAIN: Final[dict[str, Callable[[LogRecord, float], str]]] = {
     "gateway": _nginx_error,
     "auth": _python,
     "catalog": _logfmt,

@@ -8,7 +8,8 @@ that consists of Elasticsearch's core alone answers it differently.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from threading import Event
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -40,6 +41,16 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
         LogsluiceError: The hosts are not URLs, or the file of trusted certificates is not there.
     """
     return Elasticsearch(**client_options(settings), connections_per_node=1)
+
+
+@contextmanager
+def connected(settings: ElasticsearchSettings) -> Iterator[Elasticsearch]:
+    """A client for a user who waits: of a request that fails they are told by :func:`server_error`."""
+    with closing(connect(settings)) as client:
+        try:
+            yield client
+        except (ApiError, TransportError) as error:
+            raise server_error(error, settings.hosts) from None
 
 
 def client_options(settings: ElasticsearchSettings) -> dict[str, Any]:

@@ -13,17 +13,15 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import typer
 import yaml
-from elastic_transport import TlsError
-from elasticsearch import ApiError, Elasticsearch
+from elasticsearch import Elasticsearch
 
 from logsluice.api.guard.keys import keys_text, make_key
-from logsluice.elasticsearch.client import connect, refusal
+from logsluice.elasticsearch.client import connected
 from logsluice.elasticsearch.roles import role_name, roles
 from logsluice.jvm.jars import jar_paths
 from logsluice.runtime.entrypoint import run_job
@@ -220,11 +218,8 @@ def _users(folder: Path) -> list[str]:
     settings = load_settings()
     if settings.elasticsearch.password is None:
         return ["Elasticsearch runs without security here: it has no users."]
-    with closing(connect(settings.elasticsearch)) as client:
-        try:
-            return set_up_users(client, settings, folder)
-        except (ApiError, TlsError) as error:
-            raise refusal(error, settings.elasticsearch.hosts) from None
+    with connected(settings.elasticsearch) as client:
+        return set_up_users(client, settings, folder)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ from functools import partial
 from typing import Any, Final
 
 import polars as pl
-from elastic_transport import TransportError
-from elasticsearch import ApiError, Elasticsearch, NotFoundError
+from elasticsearch import Elasticsearch, NotFoundError
 
 from logsluice.documents.fields import field_value
-from logsluice.elasticsearch.client import connect, retry_request, server_error
+from logsluice.elasticsearch.client import connect, connected, retry_request
 from logsluice.elasticsearch.paging import group_pages, hit_pages
 from logsluice.elasticsearch.queries import at_least, every, time_range
 from logsluice.errors import LogsluiceError
@@ -48,7 +47,7 @@ def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]
     query = time_range(since, until)
     ends = {"first": {"min": {"field": "@timestamp"}}, "last": {"max": {"field": "@timestamp"}}}
     where = settings.elasticsearch.hosts
-    with closing(connect(settings.elasticsearch)) as client:
+    with connected(settings.elasticsearch) as client:
         try:
             found = client.search(index=index, size=0, query=query, aggs=ends).body["aggregations"]
             if found["first"]["value"] is None:
@@ -61,8 +60,6 @@ def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]
             raise LogsluiceError(
                 "there is no such index", where=f"{where}, {index}", hint="`logsluice setup` makes logsluice's own"
             ) from None
-        except (ApiError, TransportError) as error:
-            raise server_error(error, where) from None
     ranges: list[StoredRange] = []
     for bucket in answer["aggregations"]["times"]["buckets"]:
         begin, count = int(bucket["key"]), int(bucket["doc_count"])
