@@ -30,13 +30,6 @@ _DAY_MINUTES: Final = 1_440
 _COUNTS: Final = ("events", "errors", "critical", "payments", "refunds")
 _P50: Final = "window.duration.p50"
 _P95: Final = "window.duration.p95"
-_FIELDS: Final[dict[Metric, str]] = {
-    "events": "window.events",
-    "errors": "window.errors",
-    "error_rate": "window.error_rate",
-    "p50": _P50,
-    "p95": _P95,
-}
 
 
 def read_windows(client: Elasticsearch, alias: str, first: int, until: int) -> Iterator[Window]:
@@ -68,7 +61,7 @@ def read_hours(
     wanted = tuple(metrics)
     numbers: dict[str, Any] = {name: {"sum": {"field": f"window.{name}"}} for name in ("payments", "refunds")}
     for metric in wanted:
-        field = _FIELDS[metric]
+        field = f"window.duration.{metric}" if metric in ("p50", "p95") else f"window.{metric}"
         numbers[f"{metric}_median"] = {"percentiles": {"field": field, "percents": [50], "keyed": False}}
         numbers[f"{metric}_mad"] = {"median_absolute_deviation": {"field": field}}
     whole = _between(first * _HOUR_MINUTES, (until + 1) * _HOUR_MINUTES)

@@ -37,6 +37,7 @@ _LONG_VALUES = frozenset(
 _LONG: dict[str, Any] = {"type": "long"}
 _DOUBLE: dict[str, Any] = {"type": "double"}
 _DATE: dict[str, Any] = {"type": "date"}
+_FLATTENED: dict[str, Any] = {"type": "flattened", "ignore_above": 1024}
 _RECORD: Properties = {
     "event.id": _KEYWORD,
     "event.original": _STORED_ONLY,
@@ -48,7 +49,7 @@ _RECORD: Properties = {
 }
 _EVENT: Properties = _RECORD | {"kafka.key": _KEYWORD}
 _RESULTS: Properties = {
-    "labels": {"type": "flattened", "ignore_above": 1024},
+    "labels": _FLATTENED,
     "logsluice.original_bytes": _STORED_ONLY,
     "logsluice.original_length": _LONG,
     "logsluice.patterns": _KEYWORD,
@@ -56,47 +57,24 @@ _RESULTS: Properties = {
     "logsluice.revision": _LONG,
 }
 _WINDOWS: Properties = {
-    "@timestamp": _DATE,
-    "service.name": _KEYWORD,
-    "window.start": _DATE,
-    "window.end": _DATE,
-    "window.events": _LONG,
-    "window.errors": _LONG,
-    "window.critical": _LONG,
+    **dict.fromkeys(("@timestamp", "window.start", "window.end"), _DATE),
+    **dict.fromkeys(("service.name", "tags"), _KEYWORD),
+    **dict.fromkeys(("window.events", "window.errors", "window.critical", "window.late", "window.users"), _LONG),
     "window.error_rate": _DOUBLE,
     **{f"window.levels.{level}": _LONG for level in LEVELS},
-    "window.users": _LONG,
     "window.durations": _LONG,
-    "window.duration.p50": _LONG,
-    "window.duration.p95": _LONG,
-    "window.duration.p99": _LONG,
-    "window.payments": _LONG,
-    "window.refunds": _LONG,
+    **{f"window.duration.p{percent}": _LONG for percent in (50, 95, 99)},
+    **dict.fromkeys(("window.payments", "window.refunds"), _LONG),
     # By ISO 4217 code, decimal text: amounts of different currencies have no sum.
-    "window.payment_amounts": {"type": "flattened", "ignore_above": 1024},
-    "window.refund_amounts": {"type": "flattened", "ignore_above": 1024},
-    "window.late": _LONG,
-    "tags": _KEYWORD,
+    **dict.fromkeys(("window.payment_amounts", "window.refund_amounts"), _FLATTENED),
 }
 _ALERTS: Properties = {
-    "@timestamp": _DATE,
-    "alert.id": _KEYWORD,
-    "alert.status": _KEYWORD,
-    "alert.severity": _KEYWORD,
-    "alert.value": _DOUBLE,
-    "alert.threshold": _DOUBLE,
-    "alert.last_seen": _DATE,
-    "alert.pending": _KEYWORD,
-    "error.type": _KEYWORD,
+    **dict.fromkeys(("@timestamp", "event.start", "event.end", "alert.last_seen"), _DATE),
+    **dict.fromkeys(("alert.id", "alert.status", "alert.severity", "alert.pending"), _KEYWORD),
+    **dict.fromkeys(("alert.value", "alert.threshold"), _DOUBLE),
+    **dict.fromkeys(("error.type", "event.kind", "rule.description", "rule.name", "service.name", "tags"), _KEYWORD),
     "event.duration": _LONG,
-    "event.end": _DATE,
-    "event.kind": _KEYWORD,
-    "event.start": _DATE,
     "event.url": _LONG_KEYWORD,
-    "rule.description": _KEYWORD,
-    "rule.name": _KEYWORD,
-    "service.name": _KEYWORD,
-    "tags": _KEYWORD,
 }
 _DEAD_LETTERS: Properties = _RECORD | {
     "@timestamp": _DATE,

@@ -26,39 +26,22 @@ UNKNOWN_SERVICE: Final = "unknown"
 LONGEST_ROW: Final = 8_192
 """Characters of a rejected row that are kept; its source and line say where the rest is."""
 
-COUNTS_SCHEMA: Final = pa.schema(
-    [
-        pa.field("minute", pa.timestamp("us", tz="UTC")),
-        pa.field("level", pa.string()),
-        pa.field("service", pa.string()),
-        pa.field("error_type", pa.string()),
-        pa.field("template", pa.string()),
-        pa.field("ip", pa.string()),
-        pa.field("endpoint", pa.string()),
-        pa.field("events", pa.int64()),
-        pa.field("source", pa.string()),
-        pa.field("line", pa.int64()),
-        pa.field("reason", pa.string()),
-        pa.field("row", pa.string()),
-    ]
-)
-"""Either events (``minute`` to ``events``; what follows ``service`` is of errors alone), or a rejected row (``source``
-to ``row``; without ``row`` it is about the whole source)."""
-
 COUNTS_DDL: Final = (
     "minute timestamp, level string, service string, error_type string, template string, ip string, endpoint string, "
     "events bigint, source string, line bigint, reason string, row string"
 )
+"""Either events (``minute`` to ``events``; what follows ``service`` is of errors alone), or a rejected row (``source``
+to ``row``; without ``row`` it is about the whole source)."""
+
+_ARROW: Final = {"timestamp": pa.timestamp("us", tz="UTC"), "string": pa.string(), "bigint": pa.int64()}
+COUNTS_SCHEMA: Final = pa.schema(
+    [(name, _ARROW[kind]) for name, kind in (column.split() for column in COUNTS_DDL.split(", "))]
+)
+"""The same, in Arrow's words."""
 
 _EVENT: Final = {
     "instant": pl.Int64,
-    "level": pl.String,
-    "message": pl.String,
-    "service": pl.String,
-    "ip": pl.String,
-    "endpoint": pl.String,
-    "error_type": pl.String,
-    "code": pl.String,
+    **dict.fromkeys(("level", "message", "service", "ip", "endpoint", "error_type", "code"), pl.String),
     "status": pl.Int64,
 }
 FIELDS_READ: Final = {

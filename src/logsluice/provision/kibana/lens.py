@@ -66,39 +66,32 @@ def top(
     data_type: Literal["string", "ip"] = "string",
 ) -> Column:
     """A field's values with the greatest number in the column ``by``; ``others`` are the rest, and those without."""
-    return {
-        "operationType": "terms",
-        "sourceField": field,
-        "label": label,
-        "customLabel": True,
-        "dataType": data_type,
-        "isBucketed": True,
-        "scale": "ordinal",
-        "params": {
-            "size": size,
-            "orderBy": {"type": "column", "columnId": by},
-            "orderDirection": "desc",
-            "otherBucket": others,
-            "missingBucket": others,
-            "parentFormat": {"id": "terms"},
-        },
+    params = {
+        "size": size,
+        "orderBy": {"type": "column", "columnId": by},
+        "orderDirection": "desc",
+        "otherBucket": others,
+        "missingBucket": others,
+        "parentFormat": {"id": "terms"},
     }
+    return {**_groups("terms", label, params), "sourceField": field, "dataType": data_type}
 
 
 def filters(label: str, queries: Mapping[str, str]) -> Column:
     """Documents by what they match: queries (Lucene) by what users see."""
+    conditions = [{"label": name, "input": {"language": "lucene", "query": query}} for name, query in queries.items()]
+    return _groups("filters", label, {"filters": conditions})
+
+
+def _groups(operation: str, label: str, params: Mapping[str, Any]) -> Column:
     return {
-        "operationType": "filters",
+        "operationType": operation,
         "label": label,
         "customLabel": True,
         "dataType": "string",
         "isBucketed": True,
         "scale": "ordinal",
-        "params": {
-            "filters": [
-                {"label": name, "input": {"language": "lucene", "query": query}} for name, query in queries.items()
-            ]
-        },
+        "params": params,
     }
 
 
