@@ -23,8 +23,6 @@ class BacktestResult:
 
     Attributes:
         alerts: In the order in which they opened.
-        windows: How many windows were evaluated.
-        services: How many services have windows in that time.
         without_baseline: By rule that compares with a baseline, the services of which too little history is known.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,7 +22,8 @@ FILE: Final = "alerts.yaml"
 LONGEST_HOLD: Final = 60
 """Windows; as far back as a restart always looks."""
 
-_WORDS: Final = frozenset({"service", "error_type", "metric", "how", "shown", "shown_usual", "shown_threshold"})
+_SHOWN: Final = ("shown", "shown_usual", "shown_threshold")
+_WORDS: Final = frozenset({"service", "error_type", "metric", "how", *_SHOWN})
 _MINUTES: Final = {"m": 1, "h": 60, "d": 1_440, "w": 10_080}
 _TIME: Final = re.compile(r"([1-9][0-9]{0,4})([mhdw])")
 
@@ -164,16 +166,7 @@ class Unusual(Rule):
         history: How far back the baseline is learnt from.
     """
 
-    PLACEHOLDERS = (
-        *Rule.PLACEHOLDERS,
-        "metric",
-        "usual",
-        "deviations",
-        "how",
-        "shown",
-        "shown_usual",
-        "shown_threshold",
-    )
+    PLACEHOLDERS = (*Rule.PLACEHOLDERS, "metric", "usual", "deviations", "how", *_SHOWN)
     TEXT = "{service}: {metric} {how} the usual: {shown}, usually {shown_usual}, limit {shown_threshold}"
     LEVEL = ""
 
@@ -304,11 +297,9 @@ def load_rules(path: Path) -> tuple[Rule, ...]:
         raise LogsluiceError("there is no such file", where=str(path), hint="config/common/alerts.yaml is one to copy")
     file = read_entry(_File, read_mapping(path), path=path, kind="file", number=1)
     rules = tuple(_rule(entry, path, number) for number, entry in enumerate(file.rules, start=1))
-    seen: set[str] = set()
-    for rule in rules:
-        if rule.name in seen:
-            raise LogsluiceError("stands twice", where=f"{path}, rule {rule.name!r}", hint="rename one")
-        seen.add(rule.name)
+    for name, times in Counter(rule.name for rule in rules).items():
+        if times > 1:
+            raise LogsluiceError("stands twice", where=f"{path}, rule {name!r}", hint="rename one")
     return rules
 
 

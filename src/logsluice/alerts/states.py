@@ -36,7 +36,6 @@ class Episode:
     Attributes:
         opened: First minute of the detections that opened it.
         last: Minute of the latest detection.
-        detection: That detection.
         resolved: The first minute of the quiet that resolved it; ``None`` while it is open.
     """
 
@@ -72,8 +71,6 @@ def advance(
     Args:
         minute: The minute, later than any before. Minutes that no window covers are left out: they
             count neither way.
-        hold: Detections in a row that open an alert.
-        resolve_after: Minutes in a row without one that resolve it.
 
     Returns:
         The new state; ``opened`` or ``resolved`` where that happened; and the alert that this minute changed.

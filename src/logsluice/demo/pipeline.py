@@ -35,7 +35,6 @@ class Job:
     """A job of the demonstration.
 
     Attributes:
-        name: As in its metrics.
         script: In ``jobs/``; of a part that is no job, nothing.
         port: Where it serves ``/metrics``, or its page.
         arguments: For the script; of a part that is no job, its whole command.
@@ -143,12 +142,7 @@ class Snapshot:
         produced: Events the broker acknowledged to the producer.
         raw: Events in the logs index and the metrics index.
         facts: Events in the results index.
-        searchable: Documents that the results alias finds.
-        windows: Finished windows written.
-        alerts: Alerts that are open.
         lag: Events not read yet, by consumer group.
-        patterns: Matches by pattern.
-        dead_letters: By reason.
         latency: Median seconds from the broker's append to the acknowledged write of the facts.
         errors: Events of level error and critical, by service.
     """

@@ -59,8 +59,6 @@ class Profile:
         rate: Events a second, on average.
         error_rate: Share of events at error or critical level outside of bursts, 0 to 0.9.
         json_share: Share of events that are JSON, 0 to 1.
-        services: Who takes part.
-        burst: Times of trouble.
         daily: How much the rate sways with the time of day, 0 (not at all) to 1; most at 18:00 UTC.
         count: Events after which it ends; ``None`` is never.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Event
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import orjson
 from elasticsearch import ApiError, Elasticsearch
@@ -30,6 +30,7 @@ _REFUSED_TOGETHER = (400, 413)
 _VALIDATION = "action_request_validation_exception"
 # Of every item only what is looked at: a tenth of the whole answer.
 _BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error"
+_HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
 
 
 @dataclass(slots=True)
@@ -37,8 +38,6 @@ class IndexAction:
     """One document to write.
 
     Attributes:
-        index: The dated index.
-        id: The document's id.
         op: ``create`` leaves a document that is already there as it is, ``index`` replaces it, ``update`` changes
             some of its fields.
         version: With ``index``: replace only what has this version or an older one (``external_gte``).
@@ -119,7 +118,7 @@ class BulkWriter:
         def attempt() -> None:
             nonlocal pending, body
             try:
-                answer = self._send(body)
+                answer = self.client.perform_request("POST", _BULK, headers=_HEADERS, body=body).body
             except ApiError as refused:
                 if refused.meta.status not in _REFUSED_TOGETHER:
                     raise
@@ -157,14 +156,6 @@ class BulkWriter:
 
         retry_request(attempt, self._settings, job=self._job, stop=self._stop)
         return suspects
-
-    def _send(self, body: bytes) -> Any:
-        return self.client.perform_request(
-            "POST",
-            _BULK,
-            headers={"accept": "application/json", "content-type": "application/x-ndjson"},
-            body=body,
-        ).body
 
 
 class _Pending(NamedTuple):

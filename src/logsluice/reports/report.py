@@ -38,9 +38,6 @@ class Report:
     """What a report says.
 
     Attributes:
-        sources: What was read.
-        critical: How many of those are critical.
-        rejected: How many rows could not be read.
         first: The minute of the earliest event, in UTC; None where there is none.
         last: The minute of the latest event.
         trends: ``hour``, ``events``, ``errors``, ``critical``, by time.

@@ -13,6 +13,7 @@ from logsluice.alerts.documents import Alert, document_of
 from logsluice.alerts.store import AlertStore
 from logsluice.alerts.windows import moment_of
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
+from logsluice.event.moments import to_millis
 from logsluice.event.records import index_name
 from logsluice.runtime import metrics
 from logsluice.runtime.retry import StoppedError
@@ -22,12 +23,6 @@ NAME: Final = "index"
 _POLL_SECONDS: Final = 0.2
 
 log = structlog.get_logger(__name__)
-
-
-def action_of(alert: Alert, alias: str) -> IndexAction:
-    """The write that stores an alert, in the index of the UTC day it opened."""
-    opened = int(moment_of(alert.episode.opened).timestamp() * 1000)
-    return IndexAction(index_name(alias, opened), alert.id, "index", None, orjson.dumps(document_of(alert)))
 
 
 class AlertIndexWriter(Thread):
@@ -75,8 +70,13 @@ class AlertIndexWriter(Thread):
         """
         if not alerts:
             return
+        actions = []
+        for alert in alerts:
+            opened = to_millis(moment_of(alert.episode.opened))
+            document = orjson.dumps(document_of(alert))
+            actions.append(IndexAction(index_name(self._alias, opened), alert.id, "index", None, document))
         try:
-            outcome = self._writer.write([action_of(alert, self._alias) for alert in alerts])
+            outcome = self._writer.write(actions)
         except BaseException:
             self._store.not_stored(alerts)
             raise

@@ -117,7 +117,6 @@ def dashboard(
         panels: Its objects, row by row from the left.
         rows: Of the grid, which has 48 columns: the height of each, of 20 pixels or so, and its panels' widths.
         view: Id of the data view that has the fields of ``choices``.
-        choices: The lists of values above it, to choose from: titles by field.
         since: How far it looks back when it is opened, such as ``now-1h``.
     """
     references = [reference(panel["type"], panel["id"], f"{panel['id']}:panel_{panel['id']}") for panel in panels]
