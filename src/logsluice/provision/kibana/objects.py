@@ -9,8 +9,7 @@ Source: https://github.com/elastic/kibana, ``server/saved_objects`` of the plugi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 import orjson
@@ -59,7 +58,7 @@ def data_view(name: str, title: str, pattern: str, formats: Mapping[str, Mapping
         "allowNoIndex": True,
         "fields": "[]",
         "fieldAttrs": "{}",
-        "fieldFormatMap": _json(formats),
+        "fieldFormatMap": as_json(formats),
         "runtimeFieldMap": "{}",
         "sourceFilters": "[]",
         "typeMeta": "{}",
@@ -88,7 +87,9 @@ def saved_search(
         "hideTable": False,
         "isTextBasedQuery": False,
         "timeRestore": False,
-        "kibanaSavedObjectMeta": {"searchSourceJSON": _json(_search_source(query) | {"indexRefName": of_view["name"]})},
+        "kibanaSavedObjectMeta": {
+            "searchSourceJSON": as_json(search_source(query) | {"indexRefName": of_view["name"]})
+        },
     }
     if breakdown:
         tab["breakdownField"] = breakdown
@@ -100,86 +101,11 @@ def saved_search(
     return saved_object("search", name, attributes, [of_view])
 
 
-def dashboard(
-    name: str,
-    title: str,
-    description: str,
-    panels: Sequence[SavedObject],
-    rows: Sequence[tuple[int, Sequence[int]]],
-    *,
-    view: str,
-    choices: Mapping[str, str],
-    since: str,
-) -> SavedObject:
-    """A dashboard of objects that stand by themselves, which refreshes twice a minute.
-
-    Args:
-        panels: Its objects, row by row from the left.
-        rows: Of the grid, which has 48 columns: the height of each, of 20 pixels or so, and its panels' widths.
-        view: Id of the data view that has the fields of ``choices``.
-        since: How far it looks back when it is opened, such as ``now-1h``.
-    """
-    references = [reference(panel["type"], panel["id"], f"{panel['id']}:panel_{panel['id']}") for panel in panels]
-    references += [reference("index-pattern", view, f"controlGroup_{field}:optionsListDataView") for field in choices]
-    controls = {
-        field: {
-            "type": "optionsListControl",
-            "order": order,
-            "width": "medium",
-            "grow": False,
-            "explicitInput": {"id": field, "fieldName": field, "title": label},
-        }
-        for order, (field, label) in enumerate(choices.items())
-    }
-    options = {
-        "useMargins": True,
-        "syncColors": True,
-        "syncCursor": True,
-        "syncTooltips": False,
-        "hidePanelTitles": False,
-    }
-    attributes = {
-        "title": title,
-        "description": description,
-        "timeRestore": True,
-        "timeFrom": since,
-        "timeTo": "now",
-        "refreshInterval": {"pause": False, "value": 30_000},
-        "optionsJSON": _json(options),
-        "kibanaSavedObjectMeta": {"searchSourceJSON": _json(_search_source(""))},
-        "controlGroupInput": {
-            "controlStyle": "oneLine",
-            "chainingSystem": "HIERARCHICAL",
-            "showApplySelections": False,
-            "panelsJSON": _json(controls),
-        },
-        "panelsJSON": _json(
-            [
-                {
-                    "type": panel["type"],
-                    "panelIndex": panel["id"],
-                    "panelRefName": f"panel_{panel['id']}",
-                    "gridData": {"i": panel["id"], **place},
-                    "embeddableConfig": {},
-                }
-                for panel, place in zip(panels, _places(rows), strict=True)
-            ]
-        ),
-    }
-    return saved_object("dashboard", name, attributes, references)
-
-
-def _places(rows: Sequence[tuple[int, Sequence[int]]]) -> Iterator[dict[str, int]]:
-    y = 0
-    for height, widths in rows:
-        for x, width in zip(accumulate(widths, initial=0), widths, strict=False):
-            yield {"x": x, "y": y, "w": width, "h": height}
-        y += height
-
-
-def _search_source(query: str) -> dict[str, Any]:
+def search_source(query: str) -> dict[str, Any]:
+    """A query in Lucene's syntax, as attributes have it."""
     return {"query": {"language": "lucene", "query": query}, "filter": []}
 
 
-def _json(value: object) -> str:
+def as_json(value: object) -> str:
+    """A part of attributes that Kibana keeps as text."""
     return orjson.dumps(value).decode()

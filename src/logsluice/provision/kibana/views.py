@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any, Final
 
 from logsluice.event.ecs import LEVELS
 from logsluice.provision.kibana import lens
-from logsluice.provision.kibana.objects import SavedObject, dashboard, data_view, saved_search
+from logsluice.provision.kibana.objects import (
+    SavedObject,
+    as_json,
+    data_view,
+    reference,
+    saved_object,
+    saved_search,
+    search_source,
+)
 from logsluice.settings import Settings
 
 LOGS: Final = "logsluice-logs"
@@ -21,6 +31,16 @@ SLOW_NANOSECONDS: Final = 250_000_000
 _ERRORS: Final = "log.level:(error OR critical)"
 _OPEN: Final = "alert.status:open"
 _SLOW: Final = f"_exists_:http.request.method AND event.duration:>={SLOW_NANOSECONDS}"
+_SERVICE: Final = "service.name"
+_ROWS: Final = (
+    (6, (12, 12, 12, 12)),
+    (12, (32, 16)),
+    (12, (16, 16, 16)),
+    (12, (24, 24)),
+    (12, (16, 16, 16)),
+    (16, (48,)),
+)
+"""Of the overview's grid: the height of each, of 20 pixels or so, and its panels' widths, 48 in all."""
 _DURATION: Final = {
     "id": "duration",
     "params": {
@@ -273,20 +293,57 @@ def _charts() -> list[SavedObject]:
 
 
 def _overview(settings: Settings, panels: list[SavedObject]) -> SavedObject:
-    return dashboard(
-        "logsluice-overview",
-        f"logsluice {settings.env}: overview",
-        "Events, errors, requests, alerts and dead letters of the last fifteen minutes.",
-        panels,
-        [
-            (6, (12, 12, 12, 12)),
-            (12, (32, 16)),
-            (12, (16, 16, 16)),
-            (12, (24, 24)),
-            (12, (16, 16, 16)),
-            (16, (48,)),
-        ],
-        view=RESULTS,
-        choices={"service.name": "Service"},
-        since="now-15m",
-    )
+    """The dashboard of objects that stand by themselves, with a choice of services; it refreshes twice a minute."""
+    references = [reference(panel["type"], panel["id"], f"{panel['id']}:panel_{panel['id']}") for panel in panels]
+    references.append(reference("index-pattern", RESULTS, f"controlGroup_{_SERVICE}:optionsListDataView"))
+    services = {
+        "type": "optionsListControl",
+        "order": 0,
+        "width": "medium",
+        "grow": False,
+        "explicitInput": {"id": _SERVICE, "fieldName": _SERVICE, "title": "Service"},
+    }
+    placed = [
+        {
+            "type": panel["type"],
+            "panelIndex": panel["id"],
+            "panelRefName": f"panel_{panel['id']}",
+            "gridData": {"i": panel["id"], **place},
+            "embeddableConfig": {},
+        }
+        for panel, place in zip(panels, _places(), strict=True)
+    ]
+    options = {
+        "useMargins": True,
+        "syncColors": True,
+        "syncCursor": True,
+        "syncTooltips": False,
+        "hidePanelTitles": False,
+    }
+    attributes = {
+        "title": f"logsluice {settings.env}: overview",
+        "description": "Events, errors, requests, alerts and dead letters of the last fifteen minutes.",
+        "timeRestore": True,
+        "timeFrom": "now-15m",
+        "timeTo": "now",
+        "refreshInterval": {"pause": False, "value": 30_000},
+        "optionsJSON": as_json(options),
+        "kibanaSavedObjectMeta": {"searchSourceJSON": as_json(search_source(""))},
+        "controlGroupInput": {
+            "controlStyle": "oneLine",
+            "chainingSystem": "HIERARCHICAL",
+            "showApplySelections": False,
+            "panelsJSON": as_json({_SERVICE: services}),
+        },
+        "panelsJSON": as_json(placed),
+    }
+    return saved_object("dashboard", "logsluice-overview", attributes, references)
+
+
+def _places() -> Iterator[dict[str, int]]:
+    """Where the panels of the overview are, from the left, row by row."""
+    y = 0
+    for height, widths in _ROWS:
+        for x, width in zip(accumulate(widths, initial=0), widths, strict=False):
+            yield {"x": x, "y": y, "w": width, "h": height}
+        y += height
