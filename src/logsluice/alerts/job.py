@@ -40,22 +40,6 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-def outputs_of(settings: Settings, stop: Event) -> list[Output]:
-    """The outputs that are notified of alerts, besides the alerts index.
-
-    Raises:
-        LogsluiceError: The webhook's URL or secret is not what it looks like.
-    """
-    outputs: list[Output] = [
-        ConsoleOutput(),
-        FileOutput(settings.alerts.log),
-        KafkaOutput(settings, job=JOB, stop=stop),
-    ]
-    if settings.alerts.webhook_url is not None:
-        outputs.append(WebhookOutput(settings.alerts))
-    return outputs
-
-
 def run_alerts_job(settings: Settings, directory: Path, stop: Event) -> None:
     """Evaluate until ``stop`` is set; Elasticsearch and its templates are waited for.
 
@@ -63,8 +47,8 @@ def run_alerts_job(settings: Settings, directory: Path, stop: Event) -> None:
         directory: Its folder, with ``alerts.yaml``.
 
     Raises:
-        LogsluiceError: A rule is wrong, windows have another length than rules are for, or a server refuses the
-            credentials.
+        LogsluiceError: A rule, the webhook's URL or its secret is wrong, windows have another length than rules are
+            for, or a server refuses the credentials.
     """
     if settings.windows.window_seconds != WINDOW_SECONDS:
         raise LogsluiceError(
@@ -74,7 +58,10 @@ def run_alerts_job(settings: Settings, directory: Path, stop: Event) -> None:
             hint=f"set it to {WINDOW_SECONDS}, or do without this job",
         )
     rules = load_rules(directory)
-    outputs = outputs_of(settings, stop)
+    kafka = KafkaOutput(settings, job=JOB, stop=stop)
+    outputs: list[Output] = [ConsoleOutput(), FileOutput(settings.alerts.log), kafka]
+    if settings.alerts.webhook_url is not None:
+        outputs.append(WebhookOutput(settings.alerts))
     server = settings.elasticsearch
     client = connect(server)
     try:

@@ -43,12 +43,9 @@ def policy(env: str, days: int) -> dict[str, Any]:
 
 
 def make(client: Elasticsearch, settings: Settings) -> list[str]:
-    """Register repository and policy where they are not as they should be.
+    """Register repository and policy where they are not as they should be; what was made or cannot be had, a line each.
 
     Elasticsearch writes to the bucket before it takes the repository, from every node.
-
-    Returns:
-        What was made or cannot be had, a line each; nothing where the settings name no bucket.
 
     Raises:
         LogsluiceError: The nodes may not write to the bucket, or it is not there.

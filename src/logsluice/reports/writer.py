@@ -52,14 +52,7 @@ def temporary_folder(out: Path) -> Iterator[Path]:
 
 
 def write_report(report: Report, rejected: Iterable[RejectedRow], out: Path, folder: Path) -> list[Path]:
-    """Write every file of a report into a folder beside, then put each in its place.
-
-    Args:
-        out: Where the report is to be.
-        folder: Of :func:`temporary_folder`.
-
-    Returns:
-        The files.
+    """Write every file of a report into a :func:`temporary_folder`, then put each in its place; gives the files.
 
     Raises:
         LogsluiceError: A file cannot be written.
