@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Concatenate, Final, Literal, NamedTuple, ParamSpec, TypeVar
 
 import orjson
+from pydantic import BaseModel
 
 from logsluice.api.background import Batcher
 from logsluice.api.ingest.producer import Record
@@ -74,12 +75,18 @@ class PostState(NamedTuple):
     attempt: DeliveryAttempt | None
 
 
-class TicketEvent(NamedTuple):
-    """What became of an event: where it is stored, or why it was refused."""
+class TicketItem(BaseModel):
+    """What became of an event that waited.
+
+    Attributes:
+        status: Whether it still does.
+        id: Where it is stored.
+        detail: Why Kafka refused it.
+    """
 
     status: Literal["waiting", "stored", "refused"]
-    id: str | None
-    detail: str | None
+    id: str | None = None
+    detail: str | None = None
 
 
 class _Post(NamedTuple):
@@ -219,7 +226,7 @@ class EventBuffer:
         self._count(-events, -size)
 
     @_on_its_thread
-    def ticket(self, post: str) -> list[TicketEvent] | None:
+    def ticket(self, post: str) -> list[TicketItem] | None:
         """What became of a post's events; None where there is none such here, or not any more."""
         if self._state(post) is None:
             return None
@@ -227,7 +234,9 @@ class EventBuffer:
             "SELECT value IS NULL, id, refused FROM events WHERE post = ? ORDER BY number", (post,)
         )
         return [
-            TicketEvent("waiting" if not over else "stored" if event_id else "refused", event_id, refused)
+            TicketItem(
+                status="waiting" if not over else "stored" if event_id else "refused", id=event_id, detail=refused
+            )
             for over, event_id, refused in rows
         ]
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from logsluice.api.guard.access import Caller, Requires
 from logsluice.api.ingest import otlp
 from logsluice.api.ingest.bodies import JSON, media_type_of
+from logsluice.api.ingest.buffer import TicketItem
 from logsluice.api.ingest.events import (
     Posted,
     RejectedEvent,
@@ -95,20 +96,6 @@ class BatchResult(BaseModel):
     refused: int
     failed: int
     items: list[ItemResult]
-
-
-class TicketItem(BaseModel):
-    """What became of an event that waited.
-
-    Attributes:
-        status: Whether it still does.
-        id: Where it is stored.
-        detail: Why Kafka refused it.
-    """
-
-    status: Literal["waiting", "stored", "refused"]
-    id: str | None = None
-    detail: str | None = None
 
 
 class Ticket(BaseModel):
@@ -291,7 +278,7 @@ async def get_ticket(
     if events is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "there is no such ticket here, or not any more")
     waits = any(event.status == "waiting" for event in events)
-    return Ticket(status="waiting" if waits else "ended", items=[TicketItem(**event._asdict()) for event in events])
+    return Ticket(status="waiting" if waits else "ended", items=events)
 
 
 def _events(body: bytes, media_type: str, limits: ApiLimits) -> list[Posted] | RejectedEvent:
