@@ -95,7 +95,7 @@ class AlertStore:
                 self._condition.notify_all()
 
     def changed(self, seconds: float) -> list[Alert]:
-        """The alerts that changed since they were asked for last; waits so long at most for one to change."""
+        """The alerts that changed since the last call; waits so long at most for one to change."""
         with self._condition:
             if not self._changed:
                 self._condition.wait(seconds)

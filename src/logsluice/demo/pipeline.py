@@ -23,7 +23,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 
 STOP_SECONDS: Final = 30
-"""How long a job may take to finish its batch when it is told to stop."""
+"""How long a job may take to finish its batch at SIGTERM."""
 
 _SCRAPE_SECONDS: Final = 2.0
 _OPEN_SECONDS: Final = 60
@@ -106,7 +106,7 @@ class RunningJob:
         """Make sure that it still runs.
 
         Raises:
-            LogsluiceError: It ended; with the last line it said.
+            LogsluiceError: It ended; with the last line of its log.
         """
         code = self.process.poll()
         if code is not None:
@@ -135,7 +135,7 @@ def _stop(jobs: list[RunningJob]) -> None:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the jobs and Elasticsearch say at one moment; counts are since the jobs were started.
+    """The state of the jobs and Elasticsearch at one moment; counts are since the jobs were started.
 
     Attributes:
         at: Monotonic seconds.
@@ -177,7 +177,7 @@ def take_snapshot(
     """Ask every job and Elasticsearch.
 
     A job that does not answer yet counts as zero; where Elasticsearch cannot tell (an index is just being made),
-    what it said in ``previous`` stands.
+    what stands in ``previous`` is kept.
     """
     previous = previous or Snapshot(at=0)
     samples: _Samples = {}
@@ -255,5 +255,5 @@ def _errors_by_service(client: Elasticsearch, alias: str, otherwise: Counter[str
 
 
 def _lenient(client: Elasticsearch) -> Elasticsearch:
-    """That there is no such index, or that it is not open yet, is an answer without what was asked for."""
+    """A client to which no such index, or one that is not open yet, is an answer without content."""
     return client.options(ignore_status=[404, 503])

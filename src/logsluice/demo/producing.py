@@ -24,7 +24,7 @@ from logsluice.settings import ApiSettings, Settings
 
 JOB: Final = "producer"
 _GLANCE_SECONDS: Final = 0.1
-_SAY_EVERY_SECONDS: Final = 30.0
+_LOG_INTERVAL_SECONDS: Final = 30.0
 _LATE_SECONDS: Final = 5.0
 _TICK_SECONDS: Final = 0.01
 _GIVE_UP_SECONDS: Final = 10.0
@@ -66,7 +66,7 @@ class KafkaDestination:
         self._glance_at = 0.0
 
     def send(self, event: TrafficEvent) -> None:
-        """Take an event; waits for the broker, unless a stop is asked for.
+        """Take an event; waits for the broker, unless ``stop`` is set.
 
         Raises:
             LogsluiceError: The broker refuses a record.
@@ -83,7 +83,7 @@ class KafkaDestination:
             self._collect()
 
     def flush(self) -> int:
-        """Wait for acknowledgements; when a stop was asked for, ten seconds at most."""
+        """Wait for acknowledgements; when ``stop`` is set, ten seconds at most."""
         began = time.monotonic()
         while self._outlet.in_flight:
             if self._stop.is_set() and time.monotonic() - began > _GIVE_UP_SECONDS:
@@ -217,8 +217,8 @@ def produce(events: Iterable[TrafficEvent], destination: Destination, stop: Even
     is set, what was sent is waited for.
     """
     began = time.monotonic()
-    said_at = began
-    said_late_at = 0.0
+    logged_at = began
+    warn_at = 0.0
     count = 0
     read = metrics.EVENTS_IN.labels(JOB)
     for event in events:
@@ -231,15 +231,15 @@ def produce(events: Iterable[TrafficEvent], destination: Destination, stop: Even
                 # What comes within the next hundredth of a second may come at once.
                 if early > _TICK_SECONDS and stop.wait(early):
                     break
-            elif -early > _LATE_SECONDS and now > said_late_at:
-                said_late_at = now + _SAY_EVERY_SECONDS
+            elif -early > _LATE_SECONDS and now > warn_at:
+                warn_at = now + _LOG_INTERVAL_SECONDS
                 log.warning("behind the rate that was asked for", seconds=round(-early, 1))
         destination.send(event)
         read.inc()
         count += 1
-        if count % 100 == 0 and time.monotonic() - said_at > _SAY_EVERY_SECONDS:
-            said_at = time.monotonic()
-            log.info("events sent", events=count, per_second=round(count / (said_at - began), 1))
+        if count % 100 == 0 and time.monotonic() - logged_at > _LOG_INTERVAL_SECONDS:
+            logged_at = time.monotonic()
+            log.info("events sent", events=count, per_second=round(count / (logged_at - began), 1))
     lost = destination.flush()
     if lost:
         log.warning("stopped before these were acknowledged", events=lost)

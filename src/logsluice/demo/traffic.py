@@ -169,7 +169,7 @@ class _Shop:
         return session(self._random, self._services, self._fails)
 
     def _fails(self, service: str) -> int:
-        """How many errors a request has, so that their share of all lines is as asked.
+        """How many errors a request has, so that their share of all lines is the profile's.
 
         The rate is per line, and requests have lines of their own number: what they have had so far besides
         errors makes one of the other.

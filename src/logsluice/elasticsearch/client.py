@@ -1,7 +1,7 @@
-"""A client of Elasticsearch: made from the settings, its errors told apart and put into words, and waited for while
+"""A client of Elasticsearch: made from the settings, its errors classified and put into words, and waited for while
 the server is away.
 
-Only the HTTP protocol is used, and of it only what every server speaks: `GET /` is not asked, as a server
+Only the HTTP protocol is used, and of it only what every server speaks: `GET /` is not used, as a server
 that consists of Elasticsearch's core alone answers it differently.
 """
 
@@ -35,7 +35,7 @@ class ServerBusyError(Exception):
 
 
 def connect(settings: ElasticsearchSettings) -> Elasticsearch:
-    """A client for one process; it does not repeat requests by itself, as here the waiting is done and said.
+    """A client for one process; it does not repeat requests by itself, as waiting is done and logged here.
 
     Raises:
         LogsluiceError: The hosts are not URLs, or the file of trusted certificates is not there.
@@ -45,7 +45,7 @@ def connect(settings: ElasticsearchSettings) -> Elasticsearch:
 
 @contextmanager
 def connected(settings: ElasticsearchSettings) -> Iterator[Elasticsearch]:
-    """A client for a user who waits: of a request that fails they are told by :func:`server_error`."""
+    """A client for a user who waits: a request that fails raises the error of :func:`server_error`."""
     with closing(connect(settings)) as client:
         try:
             yield client
@@ -101,7 +101,7 @@ def describe_error(error: BaseException) -> str:
 
 
 def refusal(error: ApiError | TlsError, where: str) -> LogsluiceError:
-    """What a user is told when the server answered, but will not do it."""
+    """The error for a user where the server answered, but will not do it."""
     if isinstance(error, TlsError):
         return LogsluiceError(
             "its certificate is not trusted",
@@ -114,7 +114,7 @@ def refusal(error: ApiError | TlsError, where: str) -> LogsluiceError:
 
 
 def no_answer(error: ApiError | TransportError, where: str) -> LogsluiceError:
-    """What a user is told who waits for an answer that does not come."""
+    """The error for a user who waits for an answer that does not come."""
     return LogsluiceError(
         "Elasticsearch does not answer",
         where=where,
@@ -124,7 +124,7 @@ def no_answer(error: ApiError | TransportError, where: str) -> LogsluiceError:
 
 
 def server_error(error: ApiError | TransportError, where: str) -> LogsluiceError:
-    """What a user is told whose request failed: that it was refused, or that no answer came."""
+    """The error for a user whose request failed: that it was refused, or that no answer came."""
     return refusal(error, where) if isinstance(error, ApiError | TlsError) else no_answer(error, where)
 
 

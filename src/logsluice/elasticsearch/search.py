@@ -81,7 +81,7 @@ class Hit(NamedTuple):
 class Found(NamedTuple):
     """The newest events that were found, newest first, of how many at least, up to 10,000.
 
-    ``older`` is how many more there are when ``since`` is left out; asked only when nothing was found.
+    ``older`` is how many more there are when ``since`` is left out; counted only when nothing was found.
     """
 
     hits: list[Hit]

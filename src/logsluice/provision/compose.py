@@ -74,7 +74,7 @@ _SERVERS: Final = {"elasticsearch": ["elasticsearch"], "kafka": ["kafka"], "logs
 
 
 def prepare(folder: Path, owners: Mapping[str, int] = READERS) -> list[str]:
-    """Make what is missing below a folder, and say what was made, a line each.
+    """Make what is missing below a folder; gives what was made, a line each.
 
     Each reader's volume is mounted there under its name, and ``store``, with what none of them may see: every password
     once, Kibana's keys, and a key of the HTTP API.

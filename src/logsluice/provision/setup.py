@@ -90,7 +90,7 @@ def run_setup(
     """
     made = set_up_kafka(settings, stop=stop) if topics else []
     made += set_up_elasticsearch(settings, fields, stop=stop) + set_up_kibana(settings, stop=stop)
-    # Last: a backup that fails is told, and keeps nobody from working.
+    # Last: a backup that fails is reported, and keeps nobody from working.
     return made + set_up_snapshots(settings, stop=stop)
 
 

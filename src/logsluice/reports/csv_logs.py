@@ -165,7 +165,7 @@ def _read_header(beginning: bytes) -> CsvLayout | None:
 def plan_csv(path: Path, name: str, layout: CsvLayout, *, part_bytes: int) -> tuple[CsvLayout, list[FilePart]]:
     """Cut a CSV log into parts, and complete its layout by what can only be seen in the whole file.
 
-    A file with quotes is one part: where a row begins can only be told from the beginning.
+    A file with quotes is one part: where a row begins can only be seen from the beginning.
 
     Raises:
         LogsluiceError: The file cannot be read.

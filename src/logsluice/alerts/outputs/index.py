@@ -36,20 +36,20 @@ class AlertIndexWriter(Thread):
         self._writer = BulkWriter(settings.elasticsearch, job=job, stop=stop)
         self._alias = settings.alerts_index
         self._store = store
-        self._stop_asked = stop
+        self._stopping = stop
         self.failure: BaseException | None = None
-        """Why it ended, where nobody asked it to."""
+        """Why it ended, where ``stop`` was not set."""
 
     def run(self) -> None:
-        """Work until a stop is asked for."""
+        """Work until ``stop`` is set."""
         try:
-            while not self._stop_asked.is_set():
+            while not self._stopping.is_set():
                 self.write(self._store.changed(_POLL_SECONDS))
         except StoppedError:
             pass
         except BaseException as error:
             self.failure = error
-            self._stop_asked.set()
+            self._stopping.set()
 
     def finish(self) -> None:
         """Store what changed since; for when every other thread has ended."""
@@ -66,7 +66,7 @@ class AlertIndexWriter(Thread):
 
         Raises:
             LogsluiceError: The server refuses the credentials.
-            StoppedError: A stop was asked for while it is away.
+            StoppedError: ``stop`` was set while it is away.
         """
         if not alerts:
             return

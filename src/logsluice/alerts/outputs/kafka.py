@@ -38,7 +38,7 @@ class KafkaOutput:
         Raises:
             LogsluiceError: The broker refuses the credentials.
             kafka.errors.KafkaError: It does not take the record.
-            StoppedError: A stop was asked for while the broker was waited for.
+            StoppedError: ``stop`` was set while the broker was waited for.
         """
         topic = self._settings.kafka.alerts_topic
         if self._producer is None:

@@ -64,7 +64,7 @@ class NotificationWorker(Thread):
         super().__init__(name=f"alerts-{output.name}")
         self._output = output
         self._store = store
-        self._stop_asked = stop
+        self._stopping = stop
         self._queue: SimpleQueue[Notification] = SimpleQueue()
         self._logged_at: float | None = None
 
@@ -73,9 +73,9 @@ class NotificationWorker(Thread):
         self._queue.put(notification)
 
     def run(self) -> None:
-        """Work until a stop is asked for."""
+        """Work until ``stop`` is set."""
         try:
-            while not self._stop_asked.is_set():
+            while not self._stopping.is_set():
                 try:
                     notification = self._queue.get(timeout=_POLL_SECONDS)
                 except Empty:
@@ -92,8 +92,8 @@ class NotificationWorker(Thread):
             Retrying(
                 retry=retry_if_not_exception_type((NotificationRefusedError, StoppedError)),
                 wait=_wait,
-                stop=stop_when_event_set(self._stop_asked),
-                sleep=sleep_using_event(self._stop_asked),
+                stop=stop_when_event_set(self._stopping),
+                sleep=sleep_using_event(self._stopping),
                 before_sleep=self._failed,
                 retry_error_callback=_raise_stopped,
             )(self._output.notify, notification)

@@ -1,7 +1,7 @@
 """Charts of Kibana's Lens, as plain data.
 
 A chart has named columns: buckets (over time, the most frequent values, filters), which are nested in the order in
-which they are given, and the numbers that are computed in each. What a chart shows where is said by these names.
+which they are given, and the numbers that are computed in each. What a chart shows where is named by these.
 
 Source: https://github.com/elastic/kibana, plugin ``lens``, the state of the data source ``formBased`` and of the
 visualizations ``lnsXY``, ``lnsMetric``, ``lnsDatatable`` and ``lnsPie``, as version 1 of Lens' items.
