@@ -295,6 +295,8 @@ class FormatDetector:
             )
         if "log.syslog.priority" in texts:
             _add_priority(texts)
+        if entry.duration_unit is not None and "event.duration" in texts:
+            texts["event.duration"] += entry.duration_unit
         for field, value in entry.defaults.items():
             if field in texts:
                 texts[field] = texts[field].fill_null(value)

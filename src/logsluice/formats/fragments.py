@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from logsluice.formats.levels import LOCALISED
 from logsluice.formats.syntaxes import OFFSET, SYNTAXES, without_names
 
 _MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
@@ -27,6 +28,13 @@ FRAGMENTS: Final[dict[str, str]] = {
     # those that mean a level where they begin a line of any kind
     "common_level": r"(?ai:trace|debug|information|info|notice|warning|warn|error|err|severe|fatal|critical|crit|"
     r"panic)",
+    # a level word of java.util.logging in another language, as written, in capitals or with a capital first
+    "jul_level": "|".join(
+        re.escape(form)
+        for spellings in LOCALISED.values()
+        for spelling in spellings.split(", ")
+        for form in dict.fromkeys((spelling.upper(), spelling.capitalize()))
+    ),
     # one piece of software's name: org.foo.Bar, Bar$Baz, foo-bar.baz, Bar
     "logger": r"(?:[A-Z$][0-9A-Za-z_$]*|[A-Za-z_$][0-9A-Za-z_$-]*(?:(?:\.|/|::)[0-9A-Za-z_$-]+)+|root|main|__main__)",
     # the same, with a dot for sure
@@ -35,11 +43,28 @@ FRAGMENTS: Final[dict[str, str]] = {
     "package": r"(?:[a-z_][0-9a-z_]*\.)+(?:[A-Z$][0-9A-Za-z_$]*|[a-z_][0-9a-z_]*\.[a-z_][0-9a-z_]*)",
     "ip": r"(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|"
     r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:[0-9]{0,2}(?:\.[0-9]{1,3}){3})?)",
-    # who sent a request: an address or a name
-    "client": r"(?:(?P<source_ip>%{ip})|(?P<source_address>[^ \n]+))",
+    # a machine's name as of RFC 1123, underscores let pass
+    "host": r"(?:[0-9A-Za-z_](?:[0-9A-Za-z_.-]{0,252}[0-9A-Za-z_])?)",
+    # a machine in a syslog header: its name or address
+    "machine": r"(?:%{host}|%{ip})",
+    # a program in a syslog header (RFC 3164, 4.1.3), with what programs have in their names beyond letters and figures
+    "tag": r"(?:[0-9A-Za-z_/.(@~$][0-9A-Za-z_/.()@+*~$#-]{0,79})",
+    # who sent a request: an address, also with its port, or a name; of a list of proxies the first
+    "client": r"(?:\"?(?:\[?(?P<source_ip>%{ip})\]?|(?P<source_address>%{host}))(?::(?P<source_port>[0-9]{1,5}))?"
+    r"(?:, ?[0-9A-Za-z_.:\[\]-]+)*\"?)",
+    # who a web server says it was: never with blanks outside quotes
+    "web_user": r"(?:-|\"-?\"|\"(?P<quoted_user>[^\"\n]+)\"|(?P<user>[^ \"\[\n]+))",
     # the first line of an HTTP request
-    "http_request": r"(?P<method>[A-Z]+) (?P<url>(?P<path>[^ \"?]*)(?:\?(?P<query>[^ \"]*))?)"
+    "http_request": r"(?P<method>[A-Z][A-Z_-]{1,19}) "
+    r"(?P<url>(?:[A-Za-z][0-9A-Za-z+.-]*://(?P<domain>[^/ \":?]*)(?::[0-9]+)?)?"
+    r"(?P<path>(?:/[^?\"\n]*?)?|\*)(?:\?(?P<query>[^\"\n]*?))?)"
     r"(?: HTTP/(?P<http_version>[0-9.]+))?",
+    # the same, or whatever came in its place
+    "request": r"(?:%{http_request}|-?|(?P<no_request>%{quoted}))",
+    # a status and how much was sent
+    "answer": r"(?:-|(?P<status>[0-9]{3})) (?:-|(?P<bytes>[0-9]+))",
+    # referrer and user agent; a user agent may bring quotes of its own
+    "agent": r"\"(?:-|(?P<referrer>%{quoted}))\" \"(?:-|(?P<user_agent>%{quoted}|\"[^\"\n]*\"))\"",
     # between quotes, with backslash escapes
     "quoted": r'(?:[^"\\]|\\.)*',
     "uuid": r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}",

@@ -16,8 +16,25 @@ _SPELLINGS: Final = {
     "panic pnc dpanic disaster abort assert",
 }
 
+LOCALISED: Final = {
+    "trace": "feiner, am feinsten, le plus précis, plus précis, muy detallado, más detallado, mais detalhado, "
+    "o mais detalhado, migliore, ottimale, finare, finast, 詳細, 最も詳細, 较详细, 非常详细, "
+    "較詳細, 最詳細, 보다 미세, 가장 미세",
+    "debug": "fein, konfiguration, précis, detallado, configurar, detalhado, configuração, buono, configurazione, "
+    "fin, konfig, ausführlich, 構成, 普通, 配置, 详细, 組態, 구성, 미세",
+    "info": "information, informationen, infos, información, informazioni, informação, informações, informatie, "
+    "情報, 信息, 資訊, 정보",
+    "warn": "warnung, avertissement, advertencia, avvertenza, avviso, advertência, aviso, atenção, varning, "
+    "waarschuwing, 警告, 경고",
+    "error": "schwerwiegend, fehler, grave, erreur, errore, allvarlig, fout, 重大, 严重, 嚴重, 심각",
+    "critical": "kritisch, critique, crítico, critico, kritiek",
+}
+"""Levels as java.util.logging (OpenJDK's sun.util.logging.resources) and Windows' event log write them in other
+languages, split by commas."""
+
 LEVEL_BY_SPELLING: Final[dict[str, str]] = {
-    spelling: level for level, spellings in _SPELLINGS.items() for spelling in spellings.split()
+    **{spelling: level for level, spellings in LOCALISED.items() for spelling in spellings.split(", ")},
+    **{spelling: level for level, spellings in _SPELLINGS.items() for spelling in spellings.split()},
 }
 """Levels by lower-case spelling. Numbers mean different things to different loggers: formats declare them."""
 

@@ -48,6 +48,7 @@ class FormatEntry(BaseModel):
         timestamp: Timestamp syntaxes, tried in order; by default those that the regex refers to.
         levels: Levels by spelling (case counts not), for this format alone, before the spellings all share.
         defaults: Values of fields that the event does not give.
+        duration_unit: Unit of ``event.duration`` where it is written as a bare number.
         wraps: The message is, or begins, a log line of its own and is recognised again.
         standalone: Only a whole line has this format, never the message of one that wraps.
         requires: JSON and logfmt: keys that make an event one of this format, with the type of their values.
@@ -65,6 +66,7 @@ class FormatEntry(BaseModel):
     timestamp: tuple[str, ...] | None = None
     levels: dict[str, str] = {}
     defaults: dict[str, str] = {}
+    duration_unit: Literal["ns", "us", "ms", "s"] | None = None
     wraps: bool = False
     standalone: bool = False
     requires: dict[str, JsonType] = {}
@@ -114,6 +116,7 @@ class Format:
     timestamp: tuple[str, ...]
     levels: dict[str, str]
     defaults: dict[str, str]
+    duration_unit: str | None
     wraps: bool
     standalone: bool
     requires: dict[str, JsonType]
@@ -146,6 +149,7 @@ def build_format(entry: FormatEntry) -> Format:
         timestamp=timestamp if entry.timestamp is None else entry.timestamp,
         levels=entry.levels,
         defaults=entry.defaults,
+        duration_unit=entry.duration_unit,
         wraps=entry.wraps,
         standalone=entry.standalone,
         requires=entry.requires,

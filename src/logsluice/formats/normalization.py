@@ -36,6 +36,8 @@ def normalize(texts: Mapping[str, str], found: Format, reference_ms: int, zone: 
         facility, severity, level = split_priority(int(normal["log.syslog.priority"]))
         normal.setdefault("log.level", level)
         normal |= {"log.syslog.facility.code": str(facility), "log.syslog.severity.code": str(severity)}
+    if found.duration_unit is not None and "event.duration" in normal:
+        normal["event.duration"] += found.duration_unit
     for field, value in found.defaults.items():
         normal.setdefault(field, value)
     return normal
