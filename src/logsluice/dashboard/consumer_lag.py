@@ -23,12 +23,7 @@ _FIRST_ANSWER_SECONDS: Final = 0.5
 
 @dataclass(frozen=True)
 class Lag:
-    """Events not read yet, by consumer group.
-
-    Attributes:
-        groups: Empty where it is unknown.
-        reason: Why it is unknown.
-    """
+    """Events not read yet, by consumer group; empty with a reason where that is unknown."""
 
     groups: Mapping[str, int] = field(default_factory=dict)
     reason: str = ""

@@ -33,12 +33,9 @@ class BackendUnavailableError(Exception):
 
 
 class Breaker:
-    """A circuit breaker whose state is in the metrics, with one attempt at a time while half-open.
+    """A circuit breaker of a part, with one attempt at a time while half-open; its state is in the metrics.
 
-    Args:
-        part: What is behind it.
-        failures: How many in a row open it.
-        seconds: Until it is tried again.
+    It opens after so many ``failures`` in a row, and is tried again after so many ``seconds``.
     """
 
     def __init__(self, part: str, failures: int, seconds: float) -> None:

@@ -165,12 +165,7 @@ class IdempotencyKeys:
 
 
 def post_id(caller: str, path: str, key: str) -> str:
-    """The id of a post: callers cannot meet each other's keys.
-
-    Args:
-        caller: Who posts.
-        path: Where to.
-        key: The header's value: a string as RFC 8941 writes it, in quotes, or bare.
+    """The id of a post to a path with a key, bare or in quotes (RFC 8941): callers cannot meet each other's keys.
 
     Raises:
         ProblemError: 400 where it is none.

@@ -89,10 +89,7 @@ def find_posted(
 class StoredEventFinder:
     """Reads the topic once for all who ask meanwhile: after a broker was away, hundreds do.
 
-    Args:
-        settings: Where the broker is.
-        positions: Knows which topic it is.
-        written_seconds: How long after an attempt its events may still be stored.
+    Events of an attempt may still be stored for ``written_seconds``.
     """
 
     def __init__(self, settings: Settings, positions: TopicOffsets, written_seconds: float) -> None:

@@ -55,7 +55,12 @@ class ResponseCache:
     async def find(self, question: Mapping[str, Any]) -> TaggedBody | None:
         """The answer that was kept for a question; None where there is none any more."""
         key = _key(question)
-        found = await self._find(key)
+        found: bytes | None
+        try:
+            found = await self._store.execute(lambda redis: redis.get(self._store.key("cache", key)))
+        except RedisUnavailableError:
+            kept = self._own.get(key)
+            found = kept.packed if kept else None
         metrics.API_CACHE.labels("miss" if found is None else "hit").inc()
         if found is None:
             return None
@@ -76,13 +81,6 @@ class ResponseCache:
         except RedisUnavailableError:
             if len(packed) <= self._own.maxsize:
                 self._own[key] = _Kept(packed, seconds)
-
-    async def _find(self, key: str) -> bytes | None:
-        try:
-            return await self._store.execute(lambda redis: redis.get(self._store.key("cache", key)))
-        except RedisUnavailableError:
-            kept = self._own.get(key)
-            return kept.packed if kept else None
 
 
 def _key(question: Mapping[str, Any]) -> str:

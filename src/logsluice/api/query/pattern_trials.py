@@ -72,7 +72,16 @@ class PatternTrialPool:
             raise unavailable("too many patterns are being tried", TRIAL_SECONDS)
         self._at_hand += 1
         try:
-            return await self._run(trial)
+            future = self._processes().schedule(
+                run_trial, args=(self._directory, self._time_zone, trial), timeout=TRIAL_SECONDS
+            )
+            return await asyncio.wrap_future(future)
+        except (TimeoutError, ProcessExpired, MemoryError):
+            raise ProblemError(
+                HTTPStatus.BAD_REQUEST,
+                f"regex: took longer than {TRIAL_SECONDS:g} s or too much memory; write it without nested repetition, "
+                "or try it on fewer lines",
+            ) from None
         finally:
             self._at_hand -= 1
 
@@ -81,19 +90,6 @@ class PatternTrialPool:
         if self._pool is not None:
             self._pool.stop()  # type: ignore[no-untyped-call]
             self._pool.join()
-
-    async def _run(self, trial: Trial) -> dict[str, Any]:
-        future = self._processes().schedule(
-            run_trial, args=(self._directory, self._time_zone, trial), timeout=TRIAL_SECONDS
-        )
-        try:
-            return await asyncio.wrap_future(future)
-        except (TimeoutError, ProcessExpired, MemoryError):
-            raise ProblemError(
-                HTTPStatus.BAD_REQUEST,
-                f"regex: took longer than {TRIAL_SECONDS:g} s or too much memory; write it without nested repetition, "
-                "or try it on fewer lines",
-            ) from None
 
     def _processes(self) -> ProcessPool:
         if self._pool is None:
