@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -113,15 +112,13 @@ def _scratch(out: Path | None) -> Iterator[Path]:
     if beside and not beside.is_dir():
         raise LogsluiceError("there is no such folder", where=str(beside), why="--out")
     try:
-        folder = tempfile.mkdtemp(prefix=".logsluice-extract-", dir=beside)
+        folder = tempfile.TemporaryDirectory(prefix=".logsluice-extract-", dir=beside, ignore_cleanup_errors=True)
     except OSError as error:
         raise LogsluiceError(
             "cannot be written", where=str(beside or tempfile.gettempdir()), why=error.strerror
         ) from None
-    try:
-        yield Path(folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with folder as name:
+        yield Path(name)
 
 
 @contextmanager

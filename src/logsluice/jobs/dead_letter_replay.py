@@ -7,6 +7,7 @@ A letter that could be written after all is marked in the topic: a record with i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import structlog
@@ -107,8 +108,6 @@ def replay(settings: Settings, registry: Registry, letters: Sequence[DeadLetter]
     Raises:
         LogsluiceError: Kafka or Elasticsearch does not answer or refuses.
     """
-    writer = BulkWriter(settings.elasticsearch, job=JOB)
-    marks = DeadLetterWriter(settings, job=JOB)
     extractor = ColumnarExtractor(registry, time_zone=settings.time_zone)
 
     def facts(batch: Sequence[DeadLetter]) -> list[IndexAction | str]:
@@ -120,7 +119,10 @@ def replay(settings: Settings, registry: Registry, letters: Sequence[DeadLetter]
         return [reasons.get(letter.event_id) or next(remaining) for letter in batch]
 
     outcome = ReplayOutcome([], [])
-    try:
+    with (
+        closing(BulkWriter(settings.elasticsearch, job=JOB)) as writer,
+        closing(DeadLetterWriter(settings, job=JOB)) as marks,
+    ):
         _check(writer, settings)
         for name, build in ((REGEX, facts), (index_job.CONSUMER, lambda batch: _raw(batch, settings))):
             chosen = [letter for letter in letters if letter.consumer == name]
@@ -130,9 +132,6 @@ def replay(settings: Settings, registry: Registry, letters: Sequence[DeadLetter]
                 marks.mark_replayed(done.replayed)
                 outcome.replayed.extend(done.replayed)
                 outcome.failed.extend(done.failed)
-    finally:
-        writer.close()
-        marks.close()
     return outcome
 
 
@@ -187,16 +186,14 @@ def _records(settings: Settings) -> Iterator[ConsumerRecord]:
     """Everything that is in the topic of dead letters now."""
     name = settings.kafka.dead_letter_topic
     where = f"{settings.kafka.bootstrap_servers}, topic {name}"
-    client = admin(settings, job=JOB, wait=False)
-    reader = consumer(settings, job=JOB, wait=False)
     try:
-        topic = describe_topic(client, name)
-        first, ends = earliest_offsets(client, topic), latest_offsets(client, topic)
-        yield from read_between(reader, topic, first, ends)
+        with (
+            closing(admin(settings, job=JOB, wait=False)) as client,
+            closing(consumer(settings, job=JOB, wait=False)) as reader,
+        ):
+            topic = describe_topic(client, name)
+            yield from read_between(reader, topic, earliest_offsets(client, topic), latest_offsets(client, topic))
     except TopicNotReadyError as reason:
         raise LogsluiceError("there are no dead letters to read", where=where, why=str(reason)) from None
     except kafka_errors.KafkaError as error:
         raise LogsluiceError("Kafka went away", where=where, why=str(error)) from None
-    finally:
-        reader.close(autocommit=False)
-        client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, nullcontext
 from threading import Event
 from typing import NamedTuple
 
@@ -74,13 +75,9 @@ def wait_for_topic(
         LogsluiceError: The broker refuses the credentials or does not show the topic.
         StoppedError: ``stop`` was set.
     """
-    broker = client or admin(settings, job=job, stop=stop)
-    try:
+    with nullcontext(client) if client else closing(admin(settings, job=job, stop=stop)) as broker:
         return retry_on_unavailable(
             lambda: describe_topic(broker, topic),
             lambda error: isinstance(error, TopicNotReadyError) or is_unavailable(error),
             RetryContext("kafka", f"{settings.kafka.bootstrap_servers}, topic {topic}", job, stop=stop),
         )
-    finally:
-        if client is None:
-            broker.close()

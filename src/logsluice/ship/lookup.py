@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from threading import Event
 from typing import Final
 
@@ -30,9 +31,10 @@ def shipped_since(settings: Settings, topic: Topic, ends: dict[int, int], ship_i
     Raises:
         StoppedError: ``stop`` was set.
     """
-    client = admin(settings, job=JOB, stop=stop)
-    reader = consumer(settings, job=JOB, stop=stop)
-    try:
+    with (
+        closing(admin(settings, job=JOB, stop=stop)) as client,
+        closing(consumer(settings, job=JOB, stop=stop)) as reader,
+    ):
         earliest, latest = earliest_offsets(client, topic), latest_offsets(client, topic)
         start = {number: min(latest[number], max(first, ends.get(number, first))) for number, first in earliest.items()}
         prefix = f"{ship_id}:".encode()
@@ -47,6 +49,3 @@ def shipped_since(settings: Settings, topic: Topic, ends: dict[int, int], ship_i
             stop.wait(pause)
             start, latest = latest, latest_offsets(client, topic)
         return found
-    finally:
-        reader.close()
-        client.close()

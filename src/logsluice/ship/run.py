@@ -9,6 +9,7 @@ found there is left out when the file is read from the position on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from threading import Event
 
 from logsluice.kafka.ordered_producer import OrderedProducer
@@ -42,11 +43,9 @@ def ship(
     topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop)
     producer: OrderedProducer[Sent] = OrderedProducer(settings, topic.name, job=JOB, stop=stop)
     shipper = Shipper(settings, options, topic, producer, stop, listener)
-    try:
+    with closing(producer):
         if options.follow:
             Follower(shipper, names, stop).run()
         else:
             shipper.ship_all(names)
-    finally:
-        producer.close()
     return shipper.summary

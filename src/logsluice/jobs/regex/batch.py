@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -77,8 +78,7 @@ def reprocess_topic(spark: SparkSession, task: RegexTaskSpec, *, since: datetime
         StoppedError: The process was asked to stop while a server was away.
     """
     settings = task.settings
-    client = admin(settings, job=JOB, stop=stop)
-    try:
+    with closing(admin(settings, job=JOB, stop=stop)) as client:
         topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop, client=client)
         start, end = retry_kafka(lambda: _bounds(client, topic, since), settings, job=JOB, stop=stop)
         todo = list(slices(start, end))
@@ -88,8 +88,6 @@ def reprocess_topic(spark: SparkSession, task: RegexTaskSpec, *, since: datetime
                     return
                 _retry_failed_work(partial(_write_slice, spark, task, client, topic, part), stop)
                 advance(part.events)
-    finally:
-        client.close()
 
 
 def reprocess_logs_index(spark: SparkSession, task: RegexTaskSpec, *, since: datetime | None, stop: Event) -> None:

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from threading import Event
@@ -147,8 +148,7 @@ class StreamingQueryJob(ABC):
             LogsluiceError: A server refuses the credentials, or the same fault came again and again.
             StoppedError: The process was asked to stop while a server was away.
         """
-        client = admin(self._settings, job=self.job, stop=self._stop)
-        try:
+        with closing(admin(self._settings, job=self.job, stop=self._stop)) as client:
             failures = 0
             known: Topic | None = None
             ignore_loss = False
@@ -166,8 +166,6 @@ class StreamingQueryJob(ABC):
                 failures = failures + 1 if end is _End.FAILED and not run.batches else 0
                 if end is _End.FAILED:
                     ignore_loss = self._after_failure(client, run, failures)
-        finally:
-            client.close()
 
     def _look_back(self, client: KafkaAdminClient, topic: Topic, known: Topic | None) -> bool:
         """Say what happened to the topic since the last time; True where events of it are gone."""
