@@ -160,18 +160,15 @@ def begins_compressed(block: bytes) -> bool:
 def uncompressed(stream: io.BufferedReader) -> BinaryIO:
     """The content of a stream that begins like gzip or zstd, UTF-16 as UTF-8; any other stream as it is."""
     magic = stream.peek(4)[:4]
+    content = stream
     if magic.startswith(_GZIP_MAGIC):
-        content: BinaryIO = cast("BinaryIO", gzip.GzipFile(fileobj=stream))
+        content = cast("io.BufferedReader", gzip.GzipFile(fileobj=stream))
     elif magic == _ZSTD_MAGIC:
-        content = cast("BinaryIO", io.BufferedReader(_Zstd(stream), _BLOCK_BYTES))
-    elif codec := _utf16(magic):
-        return cast("BinaryIO", io.BufferedReader(_Utf8(stream, codec), _BLOCK_BYTES))
-    else:
-        return stream
-    inner = io.BufferedReader(cast("io.RawIOBase", content), _BLOCK_BYTES)
-    if codec := _utf16(inner.peek(4)[:4]):
-        return cast("BinaryIO", io.BufferedReader(_Utf8(inner, codec), _BLOCK_BYTES))
-    return inner
+        content = io.BufferedReader(_Zstd(stream), _BLOCK_BYTES)
+    # No further buffer around it: filling one loses, where the data is damaged, what could be read before.
+    if codec := _utf16(content.peek(4)[:4]):
+        return cast("BinaryIO", io.BufferedReader(_Utf8(content, codec), _BLOCK_BYTES))
+    return content
 
 
 def _utf16(block: bytes) -> str | None:
