@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from threading import Event
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka import errors as kafka_errors
@@ -15,7 +15,6 @@ from logsluice.kafka.options import client_options
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
 from logsluice.settings import Settings
 
-Compression = Literal["gzip", "zstd"]
 C = TypeVar("C")
 
 _REFUSED = (kafka_errors.SaslAuthenticationFailedError, kafka_errors.AuthorizationError)
@@ -56,15 +55,7 @@ def admin(settings: Settings, *, job: str, stop: Event | None = None, wait: bool
     return _made(KafkaAdminClient, settings, job, stop, wait, request_timeout_ms=15_000)
 
 
-def producer(
-    settings: Settings,
-    *,
-    job: str,
-    stop: Event | None = None,
-    compression: Compression | None = "zstd",
-    linger_ms: int = 20,
-    batch_size: int = 262_144,
-) -> KafkaProducer:
+def producer(settings: Settings, *, job: str, stop: Event | None = None, linger_ms: int = 20) -> KafkaProducer:
     """An idempotent producer with ``acks=all`` that keeps trying while the broker is away.
 
     Nothing is dropped after a while, as the client's own default of two minutes would do. A record may be as
@@ -82,9 +73,9 @@ def producer(
         True,
         acks="all",
         enable_idempotence=True,
-        compression_type=compression,
+        compression_type="zstd",
         linger_ms=linger_ms,
-        batch_size=batch_size,
+        batch_size=262_144,
         delivery_timeout_ms=_DELIVERY_MS,
         max_request_size=_MAX_RECORD_BYTES,
         allow_auto_create_topics=False,
@@ -92,13 +83,7 @@ def producer(
 
 
 def consumer(
-    settings: Settings,
-    *,
-    job: str,
-    stop: Event | None = None,
-    wait: bool = True,
-    max_records: int = 10_000,
-    **options: Any,
+    settings: Settings, *, job: str, stop: Event | None = None, wait: bool = True, **options: Any
 ) -> KafkaConsumer:
     """A consumer with no group, to be given partitions and offsets by hand; it commits nothing by itself.
 
@@ -122,7 +107,7 @@ def consumer(
             "enable_auto_commit": False,
             "auto_offset_reset": "none",
             "allow_auto_create_topics": False,
-            "max_poll_records": max_records,
+            "max_poll_records": 10_000,
             "max_partition_fetch_bytes": 4 * _MAX_RECORD_BYTES,
             "metadata_max_age_ms": 30_000,
             **options,

@@ -58,7 +58,7 @@ class TopicReader:
         self._stop = stop
         self._admin: KafkaAdminClient = admin(settings, job=job, stop=stop)
         self._consumer: KafkaConsumer = consumer(
-            settings, job=job, stop=stop, max_records=max_records, fetch_max_bytes=_FETCH_BYTES
+            settings, job=job, stop=stop, max_poll_records=max_records, fetch_max_bytes=_FETCH_BYTES
         )
         self._topic: Topic | None = None
         self._last: Topic | None = None
