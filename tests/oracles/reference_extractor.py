@@ -8,12 +8,14 @@ import pyarrow as pa
 
 from logsluice.extract import decode
 from logsluice.extract.bounded import unbounded_search
+from logsluice.extract.event_time import is_same_clock
 from logsluice.extract.facts import find_facts
 from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone, settled_instant
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema
 from logsluice.extract.values import read_value
-from logsluice.formats import Format, KeyedEvent, normalize, read_json, read_logfmt
+from logsluice.formats import TIME_REMARKS, Format, KeyedEvent, normalize, read_json, read_logfmt
+from logsluice.formats.timestamps import DATELESS
 from logsluice.regex.timeout import RegexTimeoutError, time_limit
 
 LINE_SECONDS: Final = 10.0
@@ -80,20 +82,34 @@ class ReferenceExtractor:
             found = innermost or found
         texts.setdefault("message", text)
         texts.pop(_WRITTEN, None)
-        instant = texts.pop("@timestamp", None)
+        instant, remarks = texts.pop("@timestamp", None), int(texts.pop(TIME_REMARKS, "0"))
         row["@timestamp"] = None if instant is None else int(instant)
         if self._put_header(texts, labels, row):
             row[TAGS].append(decode.WRONG_TYPE)
         row["event.dataset"] = found.name
-        if row["@timestamp"] is not None:
-            tag = decode.timestamp_tag(row["@timestamp"], reference_ms)
-            row[TAGS] += [tag] if tag else []
-        patterns = self._registry.patterns.patterns
-        row[FOUND], facts = find_facts(patterns, row["message"], reference_ms, self._zone, unbounded_search)
-        row |= {field: value for field, value in facts.items() if row.get(field) is None}
-        if row["@timestamp"] is None:
-            row["@timestamp"] = reference_ms * 1000
+        dateless = row["@timestamp"] if remarks == DATELESS else None
+        if dateless is not None:
+            row["@timestamp"] = None
+        self._put_facts(row, reference_ms, remarks, dateless)
         row[LABELS] = decode.labels_text(labels) if labels else None
+
+    def _put_facts(self, row: dict[str, Any], reference_ms: int, remarks: int, dateless: int | None) -> None:
+        """What patterns find, where the header has not said it; a time with a date wins over one without."""
+        patterns = self._registry.patterns.patterns
+        known = {field for field, value in row.items() if value is not None}
+        facts = find_facts(patterns, row["message"], reference_ms, self._zone, unbounded_search, known)
+        row[FOUND] = facts.patterns
+        if row["@timestamp"] is None:
+            remarks = facts.time_remarks
+        row |= {field: value for field, value in facts.values.items() if row.get(field) is None}
+        instant = row["@timestamp"]
+        if dateless is not None and (instant is None or not is_same_clock(instant, dateless)):
+            row["@timestamp"], remarks = dateless, DATELESS
+        if row["@timestamp"] is None:
+            row[TAGS].append(decode.TIMESTAMP_MISSING)
+            row["@timestamp"] = reference_ms * 1000
+        else:
+            row[TAGS] += decode.timestamp_tags(row["@timestamp"], remarks, reference_ms)
 
     def _unwrap(self, texts: _Texts, labels: _Texts, reference_ms: int) -> tuple[Format | None, _Texts, _Texts]:
         """Detect the format of the message as a line of its own; what it says wins over what is around it."""
@@ -108,8 +124,10 @@ class ReferenceExtractor:
         inner_texts.setdefault("message", message)
         if "@timestamp" in inner_texts:
             instant = settled_instant(inner_texts.get(_WRITTEN), int(inner_texts.pop("@timestamp")), outer, zoned)
+            remarks = int(inner_texts.pop(TIME_REMARKS, "0"))
             if instant is not None:
                 inner_texts["@timestamp"] = str(instant)
+                inner_texts[TIME_REMARKS] = str(remarks if outer is None else remarks & ~DATELESS)
         return inner, {**texts, **inner_texts}, {**labels, **inner_labels}
 
     def _detect(self, text: str, reference_ms: int, cut: bool) -> tuple[Format, _Texts, _Texts]:

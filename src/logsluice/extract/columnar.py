@@ -8,16 +8,16 @@ import orjson
 import polars as pl
 import pyarrow as pa
 
-from logsluice.event.ecs import FieldType
-from logsluice.extract import decode
+from logsluice.extract import decode, event_time
 from logsluice.extract.columns import read_column
 from logsluice.extract.format_detection import CUT_LINE, REFERENCE, ROW, TEXT, FormatDetector
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema, polars_type
-from logsluice.formats import parse_timestamps
+from logsluice.formats import TIME_REMARKS, read_timestamps
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
 from logsluice.patterns import Pattern
+from logsluice.patterns.model import Fact
 
 _Columns = dict[str, pl.Series]
 
@@ -74,8 +74,10 @@ class ColumnarExtractor:
         columns: _Columns = {name: header[name] for name in header.columns if name not in (ROW, REFERENCE)}
         tags: dict[int, list[str]] = {}
         self._give_types(columns, lines[ROW], tags)
-        _tag_instants(columns["@timestamp"], lines, tags)
+        dateless = event_time.set_dateless_aside(columns)
         self._put_facts(columns, lines, matcher)
+        event_time.complete(columns, dateless)
+        _tag_instants(columns, lines, tags)
         instants = columns["@timestamp"]
         columns["@timestamp"] = instants.zip_with(instants.is_not_null(), lines[REFERENCE] * 1000)
         return columns, tags
@@ -103,25 +105,36 @@ class ColumnarExtractor:
         """Search every pattern in the messages; a header's value stays, then the first pattern's wins."""
         facts: _Columns = {}
         found: dict[str, pl.Series] = {}
-        messages = columns["message"]
         for pattern in self._patterns:
-            groups = matcher.groups(pattern.compiled, messages, lines[ROW])
-            found[pattern.name] = _was_found(pattern, groups, messages, lines[ROW], matcher)
+            where = _lacking(pattern, columns, facts) if pattern.fallback else None
+            if where is not None and where.is_empty():
+                continue
+            messages, rows, seen = columns["message"], lines[ROW], lines[REFERENCE]
+            if where is not None:
+                messages, rows, seen = (column.gather(where) for column in (messages, rows, seen))
+            groups = matcher.groups(pattern.compiled, messages, rows)
+            was_found = _was_found(pattern, groups, messages, rows, matcher)
+            found[pattern.name] = was_found if where is None else _at(where, was_found, len(lines), False)
             for group, fact in pattern.fields.items():
-                values = self._value(groups[group], fact.type, lines[REFERENCE])
-                before = facts.get(fact.field)
-                facts[fact.field] = values if before is None else before.zip_with(before.is_not_null(), values)
+                for field, values in self._values(groups[group], fact, seen).items():
+                    everywhere = values if where is None else _at(where, values, len(lines), None)
+                    before = facts.get(field)
+                    facts[field] = everywhere if before is None else before.zip_with(before.is_not_null(), everywhere)
         for field, values in facts.items():
             header = columns.get(field)
             columns[field] = values if header is None else header.zip_with(header.is_not_null(), values)
         columns[FOUND] = _names(found, len(lines))
 
-    def _value(self, texts: pl.Series, kind: FieldType, reference_ms: pl.Series) -> pl.Series:
+    def _values(self, texts: pl.Series, fact: Fact, reference_ms: pl.Series) -> _Columns:
+        """The values of a group, and of a timestamp what is uncertain about them."""
         if texts.null_count() == len(texts):
-            return pl.repeat(None, len(texts), dtype=polars_type(kind), eager=True)
-        if kind == "date":
-            return parse_timestamps(texts, KEYED_TIMESTAMPS, reference_ms, self._zone)
-        return read_column(texts, kind)
+            return {fact.field: pl.repeat(None, len(texts), dtype=polars_type(fact.type), eager=True)}
+        if fact.type != "date":
+            return {fact.field: read_column(texts, fact.type)}
+        read = read_timestamps(texts, KEYED_TIMESTAMPS, reference_ms, self._zone)
+        if fact.field != "@timestamp" or not read.remarks.max():
+            return {fact.field: read.instants}
+        return {fact.field: read.instants, TIME_REMARKS: read.remarks}
 
     def _assemble(
         self,
@@ -191,14 +204,40 @@ def _set(column: pl.Series, where: pl.Series, value: str) -> pl.Series:
     return pl.Series([value]).new_from_index(0, len(column)).zip_with(where, column) if where.any() else column
 
 
-def _tag_instants(instants: pl.Series, lines: pl.DataFrame, tags: dict[int, list[str]]) -> None:
+def _tag_instants(columns: _Columns, lines: pl.DataFrame, tags: dict[int, list[str]]) -> None:
+    instants, remarks = columns["@timestamp"], columns.pop(TIME_REMARKS, None)
     odd = (instants > lines[REFERENCE] * 1000 + decode.FUTURE_MICROS) | instants.is_between(
         0, decode.EPOCH_MICROS, closed="left"
     )
+    odd = odd.fill_null(True)
+    if remarks is not None:
+        odd |= remarks.fill_null(0) > 0
     for number in odd.arg_true().to_list():
-        tag = decode.timestamp_tag(instants[number], lines[REFERENCE][number])
-        if tag is not None:
-            tags.setdefault(lines[ROW][number], []).append(tag)
+        instant = instants[number]
+        remark = 0 if remarks is None else remarks[number] or 0
+        found = (
+            [decode.TIMESTAMP_MISSING]
+            if instant is None
+            else decode.timestamp_tags(instant, remark, lines[REFERENCE][number])
+        )
+        if found:
+            tags.setdefault(lines[ROW][number], []).extend(found)
+
+
+def _lacking(pattern: Pattern, columns: _Columns, facts: _Columns) -> pl.Series:
+    """The places where neither a header nor a pattern has given any field of this one."""
+    messages = columns["message"]
+    lacking = pl.repeat(True, len(messages), dtype=pl.Boolean, eager=True)
+    for fact in pattern.fields.values():
+        for known in (columns.get(fact.field), facts.get(fact.field)):
+            if known is not None:
+                lacking &= known.is_null()
+    return lacking.arg_true()
+
+
+def _at(places: pl.Series, values: pl.Series, length: int, others: bool | None) -> pl.Series:
+    """A column of values at some places, the same at all others."""
+    return pl.repeat(others, length, dtype=values.dtype, eager=True).scatter(places, values)
 
 
 def _was_found(

@@ -11,6 +11,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from logsluice.formats.timestamps import AMBIGUOUS, DATELESS, ZONE_UNKNOWN
+
 TOMBSTONE: Final = "tombstone"
 EMPTY: Final = "empty"
 INVALID_JSON: Final = "invalid_json"
@@ -21,6 +23,12 @@ CUT: Final = "cut"
 WRONG_TYPE: Final = "wrong_type"
 TIMESTAMP_FUTURE: Final = "timestamp_future"
 TIMESTAMP_EPOCH: Final = "timestamp_epoch"
+TIMESTAMP_MISSING: Final = "timestamp_missing"
+"""The event says no time; it has that of its reading."""
+TIMESTAMP_ZONE_UNKNOWN: Final = "timestamp_zone_unknown"
+"""The zone that the event names is not known or one of several; the configured one was taken."""
+TIMESTAMP_AMBIGUOUS: Final = "timestamp_ambiguous"
+"""The event's date can be read in more ways than one (order of day, month and year), or it has none but a time."""
 
 BLANK: Final = " \t\r\n\x0b\x0c\x00"
 """A line of nothing but these is empty."""
@@ -117,8 +125,21 @@ def claims_json(text: str) -> bool:
     return _JSON_BEGINNING.match(text) is not None
 
 
-def timestamp_tag(instant_micros: int, reference_ms: int) -> str | None:
-    """The remark on an event's own timestamp, if there is one to make."""
+def timestamp_tags(instant_micros: int, remarks: int, reference_ms: int) -> list[str]:
+    """The remarks on an event's own timestamp.
+
+    Args:
+        instant_micros: Microseconds since the epoch.
+        remarks: How certain it is, as :class:`logsluice.formats.timestamps.Reading` has it.
+        reference_ms: When the event was seen, milliseconds since the epoch.
+    """
+    tags = []
     if instant_micros > reference_ms * 1000 + FUTURE_MICROS:
-        return TIMESTAMP_FUTURE
-    return TIMESTAMP_EPOCH if 0 <= instant_micros < EPOCH_MICROS else None
+        tags.append(TIMESTAMP_FUTURE)
+    elif 0 <= instant_micros < EPOCH_MICROS:
+        tags.append(TIMESTAMP_EPOCH)
+    if remarks & ZONE_UNKNOWN:
+        tags.append(TIMESTAMP_ZONE_UNKNOWN)
+    if remarks & (AMBIGUOUS | DATELESS):
+        tags.append(TIMESTAMP_AMBIGUOUS)
+    return tags

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 import polars as pl
 
-from logsluice.event.ecs import FieldType
 from logsluice.extract.bounded import BoundedSearch, Search
 from logsluice.extract.documents import format_instants
 from logsluice.extract.values import Value, read_value
-from logsluice.formats import parse_timestamp
+from logsluice.formats import read_timestamp
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
 from logsluice.patterns import Pattern
 from logsluice.regex.timeout import RegexTimeoutError
@@ -19,22 +19,44 @@ from logsluice.regex.timeout import RegexTimeoutError
 _EXAMPLES_SEEN_MS = int(datetime.fromisoformat("2026-12-31T23:59:59+00:00").timestamp() * 1000)
 
 
-def find_facts(
-    patterns: Iterable[Pattern], message: str, reference_ms: int, time_zone: str, search: Search
-) -> tuple[list[str], dict[str, Value]]:
-    """Search every pattern in a message.
+class Facts(NamedTuple):
+    """What patterns found in a message.
 
-    Returns:
-        Names of the patterns found, and values by field; of patterns that fill the same field the first wins.
-        Dates are microseconds since the epoch. A pattern is found when it matches and one of its groups took
-        part, or when it matches and has none.
+    Attributes:
+        patterns: Names of the patterns found.
+        values: By field; dates are microseconds since the epoch.
+        time_remarks: What is uncertain about ``@timestamp``, as :class:`logsluice.formats.timestamps.Reading` has it.
+    """
+
+    patterns: list[str]
+    values: dict[str, Value]
+    time_remarks: int
+
+
+def find_facts(
+    patterns: Iterable[Pattern],
+    message: str,
+    reference_ms: int,
+    time_zone: str,
+    search: Search,
+    known: Collection[str] = (),
+) -> Facts:
+    """Search every pattern in a message; of patterns that fill the same field the first wins.
+
+    A pattern is found when it matches and one of its groups took part, or when it matches and has none.
+
+    Args:
+        known: The fields that the header gives.
 
     Raises:
         RegexTimeoutError: A pattern took too long.
     """
     found = []
     facts: dict[str, Value] = {}
+    time_remarks = 0
     for pattern in patterns:
+        if pattern.fallback and any(fact.field in known or fact.field in facts for fact in pattern.fields.values()):
+            continue
         match = search(pattern.compiled.python, message)
         if match is None:
             continue
@@ -44,17 +66,18 @@ def find_facts(
         found.append(pattern.name)
         for group, fact in pattern.fields.items():
             text = groups[group]
-            value = None if text is None else read_fact(text, fact.type, reference_ms, time_zone)
-            if value is not None:
-                facts.setdefault(fact.field, value)
-    return found, facts
-
-
-def read_fact(text: str, kind: FieldType, reference_ms: int, time_zone: str) -> Value | None:
-    """Read a group's text as its type; dates in any of the usual syntaxes."""
-    if kind == "date":
-        return parse_timestamp(text, KEYED_TIMESTAMPS, reference_ms, time_zone)
-    return read_value(text, kind)
+            if text is None or fact.field in facts:
+                continue
+            if fact.type == "date":
+                reading = read_timestamp(text, KEYED_TIMESTAMPS, reference_ms, time_zone)
+                if reading is not None:
+                    facts[fact.field] = reading.instant
+                    time_remarks = reading.remarks if fact.field == "@timestamp" else time_remarks
+            else:
+                value = read_value(text, fact.type)
+                if value is not None:
+                    facts[fact.field] = value
+    return Facts(found, facts, time_remarks)
 
 
 def check_pattern(pattern: Pattern) -> Iterator[str]:
@@ -62,7 +85,7 @@ def check_pattern(pattern: Pattern) -> Iterator[str]:
     search = BoundedSearch()
     for example in pattern.examples:
         try:
-            found, facts = find_facts([pattern], example.message, _EXAMPLES_SEEN_MS, "UTC", search)
+            found, facts, _ = find_facts([pattern], example.message, _EXAMPLES_SEEN_MS, "UTC", search)
         except RegexTimeoutError:
             yield f"takes too long on its example {example.message!r}: write it without nested repetition"
             continue
@@ -76,7 +99,7 @@ def check_pattern(pattern: Pattern) -> Iterator[str]:
                 yield f"gives {field} = {actual!r}, not {expected!r}, in its example {example.message!r}"
     for message in pattern.counterexamples:
         try:
-            if find_facts([pattern], message, _EXAMPLES_SEEN_MS, "UTC", search)[0]:
+            if find_facts([pattern], message, _EXAMPLES_SEEN_MS, "UTC", search).patterns:
                 yield f"matches its counterexample {message!r}"
         except RegexTimeoutError:
             yield f"takes too long on its counterexample {message!r}: write it without nested repetition"

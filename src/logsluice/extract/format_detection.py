@@ -15,14 +15,16 @@ from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.schema import LABELS, REASON
 from logsluice.formats import (
+    TIME_REMARKS,
     Format,
     KeyedEvent,
     normalize_level,
-    parse_timestamps,
     read_json,
     read_logfmt,
+    read_timestamps,
     split_priority,
 )
+from logsluice.formats.timestamps import DATELESS
 from logsluice.regex.prefilter import BEYOND_ASCII, POSITIONS
 
 ROW: Final = "row"
@@ -142,8 +144,9 @@ class FormatDetector:
 
         Returns:
             A row a line, sorted by ``row``, with a column of text a field (``@timestamp``: Int64 microseconds
-            since the epoch; ``log.level``: normalised), ``labels`` as JSON, and ``reason`` where a line claims to
-            be JSON and is not. What wraps a line of its own has been unwrapped.
+            since the epoch; ``log.level``: normalised), ``labels`` as JSON, ``reason`` where a line claims to be
+            JSON and is not, and :data:`~logsluice.formats.TIME_REMARKS` (UInt8, null for none) where a timestamp is
+            uncertain. What wraps a line of its own has been unwrapped.
         """
         header = self._once(lines, matcher, inside=False)
         for _ in range(MOST_LAYERS):
@@ -282,11 +285,14 @@ class FormatDetector:
             texts[ZONED] = pl.Series([text is not None and names_zone(text) for text in written], dtype=pl.Boolean)
         if "@timestamp" in texts:
             written = texts["@timestamp"]
-            instants = parse_timestamps(written, entry.timestamp, lines[REFERENCE], self._zone)
+            instants, remarks = read_timestamps(written, entry.timestamp, lines[REFERENCE], self._zone)
             if OUTER in lines.columns:
                 around = zip(written, instants, lines[OUTER], lines[ZONED], strict=True)
                 instants = pl.Series([settled_instant(*each) for each in around], dtype=pl.Int64)
+                remarks = _settled_remarks(remarks, instants, lines[OUTER])
             texts["@timestamp"] = instants
+            if remarks.max():
+                texts[TIME_REMARKS] = remarks
         if "log.level" in texts:
             texts["log.level"] = by_distinct(
                 texts["log.level"],
@@ -341,6 +347,13 @@ def _not_empty(texts: pl.Series) -> pl.Series:
     return texts.zip_with(texts != "", pl.Series([None], dtype=pl.String))
 
 
+def _settled_remarks(remarks: pl.Series, instants: pl.Series, outer: pl.Series) -> pl.Series:
+    """What is uncertain about the times of lines within lines: not the date, which the outer time has."""
+    frame = pl.DataFrame({"remarks": remarks, "instant": instants, "outer": outer})
+    dated = pl.when(pl.col("outer").is_null()).then("remarks").otherwise(pl.col("remarks") & (0xFF & ~DATELESS))
+    return frame.select(pl.when(pl.col("instant").is_null()).then(0).otherwise(dated).cast(pl.UInt8)).to_series()
+
+
 def _add_priority(texts: dict[str, pl.Series]) -> None:
     priority = texts["log.syslog.priority"]
 
@@ -360,6 +373,10 @@ def _add_priority(texts: dict[str, pl.Series]) -> None:
 
 def _inner_wins(outer: pl.DataFrame, inner: pl.DataFrame) -> pl.DataFrame:
     """Put what an inner line says over what its wrapping says."""
+    if TIME_REMARKS in outer.columns:
+        # What is uncertain about the outer time is not about the inner one.
+        dated = inner.filter(pl.col("@timestamp").is_not_null())[ROW]
+        outer = outer.with_columns(pl.when(~pl.col(ROW).is_in(dated.implode())).then(TIME_REMARKS))
     joined = outer.join(inner, on=ROW, how="left", suffix=" inner", maintain_order="left")
     both = [name for name in inner.columns if name != ROW and name in outer.columns]
     merged = joined.with_columns(

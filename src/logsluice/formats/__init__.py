@@ -5,13 +5,14 @@ from logsluice.formats.keyed import KeyedEvent
 from logsluice.formats.levels import LEVEL_BY_SPELLING, SYSLOG_SEVERITIES, normalize_level, split_priority
 from logsluice.formats.logfmt import read_logfmt
 from logsluice.formats.model import Format
-from logsluice.formats.normalization import normalize
+from logsluice.formats.normalization import TIME_REMARKS, normalize
 from logsluice.formats.registry import load_formats
-from logsluice.formats.timestamps import parse_timestamp, parse_timestamps
+from logsluice.formats.timestamps import parse_timestamp, parse_timestamps, read_timestamp, read_timestamps
 
 __all__ = [
     "LEVEL_BY_SPELLING",
     "SYSLOG_SEVERITIES",
+    "TIME_REMARKS",
     "Format",
     "KeyedEvent",
     "load_formats",
@@ -21,5 +22,7 @@ __all__ = [
     "parse_timestamps",
     "read_json",
     "read_logfmt",
+    "read_timestamp",
+    "read_timestamps",
     "split_priority",
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from logsluice.formats.syntaxes import EVERYDAY
+
 Key = str | tuple[str, str]
 """A dotted key, or a pair of keys: whole seconds and nanoseconds."""
 
@@ -63,20 +65,7 @@ FIELD_BY_GROUP: Final[dict[str, str]] = {
 }
 """The field that a group of this name gives where the format does not say otherwise."""
 
-KEYED_TIMESTAMPS: Final = (
-    "iso8601",
-    "epoch",
-    "slash_ymd",
-    "clf",
-    "day_month_year",
-    "ctime",
-    "month_day_year",
-    "iso_basic",
-    "iso_ampm",
-    "slash_mdy",
-    "slash_dmy",
-    "dot_dmy",
-)
+KEYED_TIMESTAMPS: Final = EVERYDAY
 """Tried for JSON and logfmt events where the format does not say otherwise."""
 
 DEFAULT_KEYS: Final[dict[str, tuple[Key, ...]]] = {

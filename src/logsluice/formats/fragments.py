@@ -6,17 +6,24 @@ import re
 from typing import Final
 
 from logsluice.formats.levels import LOCALISED
-from logsluice.formats.syntaxes import OFFSET, SYNTAXES, without_names
+from logsluice.formats.localized import ANY_MARKER, ANY_NAME, LETTERS, WEEKDAY
+from logsluice.formats.syntaxes import EVERYDAY, SYNTAXES, without_names
+from logsluice.formats.zones import OFFSET, ZONE_NAME
 
-_MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
-_FIGURES = "[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4}|[0-9]{8}"
+_FIGURES = "[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4}|[0-9]{4}(?::[0-9]{2}){2}|[0-9]{8}"
+_WEEKDAY = rf"(?:[{LETTERS}]{{2,12}}\.?,? {{1,2}})?"
+_MONTH = f"(?:{ANY_NAME})"
 _NAMED = (
-    rf"(?:[A-Z][a-z]{{2,8}},? +)?"
-    rf"(?:{_MONTH} +[0-9]{{1,2}}|[0-9]{{1,2}}[ /-]{_MONTH}|[0-9]{{4}}[ -]{_MONTH}[ -]+[0-9]{{1,2}})"
-    r"(?:[ ,/-]{1,2}[0-9]{4})?"
+    rf"(?:{_MONTH}(?: +|[/-])[0-9]{{1,2}}(?:st|nd|rd|th)?|[0-9]{{1,2}}(?:\. ?| de |[ /-]){_MONTH}|"
+    rf"[0-9]{{4}}[ /-]{_MONTH}[ /-]+[0-9]{{1,2}})(?:(?:[ ,/-]{{1,2}}|,? de )[0-9]{{4}}|-[0-9]{{2}})?"
 )
-_CLOCK = r"[0-9]{1,2}[:.][0-9]{2}(?:[:.][0-9]{2}(?:[.,:][0-9]{1,9})?)?(?: ?[AaPp]\.?[Mm]\.?)?"
-_COMPACT = "[0-9]{8}[T-]?[0-9]{6}(?:[.,][0-9]{1,9})?"
+_CLOCK = (
+    r"[0-9]{1,2}[:.][0-9]{2}(?:[:.][0-9]{2}(?:[.,:][0-9]{1,9})?)?"
+    rf"(?:[ \u00a0\u202f]?(?:{ANY_MARKER}))?"
+)
+_COMPACT = "[0-9]{8}[T.:_-]?[0-9]{6}(?:[.,][0-9]{1,9})?|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[T_-][0-9]{6}(?:[.,][0-9]{1,9})?"
+_BETWEEN = r"(?:[ T:,@_-]{1,3}|,? (?:at|um|à|às|alle|klo|kl\.|в) )"
+_BEHIND = rf"{without_names(OFFSET)}(?:\.[0-9]{{1,9}}| [0-9]{{4}})?{without_names(ZONE_NAME)}"
 
 FRAGMENTS: Final[dict[str, str]] = {
     # a level word, whatever its case
@@ -73,29 +80,16 @@ FRAGMENTS: Final[dict[str, str]] = {
     "between_bars": r"[^|\n ]+(?: +[^|\n ]+)*",
     "rest": r"(?s:.*)",
     # a time stamp of nearly any kind: wider than the syntaxes it is then tried with, and so much smaller
-    "when": rf"(?:(?:{_FIGURES}|{_NAMED})[ T:,-]{{1,3}}{_CLOCK}|{_COMPACT}){without_names(OFFSET)}(?: [0-9]{{4}})?",
+    "when": rf"(?:(?:(?:{WEEKDAY} )?(?:{_FIGURES})|{_WEEKDAY}(?:{_NAMED})){_BETWEEN}{_CLOCK}|{_COMPACT}){_BEHIND}",
 }
 """Besides these, the name of every timestamp syntax stands for that timestamp."""
 
 _SYNTAXES_OF_WHEN: Final = (
     "iso8601",
     "slash_ymd",
-    "slash_yymd",
     "syslog",
-    "ctime",
-    "clf",
-    "day_month_year",
-    "month_day_year",
-    "slash_mdy",
-    "slash_dmy",
-    "dot_dmy",
-    "dot_ymd",
-    "dash_dmy",
-    "iso_ampm",
-    "year_month_day",
+    *(name for name in EVERYDAY if name not in ("iso8601", "slash_ymd", "epoch")),
     "day_month",
-    "dotted_clock",
-    "iso_basic",
 )
 
 _REFERENCE: Final = re.compile(r"%\{([a-z0-9_]+)\}")

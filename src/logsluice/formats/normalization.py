@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from logsluice.formats.levels import normalize_level, split_priority
 from logsluice.formats.model import Format
-from logsluice.formats.timestamps import parse_timestamp
+from logsluice.formats.timestamps import read_timestamp
+
+TIME_REMARKS: Final = "timestamp.remarks"
+"""Beside the fields: what is uncertain about ``@timestamp``, as a :class:`~.timestamps.Reading` has it."""
 
 
 def normalize(texts: Mapping[str, str], found: Format, reference_ms: int, zone: str) -> dict[str, str]:
@@ -24,9 +28,9 @@ def normalize(texts: Mapping[str, str], found: Format, reference_ms: int, zone: 
     """
     normal = dict(texts)
     if "@timestamp" in normal:
-        instant = parse_timestamp(normal.pop("@timestamp"), found.timestamp, reference_ms, zone)
-        if instant is not None:
-            normal["@timestamp"] = str(instant)
+        reading = read_timestamp(normal.pop("@timestamp"), found.timestamp, reference_ms, zone)
+        if reading is not None:
+            normal |= {"@timestamp": str(reading.instant), TIME_REMARKS: str(reading.remarks)}
     if "log.level" in normal:
         word = normal.pop("log.level")
         level = found.levels.get(word.strip(" \t").lower()) or normalize_level(word)

@@ -5,10 +5,13 @@ column. Syntaxes are tried in order; the first that matches the whole text with 
 
 - Fractions beyond the microsecond are cut off. Second 60 (a leap second) is the first second of the next minute.
 - Two-digit years up to 68 are 20xx, others 19xx (POSIX).
+- Month before day between slashes, day before month between dashes and dots, where the syntaxes to try leave it open.
 - Without an offset, the configured zone holds. Of a local time that occurs twice the first is meant; one that
   the clocks skipped is read with the offset from before (``fold=0`` in :mod:`zoneinfo`).
 - Without a year, the latest year is taken in which the date exists and is not after the reference; without a date,
   the latest such day.
+
+What was not certain is remarked on: see :data:`ZONE_UNKNOWN`, :data:`AMBIGUOUS`, :data:`DATELESS`.
 """
 
 from __future__ import annotations
@@ -16,12 +19,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
-from zoneinfo import ZoneInfo
+from typing import Final, NamedTuple
 
 import polars as pl
 
-from logsluice.formats.syntaxes import AMBIGUOUS_ZONES, MONTHS, SYNTAXES, ZONES, Syntax
+from logsluice.formats.localized import MONTHS, is_afternoon, month_named
+from logsluice.formats.restated import COMMON
+from logsluice.formats.syntaxes import MIRRORED, SYNTAXES, Syntax
+from logsluice.formats.zones import is_ambiguous, offset_seconds, zone_named
 
 _SECOND: Final = 1_000_000
 _DAY: Final = 86_400 * _SECOND
@@ -33,11 +38,48 @@ _EPOCH: Final = datetime(1970, 1, 1)
 _BACK: Final = (1, 0, -1, -2)
 """Years (or days) from the reference's own to try. A zone can put the date one further on either side."""
 
+ZONE_UNKNOWN: Final = 1
+"""The text names a zone that is not known or one of several, so that the configured zone was taken."""
+AMBIGUOUS: Final = 2
+"""The order of day, month and year, or the language of the month, could be another one."""
+DATELESS: Final = 4
+"""The text has no date."""
+
 FEW_ROWS = 250
 """Columns of no more rows are read text by text: that takes less time than to set out a column's expressions."""
 
 
+class Reading(NamedTuple):
+    """What a timestamp says.
+
+    Attributes:
+        instant: Microseconds since the epoch.
+        remarks: :data:`ZONE_UNKNOWN`, :data:`AMBIGUOUS`, :data:`DATELESS` added up, 0 where nothing is uncertain.
+    """
+
+    instant: int
+    remarks: int
+
+
+class Readings(NamedTuple):
+    """What a column of timestamps says.
+
+    Attributes:
+        instants: Int64 microseconds since the epoch, null where no syntax fits or the date does not exist.
+        remarks: UInt8, as those of :class:`Reading`, 0 where there is no instant.
+    """
+
+    instants: pl.Series
+    remarks: pl.Series
+
+
 def parse_timestamp(text: str, syntaxes: tuple[str, ...], reference_ms: int, zone: str) -> int | None:
+    """The instant alone of :func:`read_timestamp`."""
+    reading = read_timestamp(text, syntaxes, reference_ms, zone)
+    return None if reading is None else reading.instant
+
+
+def read_timestamp(text: str, syntaxes: tuple[str, ...], reference_ms: int, zone: str) -> Reading | None:
     """Read one timestamp.
 
     Args:
@@ -47,15 +89,56 @@ def parse_timestamp(text: str, syntaxes: tuple[str, ...], reference_ms: int, zon
         zone: IANA name of the zone that holds where the text names none.
 
     Returns:
-        Microseconds since the epoch, or None where no syntax fits or the date does not exist.
+        None where no syntax fits or the date does not exist.
     """
     for name in syntaxes:
-        match = SYNTAXES[name].python.fullmatch(text)
-        if match is not None:
-            instant = _instant(match.groupdict(), SYNTAXES[name], reference_ms, zone)
-            if instant is not None:
-                return instant
+        syntax = SYNTAXES[name]
+        match = syntax.python.fullmatch(text)
+        if match is None:
+            continue
+        parts = match.groupdict()
+        if syntax.restate is not None:
+            reading = _restated(parts, syntax, reference_ms, zone)
+        else:
+            reading = _reading(parts, syntax, reference_ms, zone)
+            if reading is not None and MIRRORED.get(name) in syntaxes and _could_be_mirrored(parts):
+                reading = reading._replace(remarks=reading.remarks | AMBIGUOUS)
+        if reading is not None:
+            return reading
     return None
+
+
+def _restated(parts: dict[str, str | None], syntax: Syntax, reference_ms: int, zone: str) -> Reading | None:
+    said = syntax.restate(parts, reference_ms) if syntax.restate is not None else None
+    reading = None if said is None else read_timestamp(said.text, COMMON, reference_ms, zone)
+    if reading is not None and said is not None and said.ambiguous:
+        return reading._replace(remarks=reading.remarks | AMBIGUOUS)
+    return reading
+
+
+def _could_be_mirrored(parts: dict[str, str | None]) -> bool:
+    month, day = int(parts["month"] or 0), int(parts["day"] or 0)
+    return day <= 12 and month != day
+
+
+def _reading(parts: dict[str, str | None], syntax: Syntax, reference_ms: int, zone: str) -> Reading | None:
+    remarks = 0 if "epoch_s" in syntax.groups else _remarks(parts, syntax)
+    instant = _instant(parts, syntax, reference_ms, zone)
+    return None if instant is None else Reading(instant, remarks)
+
+
+def _remarks(parts: dict[str, str | None], syntax: Syntax) -> int:
+    remarks = 0 if "day" in syntax.groups else DATELESS
+    offset, named = parts.get("offset"), parts.get("zone")
+    if offset:
+        if offset_seconds(offset) is None:
+            remarks |= ZONE_UNKNOWN
+    elif named and zone_named(named) is None:
+        remarks |= ZONE_UNKNOWN
+    name = parts.get("month_name")
+    if name and (month := month_named(name)) is not None and month.ambiguous:
+        remarks |= AMBIGUOUS
+    return remarks
 
 
 def _instant(parts: dict[str, str | None], syntax: Syntax, reference_ms: int, zone: str) -> int | None:
@@ -65,8 +148,8 @@ def _instant(parts: dict[str, str | None], syntax: Syntax, reference_ms: int, zo
     if clock is None:
         return None
     offset = parts.get("offset")
-    seconds_east = _offset_seconds(offset) if offset else None
-    if offset and seconds_east is None and offset.strip() not in AMBIGUOUS_ZONES:
+    seconds_east = offset_seconds(offset, iso_date=syntax.iso_date) if offset else None
+    if offset and seconds_east is None and not is_ambiguous(offset):
         return None
 
     def to_utc(naive: int) -> int:
@@ -114,7 +197,7 @@ def _clock(parts: dict[str, str | None]) -> int | None:
     if ampm:
         if not 1 <= hour <= 12:
             return None
-        hour = hour % 12 + (12 if ampm[0] in "pP" else 0)
+        hour = hour % 12 + (12 if is_afternoon(ampm) else 0)
     if hour > 23 or minute > 59 or second > 60:
         return None
     micros = int(parts.get("millis") or 0) * 1000 + _fraction(parts.get("fraction"))
@@ -127,7 +210,10 @@ def _fraction(digits: str | None) -> int:
 
 def _month(parts: dict[str, str | None]) -> int | None:
     name = parts.get("month_name")
-    return int(parts["month"] or 0) if name is None else MONTHS.get(name.lower())
+    if name is None:
+        return int(parts["month"] or 0)
+    month = month_named(name)
+    return None if month is None else month.number
 
 
 def _full_year(two_digits: int) -> int:
@@ -162,27 +248,12 @@ def _in_range(instant: int | None) -> int | None:
 
 
 @lru_cache(maxsize=65_536)
-def _offset_seconds(text: str) -> int | None:
-    """Seconds east of UTC of ``Z``, ``+02``, ``-0700``, ``+05:30`` or an abbreviation of one meaning."""
-    text = text.strip()
-    if text in ("Z", "z"):
-        return 0
-    if text[0] not in "+-":
-        return ZONES.get(text)
-    digits = text[1:].replace(":", "").ljust(4, "0")
-    hours, minutes = int(digits[:2]), int(digits[2:])
-    if hours > 23 or minutes > 59:
-        return None
-    return (hours * 3600 + minutes * 60) * (-1 if text[0] == "-" else 1)
-
-
-@lru_cache(maxsize=65_536)
 def _zone_offset(named: str | None, zone: str, quarter: int) -> int:
     """Microseconds east of UTC of a local time, given in quarter-hours since the epoch.
 
     Clocks have only been changed on quarter-hours since zones exist by law.
     """
-    tz = _zone(named, zone)
+    tz = (zone_named(named) if named else None) or zone_named(zone)
     try:
         offset = (_EPOCH + timedelta(minutes=15 * quarter)).replace(tzinfo=tz).utcoffset()
     except OverflowError:
@@ -190,71 +261,130 @@ def _zone_offset(named: str | None, zone: str, quarter: int) -> int:
     return (offset or timedelta()) // timedelta(microseconds=1)
 
 
-@lru_cache(maxsize=1024)
-def _zone(named: str | None, zone: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(named or zone)
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo(zone)
-
-
 def parse_timestamps(texts: pl.Series, syntaxes: tuple[str, ...], reference_ms: pl.Series, zone: str) -> pl.Series:
-    """Read a column of timestamps; each answer is that of :func:`parse_timestamp`.
+    """The instants alone of :func:`read_timestamps`."""
+    return read_timestamps(texts, syntaxes, reference_ms, zone).instants
+
+
+def read_timestamps(texts: pl.Series, syntaxes: tuple[str, ...], reference_ms: pl.Series, zone: str) -> Readings:
+    """Read a column of timestamps; each answer is that of :func:`read_timestamp`.
 
     Args:
         texts: The timestamps (String); null gives null.
         syntaxes: Names out of :data:`~logsluice.formats.syntaxes.SYNTAXES`.
         reference_ms: When each event was seen, milliseconds since the epoch (Int64, no nulls).
         zone: IANA name of the zone that holds where a text names none.
-
-    Returns:
-        Int64 microseconds since the epoch, null where no syntax fits or the date does not exist.
     """
     if len(texts) <= FEW_ROWS:
-        found = [
-            None if text is None else parse_timestamp(text, syntaxes, reference, zone)
-            for text, reference in zip(texts.to_list(), reference_ms.to_list(), strict=True)
-        ]
-        return pl.Series(found, dtype=pl.Int64)
+        return _one_by_one(texts, syntaxes, reference_ms, zone)
     todo = pl.DataFrame({"text": texts.rename("text"), "reference": reference_ms.cast(pl.Int64)})
     answers = pl.repeat(None, len(texts), dtype=pl.Int64, eager=True)
+    remarks = pl.repeat(0, len(texts), dtype=pl.UInt8, eager=True)
     rows: pl.Series | None = None
     for name in syntaxes:
-        instants = _instants(todo, SYNTAXES[name], zone)
-        answers = instants if rows is None else answers.scatter(rows, instants)
-        missing = (instants.is_null() & todo["text"].is_not_null()).arg_true()
+        found = _instants(todo, name, MIRRORED.get(name) in syntaxes, zone)
+        answers = found.instants if rows is None else answers.scatter(rows, found.instants)
+        if found.remarks.max():
+            remarks = found.remarks if rows is None else remarks.scatter(rows, found.remarks)
+        missing = (found.instants.is_null() & todo["text"].is_not_null()).arg_true()
         if missing.is_empty():
             break
         rows = missing if rows is None else rows.gather(missing)
         todo = todo[missing]
-    return answers
+    return Readings(answers, remarks)
 
 
-def _instants(todo: pl.DataFrame, syntax: Syntax, zone: str) -> pl.Series:
+def _one_by_one(texts: pl.Series, syntaxes: tuple[str, ...], reference_ms: pl.Series, zone: str) -> Readings:
+    found = [
+        None if text is None else read_timestamp(text, syntaxes, reference, zone)
+        for text, reference in zip(texts.to_list(), reference_ms.to_list(), strict=True)
+    ]
+    return Readings(
+        pl.Series([None if reading is None else reading.instant for reading in found], dtype=pl.Int64),
+        pl.Series([0 if reading is None else reading.remarks for reading in found], dtype=pl.UInt8),
+    )
+
+
+def _instants(todo: pl.DataFrame, name: str, mirrored: bool, zone: str) -> Readings:
+    syntax = SYNTAXES[name]
+    if syntax.restate is not None:
+        return _rare(todo, name, zone)
     parts = todo["text"].str.extract_groups(syntax.rust).struct.unnest()
     frame = parts.with_columns(todo["reference"].clip(_EARLIEST // 1000, _LATEST // 1000))
     if "epoch_s" in syntax.groups:
-        instant = _epoch_expression(syntax)
-        return _kept_in_range(frame.select(instant=instant))
-    frame = frame.with_columns(clock=_clock_expression(syntax))
+        instants = _kept_in_range(frame.select(instant=_epoch_expression(syntax)))
+        return Readings(instants, pl.repeat(0, len(frame), dtype=pl.UInt8, eager=True))
+    frame = frame.with_columns(clock=_clock_expression(frame, syntax))
+    remarks = _remarks_on(frame, syntax)
     frame, fixed = _with_offset(frame, syntax, zone)
     if "day" not in syntax.groups:
         today = pl.col("reference") // 86_400_000
         naive = [((today + back) * _DAY + pl.col("clock")) for back in _BACK]
-        return _kept_in_range(_latest_of(frame, naive, fixed, zone))
-    if "month_name" in syntax.groups:
-        month = pl.col("month_name").str.to_lowercase().replace_strict(MONTHS, default=None, return_dtype=pl.Int64)
-    else:
-        month = _number("month")
+        return _with_remarks(_kept_in_range(_latest_of(frame, naive, fixed, zone)), remarks)
+    month = _month_numbers(frame["month_name"]) if "month_name" in syntax.groups else _number("month")
     frame = frame.with_columns(month=month, day=_number("day"))
+    if mirrored:
+        either = frame.select((pl.col("day") <= 12) & (pl.col("day") != pl.col("month"))).to_series()
+        remarks |= either.fill_null(False).cast(pl.UInt8) * AMBIGUOUS
     if "year" in syntax.groups or "year2" in syntax.groups:
         year = _number("year") if "year" in syntax.groups else _full_year_expression()
         frame = frame.with_columns(naive=_days_expression(year) * _DAY + pl.col("clock"))
-        return _kept_in_range(frame.select(instant=pl.col("naive") - _zone_shift(frame, fixed, zone)))
+        instants = _kept_in_range(frame.select(instant=pl.col("naive") - _zone_shift(frame, fixed, zone)))
+        return _with_remarks(instants, remarks)
     this_year = pl.from_epoch(pl.col("reference"), time_unit="ms").dt.year().cast(pl.Int64)
     frame = frame.with_columns(this_year=this_year)
     naive = [_days_expression(_existing_year(pl.col("this_year") + back)) * _DAY + pl.col("clock") for back in _BACK]
-    return _kept_in_range(_latest_of(frame, naive, fixed, zone))
+    return _with_remarks(_kept_in_range(_latest_of(frame, naive, fixed, zone)), remarks)
+
+
+def _rare(todo: pl.DataFrame, name: str, zone: str) -> Readings:
+    """Of a rare syntax the texts are read one by one, those that are written in it."""
+    rows = todo["text"].str.contains(SYNTAXES[name].rust).fill_null(False).arg_true()
+    nothing = (
+        pl.repeat(None, len(todo), dtype=pl.Int64, eager=True),
+        pl.repeat(0, len(todo), dtype=pl.UInt8, eager=True),
+    )
+    if rows.is_empty():
+        return Readings(*nothing)
+    some = todo[rows]
+    found = _one_by_one(some["text"], (name,), some["reference"], zone)
+    return Readings(*(none.scatter(rows, one) for none, one in zip(nothing, found, strict=True)))
+
+
+def _with_remarks(instants: pl.Series, remarks: pl.Series) -> Readings:
+    if remarks.max():
+        remarks = remarks * instants.is_not_null().cast(pl.UInt8)
+    return Readings(instants, remarks)
+
+
+def _remarks_on(frame: pl.DataFrame, syntax: Syntax) -> pl.Series:
+    remarks = pl.repeat(0 if "day" in syntax.groups else DATELESS, len(frame), dtype=pl.UInt8, eager=True)
+    offset = frame["offset"] if "offset" in syntax.groups else None
+    if offset is not None and offset.null_count() < len(frame):
+        unknown = [text for text in offset.drop_nulls().unique() if text and offset_seconds(text) is None]
+        remarks |= _among(offset, unknown) * ZONE_UNKNOWN
+    if "zone" in syntax.groups and frame["zone"].null_count() < len(frame):
+        unknown = [text for text in frame["zone"].drop_nulls().unique() if zone_named(text) is None]
+        no_offset = (offset.is_null() if offset is not None else frame["zone"].is_not_null()).cast(pl.UInt8)
+        remarks |= _among(frame["zone"], unknown) * no_offset * ZONE_UNKNOWN
+    if "month_name" in syntax.groups:
+        names = [name for name in frame["month_name"].drop_nulls().unique() if name.lower() not in MONTHS]
+        ambiguous = [name for name in names if (month := month_named(name)) is not None and month.ambiguous]
+        remarks |= _among(frame["month_name"], ambiguous) * AMBIGUOUS
+    return remarks
+
+
+def _among(texts: pl.Series, some: list[str]) -> pl.Series:
+    """1 for the texts that are among some, else 0."""
+    if not some:
+        return pl.repeat(0, len(texts), dtype=pl.UInt8, eager=True)
+    return texts.is_in(some).fill_null(False).cast(pl.UInt8)
+
+
+def _month_numbers(names: pl.Series) -> pl.Series:
+    distinct = names.drop_nulls().unique().to_list()
+    numbers = {name: month.number for name in distinct if (month := month_named(name)) is not None}
+    return names.replace_strict(numbers, default=None, return_dtype=pl.Int64)
 
 
 def _number(name: str) -> pl.Expr:
@@ -273,12 +403,13 @@ def _epoch_expression(syntax: Syntax) -> pl.Expr:
     return pl.coalesce(seconds, _number("epoch_ms") * 1000, _number("epoch_us"), _number("epoch_ns") // 1000)
 
 
-def _clock_expression(syntax: Syntax) -> pl.Expr:
+def _clock_expression(frame: pl.DataFrame, syntax: Syntax) -> pl.Expr:
     written, minute = _number("hour"), _number("minute")
     second = _number("second").fill_null(0) if "second" in syntax.groups else pl.lit(0)
     hour = written
     if "ampm" in syntax.groups:
-        afternoon = pl.when(pl.col("ampm").str.slice(0, 1).is_in(["p", "P"])).then(12).otherwise(0)
+        past_noon = [marker for marker in frame["ampm"].drop_nulls().unique() if is_afternoon(marker)]
+        afternoon = pl.when(pl.col("ampm").is_in(past_noon)).then(12).otherwise(0)
         twelve_hours = pl.when(written.is_between(1, 12)).then(written % 12 + afternoon)
         hour = pl.when(pl.col("ampm").is_null()).then(written).otherwise(twelve_hours)
     micros = (hour * 3600 + minute * 60 + second) * _SECOND
@@ -327,8 +458,8 @@ def _with_offset(frame: pl.DataFrame, syntax: Syntax, zone: str) -> tuple[pl.Dat
     shift = pl.Series("shift", [None], dtype=pl.Int64).new_from_index(0, len(frame))
     if "offset" in syntax.groups and frame["offset"].null_count() < len(frame):
         spellings = frame["offset"].drop_nulls().unique().to_list()
-        seconds = {text: _offset_seconds(text) for text in spellings if text}
-        wrong = [text for text, east in seconds.items() if east is None and text.strip() not in AMBIGUOUS_ZONES]
+        seconds = {text: offset_seconds(text, iso_date=syntax.iso_date) for text in spellings if text}
+        wrong = [text for text, east in seconds.items() if east is None and not is_ambiguous(text)]
         micros = {text: east * _SECOND for text, east in seconds.items() if east is not None}
         if wrong:
             frame = frame.with_columns(clock=pl.when(~pl.col("offset").is_in(wrong).fill_null(False)).then("clock"))

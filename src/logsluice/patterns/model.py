@@ -65,6 +65,7 @@ class Pattern(_Entry):
         name: Shown in metrics and in ``logsluice.patterns``.
         description: One line for people.
         regex: Python's syntax, searched for in the message; the first match counts.
+        fallback: Searched only in messages of events that have none of its fields yet.
         fields: Field of each named group; of groups that fill the same field the first that took part wins.
         examples: Messages that must match.
         counterexamples: Messages that must not.
@@ -73,6 +74,7 @@ class Pattern(_Entry):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     description: Annotated[str, StringConstraints(min_length=1)]
     regex: Annotated[str, StringConstraints(min_length=1)]
+    fallback: bool = False
     fields: dict[str, Fact] = {}
     examples: Annotated[list[PatternExample], Field(min_length=1)]
     counterexamples: Annotated[list[str], Field(min_length=1)]

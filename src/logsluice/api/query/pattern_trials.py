@@ -130,7 +130,7 @@ def run_trial(directory: Path | None, time_zone: str, trial: Trial) -> dict[str,
             continue
         message = extracted["message"][row].as_py()
         try:
-            found, facts = find_facts([pattern], message, now_ms, time_zone, search)
+            found, facts, _ = find_facts([pattern], message, now_ms, time_zone, search)
             outcome = "match" if found else "no_match"
         except RegexTimeoutError:
             facts, outcome = {}, "regex_timeout"
