@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,22 +18,21 @@ from typing import TYPE_CHECKING
 
 import structlog
 from kafka import TopicPartition
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from logsluice.errors import LogsluiceError
 from logsluice.jobs.regex.stats import JOB, BatchStats, count
 from logsluice.jobs.regex.stored_logs import LogRange, plan_ranges, read_range
 from logsluice.jobs.regex.workers import RegexTaskSpec, write_frame, write_records
 from logsluice.jobs.spark.failures import describe_error, permanent_error
-from logsluice.jobs.spark.progress import progress
 from logsluice.kafka.clients import admin, retry_kafka
 from logsluice.kafka.offsets import Offsets, earliest_offsets, latest_offsets
 from logsluice.kafka.options import spark_kafka_options
 from logsluice.kafka.topics import wait_for_topic
 from logsluice.runtime import metrics
+from logsluice.runtime.terminal import progress_bar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kafka import KafkaAdminClient
     from pyspark.sql import SparkSession
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
 _SLICE_EVENTS = 50_000
 _MOST_FAILURES = 5
+_LOG_EVERY_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +82,7 @@ def reprocess_topic(spark: SparkSession, task: RegexTaskSpec, *, since: datetime
         topic = wait_for_topic(settings, settings.kafka.topic, job=JOB, stop=stop, client=client)
         start, end = retry_kafka(lambda: _bounds(client, topic, since), settings, job=JOB, stop=stop)
         todo = list(slices(start, end))
-        with progress(sum(part.events for part in todo)) as advance:
+        with _progress(sum(part.events for part in todo)) as advance:
             for part in todo:
                 if stop.is_set():
                     return
@@ -97,7 +97,7 @@ def reprocess_logs_index(spark: SparkSession, task: RegexTaskSpec, *, since: dat
     """
     cores = spark.sparkContext.defaultParallelism
     ranges = list(plan_ranges(task.settings, since, stop))
-    with progress(sum(entry.events for entry in ranges)) as advance:
+    with _progress(sum(entry.events for entry in ranges)) as advance:
         for first in range(0, len(ranges), 2 * cores):
             if stop.is_set():
                 return
@@ -181,3 +181,26 @@ def _offsets_since(client: KafkaAdminClient, topic: Topic, since: datetime, late
 
 def _spark_offsets(topic: Topic, offsets: Offsets) -> str:
     return json.dumps({topic.name: {str(partition): offset for partition, offset in offsets.items()}})
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Show progress towards ``total`` events; gives a function that takes how many more are done."""
+    began = logged_at = time.monotonic()
+    done = 0
+    columns = (TextColumn("events"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    bar = progress_bar(*columns, transient=False)
+
+    def advance(events: int) -> None:
+        nonlocal done, logged_at
+        done += events
+        bar.advance(task, events)
+        if bar.disable and time.monotonic() - logged_at > _LOG_EVERY_SECONDS:
+            logged_at = time.monotonic()
+            log.info("progress", events=done, of=total, percent=round(100 * done / total, 1))
+
+    with bar:
+        task = bar.add_task("", total=total)
+        yield advance
+    seconds = max(time.monotonic() - began, 1e-9)
+    log.info("done", events=done, seconds=round(seconds, 1), events_per_second=round(done / seconds))

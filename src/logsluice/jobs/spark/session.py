@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,7 +101,8 @@ def spark_context(
             wanted |= _LOCAL
             os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
         further = wanted.get(_JAVA_OPTIONS, "")
-        wanted[_JAVA_OPTIONS] = f"{_JVM_OPTIONS} -Dlog4j2.configurationFile={_log4j()} {further}"
+        log4j = Path(__file__).with_name("log4j2.properties").as_uri()
+        wanted[_JAVA_OPTIONS] = f"{_JVM_OPTIONS} -Dlog4j2.configurationFile={log4j} {further}"
         gateway = _gateway(tuple(wanted.items()), log_file)
         context = SparkContext(gateway=gateway, conf=SparkConf(loadDefaults=False).setAll(wanted.items()))
     if threading.current_thread() is threading.main_thread():
@@ -208,7 +208,3 @@ def _logged(line: bytes) -> bool:
     say = getattr(log, level, log.info)
     say(message, **{key: value for key, value in event.items() if key not in ours})
     return True
-
-
-def _log4j() -> str:
-    return Path(str(files("logsluice.jobs.spark").joinpath("log4j2.properties"))).as_uri()
