@@ -55,7 +55,7 @@ FRAGMENTS: Final[dict[str, str]] = {
     # a machine in a syslog header: its name or address
     "machine": r"(?:%{host}|%{ip})",
     # a program in a syslog header (RFC 3164, 4.1.3), with what programs have in their names beyond letters and figures
-    "tag": r"(?:[0-9A-Za-z_/.(@~$][0-9A-Za-z_/.()@+*~$#-]{0,79})",
+    "tag": r"(?:[0-9.]{0,8}[A-Za-z_/(@~$][0-9A-Za-z_/.()@+*~$#-]{0,79})",
     # who sent a request: an address, also with its port, or a name; of a list of proxies the first
     "client": r"(?:\"?(?:\[?(?P<source_ip>%{ip})\]?|(?P<source_address>%{host}))(?::(?P<source_port>[0-9]{1,5}))?"
     r"(?:, ?[0-9A-Za-z_.:\[\]-]+)*\"?)",
