@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import polars as pl
 
+from logsluice.event.addresses import IPV4, clean_ip
 from logsluice.event.ecs import FieldType
-from logsluice.extract.addresses import IPV4, clean_ip
 from logsluice.extract.values import (
     BOOLEANS,
     DOUBLE,

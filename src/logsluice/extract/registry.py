@@ -64,7 +64,8 @@ def load_registry(directory: Path | None = None) -> Registry:
             raise LogsluiceError(
                 problem, where=f"{file}, pattern {pattern.name!r}", hint="correct the regex or the example"
             )
-    shipped = set(load_formats())
-    for problem in check_examples(registry.formats, [entry for entry in registry.formats if entry not in shipped]):
+    shipped = [entry.examples for entry in load_formats()]
+    own = [entry for entry in registry.formats if entry.examples not in shipped]
+    for problem in check_examples(registry.formats, own):
         raise LogsluiceError(problem, where=f"{directory}/formats.yaml", hint="correct the regex or the example")
     return registry

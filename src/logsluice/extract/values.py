@@ -6,8 +6,8 @@ import math
 import re
 from typing import Final
 
+from logsluice.event.addresses import clean_ip
 from logsluice.event.ecs import FieldType
-from logsluice.extract.addresses import clean_ip
 from logsluice.formats import normalize_level
 
 Value = str | int | float | bool

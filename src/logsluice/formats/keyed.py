@@ -9,10 +9,11 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from logsluice.event.ecs import FIELDS
-from logsluice.formats.defaults import Key
 from logsluice.formats.levels import normalize_level
 from logsluice.formats.model import Format
 from logsluice.formats.syntaxes import SYNTAXES
+from logsluice.vocabulary.model import Candidate, Key
+from logsluice.vocabulary.values import PLACEHOLDERS
 
 _NOT_PASSED_THROUGH: Final = frozenset({"event.dataset"})
 """Fields that are ours to set; an event's own value of these is a label."""
@@ -48,18 +49,16 @@ class _Plan:
         timestamp: Keys to try.
         syntaxes: What the timestamp may be written in.
         level: Keys to try.
-        message: The key, if there is one.
-        fields: The key of each other field that has but one.
-        choices: Keys to try for each other field that has several.
+        message: Keys to try.
+        fields: The keys to try for each other field.
     """
 
     format: Format
     timestamp: tuple[Key, ...]
     syntaxes: tuple[re.Pattern[str], ...]
     level: tuple[Key, ...]
-    message: str | None
-    fields: tuple[tuple[str, str], ...]
-    choices: tuple[tuple[str, tuple[Key, ...]], ...]
+    message: tuple[str, ...]
+    fields: tuple[tuple[str, tuple[Candidate, ...]], ...]
 
 
 def keyed_event(texts: dict[str, str], numbers: set[str], formats: Iterable[Format]) -> KeyedEvent | None:
@@ -86,28 +85,32 @@ def _plan(formats: tuple[Format, ...], keys: tuple[str, ...], numbers: frozenset
             key in given and (kind == "any" or (key in numbers) == (kind == "number"))
             for key, kind in candidate.requires.items()
         ):
-            return _plan_for(candidate, given)
+            return _plan_for(candidate, keys)
     return None
 
 
-def _plan_for(chosen: Format, given: frozenset[str]) -> _Plan:
-    present = {field: tuple(_present(keys, given)) for field, keys in chosen.keys.items()}
-    timestamp, level, message = (present.pop(field) for field in ("@timestamp", "log.level", "message"))
-    own = {field: keys for field, keys in present.items() if keys}
-    passed = {
-        field: (field,) for field in FIELDS if field in given and field not in own and field not in _NOT_PASSED_THROUGH
-    }
-    for field in ("@timestamp", "log.level", "message"):
-        passed.pop(field, None)
-    every = {**own, **passed}
+def _plan_for(chosen: Format, keys: tuple[str, ...]) -> _Plan:
+    """A format's own keys come first, then those that are called as ECS calls its fields, then the vocabulary's."""
+    given = frozenset(keys)
+    candidates: dict[str, list[Candidate]] = {}
+    for field, own in chosen.keys.items():
+        candidates.setdefault(field, []).extend(Candidate(key, _said) for key in _present(own, given))
+    for field in FIELDS:
+        if field in given and field not in _NOT_PASSED_THROUGH:
+            candidates.setdefault(field, []).append(Candidate(field, _said))
+    for field, known in chosen.vocabulary.candidates(keys).items():
+        candidates.setdefault(field, []).extend(known)
+    timestamp, level, message = (
+        tuple(dict.fromkeys(candidate.key for candidate in candidates.pop(field, ())))
+        for field in ("@timestamp", "log.level", "message")
+    )
     return _Plan(
         chosen,
         timestamp,
         tuple(SYNTAXES[name].python for name in chosen.timestamp),
         level,
-        next((key for key in message if isinstance(key, str)), None),
-        tuple((field, key) for field, (key, *others) in every.items() if isinstance(key, str) and not others),
-        tuple((field, keys) for field, keys in every.items() if len(keys) > 1 or not isinstance(keys[0], str)),
+        tuple(key for key in message if isinstance(key, str)),
+        tuple((field, tuple(known)) for field, known in candidates.items()),
     )
 
 
@@ -115,6 +118,10 @@ def _present(keys: Iterable[Key], given: frozenset[str]) -> Iterator[Key]:
     for key in keys:
         if key in given if isinstance(key, str) else given.issuperset(key):
             yield key
+
+
+def _said(text: str) -> str | None:
+    return None if text in PLACEHOLDERS else text
 
 
 def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
@@ -137,21 +144,17 @@ def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
         if level is not None:
             used.update((key,) if isinstance(key, str) else key)
             break
-    if plan.message is not None:
-        message = texts[plan.message]
+    if plan.message:
+        spoken = next((key for key in plan.message if texts[key]), plan.message[0])
+        message = texts[spoken]
         message = message.rstrip("\r\n") if found.wraps else message
-        used.add(plan.message)
+        used.add(spoken)
     fields: dict[str, str] = {}
-    for field, single in plan.fields:
-        text = texts[single]
-        if text:
-            fields[field] = text
-            used.add(single)
-    for field, keys in plan.choices:
-        for key in keys:
-            text = _text(texts, key)
-            if text:
-                fields[field] = text
+    for field, candidates in plan.fields:
+        for key, read in candidates:
+            value = read(texts[key] if isinstance(key, str) else _text(texts, key))
+            if value is not None:
+                fields[field] = value
                 used.update((key,) if isinstance(key, str) else key)
                 break
     for field, text in found.defaults.items():
@@ -166,4 +169,10 @@ def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
 
 
 def _text(texts: dict[str, str], key: Key) -> str:
-    return texts[key] if isinstance(key, str) else f"{texts[key[0]]}.{texts[key[1]]:>09}"
+    """The text of a key; of several that of a moment: whole seconds and nanoseconds, or date, time and zone."""
+    if isinstance(key, str):
+        return texts[key]
+    parts = [texts[part] for part in key]
+    if len(parts) == 2 and parts[0].isdecimal() and parts[1].isdecimal():
+        return f"{parts[0]}.{parts[1]:>09}"
+    return " ".join(parts)

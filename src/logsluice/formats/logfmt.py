@@ -1,4 +1,4 @@
-"""logfmt events: lines of ``key=value`` pairs, as logrus, Go kit, Prometheus and Heroku write them."""
+"""logfmt events: lines of ``key=value`` pairs, as logrus, Go kit, Prometheus, Heroku and firewalls write them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,20 @@ import orjson
 from logsluice.formats.keyed import KeyedEvent, keyed_event
 from logsluice.formats.model import Format
 
-_PAIR: Final = re.compile(r'([A-Za-z_@][0-9A-Za-z_.@/-]*)=(?:("(?:[^"\\]|\\.)*")|([^ "\n]*))(?: +|$)')
-_TELLING: Final = frozenset({"time", "ts", "timestamp", "level", "lvl", "severity", "msg"})
+_KEY: Final = r"[A-Za-z_@][0-9A-Za-z_.@/-]*"
+_PAIR: Final = re.compile(rf'({_KEY})=(?:("(?:[^"\\]|\\.)*")|([^ "\n]*))(?: +|$)')
+_LOOSE_KEY: Final = r"[A-Za-z_@][0-9A-Za-z_.@/-]{0,63}"
+_LOOSE_PAIR: Final = re.compile(
+    rf"({_LOOSE_KEY})=(?:(\"(?:[^\"\\]|\\.)*\")|('(?:[^'\\\n]|\\.)*')|([^\"'\n][^\"\n]*?|))"
+    rf"(?:(?:[ \t]*[,;|][ \t]*|[ \t]+)(?={_LOOSE_KEY}=)|[ \t]*[,;|]?[ \t]*$)"
+)
+"""Pairs with commas or the like between, or whose values have blanks and no quotes (CEF's, say)."""
+
+_LONGEST_LOOSE: Final = 32_768
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+_LEAST_PAIRS: Final = 2
+_LEAST_LOOSE_PAIRS: Final = 4
+_LEAST_KNOWN: Final = 2
 
 
 def read_logfmt(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
@@ -24,10 +35,43 @@ def read_logfmt(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
         formats: Those of the kind ``logfmt``, in order of precedence.
 
     Returns:
-        None where the text is something else: it needs two pairs, one of them a time, level or message.
+        None where the text is something else. It needs two pairs; where a value has blanks and no quotes, four, of
+        which the vocabulary knows two, or three of which it knows all.
     """
     if "=" not in text[:256]:
         return None
+    formats = tuple(formats)
+    texts = _strict(text)
+    if texts is None:
+        texts = read_pairs(text)
+        if texts is None or not _is_known(texts, formats):
+            return None
+    if len(texts) < _LEAST_PAIRS:
+        return None
+    return keyed_event(texts, {key for key, value in texts.items() if _NUMBER.fullmatch(value)}, formats)
+
+
+def read_pairs(text: str) -> dict[str, str] | None:
+    """Read ``key=value`` pairs whose values may have blanks: each ends where the next key begins.
+
+    Returns:
+        Texts by key, or None where the text is something else.
+    """
+    if len(text) > _LONGEST_LOOSE:
+        return None
+    texts: dict[str, str] = {}
+    position, end = 0, len(text.rstrip(" \n"))
+    while position < end:
+        pair = _LOOSE_PAIR.match(text, position, end)
+        if pair is None:
+            return None
+        key, double, single, bare = pair.groups()
+        texts[key] = _unquote(double) if double is not None else single[1:-1] if single is not None else bare
+        position = pair.end()
+    return texts
+
+
+def _strict(text: str) -> dict[str, str] | None:
     texts: dict[str, str] = {}
     position, end = 0, len(text.rstrip(" \n"))
     while position < end:
@@ -35,11 +79,16 @@ def read_logfmt(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
         if pair is None:
             return None
         key, quoted, bare = pair.groups()
+        if quoted is None and position + len(pair[0]) < end and bare.endswith((",", ";")):
+            return None
         texts[key] = bare if quoted is None else _unquote(quoted)
         position = pair.end()
-    if len(texts) < 2 or _TELLING.isdisjoint(texts):
-        return None
-    return keyed_event(texts, {key for key, value in texts.items() if _NUMBER.fullmatch(value)}, formats)
+    return texts
+
+
+def _is_known(texts: dict[str, str], formats: tuple[Format, ...]) -> bool:
+    known = sum(any(entry.vocabulary.knows(key) for entry in formats) for key in texts)
+    return known >= _LEAST_KNOWN and (known == len(texts) or len(texts) >= _LEAST_LOOSE_PAIRS)
 
 
 def _unquote(quoted: str) -> str:

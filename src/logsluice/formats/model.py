@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS, LEVELS
-from logsluice.formats.defaults import DEFAULT_KEYS, FIELD_BY_GROUP, KEYED_TIMESTAMPS, Key
+from logsluice.formats.defaults import FIELD_BY_GROUP, KEYED_TIMESTAMPS
 from logsluice.formats.fragments import FRAGMENTS, expand, syntaxes_in, without_fragments
 from logsluice.formats.syntaxes import SYNTAXES
 from logsluice.regex.compile import Regex, compile_regex
+from logsluice.vocabulary import Vocabulary
+from logsluice.vocabulary.model import Key
 
 Kind = Literal["regex", "json", "logfmt"]
 JsonType = Literal["any", "string", "number"]
@@ -52,7 +54,7 @@ class FormatEntry(BaseModel):
         wraps: The message is, or begins, a log line of its own and is recognised again.
         standalone: Only a whole line has this format, never the message of one that wraps.
         requires: JSON and logfmt: keys that make an event one of this format, with the type of their values.
-        keys: JSON and logfmt: keys by field, tried in order before the default ones.
+        keys: JSON and logfmt: keys by field, tried in order before those of the vocabulary.
         examples: Lines with what must be read from them.
     """
 
@@ -105,7 +107,8 @@ class Format:
     Attributes:
         regex: Compiled; None for JSON and logfmt.
         fields: Field of every named group of ``regex``, in the groups' order.
-        keys: JSON and logfmt: keys by field, own ones first.
+        keys: JSON and logfmt: its own keys by field.
+        vocabulary: JSON and logfmt: what all other keys mean.
     """
 
     name: str
@@ -121,10 +124,11 @@ class Format:
     standalone: bool
     requires: dict[str, JsonType]
     keys: dict[str, tuple[Key, ...]]
+    vocabulary: Vocabulary
     examples: tuple[Example, ...]
 
 
-def build_format(entry: FormatEntry) -> Format:
+def build_format(entry: FormatEntry, vocabulary: Vocabulary) -> Format:
     """Complete and compile an entry.
 
     Raises:
@@ -136,10 +140,6 @@ def build_format(entry: FormatEntry) -> Format:
         regex, timestamp = _compiled(entry.regex), syntaxes_in(entry.regex)
         fields = {group: entry.fields.get(group, FIELD_BY_GROUP.get(group, "")) for group in regex.groups}
         _check_groups(entry, fields, timestamp)
-    keys = {}
-    if entry.kind != "regex":
-        for field in dict.fromkeys((*entry.keys, *DEFAULT_KEYS)):
-            keys[field] = tuple(dict.fromkeys((*entry.keys.get(field, ()), *DEFAULT_KEYS.get(field, ()))))
     return Format(
         name=entry.name,
         description=entry.description,
@@ -153,7 +153,8 @@ def build_format(entry: FormatEntry) -> Format:
         wraps=entry.wraps,
         standalone=entry.standalone,
         requires=entry.requires,
-        keys=keys,
+        keys=entry.keys,
+        vocabulary=vocabulary,
         examples=entry.examples,
     )
 

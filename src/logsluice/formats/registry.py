@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from logsluice.errors import LogsluiceError
 from logsluice.formats.model import Format, FormatEntry, build_format
 from logsluice.runtime.yaml_files import read_entry, read_mapping
+from logsluice.vocabulary import Vocabulary, load_vocabulary
 
 SHIPPED = Path(str(resources.files("logsluice.formats") / "shipped"))
 """Read in the order of the files' names and of the entries in each."""
@@ -24,7 +25,7 @@ class _File(BaseModel):
 
 
 def load_formats(directory: Path | None = None) -> tuple[Format, ...]:
-    """Load ``formats.yaml`` of an environment, where there is one, and the shipped formats.
+    """Load ``formats.yaml`` of an environment, where there is one, and the shipped formats, with its vocabulary.
 
     An entry with a shipped format's name takes its place, ahead of all others; names under ``disabled`` are left out.
 
@@ -37,12 +38,13 @@ def load_formats(directory: Path | None = None) -> tuple[Format, ...]:
     Raises:
         LogsluiceError: A file or an entry is wrong: which one, why, and what to do.
     """
-    shipped = _shipped()
+    vocabulary = load_vocabulary(directory)
+    shipped = _shipped(vocabulary)
     path = None if directory is None else directory / "formats.yaml"
     if path is None or not path.exists():
         return shipped
     file = _read(path)
-    own = _formats(path, file.formats)
+    own = _formats(path, file.formats, vocabulary)
     left_out = {entry.name for entry in own} | set(file.disabled)
     unknown = sorted(set(file.disabled) - {entry.name for entry in shipped})
     if unknown:
@@ -57,16 +59,16 @@ def load_formats(directory: Path | None = None) -> tuple[Format, ...]:
 
 
 @lru_cache(maxsize=1)
-def _shipped() -> tuple[Format, ...]:
+def _shipped(vocabulary: Vocabulary) -> tuple[Format, ...]:
     pages = sorted(SHIPPED.glob("*.yaml"))
-    return tuple(entry for page in pages for entry in _formats(page, _read(page).formats))
+    return tuple(entry for page in pages for entry in _formats(page, _read(page).formats, vocabulary))
 
 
 def _read(path: Path) -> _File:
     return read_entry(_File, read_mapping(path), path=path, kind="file", number=1)
 
 
-def _formats(path: Path, entries: list[object]) -> tuple[Format, ...]:
+def _formats(path: Path, entries: list[object], vocabulary: Vocabulary) -> tuple[Format, ...]:
     found: dict[str, Format] = {}
     for number, raw in enumerate(entries, start=1):
         entry = read_entry(FormatEntry, raw, path=path, kind="format", number=number)
@@ -74,7 +76,7 @@ def _formats(path: Path, entries: list[object]) -> tuple[Format, ...]:
         if entry.name in found:
             raise LogsluiceError("there are two formats of this name", where=where, hint="rename one of them")
         try:
-            found[entry.name] = build_format(entry)
+            found[entry.name] = build_format(entry, vocabulary)
         except LogsluiceError as error:
             why = "; ".join(part for part in (error.where, error.why) if part)
             raise LogsluiceError(error.what, where=where, why=why or None, hint=error.hint) from None

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from logsluice.extract.addresses import Endpoint, find_addresses, read_endpoint
+from logsluice.event.addresses import Endpoint, find_addresses, read_endpoint
 from logsluice.extract.columns import read_column
 from logsluice.extract.values import read_value
 

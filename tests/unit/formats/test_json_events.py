@@ -68,18 +68,46 @@ def test_of_a_key_given_twice_the_last_holds() -> None:
         "[1]",
         "17",
         '"text"',
-        '{"a":NaN}',
         '{"a":1e999999}',
         '{"a":"\\ud800"}',
         '{"a":"\ud800"}',
         '{"a":' * 5000 + "1" + "}" * 5000,
         "not json",
-        '{"a":1} and more',
+        "{'a': unknown}",
     ],
 )
 def test_what_is_not_a_json_object_gives_none_or_an_event(text: str) -> None:
     event = read_json(text, FORMATS)
     assert event is None or text == '{"a":1e999999}'
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ('{"message":"m","a":NaN,"b":-Infinity}', {"a": "NaN", "b": "-Infinity"}),
+        ('{"message":"m","a":1} and more', {"a": "1"}),
+        ('{"message":"m","a":1},', {"a": "1"}),
+        ("{'message': 'm', 'a': None, 'b': True, 'c': \"it's\"}", {"b": "true", "c": "it's"}),
+        ('{"message":"m\n","a":"tab\there"}', {"a": "tab\there"}),
+    ],
+)
+def test_what_is_nearly_json_is_read(text: str, labels: dict[str, str]) -> None:
+    event = read(text)
+    assert event.message in ("m", "m\n")
+    assert event.labels == labels
+
+
+def test_a_message_that_is_json_is_the_event() -> None:
+    event = read(
+        '{"host":"web1","message":"{\\"level\\":\\"warn\\",\\"msg\\":\\"slow\\",\\"client_ip\\":\\"192.0.2.7\\"}"}'
+    )
+    assert (event.level, event.message) == ("warn", "slow")
+    assert event.fields == {"host.name": "web1", "source.ip": "192.0.2.7"}
+    assert event.labels == {}
+
+
+def test_a_message_of_bytes_is_text() -> None:
+    assert read('{"MESSAGE":[102,97,105,108,13,10]}').message == "fail"
 
 
 def test_deep_nesting_stays_text() -> None:

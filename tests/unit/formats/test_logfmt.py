@@ -20,8 +20,8 @@ def test_pairs_become_fields() -> None:
     assert event.timestamp == "2024-03-05T10:11:12Z"
     assert event.level == "error"
     assert event.message == 'cannot "save"\n'
-    assert event.fields == {"user.id": "7"}
-    assert event.labels == {"empty": "", "took": "12ms"}
+    assert event.fields == {"user.id": "7", "event.duration": "12ms"}
+    assert event.labels == {"empty": ""}
 
 
 def test_a_backslash_that_escapes_nothing_stays() -> None:
@@ -34,7 +34,9 @@ def test_a_backslash_that_escapes_nothing_stays() -> None:
         "",
         "plain words",
         "level=info",
-        "a=1 b=2",
+        "a=1",
+        "a=1 b=2 and more",
+        "colour=red size=very large price=12 shape=round",
         "the level=info of msg=this is prose",
         'level=info msg="unterminated',
         "level=info msg=a b=c d",
@@ -45,6 +47,32 @@ def test_a_backslash_that_escapes_nothing_stays() -> None:
 )
 def test_what_is_not_logfmt(text: str) -> None:
     assert read_logfmt(text, FORMATS) is None
+
+
+def test_pairs_and_nothing_else_need_no_time_nor_level() -> None:
+    event = read("a=1 b=2")
+    assert event.labels == {"a": "1", "b": "2"}
+    assert event.message is None
+
+
+def test_values_may_have_blanks_where_the_keys_are_known() -> None:
+    event = read("rt=Mar 05 2024 10:11:12 GMT src=192.0.2.7 spt=4012 shop=Main Street suser=ann b act=allow")
+    assert event.timestamp == "Mar 05 2024 10:11:12 GMT"
+    assert event.fields == {
+        "source.ip": "192.0.2.7",
+        "source.port": "4012",
+        "user.name": "ann b",
+        "event.action": "allow",
+    }
+    assert event.labels == {"shop": "Main Street"}
+
+
+def test_commas_between_pairs_are_no_part_of_values() -> None:
+    assert read("type=LOGIN, user='ann', ip=192.0.2.7, reason=none at all").fields == {
+        "source.ip": "192.0.2.7",
+        "user.name": "ann",
+        "event.reason": "none at all",
+    }
 
 
 def test_a_long_line_is_read_in_linear_time() -> None:

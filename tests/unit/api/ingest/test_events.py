@@ -27,7 +27,14 @@ from logsluice.settings import ApiLimits
 
 LIMITS = ApiLimits()
 FORMATS = load_formats()
-DIALECTS = [example.line for entry in FORMATS for example in entry.examples if example.line.startswith("{")]
+OTLP = '{"resourceLogs"'
+"""What begins like this is posted to the route of OpenTelemetry's protocol."""
+DIALECTS = [
+    example.line
+    for entry in FORMATS
+    for example in entry.examples
+    if example.line.startswith("{") and not example.line.startswith(OTLP)
+]
 SCALARS = (
     st.none()
     | st.booleans()
