@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
 from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
+from logsluice.inputs.files import begins_compressed
 from logsluice.jobs.spark.files import LineBlock, plan_parts, read_events, read_part
 
 CONTENT = st.lists(
@@ -41,6 +42,8 @@ def test_parts_hold_every_line_once_and_in_order(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "lines.log"
     path.write_bytes(content)
+    # What begins like UTF-16 is read as that.
+    assume(not begins_compressed(content))
     assert read_all(path, part_bytes=part_bytes, rows=rows) == expected(content)
 
 
