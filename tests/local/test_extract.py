@@ -90,7 +90,7 @@ def test_standard_input_goes_to_standard_output(runner: Runner) -> None:
         line.decode("utf-8", "replace") for line in lines if line.strip()
     ]
     broken = found[1]
-    assert broken["tags"] == ["invalid_utf8"]
+    assert broken["tags"] == ["invalid_utf8", "timestamp_missing"]
     assert base64.b64decode(broken["logsluice"]["original_bytes"]) == HOSTILE[0]
     assert {"reason": "invalid_json"}.items() <= found[2]["logsluice"].items()
     assert "file" not in found[0].get("log", {})
