@@ -25,7 +25,7 @@ import polars as pl
 
 from logsluice.formats.localized import MONTHS, is_afternoon, month_named
 from logsluice.formats.restated import COMMON
-from logsluice.formats.syntaxes import MIRRORED, SYNTAXES, Syntax
+from logsluice.formats.syntaxes import MIRRORED, PLAINEST, SYNTAXES, Syntax
 from logsluice.formats.zones import is_ambiguous, offset_seconds, zone_named
 
 _SECOND: Final = 1_000_000
@@ -281,8 +281,9 @@ def read_timestamps(texts: pl.Series, syntaxes: tuple[str, ...], reference_ms: p
     answers = pl.repeat(None, len(texts), dtype=pl.Int64, eager=True)
     remarks = pl.repeat(0, len(texts), dtype=pl.UInt8, eager=True)
     rows: pl.Series | None = None
-    for name in syntaxes:
-        found = _instants(todo, name, MIRRORED.get(name) in syntaxes, zone)
+    tried = ((name, syntax) for name in syntaxes for syntax in (PLAINEST.get(name), SYNTAXES[name]) if syntax)
+    for name, syntax in tried:
+        found = _instants(todo, name, syntax, MIRRORED.get(name) in syntaxes, zone)
         answers = found.instants if rows is None else answers.scatter(rows, found.instants)
         if found.remarks.max():
             remarks = found.remarks if rows is None else remarks.scatter(rows, found.remarks)
@@ -305,8 +306,7 @@ def _one_by_one(texts: pl.Series, syntaxes: tuple[str, ...], reference_ms: pl.Se
     )
 
 
-def _instants(todo: pl.DataFrame, name: str, mirrored: bool, zone: str) -> Readings:
-    syntax = SYNTAXES[name]
+def _instants(todo: pl.DataFrame, name: str, syntax: Syntax, mirrored: bool, zone: str) -> Readings:
     if syntax.restate is not None:
         return _rare(todo, name, zone)
     parts = todo["text"].str.extract_groups(syntax.rust).struct.unnest()
