@@ -25,7 +25,8 @@ _WRITTEN: Final = (
 _CLOCK: Final = (
     r"(?:[T:_-]|,? {1,2}(?:(?:at|um|à|às|alle|klo|kl\.|в) )?| [-@] )"
     r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,:][0-9]{1,9})?)?"
-    rf"(?:[ \u00a0\u202f]?(?:{MARKER}))?{without_names(OFFSET)}(?: [0-9]{{4}}|\.[0-9]{{1,9}})?{without_names(ZONE_NAME)}"
+    rf"(?:[ \u00a0\u202f]?(?:{MARKER}))?"
+    rf"{without_names(OFFSET)}(?: [0-9]{{4}}|\.[0-9]{{1,9}})?{without_names(ZONE_NAME)}"
 )
 _ENGLISH: Final = "|".join(sorted({name[:3].capitalize() for name in MONTHS}))
 _COMPACT: Final = (
@@ -49,7 +50,8 @@ DATED: Final[dict[str, str]] = {
     ),
     "time_begins": (
         r"(?:\A[\"'*.#]{0,2}|[ \t\n,;|][\"*]?|[\[(<{>]|"
-        r"(?:\A#?|[ \t\n,;|(\[{])(?ai:@?timestamp|date[_-]?time|event[_-]?time|time|date|ts|when|at|logged|occurred)(?:=|: ?)[\"']?)"
+        r"(?:\A#?|[ \t\n,;|(\[{])"
+        r"(?ai:@?timestamp|date[_-]?time|event[_-]?time|time|date|ts|when|at|logged|occurred)(?:=|: ?)[\"']?)"
     ),
     "dated": rf"(?:{WEEKDAY} {{1,2}})?(?:{_WRITTEN}){_CLOCK}|{_COMPACT}|{SYNTAXES['east_asian'].bare}",
     "time_ends": r"(?:[\s\])>},;|\"'!?]|[.:-](?:\s|\Z)|:?\Z|: )",
