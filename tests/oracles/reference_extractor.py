@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from logsluice.event.addresses import ADDRESS_FIELDS, find_addresses, sole_source
 from logsluice.extract import decode
 from logsluice.extract.bounded import unbounded_search
 from logsluice.extract.event_time import is_same_clock
 from logsluice.extract.facts import find_facts
 from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone, settled_instant
 from logsluice.extract.registry import Registry
-from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema
+from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
 from logsluice.extract.values import read_value
 from logsluice.formats import TIME_REMARKS, Format, KeyedEvent, normalize, read_json, read_logfmt
 from logsluice.formats.timestamps import DATELESS
@@ -102,6 +103,12 @@ class ReferenceExtractor:
         if row["@timestamp"] is None:
             remarks = facts.time_remarks
         row |= {field: value for field, value in facts.values.items() if row.get(field) is None}
+        in_message = find_addresses(row["message"])
+        roles = {row.get("source.ip"), row.get("client.ip")}
+        if roles == {None} and len(in_message) == 1 and in_message[0] != row.get("destination.ip"):
+            row["source.ip"] = sole_source(row["message"], in_message[0])
+        by_field = [row[field] for field in ADDRESS_FIELDS if row.get(field) is not None]
+        row[RELATED] = list(dict.fromkeys([*by_field, *in_message]))
         instant = row["@timestamp"]
         if dateless is not None and (instant is None or not is_same_clock(instant, dateless)):
             row["@timestamp"], remarks = dateless, DATELESS

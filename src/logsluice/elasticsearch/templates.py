@@ -47,7 +47,7 @@ _RECORD: Properties = {
     "kafka.topic": _KEYWORD,
     "tags": _KEYWORD,
 }
-_EVENT: Properties = _RECORD | {"kafka.key": _KEYWORD}
+_EVENT: Properties = _RECORD | {"kafka.key": _KEYWORD, "related.ip": {"type": "ip"}}
 _RESULTS: Properties = {
     "labels": _FLATTENED,
     "logsluice.original_bytes": _STORED_ONLY,

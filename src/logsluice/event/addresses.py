@@ -7,6 +7,9 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+ADDRESS_FIELDS: Final = ("source.ip", "client.ip", "destination.ip", "host.ip")
+"""The fields that give an address a role, in the order in which ``related.ip`` has them."""
+
 IPV4: Final = r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
 _PORT: Final = r"(?:[:#](?P<port>[0-9]{1,5}))?"
@@ -30,6 +33,37 @@ _CANDIDATE: Final = re.compile(
     rf"|(?<![0-9A-Za-z_.:-])(?P<v6>{_V6})(?!\.?[0-9A-Za-z]|[0-9A-Za-z_.:-]*[G-Zg-z_])"
 )
 """An address within a text. What is a part of a name, of a longer number or of a version is none."""
+
+
+_RUN_CHARACTERS: Final = "[0-9A-Za-z_.:%/-]{0,48}"
+RUN: Final = (
+    r"(?:\b(?i:version|ver|v|release|build|rev|revision|firmware|driver|software|update)[\s:=\"']+)?"
+    rf"{_RUN_CHARACTERS}(?:[0-9]\.[0-9]{{1,3}}\.[0-9]{{1,3}}\.[0-9]|::|(?:[0-9A-Fa-f]{{1,4}}:){{7}}){_RUN_CHARACTERS}"
+)
+"""A piece of text that may have an address in it, with a word in front that says it is a version."""
+
+_RUN: Final = re.compile(f"(?a){RUN}")
+_VERSION: Final = re.compile(
+    r"(?ai)(?:version|ver|v|release|build|rev|revision|firmware|driver|software|update)[\s:=\"']+[0-9]"
+)
+_PRODUCT: Final = re.compile(r"[A-Za-z]/\Z")
+"""What stands in front of a product's version of four numbers."""
+
+_ACCESS: Final = re.compile(
+    r"(?i)log[ -]?[io]n|logged (?:in|on)|sign[ -]?in|auth|passw|credential|den(?:y|ied)|refus|reject|forbid|forbidden|"
+    r"unauthori[sz]ed|\bban(?:ned|ning)?\b|\bblock(?:ed|ing)?\b|brute|attack|attempt|intrusion|scan(?:ned|ning)?\b|"
+    r"spam|\bdropp?(?:ed|ing)?\b|invalid user|not allowed|access|\brequest|abus|malicious|suspicious|honeypot|"
+    r"\b(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS|PROPFIND|REPORT|CONNECT):? ?[\"']?(?:/|https?:)"
+)
+"""Words of a login, of a request or of a denial of access."""
+
+_OTHER_ROLE: Final = re.compile(
+    r"(?i)\b(?:to|on|at|via|through|server|host|listen(?:ing)?|bind(?:ing)?|bound|interface|upstream|backend|proxy|gateway|"
+    r"router?|dst|dest|destination|target|local|node|origin|dns|nameserver|resolver|cluster|endpoint|master|replica|"
+    r"primary|broker|url|uri|address(?:es)? of|mirror|database|db|redis|registry|connect(?:ed|ing)?)"
+    r"(?:[ _-](?:ip|addr|address|host|port|is))?(?:[\s\"'(\[=:/@]|https?)*\Z"
+)
+"""What stands in front of an address that is not the one of who asks."""
 
 
 class Endpoint(NamedTuple):
@@ -74,13 +108,41 @@ def clean_ip(text: str) -> str | None:
 
 def find_addresses(text: str) -> list[str]:
     """The addresses in a text, each once, in order: without a role, so only such as cannot well be anything else."""
-    found: dict[str, None] = {}
-    for match in _CANDIDATE.finditer(text):
+    return list(dict.fromkeys(ip for run in _RUN.findall(text) for ip in addresses_in_run(run)))
+
+
+@lru_cache(maxsize=65536)
+def addresses_in_run(run: str) -> tuple[str, ...]:
+    """The addresses in what :data:`RUN` matches."""
+    found = []
+    for match in _CANDIDATE.finditer(run):
         v6 = match["v6"]
+        if v6 is None:
+            if _PRODUCT.search(run, 0, match.start()) and run[match.end() : match.end() + 1] != ":":
+                continue
+            if _VERSION.match(run):
+                continue
         ip = match["v4"] if v6 is None else _telling_v6(v6)
         if ip is not None:
-            found[ip] = None
-    return list(found)
+            found.append(ip)
+    return tuple(found)
+
+
+def sole_source(text: str, address: str) -> str | None:
+    """The one address in a text, where a word says that the text is about access, and none that it is another's.
+
+    Who logs in, asks or is denied is told with an address; where there is just one, it is theirs, unless a word in
+    front of it gives it another role (``to``, ``on``, ``server``, ...). No other text tells whose an address is.
+
+    Args:
+        text: A message.
+        address: The only one that :func:`find_addresses` finds in it.
+    """
+    if not _ACCESS.search(text):
+        return None
+    place = text.find(address)
+    before = text[max(0, place - 60) : place] if place >= 0 else ""
+    return None if _OTHER_ROLE.search(before) else address
 
 
 def _plain(text: str) -> str | None:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 import polars as pl
 import pyarrow as pa
 
+from logsluice.event.addresses import ADDRESS_FIELDS, RUN, addresses_in_run, sole_source
 from logsluice.extract import decode, event_time
 from logsluice.extract.columns import read_column
 from logsluice.extract.format_detection import CUT_LINE, REFERENCE, ROW, TEXT, FormatDetector
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.registry import Registry
-from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, output_schema, polars_type
+from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
 from logsluice.formats import TIME_REMARKS, read_timestamps
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
-from logsluice.patterns import Pattern
-from logsluice.patterns.model import Fact
+from logsluice.patterns import Fact, Pattern
+from logsluice.regex.compile import Regex, compile_regex
 
 _Columns = dict[str, pl.Series]
+_PLACE = "place"
+_RUNS = compile_regex(f"(?a){RUN}").rust or ""
 
 
 class ColumnarExtractor:
@@ -36,6 +40,7 @@ class ColumnarExtractor:
     def __init__(self, registry: Registry, time_zone: str = "UTC") -> None:
         self._fields = registry.fields
         self._patterns = registry.patterns.patterns
+        self._gates = _gates(self._patterns)
         self._zone = time_zone
         self._format_detector = FormatDetector(registry.formats, time_zone)
         self.schema = output_schema(self._fields)
@@ -76,6 +81,7 @@ class ColumnarExtractor:
         self._give_types(columns, lines[ROW], tags)
         dateless = event_time.set_dateless_aside(columns)
         self._put_facts(columns, lines, matcher)
+        _put_addresses(columns)
         event_time.complete(columns, dateless)
         _tag_instants(columns, lines, tags)
         instants = columns["@timestamp"]
@@ -103,32 +109,50 @@ class ColumnarExtractor:
 
     def _put_facts(self, columns: _Columns, lines: pl.DataFrame, matcher: ColumnMatcher) -> None:
         """Search every pattern in the messages; a header's value stays, then the first pattern's wins."""
-        facts: _Columns = {}
+        searched = lines.select(ROW, REFERENCE, pl.lit(columns["message"]).alias(TEXT)).with_row_index(_PLACE)
+        lacking: dict[str, pl.DataFrame] = {}
         found: dict[str, pl.Series] = {}
         for pattern in self._patterns:
-            where = _lacking(pattern, columns, facts) if pattern.fallback else None
-            if where is not None and where.is_empty():
+            rows = searched
+            if pattern.fallback:
+                field = pattern.first_field
+                if field not in lacking:
+                    lacking[field] = self._lacking(field, columns, searched)
+                rows = lacking[field]
+                # Most match nothing, which is told without what the groups captured.
+                if not rows.is_empty():
+                    rows = rows.filter(matcher.matches(pattern.compiled, rows[TEXT], rows[ROW]))
+            if rows.is_empty():
                 continue
-            messages, rows, seen = columns["message"], lines[ROW], lines[REFERENCE]
-            if where is not None:
-                messages, rows, seen = (column.gather(where) for column in (messages, rows, seen))
-            groups = matcher.groups(pattern.compiled, messages, rows)
-            was_found = _was_found(pattern, groups, messages, rows, matcher)
-            found[pattern.name] = was_found if where is None else _at(where, was_found, len(lines), False)
+            if not pattern.fields:
+                found[pattern.name] = rows[_PLACE].filter(matcher.matches(pattern.compiled, rows[TEXT], rows[ROW]))
+                continue
+            groups = matcher.groups(pattern.compiled, rows[TEXT], rows[ROW])
             for group, fact in pattern.fields.items():
-                for field, values in self._values(groups[group], fact, seen).items():
-                    everywhere = values if where is None else _at(where, values, len(lines), None)
-                    before = facts.get(field)
-                    facts[field] = everywhere if before is None else before.zip_with(before.is_not_null(), everywhere)
-        for field, values in facts.items():
-            header = columns.get(field)
-            columns[field] = values if header is None else header.zip_with(header.is_not_null(), values)
+                groups[group] = _without_excluded(groups[group], fact, rows[ROW], matcher)
+            took_part = _any_value(groups.values())
+            found[pattern.name] = rows[_PLACE].filter(took_part)
+            some = took_part.sum() < len(rows) // 2
+            rows = rows.filter(took_part) if some else rows
+            for group, fact in pattern.fields.items():
+                texts = groups[group].filter(took_part) if some else groups[group]
+                for field, values in self._values(texts, fact, rows[REFERENCE]).items():
+                    _fill(columns, field, rows[_PLACE], values, len(lines))
+                    if field in lacking:
+                        rest = lacking[field]
+                        lacking[field] = rest.filter(columns[field].gather(rest[_PLACE]).is_null())
         columns[FOUND] = _names(found, len(lines))
+
+    def _lacking(self, field: str, columns: _Columns, searched: pl.DataFrame) -> pl.DataFrame:
+        """The rows without a value for a field in which one of the patterns that may fill it can match."""
+        rows = searched.filter(columns[field].is_null()) if field in columns else searched
+        gate = self._gates.get(field)
+        return rows if gate is None else rows.filter(rows[TEXT].str.contains(gate))
 
     def _values(self, texts: pl.Series, fact: Fact, reference_ms: pl.Series) -> _Columns:
         """The values of a group, and of a timestamp what is uncertain about them."""
         if texts.null_count() == len(texts):
-            return {fact.field: pl.repeat(None, len(texts), dtype=polars_type(fact.type), eager=True)}
+            return {}
         if fact.type != "date":
             return {fact.field: read_column(texts, fact.type)}
         read = read_timestamps(texts, KEYED_TIMESTAMPS, reference_ms, self._zone)
@@ -191,6 +215,74 @@ class ColumnarExtractor:
         )
 
 
+def _gates(patterns: Iterable[Pattern]) -> dict[str, str]:
+    """For each field that several patterns fill where it is absent, what matches where one of them does (Rust)."""
+    by_field: dict[str, list[Regex]] = {}
+    for pattern in patterns:
+        if pattern.fallback:
+            by_field.setdefault(pattern.first_field, []).append(pattern.compiled)
+    gates = {}
+    for field, regexes in by_field.items():
+        exact = all(regex.rust and not (regex.needs_ascii or regex.needs_no_final_newline) for regex in regexes)
+        union = "|".join(f"(?:{regex.rust})" for regex in regexes)
+        if exact and len(regexes) > 1 and _compiles(union):
+            gates[field] = union
+    return gates
+
+
+def _compiles(rust: str) -> bool:
+    try:
+        pl.Series([""]).str.contains(rust)
+    except pl.exceptions.ComputeError:
+        return False
+    return True
+
+
+def _put_addresses(columns: _Columns) -> None:
+    """Name every address of an event; where it has no source, the one of a message about access is it."""
+    messages = columns["message"]
+    length = len(messages)
+    runs = messages.str.extract_all(_RUNS).alias("run")
+    rows = (runs.list.len() > 0).arg_true()
+    found = pl.DataFrame({ROW: rows, "run": runs.gather(rows)}).explode("run")
+    distinct = found["run"].unique()
+    table = pl.DataFrame(
+        {"run": distinct, "ip": pl.Series(list(map(addresses_in_run, distinct.to_list())), dtype=pl.List(pl.String))}
+    )
+    found = found.join(table, on="run", how="left", maintain_order="left").explode("ip").drop("run").drop_nulls()
+    found = found.unique(maintain_order=True)
+    _put_sole_sources(columns, found)
+    parts = []
+    for field in ADDRESS_FIELDS:
+        if field in columns:
+            places = columns[field].is_not_null().arg_true()
+            parts.append(pl.DataFrame({ROW: places, "ip": columns[field].gather(places)}))
+    every = pl.concat([*parts, found]).unique(maintain_order=True).sort(ROW, maintain_order=True)
+    lists = every.group_by(ROW, maintain_order=True).agg("ip")
+    places = pl.Series([None], dtype=pl.UInt32).new_from_index(0, length)
+    places = places.scatter(lists[ROW], pl.int_range(lists.height, dtype=pl.UInt32, eager=True))
+    columns[RELATED] = lists["ip"].gather(places)
+
+
+def _put_sole_sources(columns: _Columns, found: pl.DataFrame) -> None:
+    """Fill ``source.ip`` by :func:`~logsluice.event.addresses.sole_source`."""
+    messages = columns["message"]
+    alone = found.filter(found[ROW].is_unique())
+    for field in ("source.ip", "client.ip"):
+        if field in columns:
+            alone = alone.filter(columns[field].gather(alone[ROW]).is_null())
+    if "destination.ip" in columns:
+        alone = alone.filter(columns["destination.ip"].gather(alone[ROW]).ne_missing(alone["ip"]))
+    texts = messages.gather(alone[ROW])
+    sources = [sole_source(text, ip) for text, ip in zip(texts.to_list(), alone["ip"].to_list(), strict=True)]
+    if any(sources):
+        nothing = pl.repeat(None, len(messages), dtype=pl.String, eager=True)
+        known = columns.get("source.ip", nothing)
+        columns["source.ip"] = known.zip_with(
+            known.is_not_null(), nothing.scatter(alone[ROW], pl.Series(sources, dtype=pl.String))
+        )
+
+
 def _spread(columns: _Columns, rows: pl.Series, length: int) -> _Columns:
     """Put columns of some rows into columns of all."""
     if len(rows) == length:
@@ -198,6 +290,23 @@ def _spread(columns: _Columns, rows: pl.Series, length: int) -> _Columns:
     places = pl.Series([None], dtype=pl.UInt32).new_from_index(0, length)
     places = places.scatter(rows, pl.int_range(len(rows), dtype=pl.UInt32, eager=True))
     return {name: column.gather(places) for name, column in columns.items()}
+
+
+def _without_excluded(texts: pl.Series, fact: Fact, rows: pl.Series, matcher: ColumnMatcher) -> pl.Series:
+    """A group's texts but those that are no value of its field."""
+    if fact.excluded is None or texts.null_count() == len(texts):
+        return texts
+    excluded = matcher.matches(fact.excluded, texts, rows, whole=True)
+    return texts.zip_with(~excluded.fill_null(False), pl.Series([None], dtype=pl.String))
+
+
+def _fill(columns: _Columns, field: str, places: pl.Series, values: pl.Series, length: int) -> None:
+    """Put values into a field where it has none."""
+    before = columns.get(field)
+    if before is None:
+        before = pl.repeat(None, length, dtype=values.dtype, eager=True)
+    some = before.gather(places)
+    columns[field] = before.scatter(places, some.zip_with(some.is_not_null(), values))
 
 
 def _set(column: pl.Series, where: pl.Series, value: str) -> pl.Series:
@@ -224,37 +333,17 @@ def _tag_instants(columns: _Columns, lines: pl.DataFrame, tags: dict[int, list[s
             tags.setdefault(lines[ROW][number], []).extend(found)
 
 
-def _lacking(pattern: Pattern, columns: _Columns, facts: _Columns) -> pl.Series:
-    """The places where neither a header nor a pattern has given any field of this one."""
-    messages = columns["message"]
-    lacking = pl.repeat(True, len(messages), dtype=pl.Boolean, eager=True)
-    for fact in pattern.fields.values():
-        for known in (columns.get(fact.field), facts.get(fact.field)):
-            if known is not None:
-                lacking &= known.is_null()
-    return lacking.arg_true()
-
-
-def _at(places: pl.Series, values: pl.Series, length: int, others: bool | None) -> pl.Series:
-    """A column of values at some places, the same at all others."""
-    return pl.repeat(others, length, dtype=values.dtype, eager=True).scatter(places, values)
-
-
-def _was_found(
-    pattern: Pattern, groups: _Columns, messages: pl.Series, rows: pl.Series, matcher: ColumnMatcher
-) -> pl.Series:
-    """Found is what matched with one of its groups taking part, or at all where it has none."""
-    if not groups:
-        return matcher.matches(pattern.compiled, messages, rows)
-    found = pl.repeat(False, len(messages), dtype=pl.Boolean, eager=True)
-    for column in groups.values():
-        found |= column.is_not_null()
-    return found
+def _any_value(columns: Iterable[pl.Series]) -> pl.Series:
+    """The rows in which one of some columns has a value."""
+    first, *others = [column.is_not_null() for column in columns]
+    for other in others:
+        first |= other
+    return first
 
 
 def _names(found: dict[str, pl.Series], length: int) -> pl.Series:
     """Lists of the names of what was found, in order; null where nothing was."""
-    rows = [column.arg_true() for column in found.values()]
+    rows = list(found.values())
     named = pl.DataFrame(
         {
             ROW: pl.concat([pl.Series(dtype=pl.UInt32), *rows]),

@@ -13,7 +13,7 @@ from logsluice.extract.documents import format_instants
 from logsluice.extract.values import Value, read_value
 from logsluice.formats import read_timestamp
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
-from logsluice.patterns import Pattern
+from logsluice.patterns import Fact, Pattern
 from logsluice.regex.timeout import RegexTimeoutError
 
 _EXAMPLES_SEEN_MS = int(datetime.fromisoformat("2026-12-31T23:59:59+00:00").timestamp() * 1000)
@@ -55,19 +55,23 @@ def find_facts(
     facts: dict[str, Value] = {}
     time_remarks = 0
     for pattern in patterns:
-        if pattern.fallback and any(fact.field in known or fact.field in facts for fact in pattern.fields.values()):
+        if pattern.fallback and (pattern.first_field in known or pattern.first_field in facts):
             continue
         match = search(pattern.compiled.python, message)
         if match is None:
             continue
-        groups = match.groupdict()
-        if groups and all(text is None for text in groups.values()):
+        groups = {
+            group: text
+            for group, text in match.groupdict().items()
+            if text is not None and not _is_excluded(text, pattern.fields[group], search)
+        }
+        if pattern.fields and not groups:
             continue
         found.append(pattern.name)
         for group, fact in pattern.fields.items():
-            text = groups[group]
-            if text is None or fact.field in facts:
+            if group not in groups or fact.field in facts:
                 continue
+            text = groups[group]
             if fact.type == "date":
                 reading = read_timestamp(text, KEYED_TIMESTAMPS, reference_ms, time_zone)
                 if reading is not None:
@@ -78,6 +82,10 @@ def find_facts(
                 if value is not None:
                     facts[fact.field] = value
     return Facts(found, facts, time_remarks)
+
+
+def _is_excluded(text: str, fact: Fact, search: Search) -> bool:
+    return fact.excluded is not None and search(fact.excluded.python, text, whole=True) is not None
 
 
 def check_pattern(pattern: Pattern) -> Iterator[str]:

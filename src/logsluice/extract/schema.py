@@ -25,6 +25,7 @@ REASON: Final = "reason"
 TAGS: Final = "tags"
 FOUND: Final = "logsluice.patterns"
 LABELS: Final = "labels"
+RELATED: Final = "related.ip"
 
 _ARROW: Final[dict[FieldType, pa.DataType]] = {
     "keyword": pa.string(),
@@ -54,14 +55,15 @@ def output_schema(fields: dict[str, FieldType]) -> pa.Schema:
     """Columns of the extracted table, one row a line.
 
     ``reason`` (null where the line could be read), ``tags`` (remarks on its input), ``logsluice.patterns`` (names
-    of the patterns found), ``labels`` (a JSON object of strings: what no field holds), what was kept of the
-    original, and a column a field. Durations are nanoseconds.
+    of the patterns found), ``labels`` (a JSON object of strings: what no field holds), ``related.ip`` (every address of
+    the fields and the message, once), what was kept of the original, and a column a field. Durations are nanoseconds.
     """
     own = [
         pa.field(REASON, pa.string()),
         pa.field(TAGS, pa.list_(pa.string())),
         pa.field(FOUND, pa.list_(pa.string())),
         pa.field(LABELS, pa.string()),
+        pa.field(RELATED, pa.list_(pa.string())),
         pa.field("event.original", pa.string()),
         pa.field("logsluice.original_bytes", pa.string()),
         pa.field("logsluice.original_length", pa.int64()),

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS, FieldType
+from logsluice.patterns.fragments import FRAGMENTS, expand
 from logsluice.regex.compile import Regex, compile_regex
 
 FieldName = Annotated[str, StringConstraints(pattern=r"^@?[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")]
@@ -24,10 +25,12 @@ class Fact(_Entry):
     Attributes:
         field: ECS field; ``labels.*`` for what neither ECS nor OpenTelemetry names.
         type: How the text is read; known for the fields of :data:`logsluice.event.ecs.FIELDS`.
+        unless: Regular expression of texts that are no value of the field: a text that it matches whole is left out.
     """
 
     field: FieldName
     type: FieldType
+    unless: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -41,6 +44,11 @@ class Fact(_Entry):
             return {**value, "type": known}
         return value
 
+    @field_validator("unless")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        return None if value is None else _checked(value)
+
     @model_validator(mode="after")
     def _agrees_with_schema(self) -> Self:
         known = FIELDS.get(self.field)
@@ -49,6 +57,11 @@ class Fact(_Entry):
         if self.field.startswith("labels.") and self.type != "keyword":
             raise ValueError("labels are of type keyword")
         return self
+
+    @cached_property
+    def excluded(self) -> Regex | None:
+        """What :attr:`unless` leaves out."""
+        return None if self.unless is None else compile_regex(expand(self.unless))
 
 
 class PatternExample(_Entry):
@@ -64,9 +77,10 @@ class Pattern(_Entry):
     Attributes:
         name: Shown in metrics and in ``logsluice.patterns``.
         description: One line for people.
-        regex: Python's syntax, searched for in the message; the first match counts.
-        fallback: Searched only in messages of events that have none of its fields yet.
+        regex: Python's syntax, searched for in the message; the first match counts. ``%{name}`` puts in a fragment.
         fields: Field of each named group; of groups that fill the same field the first that took part wins.
+        fallback: Searched only in events that have no value yet for the first of ``fields``, from their header or a
+            pattern before this one.
         examples: Messages that must match.
         counterexamples: Messages that must not.
     """
@@ -74,19 +88,15 @@ class Pattern(_Entry):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
     description: Annotated[str, StringConstraints(min_length=1)]
     regex: Annotated[str, StringConstraints(min_length=1)]
-    fallback: bool = False
     fields: dict[str, Fact] = {}
+    fallback: bool = False
     examples: Annotated[list[PatternExample], Field(min_length=1)]
     counterexamples: Annotated[list[str], Field(min_length=1)]
 
     @field_validator("regex")
     @classmethod
     def _compiles(cls, value: str) -> str:
-        try:
-            compile_regex(value)
-        except LogsluiceError as error:
-            raise ValueError(error.what) from None
-        return value
+        return _checked(value)
 
     @model_validator(mode="after")
     def _groups_and_fields_agree(self) -> Self:
@@ -95,9 +105,26 @@ class Pattern(_Entry):
             raise ValueError(f"group {min(groups - fields)!r} fills no field: add it under fields, or write (?:...)")
         if fields - groups:
             raise ValueError(f"fields names {min(fields - groups)!r}, but the regex has no group of that name")
+        if self.fallback and not self.fields:
+            raise ValueError("fallback: needs a field that may be absent")
         return self
+
+    @cached_property
+    def first_field(self) -> str:
+        """The field of the first group; empty where the pattern fills none."""
+        return next((fact.field for fact in self.fields.values()), "")
 
     @cached_property
     def compiled(self) -> Regex:
         """For both engines."""
-        return compile_regex(self.regex)
+        return compile_regex(expand(self.regex))
+
+
+def _checked(regex: str) -> str:
+    try:
+        compile_regex(expand(regex))
+    except KeyError as error:
+        raise ValueError(f"no fragment is called {error.args[0]!r}; there are {', '.join(FRAGMENTS)}") from None
+    except LogsluiceError as error:
+        raise ValueError(error.what) from None
+    return regex
