@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "search": "logsluice.cli.search:search",
     "dashboard": "logsluice.cli.dashboard:dashboard",
     "patterns": "logsluice.cli.patterns:app",
+    "learn": "logsluice.cli.learn:learn_command",
     "dlq": "logsluice.cli.dlq:app",
     "alerts": "logsluice.cli.alerts:app",
     "api": "logsluice.cli.api:api",
