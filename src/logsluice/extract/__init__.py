@@ -2,16 +2,20 @@
 
 from logsluice.extract.columnar import ColumnarExtractor
 from logsluice.extract.documents import documents
+from logsluice.extract.file_prior import HEAD_LINES, dominant_format, preferring
 from logsluice.extract.registry import Registry, load_registry
 from logsluice.extract.schema import INPUT_SCHEMA
 from logsluice.extract.summary import BatchSummary, summarize
 
 __all__ = [
+    "HEAD_LINES",
     "INPUT_SCHEMA",
     "BatchSummary",
     "ColumnarExtractor",
     "Registry",
     "documents",
+    "dominant_format",
     "load_registry",
+    "preferring",
     "summarize",
 ]

@@ -12,7 +12,7 @@ import pyarrow as pa
 from logsluice.event.addresses import ADDRESS_FIELDS, RUN, addresses_in_run, sole_source
 from logsluice.extract import decode, event_time
 from logsluice.extract.columns import read_column
-from logsluice.extract.format_detection import CUT_LINE, REFERENCE, ROW, TEXT, FormatDetector
+from logsluice.extract.format_detection import CUT_LINE, PARTIAL, REFERENCE, ROW, TEXT, FormatDetector
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
@@ -84,6 +84,8 @@ class ColumnarExtractor:
         _put_addresses(columns)
         event_time.complete(columns, dateless)
         _tag_instants(columns, lines, tags)
+        for place in columns.pop(PARTIAL, pl.Series(dtype=pl.Boolean)).fill_null(False).arg_true():
+            tags.setdefault(lines[ROW][place], []).append(decode.PARTIAL)
         instants = columns["@timestamp"]
         columns["@timestamp"] = instants.zip_with(instants.is_not_null(), lines[REFERENCE] * 1000)
         return columns, tags

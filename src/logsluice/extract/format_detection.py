@@ -31,6 +31,7 @@ ROW: Final = "row"
 TEXT: Final = "text"
 REFERENCE: Final = "reference_ms"
 CUT_LINE: Final = "cut"
+PARTIAL: Final = "partial"
 WRAPS: Final = "wraps"
 OUTER: Final = "outer"
 """Of lines within lines: the instant of what is around them, microseconds since the epoch."""
@@ -314,6 +315,8 @@ class FormatDetector:
             texts[LABELS] = labels
         columns = [column.rename(field) for field, column in texts.items()]
         columns.append(pl.repeat(entry.name, len(lines), dtype=pl.String, eager=True).rename(DATASET))
+        if entry.partial:
+            columns.append(pl.repeat(True, len(lines), dtype=pl.Boolean, eager=True).rename(PARTIAL))
         if entry.wraps:
             columns.append(pl.repeat(True, len(lines), dtype=pl.Boolean, eager=True).rename(WRAPS))
         return lines.select(ROW, REFERENCE).with_columns(columns)

@@ -109,6 +109,7 @@ class Format:
         fields: Field of every named group of ``regex``, in the groups' order.
         keys: JSON and logfmt: its own keys by field.
         vocabulary: JSON and logfmt: what all other keys mean.
+        partial: One part of the header may be anything; its events are tagged ``partial``.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Format:
     keys: dict[str, tuple[Key, ...]]
     vocabulary: Vocabulary
     examples: tuple[Example, ...]
+    partial: bool = False
 
 
 def build_format(entry: FormatEntry, vocabulary: Vocabulary) -> Format:

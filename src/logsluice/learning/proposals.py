@@ -13,14 +13,12 @@ import pyarrow as pa
 import yaml
 
 from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry, load_registry
+from logsluice.extract.file_prior import LAST_RESORTS
 from logsluice.learning.headers import learn_formats
 from logsluice.learning.keys import learn_keys
 
 MOST_LINES: Final = 20_000
 """Of a file are learned from."""
-
-LAST_RESORTS: Final = ("plain", "generic.")
-"""Names, or their beginnings, of the formats that take what no other takes."""
 
 Registries = Literal["formats", "patterns"]
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 from logsluice.errors import LogsluiceError
 from logsluice.inputs.files import Line, read_lines
 from logsluice.inputs.streams import StreamJoiner, join
-from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
-from logsluice.jobs.spark.file_extraction import line_columns
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec
+from logsluice.jobs.spark.file_extraction import file_extractor, line_columns
 from logsluice.jobs.spark.files import FilePart, LineBlock, read_part
 from logsluice.patterns import Pattern
 from logsluice.reports.csv_logs import UnreadableRow, read_rows
@@ -96,7 +96,8 @@ def _csv_events(task: CsvTask, worker_input: WorkerInput) -> Iterator[tuple[pl.D
 def _line_events(task: LinesTask, worker_input: WorkerInput) -> Iterator[tuple[pl.DataFrame, list[UnreadableRow]]]:
     part = task.part
     for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
-        extracted = extractor(worker_input.extractor_spec).extract(line_columns(lines, part.modified_ms))
+        chosen = file_extractor(worker_input.extractor_spec, part, task.joined)
+        extracted = chosen.extract(line_columns(lines, part.modified_ms))
         yield (
             events_of_extracted(extracted),
             [

@@ -7,7 +7,7 @@ import pickle
 from dataclasses import dataclass
 from functools import lru_cache
 
-from logsluice.extract import ColumnarExtractor, Registry
+from logsluice.extract import ColumnarExtractor, Registry, preferring
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,15 @@ class ExtractorSpec:
     def of(cls, registry: Registry, time_zone: str) -> ExtractorSpec:
         """Pack a registry."""
         return cls(pickle.dumps(registry), registry.revision, time_zone)
+
+
+@lru_cache(maxsize=4)
+def extractor_preferring(extractor_spec: ExtractorSpec, name: str | None) -> ColumnarExtractor:
+    """The extractor for a file most of whose lines have a format."""
+    if name is None:
+        return extractor(extractor_spec)
+    registry = preferring(pickle.loads(extractor_spec.registry), name)  # noqa: S301
+    return ColumnarExtractor(registry, extractor_spec.time_zone)
 
 
 @lru_cache(maxsize=1)

@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,9 +18,9 @@ import pyarrow as pa
 
 from logsluice.documents.extraction_input import input_columns
 from logsluice.errors import LogsluiceError
-from logsluice.extract import BatchSummary, documents, summarize
+from logsluice.extract import HEAD_LINES, BatchSummary, ColumnarExtractor, documents, dominant_format, summarize
 from logsluice.inputs.files import STDIN
-from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
+from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor, extractor_preferring
 from logsluice.jobs.spark.failures import describe_error
 from logsluice.jobs.spark.files import FilePart, LineBlock, read_events, read_part
 
@@ -145,7 +145,7 @@ def _extract_part(part: FilePart, extractor_spec: ExtractorSpec, file: Any, resu
     read = read_events if join else read_part
     try:
         for lines in read(part, rows=_ROWS):
-            extracted = extractor(extractor_spec).extract(line_columns(lines, part.modified_ms))
+            extracted = file_extractor(extractor_spec, part, join).extract(line_columns(lines, part.modified_ms))
             records = _records(extracted, lines.values, part)
             file.writelines(records)
             summary = summarize(extracted)
@@ -157,6 +157,18 @@ def _extract_part(part: FilePart, extractor_spec: ExtractorSpec, file: Any, resu
             result.lines += len(lines.values) + lines.joined_lines + lines.left_out
     except LogsluiceError as error:
         result.damaged.append(str(error))
+
+
+@lru_cache(maxsize=16)
+def file_extractor(extractor_spec: ExtractorSpec, part: FilePart, join: bool) -> ColumnarExtractor:
+    """The extractor for a part of a file: it prefers the format that most of the file's first lines have."""
+    whole = replace(part, start=0, end=None if part.end is None else part.path.stat().st_size)
+    blocks = (read_events if join else read_part)(whole, rows=HEAD_LINES)
+    head = next(iter(blocks), None)
+    if head is None or not head.values:
+        return extractor(extractor_spec)
+    lines = line_columns(head, part.modified_ms)
+    return extractor_preferring(extractor_spec, dominant_format(extractor(extractor_spec), lines))
 
 
 def line_columns(lines: LineBlock, modified_ms: int) -> pa.RecordBatch:
