@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from logsluice.errors import LogsluiceError
-from logsluice.extract import load_registry
+from logsluice.extract import Registry, load_registry
 from logsluice.inputs.files import STDIN, expand, read_lines
 from logsluice.inputs.streams import join
 from logsluice.learning import Proposal, Proposals, learn, write_proposals, yaml_text
@@ -34,7 +34,7 @@ def learn_command(
     console = Terminal(stderr=True)
     entries: list[Proposal] = []
     for name in expand(files):
-        found = learn(*_events(name), registry, time_zone=time_zone)
+        found = _learned(name, registry, time_zone)
         console.print(_table(name, found))
         entries += found.entries
     if not entries:
@@ -50,8 +50,8 @@ def learn_command(
         typer.echo(yaml_text({kind: own}))
 
 
-def _events(name: str) -> tuple[list[bytes], str, int]:
-    """Events of a file, what entries are called after it, and when it was written."""
+def _learned(name: str, registry: Registry, time_zone: str) -> Proposals:
+    """What a file teaches; its entries are called after it."""
     path = None if name == STDIN else Path(name)
     events = [event.value for event in islice(join(read_lines(path)), MOST_LINES)]
     stem = "input" if path is None else re.sub(r"[^a-z0-9]+", "-", path.name.split(".")[0].lower()).strip("-")
@@ -59,12 +59,16 @@ def _events(name: str) -> tuple[list[bytes], str, int]:
         modified = 0.0 if path is None else path.stat().st_mtime
     except OSError as error:
         raise LogsluiceError("cannot be read", where=name, why=error.strerror) from None
-    return events, stem or "input", int(modified * 1000)
+    return learn(events, stem or "input", registry, modified_ms=int(modified * 1000), time_zone=time_zone)
 
 
 def _table(name: str, found: Proposals) -> Table:
     title = f"{name}: {found.unread:,} of {found.lines:,} lines are taken by no format but the generic ones"
     table = Table("entry", "of", "lines it takes", title=title, title_justify="left")
     for proposal in found.entries:
-        table.add_row(str(proposal.entry["name"]), f"{proposal.registry}.yaml", f"{proposal.lines:,}")
+        table.add_row(
+            str(proposal.entry.get("name") or ", ".join(proposal.entry["names"])),
+            f"{proposal.registry}.yaml",
+            f"{proposal.lines:,}",
+        )
     return table

@@ -14,11 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from logsluice.errors import LogsluiceError
+from logsluice.formats import TIME_REMARKS
 from logsluice.formats.examples import recognise
 from logsluice.formats.levels import normalize_level
 from logsluice.formats.model import Example, Format, FormatEntry, build_format
 from logsluice.formats.syntaxes import SYNTAXES
 from logsluice.learning.tokens import Kind, Token, tokens
+from logsluice.vocabulary import Vocabulary
 
 _SHARE: Final = 0.95
 """Of a group's lines have the header in common."""
@@ -30,6 +32,10 @@ _EXAMPLES: Final = 3
 _TELLING: Final = frozenset({Kind.TIME, Kind.LEVEL, Kind.ADDRESS, Kind.NUMBER, Kind.DOTTED, Kind.GROUP, Kind.QUOTED})
 _ENDS_NAME: Final = re.compile(r":|[|>]| [-|:]")
 _THREAD: Final = re.compile(r"main|(?i:.*(?:thread|pool|exec-|nio-).*)")
+
+
+NO_NAMES: Final = Vocabulary(())
+"""Formats that are regular expressions have no keys to be looked up."""
 
 
 class LearnedFormat(NamedTuple):
@@ -75,7 +81,7 @@ def learn_formats(lines: Sequence[str], name: str, reference: str) -> list[Learn
         entry = _entry(group, header, f"{name}-{len(learned) + 1}", reference)
         if entry is None:
             continue
-        built = build_format(entry)
+        built = build_format(entry, NO_NAMES)
         rest = [line for line in left if recognise(line.text, [built], 0) is None]
         if len(left) - len(rest) >= fewest:
             learned.append(LearnedFormat(entry, len(left) - len(rest)))
@@ -111,6 +117,8 @@ def _header(group: Sequence[_Line]) -> int | None:
     for place, kind in enumerate(kinds):
         after = shapes[place + 1] if place + 1 < shared else ""
         before = shapes[place - 1] if place else ""
+        if kind is Kind.WORD and after == "=":
+            break
         if kind is Kind.LEVEL or (kind is Kind.GROUP and all(_is_level(line.tokens[place].text) for line in alike)):
             if levelled:
                 break
@@ -155,7 +163,7 @@ def _entry(group: Sequence[_Line], count: int, name: str, reference: str) -> For
         entry["timestamp"] = parts.syntaxes
     try:
         bare = FormatEntry.model_validate(entry)
-        built = build_format(bare)
+        built = build_format(bare, NO_NAMES)
     except (ValueError, LogsluiceError):
         return None
     examples = [example for line in _spread(alike) if (example := _example(line.text, built, reference))]
@@ -173,7 +181,9 @@ def _example(text: str, found: Format, reference: str) -> Example | None:
     read = recognise(text, [found], int(moment.timestamp() * 1000))
     if read is None:
         return None
-    fields: dict[str, str | int | float | bool | None] = dict(read[1])
+    fields: dict[str, str | int | float | bool | None] = {
+        field: text for field, text in read[1].items() if field != TIME_REMARKS
+    }
     if (micros := read[1].get("@timestamp")) is not None:
         seen = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros))
         fields["@timestamp"] = seen.isoformat().replace("+00:00", "Z")

@@ -1,13 +1,16 @@
-"""Patterns for keys that the vocabulary does not know."""
+"""Names and patterns for keys that the vocabulary does not know."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from logsluice.errors import LogsluiceError
+from logsluice.event.ecs import FIELDS
 from logsluice.patterns.model import Pattern
+from logsluice.vocabulary import Entry, Vocabulary
+from logsluice.vocabulary.names import words
 
 _PAIR: Final = re.compile(
     r"(?<![0-9A-Za-z_.$-])(?P<key>[A-Za-z_][0-9A-Za-z_.-]{0,40})(?:=|: ?)"
@@ -15,8 +18,22 @@ _PAIR: Final = re.compile(
 )
 _FEWEST: Final = 5
 _SHARE: Final = 0.02
+_FIT: Final = 0.95
+"""Of a key's values are what its field's are."""
 _MOST: Final = 20
 _EXAMPLES: Final = 2
+
+
+class LearnedName(NamedTuple):
+    """One more name of a field.
+
+    Attributes:
+        entry: As it would stand in ``vocabulary.yaml``.
+        lines: How many of the lines have the key.
+    """
+
+    entry: Entry
+    lines: int
 
 
 class LearnedPattern(NamedTuple):
@@ -31,16 +48,22 @@ class LearnedPattern(NamedTuple):
     lines: int
 
 
-def learn_keys(messages: Sequence[str], is_known: Callable[[str], bool]) -> list[LearnedPattern]:
-    """Propose a pattern for each key that many messages have and the registries do not know.
+class LearnedKeys(NamedTuple):
+    """What keys teach, the most frequent first."""
+
+    names: list[LearnedName]
+    patterns: list[LearnedPattern]
+
+
+def learn_keys(messages: Sequence[str], vocabulary: Vocabulary) -> LearnedKeys:
+    """Propose an entry for each key that many messages have and the vocabulary does not know.
+
+    A key that ends in the words of a known name (``shopClientIp``) is one more name of its field, where its values are
+    what that field's are. Any other fills a label: what it means is for whoever knows the program to say.
 
     Args:
         messages: Of events, headers not in them.
-        is_known: Whether a key is known to the vocabulary already.
-
-    Returns:
-        The keys' patterns, the most frequent first; each fills a label, for what a key means in the words of ECS is
-        for whoever knows the program to say.
+        vocabulary: What is known.
     """
     having: dict[str, list[str]] = {}
     for message in messages:
@@ -48,17 +71,37 @@ def learn_keys(messages: Sequence[str], is_known: Callable[[str], bool]) -> list
             having.setdefault(key, []).append(message)
     fewest = max(_FEWEST, int(len(messages) * _SHARE))
     often = sorted(having.items(), key=lambda item: (-len(item[1]), item[0]))
-    found = [
-        LearnedPattern(pattern, len(texts))
-        for key, texts in often
-        if len(texts) >= fewest and not is_known(key) and (pattern := _pattern(key, texts, messages)) is not None
-    ]
-    return found[:_MOST]
+    learned = LearnedKeys([], [])
+    for key, texts in often:
+        if len(texts) < fewest or vocabulary.knows(key):
+            continue
+        values = [value for text in texts for name, value in _assigned(text).items() if name == key]
+        if (entry := _name(key, values, vocabulary)) is not None:
+            learned.names.append(LearnedName(entry, len(texts)))
+        elif (pattern := _pattern(key, texts, messages)) is not None:
+            learned.patterns.append(LearnedPattern(pattern, len(texts)))
+    return LearnedKeys(learned.names[:_MOST], learned.patterns[:_MOST])
 
 
-def _assigned(message: str) -> list[str]:
-    """Keys that a value is given to by ``=``; in prose a colon says too little."""
-    return [match["key"] for match in _PAIR.finditer(message) if match[0][len(match["key"])] == "="]
+def _assigned(message: str) -> dict[str, str]:
+    """Values by key, where they are given by ``=``; in prose a colon says too little."""
+    return {
+        match["key"]: match["quoted"] or match["bare"]
+        for match in _PAIR.finditer(message)
+        if match[0][len(match["key"])] == "="
+    }
+
+
+def _name(key: str, values: Sequence[str], vocabulary: Vocabulary) -> Entry | None:
+    """The entry by which a key is a name of the field that the longest known end of its words means."""
+    parts = words(key)
+    for number in range(1, len(parts)):
+        end = "_".join(parts[number:])
+        for field, candidates in vocabulary.candidates([end]).items():
+            fits = sum(candidates[0].read(value) is not None for value in values)
+            if len(parts) - number > 1 and field in FIELDS and fits >= _FIT * len(values):
+                return Entry(field=field, names=(key,))
+    return None
 
 
 def _pattern(key: str, messages: Sequence[str], others: Sequence[str]) -> Pattern | None:

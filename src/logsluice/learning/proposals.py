@@ -20,7 +20,7 @@ from logsluice.learning.keys import learn_keys
 MOST_LINES: Final = 20_000
 """Of a file are learned from."""
 
-Registries = Literal["formats", "patterns"]
+Registries = Literal["formats", "patterns", "vocabulary"]
 
 
 class Proposal(NamedTuple):
@@ -83,9 +83,14 @@ def learn(
     messages = [
         message for message, reason in zip(extracted["message"].to_pylist(), reasons, strict=True) if reason is None
     ]
+    keys = learn_keys(messages, registry.formats[-1].vocabulary)
     entries += [
-        Proposal("patterns", learned.pattern.model_dump(mode="json", exclude_defaults=True), learned.lines)
-        for learned in learn_keys(messages, registry.vocabulary.knows)
+        Proposal("vocabulary", name.entry.model_dump(mode="json", exclude_defaults=True), name.lines)
+        for name in keys.names
+    ]
+    entries += [
+        Proposal("patterns", found.pattern.model_dump(mode="json", exclude_defaults=True), found.lines)
+        for found in keys.patterns
     ]
     return Proposals(entries, len(lines), len(unread))
 
@@ -121,8 +126,8 @@ def write_proposals(proposals: Iterable[Proposal], directory: Path) -> list[Path
 def _added(directory: Path, registry: Registries, entries: Sequence[Mapping[str, Any]]) -> str:
     path = directory / f"{registry}.yaml"
     before: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
-    names = {entry["name"] for entry in entries}
-    kept = [entry for entry in before.get(registry, ()) if entry.get("name") not in names]
+    names = {entry.get("name") for entry in entries} - {None}
+    kept = [entry for entry in before.get(registry, ()) if entry.get("name") not in names and entry not in entries]
     after = {**before, registry: [*entries, *kept]}
     if registry == "patterns":
         after["revision"] = int(before.get("revision", 0)) + 1

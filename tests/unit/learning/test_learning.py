@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from logsluice.extract import Registry, load_registry
+from logsluice.formats import TIME_REMARKS
 from logsluice.formats.examples import check_examples, recognise
 from logsluice.formats.model import FormatEntry, build_format
 from logsluice.learning import learn, learn_formats, learn_keys, write_proposals
+from logsluice.learning.headers import NO_NAMES
+from logsluice.vocabulary import load_vocabulary
 
 REFERENCE = "2026-11-30T00:00:00+00:00"
 MODIFIED_MS = int(datetime.fromisoformat(REFERENCE).timestamp() * 1000)
@@ -35,8 +38,8 @@ KILN = [
 
 
 def read(entries: list[FormatEntry], line: str) -> dict[str, str]:
-    found = recognise(line, [build_format(entry) for entry in entries], MODIFIED_MS)
-    return {} if found is None else found[1]
+    found = recognise(line, [build_format(entry, NO_NAMES) for entry in entries], MODIFIED_MS)
+    return {} if found is None else {name: text for name, text in found[1].items() if name != TIME_REMARKS}
 
 
 def test_a_layout_of_its_own_is_read_by_what_stands_where() -> None:
@@ -60,7 +63,7 @@ def test_what_a_place_does_not_say_is_a_label() -> None:
 
 def test_learned_formats_hold_their_examples() -> None:
     learned = learn_formats(KILN, "kiln", REFERENCE)
-    built = [build_format(each.entry) for each in learned]
+    built = [build_format(each.entry, NO_NAMES) for each in learned]
     assert check_examples(built) == []
     assert all(example.line in KILN for each in learned for example in each.entry.examples)
     assert learned[0].entry.examples
@@ -82,15 +85,32 @@ def test_it_is_deterministic() -> None:
 @given(st.lists(st.text(max_size=60), max_size=30))
 def test_whatever_the_lines_what_is_learned_is_valid(lines: list[str]) -> None:
     learned = learn_formats(lines, "any", REFERENCE)
-    assert check_examples([build_format(each.entry) for each in learned]) == []
+    assert check_examples([build_format(each.entry, NO_NAMES) for each in learned]) == []
 
 
 def test_keys_that_nobody_knows_become_labels() -> None:
     messages = [f"done kilnTemp={900 + number} src_ip=192.0.2.{number}" for number in range(10)]
-    (learned,) = learn_keys(messages, lambda key: key == "src_ip")
+    keys = learn_keys(messages, load_vocabulary())
+    assert keys.names == []
+    (learned,) = keys.patterns
     assert learned.lines == 10
     assert learned.pattern.fields["value"].field == "labels.kiln_temp"
     assert learned.pattern.examples[0].fields == {"labels.kiln_temp": "900"}
+
+
+def test_a_longer_name_of_what_is_known_is_one_more_name_of_it() -> None:
+    messages = [f"done kilnRemoteAddr=192.0.2.{number}" for number in range(10)]
+    keys = learn_keys(messages, load_vocabulary())
+    assert [(learned.entry.field, learned.entry.names, learned.lines) for learned in keys.names] == [
+        ("source.ip", ("kilnRemoteAddr",), 10)
+    ]
+
+
+def test_a_longer_name_whose_values_are_something_else_is_none() -> None:
+    messages = [f"done kilnRemoteAddr=left{number}" for number in range(10)]
+    keys = learn_keys(messages, load_vocabulary())
+    assert keys.names == []
+    assert [learned.pattern.name for learned in keys.patterns] == ["kiln_remote_addr"]
 
 
 @pytest.fixture(scope="module")
