@@ -180,7 +180,7 @@ def test_dead_letters_wait_for_a_broker_that_is_killed(settings: Settings, stack
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(writer.write, [letter(1), letter(2)])
         stack.start("kafka")
-        assert writing.result(120) == 2
+        writing.result(120)
     writer.close()
     assert [entry.letter for entry in read_letters(settings, lambda _: True)] == [letter(0), letter(1), letter(2)]
 
