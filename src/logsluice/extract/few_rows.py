@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -19,8 +20,16 @@ LONGEST_TEXT: Final = 2_048
 _SECONDS: Final = 0.25
 
 
+def few_texts(texts: pl.Series) -> list[str] | None:
+    """The texts of a column, None where they are too many or too long."""
+    if len(texts) > MOST_ROWS:
+        return None
+    rows = texts.to_list()
+    return None if any(len(text) > LONGEST_TEXT for text in rows) else rows
+
+
 class FewRows:
-    """Matches columns of few short texts by ``re``, whose answers are those of the fast engine.
+    """Matches few short texts by ``re``, whose answers are those of the fast engine.
 
     A pattern on which ``re`` runs away is never tried by it again.
     """
@@ -28,16 +37,19 @@ class FewRows:
     def __init__(self) -> None:
         self._runaways: set[str] = set()
 
-    def whole_matches(self, regex: Regex, texts: pl.Series) -> list[re.Match[str] | None] | None:
-        """The match of each text as a whole; None where the fast engine should be asked instead."""
-        if len(texts) > MOST_ROWS or regex.source in self._runaways:
+    def whole_matches(self, regex: Regex, texts: Sequence[str]) -> dict[int, re.Match[str]] | None:
+        """The matches of texts as a whole, by number; None where the fast engine should be asked instead."""
+        if regex.source in self._runaways:
             return None
-        rows = texts.to_list()
-        if any(len(text) > LONGEST_TEXT for text in rows):
-            return None
+        literals, fullmatch = regex.literals, regex.python.fullmatch
+        candidates = [
+            (number, text) for number, text in enumerate(texts) if all(literal in text for literal in literals)
+        ]
+        if not candidates:
+            return {}
         try:
             with time_limit(_SECONDS):
-                return [regex.python.fullmatch(text) for text in rows]
+                return {number: match for number, text in candidates if (match := fullmatch(text)) is not None}
         except RegexTimeoutError:
             self._runaways.add(regex.source)
             return None

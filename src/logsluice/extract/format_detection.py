@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import orjson
@@ -10,7 +11,7 @@ import polars as pl
 
 from logsluice.extract import decode
 from logsluice.extract.columns import by_distinct
-from logsluice.extract.few_rows import FewRows
+from logsluice.extract.few_rows import FewRows, few_texts
 from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone, settled_instant
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.schema import LABELS, REASON
@@ -101,11 +102,13 @@ class _Alike:
     Attributes:
         formats: The formats they can have, as a set of bits.
         lines: The lines.
+        few: Their texts, where they are few.
     """
 
     def __init__(self, formats: int, lines: pl.DataFrame) -> None:
         self.formats = formats
         self.lines = lines
+        self.few: list[str] | None = few_texts(lines[TEXT])
         self._having: dict[str, pl.Series] = {}
 
     def having(self, texts: Sequence[str]) -> pl.Series | None:
@@ -121,12 +124,14 @@ class _Alike:
     def replace(self, lines: pl.DataFrame) -> None:
         """Go on with other lines."""
         self.lines = lines
+        self.few = few_texts(lines[TEXT])
         self._having = {}
 
     def remove(self, taken: pl.Series) -> None:
         """Leave out lines."""
         left = ~taken
         self.lines = self.lines.filter(left)
+        self.few = few_texts(self.lines[TEXT])
         self._having = {text: having.filter(left) for text, having in self._having.items()}
 
 
@@ -201,28 +206,35 @@ class FormatDetector:
             if keyed:
                 group.replace(others)
             return keyed
-        lines, having = group.lines, group.having(entry.regex.literals)
+        if group.few is not None:
+            matches = self._few_rows.whole_matches(entry.regex, group.few)
+            if matches is not None:
+                return self._take_few(entry, group, matches)
+        texts, ids, having = group.lines[TEXT], group.lines[ROW], group.having(entry.regex.literals)
         if having is not None:
             if not having.any():
                 return []
-            lines = lines.filter(having)
-        few = self._few_rows.whole_matches(entry.regex, lines[TEXT])
-        if few is None:
-            fits = matcher.matches(entry.regex, lines[TEXT], lines[ROW], whole=True)
-        else:
-            fits = pl.Series([match is not None for match in few], dtype=pl.Boolean)
+            texts, ids = texts.filter(having), ids.filter(having)
+        fits = matcher.matches(entry.regex, texts, ids, whole=True)
         if not fits.any():
             return []
-        taken = lines.filter(fits)
         # Of a clone, because scatter changes the series itself.
-        group.remove(fits if having is None else having.clone().scatter(having.arg_true(), fits))
-        if few is None:
-            groups = matcher.groups(entry.regex, taken[TEXT], taken[ROW], whole=True)
-        else:
-            matches = [match for match in few if match is not None]
-            groups = {
-                group: pl.Series([match[group] for match in matches], dtype=pl.String) for group in entry.regex.groups
-            }
+        taken_rows = fits if having is None else having.clone().scatter(having.arg_true(), fits)
+        taken = group.lines.filter(taken_rows)
+        group.remove(taken_rows)
+        groups = matcher.groups(entry.regex, taken[TEXT], taken[ROW], whole=True)
+        return [self._complete(entry, taken, _by_field(entry, groups), None)]
+
+    def _take_few(self, entry: Format, group: _Alike, matches: Mapping[int, re.Match[str]]) -> list[pl.DataFrame]:
+        """The headers of lines by their matches."""
+        if not matches:
+            return []
+        taken_rows = pl.Series([number in matches for number in range(len(group.lines))], dtype=pl.Boolean)
+        taken = group.lines.filter(taken_rows)
+        group.remove(taken_rows)
+        groups = {
+            name: pl.Series([match[name] for match in matches.values()], dtype=pl.String) for name in entry.fields
+        }
         return [self._complete(entry, taken, _by_field(entry, groups), None)]
 
     def _read_json_lines(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
