@@ -79,6 +79,10 @@ FRAGMENTS: Final[dict[str, str]] = {
     "in_brackets": r"[^\]\n ]+(?: +[^\]\n ]+)*",
     "between_bars": r"[^|\n ]+(?: +[^|\n ]+)*",
     "rest": r"(?s:.*)",
+    # one as loggers of programs write it: a date in figures, or with an English month, a clock, perhaps a zone
+    "logger_time": r"(?:[0-9]{1,4}[/.-][0-9]{1,2}[/.-][0-9]{2,4}(?:T|[ ,:_-]{1,2})|"
+    r"[0-9]{1,2}[ -][A-Z][a-z]{2,8}[ -][0-9]{4},? )[0-9]{1,2}[:.][0-9]{2}[:.][0-9]{2}(?:[.,:][0-9]{1,9})?"
+    r"(?: ?(?:Z|[+-][0-9]{2}:?(?:[0-9]{2})?|UTC|GMT|[A-Z]{2,4}T))?",
     # a time stamp of nearly any kind: wider than the syntaxes it is then tried with, and so much smaller
     "when": rf"(?:(?:(?:{WEEKDAY} )?(?:{_FIGURES})|{_WEEKDAY}(?:{_NAMED})){_BETWEEN}{_CLOCK}|{_COMPACT}){_BEHIND}",
 }
@@ -120,6 +124,6 @@ def syntaxes_in(source: str) -> tuple[str, ...]:
     for name in _REFERENCE.findall(source):
         if name in SYNTAXES:
             found[name] = None
-        elif name == "when":
+        elif name in ("when", "logger_time"):
             found |= dict.fromkeys(_SYNTAXES_OF_WHEN)
     return tuple(found)
