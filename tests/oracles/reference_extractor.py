@@ -14,6 +14,7 @@ from logsluice.extract.facts import find_facts
 from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone, settled_instant
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
+from logsluice.extract.severity import STATUS, outcome_of
 from logsluice.extract.values import read_value
 from logsluice.formats import TIME_REMARKS, Format, KeyedEvent, normalize, read_json, read_logfmt
 from logsluice.formats.timestamps import DATELESS
@@ -109,6 +110,8 @@ class ReferenceExtractor:
             row["source.ip"] = sole_source(row["message"], in_message[0])
         by_field = [row[field] for field in ADDRESS_FIELDS if row.get(field) is not None]
         row[RELATED] = list(dict.fromkeys([*by_field, *in_message]))
+        if row.get(STATUS) is not None and row.get("event.outcome") is None:
+            row["event.outcome"] = outcome_of(row[STATUS])
         instant = row["@timestamp"]
         if dateless is not None and (instant is None or not is_same_clock(instant, dateless)):
             row["@timestamp"], remarks = dateless, DATELESS

@@ -21,6 +21,7 @@ from logsluice.elasticsearch.queries import (
     counted_as,
     counting,
     every,
+    is_error,
     terms,
     text_query,
     time_range,
@@ -89,7 +90,7 @@ def errors_body(filters: Filters, span: Span) -> Body:
     return _count(
         _query(filters, span, _ERRORS),
         {
-            "over_time": _over_time(span) | {"aggs": {"levels": {"terms": {"field": "log.level", "size": 2}}}},
+            "over_time": _over_time(span) | {"aggs": {"critical": {"filter": at_least("critical")}}},
             "types": terms("error.type", MOST_ROWS, missing=NO_TYPE),
             "ips": terms("source.ip", MOST_ROWS),
             "services": terms("service.name", _MOST_SERVICES, missing=UNKNOWN),
@@ -164,7 +165,7 @@ def lucene(field_name: str, value: str) -> str:
     return f'{field_name}:"{escaped}"'
 
 
-_ERRORS: Final = at_least("error")
+_ERRORS: Final = is_error()
 
 
 def _query(filters: Filters, span: Span, *more: Body) -> Body:
@@ -187,7 +188,12 @@ def _selection_conditions(selection: Selection | None, span: Span) -> list[Body]
         "ip": lambda value: {"term": {"source.ip": value}},
         "service": lambda value: counted_as("service.name", value, UNKNOWN),
     }
-    errors: Body = {"term": {"log.level": selection.level}} if selection.level else _ERRORS
+    critical = at_least("critical")
+    by_level: dict[str | None, Body] = {
+        "critical": critical,
+        "error": {"bool": {"filter": [_ERRORS], "must_not": [critical]}},
+    }
+    errors = by_level.get(selection.level, _ERRORS)
     return [errors, conditions[selection.kind](selection.value)]
 
 

@@ -148,7 +148,10 @@ def build_view(answers: Mapping[str, Answer], filters: Filters, span: Span) -> V
 def over_time(events: Answer, errors: Answer) -> pl.DataFrame:
     """Events and errors a bar."""
     levels = {
-        bucket["key"]: {level["key"]: level["doc_count"] for level in bucket["levels"]["buckets"]}
+        bucket["key"]: {
+            "critical": bucket["critical"]["doc_count"],
+            "error": bucket["doc_count"] - bucket["critical"]["doc_count"],
+        }
         for bucket in _buckets(errors, "over_time")
     }
     rows = [

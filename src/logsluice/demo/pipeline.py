@@ -18,7 +18,7 @@ from elasticsearch import Elasticsearch
 from prometheus_client.parser import text_string_to_metric_families
 
 from logsluice.dashboard.server import command as dashboard_command
-from logsluice.elasticsearch.queries import at_least
+from logsluice.elasticsearch.queries import is_error
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings
 
@@ -245,7 +245,7 @@ def _errors_by_service(client: Elasticsearch, alias: str, otherwise: Counter[str
         answer = _lenient(client).search(
             index=alias,
             size=0,
-            query=at_least("error"),
+            query=is_error(),
             aggs={"services": {"terms": {"field": "service.name", "size": 8}}},
         )
         if "aggregations" in answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from logsluice.event.ecs import LEVELS
+from logsluice.event.ecs import ERROR_LEVELS, LEVELS, SERVER_ERROR
 from logsluice.event.moments import to_millis
 
 Body = dict[str, Any]
@@ -35,6 +35,11 @@ def time_range(since: datetime | int | None, until: datetime | int | None, field
 def at_least(level: str) -> Body:
     """A condition that an event is of this level or a worse one."""
     return {"terms": {"log.level": list(LEVELS[LEVELS.index(level) :])}}
+
+
+def is_error() -> Body:
+    """A condition that an event counts as an error: by its level, or by an HTTP status of 500 or more."""
+    return any_of(at_least(ERROR_LEVELS[0]), {"range": {"http.response.status_code": {"gte": SERVER_ERROR}}})
 
 
 def text_query(query: str, **options: Any) -> Body:

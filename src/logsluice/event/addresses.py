@@ -52,7 +52,8 @@ _PRODUCT: Final = re.compile(r"[A-Za-z]/\Z")
 _ACCESS: Final = re.compile(
     r"(?i)log[ -]?[io]n|logged (?:in|on)|sign[ -]?in|auth|passw|credential|den(?:y|ied)|refus|reject|forbid|forbidden|"
     r"unauthori[sz]ed|\bban(?:ned|ning)?\b|\bblock(?:ed|ing)?\b|brute|attack|attempt|intrusion|scan(?:ned|ning)?\b|"
-    r"spam|\bdropp?(?:ed|ing)?\b|invalid user|not allowed|access|\brequest|abus|malicious|suspicious|honeypot|"
+    r"spam|\bdropp?(?:ed|ing)?\b|invalid user|not allowed|access|\brequest|"
+    r"abus|\b(?:MFA|2FA|OTP|LDAP)\b|malicious|suspicious|honeypot|"
     r"\b(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS|PROPFIND|REPORT|CONNECT):? ?[\"']?(?:/|https?:)"
 )
 """Words of a login, of a request or of a denial of access."""

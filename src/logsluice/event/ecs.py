@@ -14,6 +14,12 @@ FieldType = Literal["keyword", "text", "long", "double", "boolean", "ip", "date"
 LEVELS: Final = ("trace", "debug", "info", "notice", "warn", "error", "critical")
 """The values of ``log.level``, mildest first."""
 
+ERROR_LEVELS: Final = ("error", "critical")
+"""The levels that count as errors, mildest first."""
+
+SERVER_ERROR: Final = 500
+"""The lowest HTTP status that counts as an error, whatever the event's level."""
+
 FIELDS: Final[dict[str, FieldType]] = {
     "@timestamp": "date",
     "message": "text",

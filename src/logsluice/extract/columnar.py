@@ -16,6 +16,7 @@ from logsluice.extract.format_detection import CUT_LINE, PARTIAL, REFERENCE, ROW
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
+from logsluice.extract.severity import STATUS, outcomes
 from logsluice.formats import TIME_REMARKS, read_timestamps
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
 from logsluice.patterns import Fact, Pattern
@@ -82,6 +83,7 @@ class ColumnarExtractor:
         dateless = event_time.set_dateless_aside(columns)
         self._put_facts(columns, lines, matcher)
         _put_addresses(columns)
+        _put_outcomes(columns)
         event_time.complete(columns, dateless)
         _tag_instants(columns, lines, tags)
         for place in columns.pop(PARTIAL, pl.Series(dtype=pl.Boolean)).fill_null(False).arg_true():
@@ -264,6 +266,14 @@ def _put_addresses(columns: _Columns) -> None:
     places = pl.Series([None], dtype=pl.UInt32).new_from_index(0, length)
     places = places.scatter(lists[ROW], pl.int_range(lists.height, dtype=pl.UInt32, eager=True))
     columns[RELATED] = lists["ip"].gather(places)
+
+
+def _put_outcomes(columns: _Columns) -> None:
+    """Say of each request that was answered whether it succeeded."""
+    if STATUS in columns:
+        found = outcomes(columns[STATUS])
+        known = columns.get("event.outcome")
+        columns["event.outcome"] = found if known is None else known.zip_with(known.is_not_null(), found)
 
 
 def _put_sole_sources(columns: _Columns, found: pl.DataFrame) -> None:

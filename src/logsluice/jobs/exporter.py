@@ -20,6 +20,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final, NamedTuple, TypeVar
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
@@ -33,6 +34,7 @@ from logsluice.event.ecs import LEVELS
 from logsluice.event.records import Records
 from logsluice.extract import ColumnarExtractor, load_registry
 from logsluice.extract.schema import REASON
+from logsluice.extract.severity import counted_level
 from logsluice.kafka.clients import admin
 from logsluice.kafka.clients import is_unavailable as is_kafka_unavailable
 from logsluice.kafka.offsets import lag
@@ -97,7 +99,7 @@ class EventCounter:
             if row[_METHOD] is not None and row[_STATUS_CODE] is not None:
                 request = (self._service(row[_SERVICE]), _method(row[_METHOD]), _status(row[_STATUS_CODE]))
                 counts.requests[request] += row[_COUNT]
-        for row in _grouped(table, (_SERVICE, _LEVEL)):
+        for row in _grouped(_with_counted_levels(table), (_SERVICE, _LEVEL)):
             level = (self._service(row[_SERVICE]), row[_LEVEL] if row[_LEVEL] in LEVELS else UNKNOWN)
             counts.levels[level] += row[_COUNT]
         return counts
@@ -228,6 +230,11 @@ def _grouped(table: pa.Table, columns: tuple[str, ...]) -> Iterator[dict[str, An
     empty = pa.nulls(table.num_rows, pa.string())
     chosen = {name: table.column(name) if name in table.column_names else empty for name in columns}
     yield from pa.table(chosen).group_by(list(columns)).aggregate([([], _COUNT)]).to_pylist()
+
+
+def _with_counted_levels(table: pa.Table) -> pa.Table:
+    frame = pl.DataFrame(pl.from_arrow(table.select([_SERVICE, _LEVEL, _STATUS_CODE])))
+    return frame.with_columns(counted_level().alias(_LEVEL)).to_arrow()
 
 
 def _columns(records: Sequence[ConsumerRecord]) -> Records:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from logsluice.errors import LogsluiceError
 from logsluice.extract.columns import by_distinct, read_column
 from logsluice.extract.matching import ColumnMatcher
+from logsluice.extract.severity import counted_level
 from logsluice.formats import normalize_level, parse_timestamps
 from logsluice.patterns import Pattern
 from logsluice.reports.csv_logs import CsvLayout, Rows, UnreadableRow
@@ -195,6 +196,7 @@ def count_events(events: pl.DataFrame, span: Span) -> pl.DataFrame:
         events = events.filter(pl.col("instant") >= span.since)
     if span.until is not None:
         events = events.filter(pl.col("instant") < span.until)
+    events = events.with_columns(level=counted_level("level", "status"))
     is_error = pl.col("level").is_in(ERROR_LEVELS).fill_null(False)
     common = {
         "minute": pl.col("instant") // _MINUTE * _MINUTE,

@@ -14,7 +14,7 @@ from elasticsearch import Elasticsearch, NotFoundError
 from logsluice.documents.fields import field_value
 from logsluice.elasticsearch.client import connect, connected, retry_request
 from logsluice.elasticsearch.paging import group_pages, hit_pages
-from logsluice.elasticsearch.queries import at_least, every, time_range
+from logsluice.elasticsearch.queries import every, is_error, time_range
 from logsluice.errors import LogsluiceError
 from logsluice.reports.events import FIELDS_READ, UNKNOWN_SERVICE, Span, by_column, with_all_columns
 from logsluice.reports.tasks import StoredRange
@@ -34,7 +34,7 @@ _BY_MINUTE: Final[list[dict[str, Any]]] = [
     {"level": {"terms": {"field": "log.level", "missing_bucket": True}}},
     {"service": {"terms": {"field": "service.name", "missing_bucket": True}}},
 ]
-_IS_ERROR: Final = at_least("error")
+_IS_ERROR: Final = is_error()
 
 
 def plan_stored(settings: Settings, index: str, span: Span) -> list[StoredRange]:

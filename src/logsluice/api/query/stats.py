@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from logsluice.api.query.parameters import refuse_others
 from logsluice.api.query.responses import MAY_QUERY, Document, cached_response, response_schemas
 from logsluice.api.resources import ResourcesOf
-from logsluice.elasticsearch.queries import NO_TYPE, UNKNOWN, Body, at_least, counting, terms, time_range
+from logsluice.elasticsearch.queries import NO_TYPE, UNKNOWN, Body, counting, is_error, terms, time_range
 from logsluice.event.moments import iso
 
 router = APIRouter(tags=["query"])
@@ -137,9 +137,9 @@ def _aggregations() -> Body:
         "patterns": terms("logsluice.patterns", _MOST_PATTERNS),
         "hours": {
             "date_histogram": {"field": "@timestamp", "fixed_interval": "1h", "min_doc_count": 1},
-            "aggs": {"errors": {"filter": at_least("error")}},
+            "aggs": {"errors": {"filter": is_error()}},
         },
-        "errors": {"filter": at_least("error"), "aggs": {"types": types}},
+        "errors": {"filter": is_error(), "aggs": {"types": types}},
     }
 
 

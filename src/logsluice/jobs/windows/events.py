@@ -20,6 +20,7 @@ from pyspark import AccumulatorParam, TaskContext
 
 from logsluice.documents.extraction_input import extraction_input
 from logsluice.extract.schema import LABELS, REASON
+from logsluice.extract.severity import counted_level
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor
 from logsluice.jobs.spark.kafka_records import records_from_arrow
 from logsluice.jobs.windows.clock import (
@@ -252,7 +253,7 @@ def window_rows(frame: pl.DataFrame) -> Iterator[pa.RecordBatch]:
         pl.col("time"),
         pl.col("service.name").alias("service"),
         pl.lit(None, pl.String).alias("money"),
-        pl.col("log.level").alias("level"),
+        counted_level().alias("level"),
         pl.col("user.id").alias("user"),
         pl.col("event.duration").cast(pl.Int64).alias("duration"),
         paid.alias("paid"),

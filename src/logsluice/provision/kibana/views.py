@@ -28,7 +28,7 @@ DEAD_LETTERS: Final = "logsluice-dead-letters"
 
 SLOW_NANOSECONDS: Final = 250_000_000
 
-_ERRORS: Final = "log.level:(error OR critical)"
+_ERRORS: Final = "(log.level:(error OR critical) OR http.response.status_code:>=500)"
 _OPEN: Final = "alert.status:open"
 _SLOW: Final = f"_exists_:http.request.method AND event.duration:>={SLOW_NANOSECONDS}"
 _SERVICE: Final = "service.name"

@@ -203,6 +203,7 @@ def test_a_payment_is_an_event_and_an_amount() -> None:
         {
             "service.name": ["payment"] * count,
             "log.level": ["info"] * count,
+            "http.response.status_code": [200] * count,
             "user.id": ["u"] * count,
             "event.duration": [1] * count,
             "event.action": ["payment", "payment", "refund", "payment"],
