@@ -140,7 +140,7 @@ class ColumnarExtractor:
             rows = rows.filter(took_part) if some else rows
             for group, fact in pattern.fields.items():
                 texts = groups[group].filter(took_part) if some else groups[group]
-                for field, values in self._values(texts, fact, rows[REFERENCE]).items():
+                for field, values in self._values(texts, fact, rows[REFERENCE], pattern.fallback).items():
                     _fill(columns, field, rows[_PLACE], values, len(lines))
                     if field in lacking:
                         rest = lacking[field]
@@ -153,16 +153,23 @@ class ColumnarExtractor:
         gate = self._gates.get(field)
         return rows if gate is None else rows.filter(rows[TEXT].str.contains(gate))
 
-    def _values(self, texts: pl.Series, fact: Fact, reference_ms: pl.Series) -> _Columns:
-        """The values of a group, and of a timestamp what is uncertain about them."""
+    def _values(self, texts: pl.Series, fact: Fact, reference_ms: pl.Series, fallback: bool) -> _Columns:
+        """The values of a group, and of a timestamp what is uncertain about them.
+
+        A date in a message that is later than its reading is not that of the event.
+        """
         if texts.null_count() == len(texts):
             return {}
         if fact.type != "date":
             return {fact.field: read_column(texts, fact.type)}
         read = read_timestamps(texts, KEYED_TIMESTAMPS, reference_ms, self._zone)
-        if fact.field != "@timestamp" or not read.remarks.max():
+        if fact.field != "@timestamp":
             return {fact.field: read.instants}
-        return {fact.field: read.instants, TIME_REMARKS: read.remarks}
+        instants, remarks = read
+        if fallback:
+            past = instants <= reference_ms * 1000 + decode.FUTURE_MICROS
+            instants = instants.zip_with(past.fill_null(False), pl.Series([None], dtype=pl.Int64))
+        return {fact.field: instants, TIME_REMARKS: remarks} if remarks.max() else {fact.field: instants}
 
     def _assemble(
         self,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from logsluice.extract.bounded import BoundedSearch, Search
+from logsluice.extract.decode import FUTURE_MICROS
 from logsluice.extract.documents import format_instants
 from logsluice.extract.values import Value, read_value
 from logsluice.formats import read_timestamp
@@ -74,7 +75,7 @@ def find_facts(
             text = groups[group]
             if fact.type == "date":
                 reading = read_timestamp(text, KEYED_TIMESTAMPS, reference_ms, time_zone)
-                if reading is not None:
+                if reading is not None and not (_is_others(fact, reading.instant, reference_ms) and pattern.fallback):
                     facts[fact.field] = reading.instant
                     time_remarks = reading.remarks if fact.field == "@timestamp" else time_remarks
             else:
@@ -82,6 +83,11 @@ def find_facts(
                 if value is not None:
                     facts[fact.field] = value
     return Facts(found, facts, time_remarks)
+
+
+def _is_others(fact: Fact, instant: int, reference_ms: int) -> bool:
+    """Whether a date in a message cannot be that of the event, since it is later than its reading."""
+    return fact.field == "@timestamp" and instant > reference_ms * 1000 + FUTURE_MICROS
 
 
 def _is_excluded(text: str, fact: Fact, search: Search) -> bool:

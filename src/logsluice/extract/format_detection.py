@@ -305,7 +305,7 @@ class FormatDetector:
                 remarks = _settled_remarks(remarks, instants, lines[OUTER])
             texts["@timestamp"] = instants
             if remarks.max():
-                texts[TIME_REMARKS] = remarks
+                texts[TIME_REMARKS] = remarks.zip_with(instants.is_not_null(), pl.Series([None], dtype=pl.UInt8))
         if "log.level" in texts:
             texts["log.level"] = by_distinct(
                 texts["log.level"],

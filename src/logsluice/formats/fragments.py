@@ -92,8 +92,7 @@ _SYNTAXES_OF_WHEN: Final = (
     "iso8601",
     "slash_ymd",
     "syslog",
-    *(name for name in EVERYDAY if name not in ("iso8601", "slash_ymd", "epoch")),
-    "day_month",
+    *(name for name in EVERYDAY if name not in ("iso8601", "slash_ymd", "syslog", "epoch")),
 )
 
 _REFERENCE: Final = re.compile(r"%\{([a-z0-9_]+)\}")

@@ -199,6 +199,8 @@ EVERYDAY: Final = (
     "year_month_day",
     "date_dmy",
     "dotted_clock",
+    "syslog",
+    "day_month",
     *RESTATED,
 )
 """What a timestamp of unknown origin may be written in, the likeliest first. Of dates whose order of day and month is

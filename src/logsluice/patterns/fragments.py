@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from logsluice.formats.dated import DATED
+
 _ON: Final = "[A-Za-z0-9_.@+$-]*[A-Za-z0-9_$]"
 
 FRAGMENTS: Final[dict[str, str]] = {
@@ -29,6 +31,7 @@ FRAGMENTS: Final[dict[str, str]] = {
     "open_quote": r"[\"'`\u2018\u201c\u00ab\u201e]",
     "close_quote": r"[\"'`\u2019\u201d\u00bb\u201c]",
     "quoted": r"[^\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u201e\n]+",
+    **DATED,
 }
 
 _REFERENCE: Final = re.compile(r"%\{([a-z0-9_]+)\}")
