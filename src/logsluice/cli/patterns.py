@@ -14,6 +14,7 @@ from rich.text import Text
 
 from logsluice.errors import LogsluiceError
 from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry, documents, load_registry
+from logsluice.extract.explanation import explain
 from logsluice.formats.examples import check_examples
 from logsluice.runtime.terminal import Terminal, printable
 from logsluice.settings import config_dir, load_settings
@@ -30,11 +31,19 @@ def _patterns() -> None:
 def check(
     line: Annotated[str | None, typer.Argument(help="A log line to try the registry on.", show_default=False)] = None,
     config: Annotated[Path | None, typer.Option(help="Folder of the environment.", show_default="config/dev")] = None,
+    explained: Annotated[
+        bool, typer.Option("--explain", help="Show for each field of the line what gave it, and what else competed.")
+    ] = False,
 ) -> None:
     """Hold formats and patterns to their own examples; with a line, show what is found in it."""
     directory = config or config_dir()
     registry = load_registry(directory)
     console = Terminal()
+    if explained and line is None:
+        raise LogsluiceError("there is no line to explain", hint="logsluice patterns check --explain 'a line'")
+    if line is not None and explained:
+        _explain_line(line, registry, load_settings(directory).time_zone, console)
+        return
     if line is not None:
         _show_line(line, registry, load_settings(directory).time_zone, console)
         return
@@ -46,6 +55,23 @@ def check(
         raise LogsluiceError(
             problems[0], where="formats", why=f"one of {len(problems)}", hint="correct the format or its example"
         )
+
+
+def _explain_line(line: str, registry: Registry, time_zone: str, console: Terminal) -> None:
+    now_ms = int(time.time() * 1000)
+    explanation = explain(line.encode(errors="surrogateescape"), registry, seen_ms=now_ms, time_zone=time_zone)
+    for layer in explanation.layers:
+        others = f"; {', '.join(layer.others)} would take it too" if layer.others else ""
+        console.print(Text("format ") + Text(layer.format, "bold") + Text(others))
+    table = Table("field", "value", "given by", "competed")
+    for provenance in explanation.fields:
+        competed = "\n".join(
+            printable(f"{candidate.origin}: {candidate.value}") for candidate in provenance.competitors
+        )
+        origin = provenance.origin or "other fields"
+        value = printable(str(provenance.value))
+        table.add_row(*(Text(cell) for cell in (provenance.field, value, origin, competed)))
+    console.print(table)
 
 
 def _pattern_table(registry: Registry) -> Table:
