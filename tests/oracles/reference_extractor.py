@@ -15,8 +15,9 @@ from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
 from logsluice.extract.severity import STATUS, outcome_of
+from logsluice.extract.text_names import names_in_text
 from logsluice.extract.values import read_value
-from logsluice.formats import TIME_REMARKS, Format, KeyedEvent, normalize, read_json, read_logfmt
+from logsluice.formats import TIME_REMARKS, Format, KeyedEvent, normalize, read_json, read_logfmt, with_pairs
 from logsluice.formats.timestamps import DATELESS
 from logsluice.regex.timeout import RegexTimeoutError, time_limit
 
@@ -97,13 +98,19 @@ class ReferenceExtractor:
 
     def _put_facts(self, row: dict[str, Any], reference_ms: int, remarks: int, dateless: int | None) -> None:
         """What patterns find, where the header has not said it; a time with a date wins over one without."""
-        patterns = self._registry.patterns.patterns
-        known = {field for field, value in row.items() if value is not None}
-        facts = find_facts(patterns, row["message"], reference_ms, self._zone, unbounded_search, known)
-        row[FOUND] = facts.patterns
-        if row["@timestamp"] is None:
-            remarks = facts.time_remarks
-        row |= {field: value for field, value in facts.values.items() if row.get(field) is None}
+        patterns, own = self._registry.patterns.patterns, self._registry.patterns.own
+        row[FOUND] = []
+        for several in (patterns[:own], None, patterns[own:]):
+            if several is None:
+                values = names_in_text(self._registry.vocabulary, self._fields, row["message"])
+            else:
+                known = {field for field, value in row.items() if value is not None}
+                facts = find_facts(several, row["message"], reference_ms, self._zone, unbounded_search, known)
+                row[FOUND] += facts.patterns
+                values = facts.values
+                if row["@timestamp"] is None:
+                    remarks = facts.time_remarks
+            row |= {field: value for field, value in values.items() if row.get(field) is None}
         in_message = find_addresses(row["message"])
         roles = {row.get("source.ip"), row.get("client.ip")}
         if roles == {None} and len(in_message) == 1 and in_message[0] != row.get("destination.ip"):
@@ -163,6 +170,7 @@ class ReferenceExtractor:
                 match = entry.regex.python.fullmatch(text)
                 if match is not None:
                     texts = {entry.fields[group]: part for group, part in match.groupdict().items() if part is not None}
+                    texts = with_pairs(entry, match.groupdict(), texts)
                     return self._of_texts(entry, texts, {}, reference_ms)
             elif entry.kind == "logfmt":
                 event = read_logfmt(text, (entry,))

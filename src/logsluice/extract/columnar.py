@@ -17,6 +17,7 @@ from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
 from logsluice.extract.severity import STATUS, outcomes
+from logsluice.extract.text_names import TextNames
 from logsluice.formats import TIME_REMARKS, read_timestamps
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
 from logsluice.patterns import Fact, Pattern
@@ -41,6 +42,8 @@ class ColumnarExtractor:
     def __init__(self, registry: Registry, time_zone: str = "UTC") -> None:
         self._fields = registry.fields
         self._patterns = registry.patterns.patterns
+        self._own = registry.patterns.own
+        self._text_names = TextNames(registry.vocabulary, registry.fields)
         self._gates = _gates(self._patterns)
         self._zone = time_zone
         self._format_detector = FormatDetector(registry.formats, time_zone)
@@ -112,11 +115,18 @@ class ColumnarExtractor:
             columns[LABELS] = pl.Series(labels, dtype=pl.String)
 
     def _put_facts(self, columns: _Columns, lines: pl.DataFrame, matcher: ColumnMatcher) -> None:
-        """Search every pattern in the messages; a header's value stays, then the first pattern's wins."""
+        """Search every pattern in the messages; a header's value stays, then the first pattern's wins.
+
+        What a vocabulary's names say comes after an environment's own patterns and before the shipped ones.
+        """
         searched = lines.select(ROW, REFERENCE, pl.lit(columns["message"]).alias(TEXT)).with_row_index(_PLACE)
         lacking: dict[str, pl.DataFrame] = {}
         found: dict[str, pl.Series] = {}
-        for pattern in self._patterns:
+        for pattern in (*self._patterns[: self._own], None, *self._patterns[self._own :]):
+            if pattern is None:
+                self._text_names.fill(columns, lines[ROW], matcher)
+                lacking.clear()
+                continue
             rows = searched
             if pattern.fallback:
                 field = pattern.first_field

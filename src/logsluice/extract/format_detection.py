@@ -24,6 +24,7 @@ from logsluice.formats import (
     read_logfmt,
     read_timestamps,
     split_priority,
+    with_pairs,
 )
 from logsluice.formats.timestamps import DATELESS
 from logsluice.regex.prefilter import BEYOND_ASCII, POSITIONS
@@ -223,7 +224,7 @@ class FormatDetector:
         taken = group.lines.filter(taken_rows)
         group.remove(taken_rows)
         groups = matcher.groups(entry.regex, taken[TEXT], taken[ROW], whole=True)
-        return [self._complete(entry, taken, _by_field(entry, groups), None)]
+        return [self._complete(entry, taken, _header(entry, groups), None)]
 
     def _take_few(self, entry: Format, group: _Alike, matches: Mapping[int, re.Match[str]]) -> list[pl.DataFrame]:
         """The headers of lines by their matches."""
@@ -235,7 +236,7 @@ class FormatDetector:
         groups = {
             name: pl.Series([match[name] for match in matches.values()], dtype=pl.String) for name in entry.fields
         }
-        return [self._complete(entry, taken, _by_field(entry, groups), None)]
+        return [self._complete(entry, taken, _header(entry, groups), None)]
 
     def _read_json_lines(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
         opens = lines[TEXT].str.starts_with("{")
@@ -348,6 +349,14 @@ def _of_each(answers: Iterable[bool]) -> int:
     return sum(1 << number for number, answer in enumerate(answers) if answer)
 
 
+def _header(entry: Format, groups: dict[str, pl.Series]) -> dict[str, pl.Series]:
+    """Texts by field, with what the keys and values within the header say."""
+    texts = _by_field(entry, groups)
+    if entry.pairs:
+        _add_pairs(entry, groups, texts)
+    return texts
+
+
 def _by_field(entry: Format, groups: dict[str, pl.Series]) -> dict[str, pl.Series]:
     """Of groups that fill the same field the last that took part wins."""
     texts: dict[str, pl.Series] = {}
@@ -356,6 +365,18 @@ def _by_field(entry: Format, groups: dict[str, pl.Series]) -> dict[str, pl.Serie
         before = texts.get(field)
         texts[field] = column if before is None else column.zip_with(column.is_not_null(), before)
     return texts
+
+
+def _add_pairs(entry: Format, groups: dict[str, pl.Series], texts: dict[str, pl.Series]) -> None:
+    """Add what the keys and values within headers say; row by row, where there are any."""
+    holders = [groups[group] for group in entry.pairs]
+    cells = {field: column.to_list() for field, column in texts.items()}
+    length = len(holders[0])
+    for row in pl.select(pl.any_horizontal(column.is_not_null() for column in holders)).to_series().arg_true():
+        header = {field: column[row] for field, column in cells.items() if column[row] is not None}
+        for field, text in with_pairs(entry, {group: column[row] for group, column in groups.items()}, header).items():
+            cells.setdefault(field, [None] * length)[row] = text
+    texts |= {field: pl.Series(column, dtype=pl.String) for field, column in cells.items()}
 
 
 def _not_empty(texts: pl.Series) -> pl.Series:

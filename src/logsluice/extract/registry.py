@@ -1,4 +1,4 @@
-"""The two registries together: all that extraction has to know."""
+"""The three registries together: all that extraction has to know."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from logsluice.extract.facts import check_pattern
 from logsluice.formats import Format, load_formats
 from logsluice.formats.examples import check_examples
 from logsluice.patterns import PatternRegistry, load_patterns
+from logsluice.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class Registry:
-    """Formats and patterns; can be pickled, so that it travels to Spark's workers.
+    """Formats, with their vocabulary, and patterns; can be pickled, so that it travels to Spark's workers.
 
     Attributes:
         formats: In order of precedence.
@@ -31,6 +32,11 @@ class Registry:
         """Version of the facts."""
         return self.patterns.revision
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """By which names the world calls the fields: the one that the formats were made with."""
+        return self.formats[-1].vocabulary
+
     @cached_property
     def fields(self) -> dict[str, FieldType]:
         """Every field a record can have, with its type."""
@@ -40,6 +46,7 @@ class Registry:
             for name in (*entry.fields.values(), *entry.defaults, *entry.keys)
             if name not in FIELDS
         }
+        from_formats |= {entry.field: "keyword" for entry in self.vocabulary.entries if entry.field not in FIELDS}
         return {**FIELDS, **from_formats, **self.patterns.fields}
 
 

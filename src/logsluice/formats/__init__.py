@@ -6,6 +6,7 @@ from logsluice.formats.levels import LEVEL_BY_SPELLING, SYSLOG_SEVERITIES, norma
 from logsluice.formats.logfmt import read_logfmt
 from logsluice.formats.model import Format
 from logsluice.formats.normalization import TIME_REMARKS, normalize
+from logsluice.formats.pairs import with_pairs
 from logsluice.formats.registry import load_formats
 from logsluice.formats.timestamps import parse_timestamp, parse_timestamps, read_timestamp, read_timestamps
 
@@ -25,4 +26,5 @@ __all__ = [
     "read_timestamp",
     "read_timestamps",
     "split_priority",
+    "with_pairs",
 ]

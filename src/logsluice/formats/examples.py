@@ -10,6 +10,7 @@ from logsluice.formats.keyed import KeyedEvent
 from logsluice.formats.logfmt import read_logfmt
 from logsluice.formats.model import Example, Format
 from logsluice.formats.normalization import normalize
+from logsluice.formats.pairs import with_pairs
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -62,6 +63,7 @@ def recognise(
                 return candidate, _of_keyed(event, text, reference_ms, zone)
         elif candidate.regex is not None and (match := candidate.regex.python.fullmatch(text)):
             texts = {candidate.fields[name]: part for name, part in match.groupdict().items() if part is not None}
+            texts = with_pairs(candidate, match.groupdict(), texts)
             return candidate, normalize({"message": text} | texts, candidate, reference_ms, zone)
     return None
 

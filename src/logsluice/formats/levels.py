@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _SPELLINGS: Final = {
@@ -38,13 +39,19 @@ LEVEL_BY_SPELLING: Final[dict[str, str]] = {
 }
 """Levels by lower-case spelling. Numbers mean different things to different loggers: formats declare them."""
 
+_STEPS: Final = re.compile(r"(?<=[a-z])[+-][0-9]{1,3}\Z")
+
 SYSLOG_SEVERITIES: Final = ("critical", "critical", "critical", "error", "warn", "notice", "info", "debug")
 """Levels by syslog severity, emergency first (RFC 5424, 6.2.1)."""
 
 
 def normalize_level(text: str) -> str | None:
-    """The level that a word means, in any case and with spaces around it, or None where it means none."""
-    return LEVEL_BY_SPELLING.get(text.strip(" \t").lower())
+    """The level that a word means, in any case and with spaces around it, or None where it means none.
+
+    One between two words counts as the milder: ``INFO+2`` (Go's slog).
+    """
+    word = text.strip(" \t").lower()
+    return LEVEL_BY_SPELLING.get(word) or LEVEL_BY_SPELLING.get(_STEPS.sub("", word))
 
 
 def split_priority(priority: int) -> tuple[int, int, str]:

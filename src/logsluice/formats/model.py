@@ -19,6 +19,7 @@ from logsluice.vocabulary.model import Key
 
 Kind = Literal["regex", "json", "logfmt"]
 JsonType = Literal["any", "string", "number"]
+PairSyntax = Literal["extension", "structured_data"]
 
 
 class Example(BaseModel):
@@ -53,6 +54,8 @@ class FormatEntry(BaseModel):
         duration_unit: Unit of ``event.duration`` where it is written as a bare number.
         wraps: The message is, or begins, a log line of its own and is recognised again.
         standalone: Only a whole line has this format, never the message of one that wraps.
+        pairs: Groups that hold keys and values, with how these are written: ``extension`` for CEF's and LEEF's,
+            ``structured_data`` for syslog's.
         requires: JSON and logfmt: keys that make an event one of this format, with the type of their values.
         keys: JSON and logfmt: keys by field, tried in order before those of the vocabulary.
         examples: Lines with what must be read from them.
@@ -71,6 +74,7 @@ class FormatEntry(BaseModel):
     duration_unit: Literal["ns", "us", "ms", "s"] | None = None
     wraps: bool = False
     standalone: bool = False
+    pairs: dict[str, PairSyntax] = {}
     requires: dict[str, JsonType] = {}
     keys: dict[str, tuple[Key, ...]] = {}
     examples: tuple[Example, ...] = ()
@@ -108,7 +112,7 @@ class Format:
         regex: Compiled; None for JSON and logfmt.
         fields: Field of every named group of ``regex``, in the groups' order.
         keys: JSON and logfmt: its own keys by field.
-        vocabulary: JSON and logfmt: what all other keys mean.
+        vocabulary: What all other keys mean.
         partial: One part of the header may be anything; its events are tagged ``partial``.
     """
 
@@ -123,6 +127,7 @@ class Format:
     duration_unit: str | None
     wraps: bool
     standalone: bool
+    pairs: dict[str, PairSyntax]
     requires: dict[str, JsonType]
     keys: dict[str, tuple[Key, ...]]
     vocabulary: Vocabulary
@@ -140,6 +145,8 @@ def build_format(entry: FormatEntry, vocabulary: Vocabulary) -> Format:
     timestamp: tuple[str, ...] = KEYED_TIMESTAMPS
     if entry.regex is not None:
         regex, timestamp = _compiled(entry.regex), syntaxes_in(entry.regex)
+        if "extension" in entry.pairs.values():
+            timestamp = tuple(dict.fromkeys((*timestamp, *KEYED_TIMESTAMPS)))
         fields = {group: entry.fields.get(group, FIELD_BY_GROUP.get(group, "")) for group in regex.groups}
         _check_groups(entry, fields, timestamp)
     return Format(
@@ -154,6 +161,7 @@ def build_format(entry: FormatEntry, vocabulary: Vocabulary) -> Format:
         duration_unit=entry.duration_unit,
         wraps=entry.wraps,
         standalone=entry.standalone,
+        pairs=entry.pairs,
         requires=entry.requires,
         keys=entry.keys,
         vocabulary=vocabulary,
@@ -178,9 +186,9 @@ def _check_groups(entry: FormatEntry, fields: dict[str, str], timestamp: tuple[s
     for group, field in fields.items():
         if not field:
             raise LogsluiceError(f"the group {group!r} has no field", hint=f"add it: fields: {{{group}: <ECS field>}}")
-    for group in entry.fields:
+    for group in (*entry.fields, *entry.pairs):
         if group not in fields:
-            raise LogsluiceError(f"fields names a group {group!r} that the regex has not")
+            raise LogsluiceError(f"fields or pairs names a group {group!r} that the regex has not")
     if "@timestamp" in fields.values() and not (timestamp or entry.timestamp):
         raise LogsluiceError(
             "no syntax for the timestamp",

@@ -33,10 +33,12 @@ class PatternRegistry:
     Attributes:
         revision: Version of the facts; a higher one replaces the facts of a lower one.
         patterns: An environment's own patterns come first.
+        own: How many of them are an environment's own.
     """
 
     revision: int
     patterns: tuple[Pattern, ...]
+    own: int = 0
 
     @cached_property
     def fields(self) -> dict[str, FieldType]:
@@ -67,7 +69,7 @@ def load_patterns(directory: Path | None = None) -> PatternRegistry:
     if unknown:
         raise LogsluiceError(f"disabled names {unknown[0]!r}, which is no shipped pattern", where=str(path))
     kept = (p for p in shipped if p.name not in replaced and p.name not in file.disabled)
-    registry = PatternRegistry(file.revision, (*own, *kept))
+    registry = PatternRegistry(file.revision, (*own, *kept), len(own))
     _check_types(path, registry)
     return registry
 

@@ -1,0 +1,99 @@
+"""Regular expressions that find a vocabulary's names with their values in running text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import Final
+
+from logsluice.regex.compile import Regex, compile_regex
+from logsluice.vocabulary.model import Entry, Vocabulary
+from logsluice.vocabulary.names import fold, words
+from logsluice.vocabulary.values import READERS, Kind, Reader
+
+_BEFORE: Final = r"(?:\A|[^0-9A-Za-z_.$?&%/@-])"
+"""What stands in front of a name: no part of a longer one, and no parameter of a URL."""
+
+_QUOTE: Final = r"""(?:\\?["'`\]]){0,1}"""
+_EQUALS: Final = rf"{_QUOTE}[ \t]?(?:=>|:=|=)[ \t]?"
+_COLON: Final = rf"{_QUOTE}[ \t]?:[ \t]{{0,4}}"
+_AFTER_WORD: Final = (
+    r"(?:[ \t]*(?:\Z|[,;)\]|}&\"'\n])|\.(?:[ \t]|\Z)|[ \t](?:[(\[<-]"
+    r"|(?:from|on|at|with|via|by|ip|in|and|for|using|to)[ \t:]))"
+)
+_BARE: Final = r"[^\s\"'`<>()\[\]{},;|&=:\\]{1,128}(?:\\[^\s\"'`<>()\[\]{},;|&=:\\]{1,128})?"
+_QUOTED: Final = (
+    r"\\?\"(?P<{0}double>[^\"\\\n]{{1,256}})\\?\"|'(?P<{0}single>[^'\n]{{1,256}})'|<(?P<{0}angle>[^<>\s]{{1,256}})>"
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextSearch:
+    """How a field is looked for in running text.
+
+    Attributes:
+        field: The field of ECS.
+        regex: Its named groups are alternatives: one at most takes part in a match.
+        read: What is taken of a match; where that is nothing, the next match counts.
+    """
+
+    field: str
+    regex: Regex
+    read: Reader
+
+    def first(self, text: str) -> str | None:
+        """What is taken of the first match of which something is."""
+        for match in self.regex.python.finditer(text):
+            found = next((group for group in match.groupdict().values() if group is not None), None)
+            taken = None if found is None else self.read(found)
+            if taken is not None:
+                return taken
+        return None
+
+
+@lru_cache(maxsize=8)
+def text_searches(vocabulary: Vocabulary) -> tuple[TextSearch, ...]:
+    """The searches of a vocabulary, in its order; one for the names of a field whose values look alike."""
+    found = []
+    looked_for = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
+    for (field, kind), entries in groupby(looked_for, key=lambda entry: (entry.field, entry.kind)):
+        names = "|".join(dict.fromkeys(_names(list(entries), vocabulary.ignored)))
+        source = _source(kind, names) if names else None
+        if source is not None:
+            found.append(TextSearch(field, compile_regex(source), READERS.get(kind, READERS["any"])))
+    return tuple(found)
+
+
+def gate(vocabulary: Vocabulary) -> Regex:
+    """What every text has in which one of the searches can match: a name and what may follow it."""
+    looked_for = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
+    names = "|".join(dict.fromkeys(_names(looked_for, vocabulary.ignored)))
+    return compile_regex(rf"(?ai){_BEFORE}(?:{names})[\"'`\]\\ \t=:\[(]")
+
+
+def _names(entries: list[Entry], ignored: frozenset[str]) -> Iterator[str]:
+    """Names as regular expressions, longer ones first, so that none hides another that it begins."""
+    names = {name for entry in entries for name in (*entry.names, *entry.words) if fold(name) not in ignored}
+    for name in sorted(names, key=lambda name: (-len(name), name)):
+        yield "[-_ .]?".join(words(name))
+
+
+def _source(kind: Kind, names: str) -> str | None:
+    if kind in ("user", "login"):
+        quoted, spoken = _QUOTED.format("equal_"), _QUOTED.format("colon_")
+        return (
+            rf"(?ai){_BEFORE}(?:{names})(?:{_EQUALS}(?:{quoted}|(?P<equal_bare>{_BARE}))"
+            rf"|{_COLON}(?:{spoken}|(?P<colon_bare>{_BARE}){_AFTER_WORD}))"
+        )
+    if kind == "any":
+        return rf"(?ai){_BEFORE}(?:{names})(?:{_EQUALS}|{_COLON}){_AGENT}"
+    value = _VALUES.get(kind)
+    if value is None:
+        return None
+    if kind == "ip":
+        return rf"(?ai)(?:{_BEFORE}(?:{names})(?:{_EQUALS}|{_COLON}|[ ]?\[|\(|[ ]\\?\")|\[(?:{names})[ ])(?:{value})"
+    if kind == "level":
+        return rf"(?ai){_BEFORE}(?:{names}){_EQUALS}(?:{value})"
+    return rf"(?ai){_BEFORE}(?:{names})(?:{_EQUALS}|{_COLON})(?:{value})"
