@@ -13,13 +13,8 @@ from logsluice.formats.model import Format
 
 _KEY: Final = r"[A-Za-z_@][0-9A-Za-z_.@/-]*"
 _PAIR: Final = re.compile(rf'({_KEY})=(?:("(?:[^"\\]|\\.)*")|([^ "\n]*))(?: +|$)')
-_LOOSE_KEY: Final = r"[A-Za-z_@][0-9A-Za-z_.@/-]{0,63}"
-_LOOSE_PAIR: Final = re.compile(
-    rf"({_LOOSE_KEY})=(?:(\"(?:[^\"\\]|\\.)*\")|('(?:[^'\\\n]|\\.)*')|([^\"'\n][^\"\n]*?|))"
-    rf"(?:(?:[ \t]*[,;|][ \t]*|[ \t]+)(?={_LOOSE_KEY}=)|[ \t]*[,;|]?[ \t]*$)"
-)
-"""Pairs with commas or the like between, or whose values have blanks and no quotes (CEF's, say)."""
-
+_LOOSE_KEY: Final = re.compile(r"(?:\A|(?<=[ \t,;|]))([A-Za-z_@][0-9A-Za-z_.@/-]{0,63})=")
+_QUOTED: Final = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\\n]|\\.)*')[ \t]*[,;|]?[ \t]*""")
 _LONGEST_LOOSE: Final = 32_768
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _LEAST_PAIRS: Final = 2
@@ -59,16 +54,24 @@ def read_pairs(text: str) -> dict[str, str] | None:
     """
     if len(text) > _LONGEST_LOOSE:
         return None
+    text = text.rstrip(" \n")
     texts: dict[str, str] = {}
-    position, end = 0, len(text.rstrip(" \n"))
-    while position < end:
-        pair = _LOOSE_PAIR.match(text, position, end)
-        if pair is None:
-            return None
-        key, double, single, bare = pair.groups()
-        texts[key] = _unquote(double) if double is not None else single[1:-1] if single is not None else bare
-        position = pair.end()
-    return texts
+    key = _LOOSE_KEY.match(text)
+    while key is not None:
+        quoted = _QUOTED.match(text, key.end()) if text[key.end() : key.end() + 1] in ('"', "'") else None
+        if quoted is not None:
+            following = _LOOSE_KEY.match(text, quoted.end())
+            if following is None and quoted.end() < len(text):
+                return None
+            texts[key[1]] = _unquote(quoted[1]) if quoted[1][0] == '"' else quoted[1][1:-1]
+        else:
+            following = _LOOSE_KEY.search(text, key.end())
+            bare = text[key.end() : len(text) if following is None else following.start()].rstrip(" \t")
+            if '"' in bare or "\n" in bare:
+                return None
+            texts[key[1]] = bare[:-1].rstrip(" \t") if bare.endswith((",", ";", "|")) else bare
+        key = following
+    return texts or None
 
 
 def _strict(text: str) -> dict[str, str] | None:

@@ -19,9 +19,31 @@ _BEFORE: Final = r"(?:\A|[^0-9A-Za-z_.$?&%/@-])"
 _QUOTE: Final = r"""(?:\\?["'`\]]){0,1}"""
 _EQUALS: Final = rf"{_QUOTE}[ \t]?(?:=>|:=|=)[ \t]?"
 _COLON: Final = rf"{_QUOTE}[ \t]?:[ \t]{{0,4}}"
+_OPENING: Final = r"\\?[\"'(\[]?"
+_AFTER_NUMBER: Final = r"(?:[^0-9A-Za-z_.]|\.?\Z|\.[^0-9A-Za-z])"
 _AFTER_WORD: Final = (
     r"(?:[ \t]*(?:\Z|[,;)\]|}&\"'\n])|\.(?:[ \t]|\Z)|[ \t](?:[(\[<-]"
     r"|(?:from|on|at|with|via|by|ip|in|and|for|using|to)[ \t:]))"
+)
+
+_VALUES: Final[dict[Kind, str]] = {
+    "ip": r"(?:\\?[\"'(\[</]|ip(?:v[46])?[:/]|tcp:|udp:){0,3}(?P<value>(?:[0-9a-f]{1,4}[.:]|::)[0-9a-f.:]{1,44})",
+    "port": rf"{_OPENING}(?P<value>[0-9]{{1,5}}){_AFTER_NUMBER}",
+    "long": rf"{_OPENING}(?P<value>[0-9]{{1,18}}){_AFTER_NUMBER}",
+    "status": rf"{_OPENING}(?P<value>[1-5][0-9]{{2}}){_AFTER_NUMBER}",
+    "email": r"\\?[\"'(\[<]?(?P<value>[^\s@\"'<>()\[\]{},;:|=\\]{1,128}@[0-9A-Za-z.-]{1,255})",
+    "method": rf"{_OPENING}(?P<value>[A-Za-z]{{3,12}})(?:[^0-9A-Za-z_.:/-]|\Z)",
+    "level": rf"{_OPENING}(?P<value>[A-Za-z]{{3,13}})(?:[^0-9A-Za-z_.:/-]|\Z)",
+    "name": rf"{_OPENING}(?P<value>[0-9A-Za-z][0-9A-Za-z_.@:+/-]{{0,127}})",
+    "url": rf"{_OPENING}(?P<value>(?:[a-z]{{2,8}}://|/)[^\s\"'<>,;|)\]}}\\]*)",
+    "path": rf"{_OPENING}(?P<value>/[^\s\"'<>,;|)\]}}\\]*)",
+}
+"""What is taken behind a name and its separator."""
+
+_AGENT: Final = (
+    r"(?:\\?\"(?P<double>[^\"\\\n]+)|'(?P<single>[^'\n]+)'"
+    r"|(?P<value>[0-9A-Za-z_.-]+/[^\s,;\"'\]]+"
+    r"(?:[ ](?:\([^()\n]*\)|[0-9A-Za-z_.+-]+/[^\s,;\"'\])]+|like|Gecko|Mobile))*))"
 )
 _BARE: Final = r"[^\s\"'`<>()\[\]{},;|&=:\\]{1,128}(?:\\[^\s\"'`<>()\[\]{},;|&=:\\]{1,128})?"
 _QUOTED: Final = (
