@@ -79,12 +79,14 @@ def read_endpoint(text: str) -> Endpoint | None:
     """Read an address with what may be around it, or None where the text is no address.
 
     Cut off are a port, a zone (``%eth0``), brackets, a host's name in front of a slash (Java), the family in front of
-    a colon (gRPC). Of a list with commas (``X-Forwarded-For``) the first is taken. An IPv4 address that is mapped into
-    IPv6 is the IPv4 address. A hardware address is none.
+    a colon (gRPC) or with the protocol between slashes (Asterisk). Of a list with commas (``X-Forwarded-For``) the
+    first is taken. An IPv4 address that is mapped into IPv6 is the IPv4 address. A hardware address is none.
     """
     if len(text) > _LONGEST:
         return None
     first = text.partition(",")[0].strip(" \t\"'`")
+    if first.startswith(("IPV4/", "IPV6/")) and first.count("/") == 3:
+        first = "[{2}]:{3}".format(*first.split("/"))
     match = _ENDPOINT.fullmatch(first)
     if match is not None:
         port = match["port"]

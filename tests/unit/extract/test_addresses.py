@@ -19,6 +19,7 @@ from logsluice.extract.values import read_value
         ("web1/192.0.2.1:54106", Endpoint("192.0.2.1", 54106)),
         ("ipv4:192.0.2.1:80", Endpoint("192.0.2.1", 80)),
         ("tcp://192.0.2.1:80", Endpoint("192.0.2.1", 80)),
+        ("IPV4/UDP/192.0.2.1/5060", Endpoint("192.0.2.1", 5060)),
         ("192.0.2.1/32", Endpoint("192.0.2.1", None)),
         ("203.0.113.9, 192.0.2.7, 127.0.0.1", Endpoint("203.0.113.9", None)),
         ("::ffff:192.0.2.1", Endpoint("192.0.2.1", None)),
