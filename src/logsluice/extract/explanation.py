@@ -14,6 +14,7 @@ from logsluice.extract.facts import find_facts
 from logsluice.extract.layers import MOST_LAYERS
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, INPUT_SCHEMA, LABELS, REASON, TAGS
+from logsluice.extract.text_names import names_in_text
 from logsluice.extract.values import Value, read_value
 from logsluice.formats import TIME_REMARKS, Format
 from logsluice.formats.examples import recognise
@@ -142,7 +143,11 @@ def _in_message(
     message: str, registry: Registry, seen_ms: int, time_zone: str
 ) -> Iterator[tuple[str, dict[str, Value]]]:
     search = BoundedSearch()
-    for pattern in registry.patterns.patterns:
+    own = registry.patterns.own
+    for pattern in (*registry.patterns.patterns[:own], None, *registry.patterns.patterns[own:]):
+        if pattern is None:
+            yield "vocabulary", names_in_text(registry.vocabulary, registry.fields, message)
+            continue
         try:
             yield f"pattern {pattern.name}", find_facts([pattern], message, seen_ms, time_zone, search).values
         except RegexTimeoutError:
