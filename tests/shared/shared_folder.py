@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 VARIABLE = "LOGSLUICE_SHARED"
 # A relative name is one of the folder in which pytest was started; a test may change to another.
 SHARED = Path(os.environ.get(VARIABLE) or ROOT.parent / "shared").absolute()
-LOGHUB = SHARED / "data" / "loghub"
+LOGHUB, FACTS, CASES = (SHARED / "data" / name for name in ("loghub", "facts", "cases"))
 DEFINITIONS = SHARED / "crds"
 TOOLS = SHARED / "tools"
 

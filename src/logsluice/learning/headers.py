@@ -190,6 +190,20 @@ def _example(text: str, found: Format, reference: str) -> Example | None:
     return Example(line=text, fields=fields, reference=reference)
 
 
+def _syntaxes(texts: Sequence[str]) -> list[str]:
+    """The fewest syntaxes by which all the times can be read; none where there is one that cannot."""
+    found: list[str] = []
+    left = list(texts)
+    while left:
+        fits = {name: sum(1 for text in left if syntax.python.fullmatch(text)) for name, syntax in SYNTAXES.items()}
+        best = max(fits, key=lambda name: fits[name])
+        if not fits[best]:
+            return []
+        found.append(best)
+        left = [text for text in left if not SYNTAXES[best].python.fullmatch(text)]
+    return found
+
+
 class _Parts:
     """The header's parts, as pieces of a regular expression."""
 
@@ -285,11 +299,12 @@ class _Parts:
 
     def _time(self, place: int) -> str:
         texts = self._texts(place)
-        fits = [name for name, syntax in SYNTAXES.items() if all(map(syntax.python.fullmatch, texts))]
-        if not fits or "timestamp" in self._taken:
-            return self._label("time", "%{when}") if "timestamp" in self._taken else "%{when}"
-        self.syntaxes = fits[:1]
-        return self._named("timestamp", f"%{{{fits[0]}}}")
+        if "timestamp" in self._taken:
+            return self._label("time", "%{when}")
+        self.syntaxes = _syntaxes(texts)
+        if not self.syntaxes:
+            return "%{when}"
+        return self._named("timestamp", f"%{{{self.syntaxes[0] if len(self.syntaxes) == 1 else 'when'}}}")
 
     def _named(self, name: str, source: str) -> str:
         if name in self._taken:

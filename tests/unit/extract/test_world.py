@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.shared.shared_folder import SHARED, TOOLS
+from tests.shared.shared_folder import CASES, FACTS, TOOLS
 
-FACTS, CASES = SHARED / "data" / "facts", SHARED / "data" / "cases"
 pytestmark = pytest.mark.skipif(not (FACTS / "truth.jsonl").exists(), reason=f"{FACTS} is not there")
 
 MEAN = 0.975
