@@ -292,7 +292,7 @@ def test_the_same_topics_can_be_served_secured_later(tmp_path: Path, monkeypatch
 
 
 def test_jars_are_fetched_once_by_two_at_once_and_again_when_damaged(tmp_path: Path) -> None:
-    code = "from logsluice.stack import jar_paths; print(*jar_paths('spark-kafka'), sep='\\n')"
+    code = "from logsluice.jvm.jars import jar_paths; print(*jar_paths('spark-kafka'), sep='\\n')"
     environment = os.environ | {"LOGSLUICE_CACHE": str(tmp_path), "HOME": str(tmp_path / "home")}
     both = [
         subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
