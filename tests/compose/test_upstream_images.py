@@ -32,7 +32,7 @@ from logsluice.kafka.options import client_options
 from logsluice.settings import load_settings
 from logsluice.elasticsearch.client import connect
 settings = load_settings()
-consumer = KafkaConsumer(**client_options(settings.kafka))
+consumer = KafkaConsumer(**client_options(settings))
 topic = settings.kafka.topic
 parts = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
 client = connect(settings.elasticsearch)
