@@ -15,6 +15,7 @@ from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
 from logsluice.extract.severity import STATUS, outcome_of
+from logsluice.extract.urls import PATH, WHOLE, url_parts
 from logsluice.extract.text_names import names_in_text
 from logsluice.extract.values import read_value
 from logsluice.formats import TIME_REMARKS, Format, KeyedEvent, normalize, read_json, read_logfmt, with_pairs
@@ -117,6 +118,8 @@ class ReferenceExtractor:
             row["source.ip"] = sole_source(row["message"], in_message[0])
         by_field = [row[field] for field in ADDRESS_FIELDS if row.get(field) is not None]
         row[RELATED] = list(dict.fromkeys([*by_field, *in_message]))
+        if row.get(WHOLE) is not None and row.get(PATH) is None:
+            row |= {field: part for field, part in url_parts(row[WHOLE]).items() if row.get(field) is None}
         if row.get(STATUS) is not None and row.get("event.outcome") is None:
             row["event.outcome"] = outcome_of(row[STATUS])
         instant = row["@timestamp"]

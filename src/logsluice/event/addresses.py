@@ -12,7 +12,8 @@ ADDRESS_FIELDS: Final = ("source.ip", "client.ip", "destination.ip", "host.ip")
 
 IPV4: Final = r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
-_PORT: Final = r"(?:[:#](?P<port>[0-9]{1,5}))?"
+_PORT: Final = r"(?:[:#](?P<port>[0-9]{1,5})(?::[A-Za-z][0-9A-Za-z_.-]{0,31})*)?"
+"""A port, and the interface or the host's name that some firewalls write behind it."""
 _V6: Final = r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?"
 _ZONE: Final = r"(?:%[0-9A-Za-z_.@-]{1,40})?"
 _ENDPOINT: Final = re.compile(

@@ -18,6 +18,7 @@ from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
 from logsluice.extract.severity import STATUS, outcomes
 from logsluice.extract.text_names import TextNames
+from logsluice.extract.urls import put_url_parts
 from logsluice.formats import TIME_REMARKS, read_timestamps
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
 from logsluice.patterns import Fact, Pattern
@@ -86,6 +87,7 @@ class ColumnarExtractor:
         dateless = event_time.set_dateless_aside(columns)
         self._put_facts(columns, lines, matcher)
         _put_addresses(columns)
+        put_url_parts(columns)
         _put_outcomes(columns)
         event_time.complete(columns, dateless)
         _tag_instants(columns, lines, tags)

@@ -27,7 +27,7 @@ _AFTER_WORD: Final = (
 )
 
 _VALUES: Final[dict[Kind, str]] = {
-    "ip": r"(?:\\?[\"'(\[</]|ip(?:v[46])?[:/]|tcp:|udp:){0,3}(?P<value>(?:[0-9a-f]{1,4}[.:]|::)[0-9a-f.:]{1,44})",
+    "ip": r"(?:\\?[\"'(\[</]|ip(?:v[46])?[:/]|(?:tcp|udp|tls|wss?)[:/]){0,3}(?P<value>(?:[0-9a-f]{1,4}[.:]|::)[0-9a-f.:]{1,44})",
     "port": rf"{_OPENING}(?P<value>[0-9]{{1,5}}){_AFTER_NUMBER}",
     "long": rf"{_OPENING}(?P<value>[0-9]{{1,18}}){_AFTER_NUMBER}",
     "status": rf"{_OPENING}(?P<value>[1-5][0-9]{{2}}){_AFTER_NUMBER}",
@@ -46,6 +46,9 @@ _AGENT: Final = (
     r"(?:[ ](?:\([^()\n]*\)|[0-9A-Za-z_.+-]+/[^\s,;\"'\])]+|like|Gecko|Mobile))*))"
 )
 _BARE: Final = r"[^\s\"'`<>()\[\]{},;|&=:\\]{1,128}(?:\\[^\s\"'`<>()\[\]{},;|&=:\\]{1,128})?"
+_AFTER_BARE: Final = r"(?:[\s\"'`<>()\[\]{},;|&:\\]|\Z)"
+"""What ends a bare value; an equals sign says that it is the next name, and the value empty."""
+
 _QUOTED: Final = (
     r"\\?\"(?P<{0}double>[^\"\\\n]{{1,256}})\\?\"|'(?P<{0}single>[^'\n]{{1,256}})'|<(?P<{0}angle>[^<>\s]{{1,256}})>"
 )
@@ -106,7 +109,7 @@ def _source(kind: Kind, names: str) -> str | None:
     if kind in ("user", "login"):
         quoted, spoken = _QUOTED.format("equal_"), _QUOTED.format("colon_")
         return (
-            rf"(?ai){_BEFORE}(?:{names})(?:{_EQUALS}(?:{quoted}|(?P<equal_bare>{_BARE}))"
+            rf"(?ai){_BEFORE}(?:{names})(?:{_EQUALS}(?:{quoted}|(?P<equal_bare>{_BARE}){_AFTER_BARE})"
             rf"|{_COLON}(?:{spoken}|(?P<colon_bare>{_BARE}){_AFTER_WORD}))"
         )
     if kind == "any":
