@@ -15,8 +15,8 @@ from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone
 from logsluice.extract.registry import Registry
 from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
 from logsluice.extract.severity import STATUS, outcome_of
-from logsluice.extract.urls import PATH, WHOLE, url_parts
 from logsluice.extract.text_names import names_in_text
+from logsluice.extract.urls import PATH, WHOLE, url_parts
 from logsluice.extract.values import read_value
 from logsluice.formats import TIME_REMARKS, Format, KeyedEvent, normalize, read_json, read_logfmt, with_pairs
 from logsluice.formats.timestamps import DATELESS

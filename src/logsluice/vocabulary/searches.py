@@ -27,7 +27,8 @@ _AFTER_WORD: Final = (
 )
 
 _VALUES: Final[dict[Kind, str]] = {
-    "ip": r"(?:\\?[\"'(\[</]|ip(?:v[46])?[:/]|(?:tcp|udp|tls|wss?)[:/]){0,3}(?P<value>(?:[0-9a-f]{1,4}[.:]|::)[0-9a-f.:]{1,44})",
+    "ip": r"(?:\\?[\"'(\[</]|ip(?:v[46])?[:/]|(?:tcp|udp|tls|wss?)[:/]){0,3}"
+    r"(?P<value>(?:[0-9a-f]{1,4}[.:]|::)[0-9a-f.:]{1,44})",
     "port": rf"{_OPENING}(?P<value>[0-9]{{1,5}}){_AFTER_NUMBER}",
     "long": rf"{_OPENING}(?P<value>[0-9]{{1,18}}){_AFTER_NUMBER}",
     "status": rf"{_OPENING}(?P<value>[1-5][0-9]{{2}}){_AFTER_NUMBER}",
