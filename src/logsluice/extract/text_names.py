@@ -51,7 +51,7 @@ class TextNames:
         self, search: TextSearch, columns: dict[str, pl.Series], here: pl.Series, ids: pl.Series, matcher: ColumnMatcher
     ) -> None:
         texts, names = columns["message"].gather(here), ids.gather(here)
-        fits = matcher.matches(search.regex, texts, names)
+        fits = matcher.matches(search.probe, texts, names)
         if not fits.any():
             return
         found = [search.first(text) for text in texts.filter(fits)]

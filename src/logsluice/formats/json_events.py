@@ -55,7 +55,8 @@ def read_json(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
     texts: dict[str, str] = {}
     numbers: set[str] = set()
     _flatten(value, "", texts, numbers, 1)
-    _unpack_message(texts, numbers)
+    if '"{' in text:
+        _unpack_message(texts, numbers)
     return keyed_event(texts, numbers, formats)
 
 

@@ -50,7 +50,8 @@ class _Plan:
         syntaxes: What the timestamp may be written in.
         level: Keys to try.
         message: Keys to try.
-        fields: The keys to try for each other field.
+        plain: The key of each other field that takes what it is given, whatever it is.
+        fields: The keys to try for each further field.
     """
 
     format: Format
@@ -58,6 +59,7 @@ class _Plan:
     syntaxes: tuple[re.Pattern[str], ...]
     level: tuple[Key, ...]
     message: tuple[str, ...]
+    plain: tuple[tuple[str, str], ...]
     fields: tuple[tuple[str, tuple[Candidate, ...]], ...]
 
 
@@ -104,14 +106,24 @@ def _plan_for(chosen: Format, keys: tuple[str, ...]) -> _Plan:
         tuple(dict.fromkeys(candidate.key for candidate in candidates.pop(field, ())))
         for field in ("@timestamp", "log.level", "message")
     )
+    plain = {field: key for field, known in candidates.items() if (key := _only_key(known)) is not None}
     return _Plan(
         chosen,
         timestamp,
         tuple(SYNTAXES[name].python for name in chosen.timestamp),
         level,
         tuple(key for key in message if isinstance(key, str)),
-        tuple((field, tuple(known)) for field, known in candidates.items()),
+        tuple(plain.items()),
+        tuple((field, tuple(known)) for field, known in candidates.items() if field not in plain),
     )
+
+
+def _only_key(candidates: list[Candidate]) -> str | None:
+    """The key of a field that takes its text as it is, where there is no other key."""
+    if not candidates or candidates[0].read is not _said:
+        return None
+    key = candidates[0].key
+    return key if isinstance(key, str) and all(candidate.key == key for candidate in candidates) else None
 
 
 def _present(keys: Iterable[Key], given: frozenset[str]) -> Iterator[Key]:
@@ -150,6 +162,11 @@ def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
         message = message.rstrip("\r\n") if found.wraps else message
         used.add(spoken)
     fields: dict[str, str] = {}
+    for field, key in plan.plain:
+        value = texts[key]
+        if value not in PLACEHOLDERS:
+            fields[field] = value
+            used.add(key)
     for field, candidates in plan.fields:
         for key, read in candidates:
             value = read(texts[key] if isinstance(key, str) else _text(texts, key))
