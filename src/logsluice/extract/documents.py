@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 import polars as pl
 import pyarrow as pa
 
 from logsluice.extract.schema import LABELS, REASON
+
+_ESCAPED: Final = r"[\"\\\x00-\x1f]"
+"""What JSON cannot have in a text as it is (RFC 8259, 7)."""
 
 _SLICE = 4_000
 """Rows rendered at once, so that what is made on the way stays in the caches."""
@@ -96,6 +99,11 @@ def _object(fields: Iterable[_Field], ready: Mapping[str, pl.Series] | None = No
 
 def _member(column: pl.Series) -> pl.Expr:
     """A field with its name, as JSON; null where it has no value."""
+    name = orjson.dumps(column.name).decode()
+    if column.dtype == pl.Int64:
+        return pl.concat_str(pl.lit(f"{name}:"), pl.lit(column.cast(pl.String)))
+    if column.dtype == pl.String and not column.str.contains(_ESCAPED).any():
+        return pl.concat_str(pl.lit(f'{name}:"'), pl.lit(column), pl.lit('"'))
     text = pl.struct([column]).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
     return pl.when(column.is_not_null()).then(text) if column.null_count() else text
 

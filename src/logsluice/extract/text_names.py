@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import polars as pl
 
@@ -13,6 +14,9 @@ from logsluice.extract.schema import polars_type
 from logsluice.extract.values import Value, read_value
 from logsluice.vocabulary import Vocabulary
 from logsluice.vocabulary.searches import TextSearch, gate, text_searches
+
+_PARTS: Final = r"[=:\[(\"]"
+"""One of these stands between a name and its value."""
 
 
 class TextNames:
@@ -37,7 +41,8 @@ class TextNames:
             matcher: Runs the searches.
         """
         messages = columns["message"]
-        rows = matcher.matches(self._gate, messages, ids).arg_true()
+        parted = messages.str.contains(_PARTS).arg_true()
+        rows = parted.filter(matcher.matches(self._gate, messages.gather(parted), ids.gather(parted)))
         if rows.is_empty():
             return
         for search in self._searches:

@@ -157,7 +157,9 @@ def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
             used.update((key,) if isinstance(key, str) else key)
             break
     if plan.message:
-        spoken = next((key for key in plan.message if texts[key]), plan.message[0])
+        spoken = plan.message[0]
+        if not texts[spoken]:
+            spoken = next((key for key in plan.message if texts[key]), spoken)
         message = texts[spoken]
         message = message.rstrip("\r\n") if found.wraps else message
         used.add(spoken)
