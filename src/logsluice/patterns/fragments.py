@@ -24,7 +24,7 @@ FRAGMENTS: Final[dict[str, str]] = {
     r"|UNLOCK|REPORT|SEARCH|ACL|BIND|UNBIND|REBIND|CHECKOUT|CHECKIN|UNCHECKOUT|VERSION-CONTROL|MERGE|MKACTIVITY"
     r"|MKWORKSPACE|LABEL|UPDATE|BASELINE-CONTROL|ORDERPATCH|NOTIFY|SUBSCRIBE|UNSUBSCRIBE|M-SEARCH|PURGE|QUERY|LINK|UNLINK",
     # what a user may be called where no quotes say so; a number, or one behind a few letters (u-1093), is an id
-    "user": rf"[A-Za-z]{{5,}}(?:{_ON})?|[A-Za-z]{{1,4}}(?:[0-9$](?:{_ON})?|[.@+]{_ON}"
+    "user": rf"[A-Za-z]{{5}}(?:{_ON})?|[A-Za-z]{{1,4}}(?:[0-9$](?:{_ON})?|[.@+]{_ON}"
     rf"|[-_](?:[0-9]*[A-Za-z_$](?:{_ON})?|[0-9]*[.@+-]{_ON}))?|_(?:{_ON})?|[0-9]+(?:[A-Za-z_$](?:{_ON})?|[.@+-]{_ON})|@[A-Za-z0-9_.=/+-]+:[A-Za-z0-9.-]*[A-Za-z0-9]",
     # Windows' domain in front of a user
     "domain": r"[A-Za-z0-9][A-Za-z0-9._-]*",
