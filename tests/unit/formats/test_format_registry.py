@@ -80,7 +80,10 @@ def test_formats_go_to_other_processes() -> None:
         ("    regex: '%{iso8601} (x'", "at character 12"),
         ("    regex: '(?P<message>%{nothing})'", "no fragment is called 'nothing'"),
         ("    regex: '(?P<basket>.*)'", "the group 'basket' has no field"),
-        ("    regex: '.*'\n    fields: {basket: user.id}", "fields names a group 'basket' that the regex has not"),
+        (
+            "    regex: '.*'\n    fields: {basket: user.id}",
+            "fields or pairs names a group 'basket' that the regex has not",
+        ),
         ("    regex: '(?P<basket>.*)'\n    fields: {basket: shop.basket}", "no field is called 'shop.basket'"),
         ("    regex: '(?P<timestamp>.*)'", "no syntax for the timestamp"),
         ("    regex: '.*'\n    timestamp: [noon]", "no syntax is called 'noon'"),
