@@ -164,11 +164,11 @@ def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
         message = message.rstrip("\r\n") if found.wraps else message
         used.add(spoken)
     fields: dict[str, str] = {}
-    for field, key in plan.plain:
-        value = texts[key]
-        if value not in PLACEHOLDERS:
-            fields[field] = value
-            used.add(key)
+    for field, plain in plan.plain:
+        text = texts[plain]
+        if text not in PLACEHOLDERS:
+            fields[field] = text
+            used.add(plain)
     for field, candidates in plan.fields:
         for key, read in candidates:
             value = read(texts[key] if isinstance(key, str) else _text(texts, key))
