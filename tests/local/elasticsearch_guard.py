@@ -166,7 +166,8 @@ class Guard:
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                status, text, headers = guard.answer(self.command, self.path, dict(self.headers), body)
+                lowered = {name.lower(): value for name, value in self.headers.items()}
+                status, text, headers = guard.answer(self.command, self.path, lowered, body)
                 self.send_response(status)
                 for name, value in headers:
                     if name.lower() not in ("connection", "transfer-encoding", "content-length"):

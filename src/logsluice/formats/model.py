@@ -176,10 +176,14 @@ def _compiled(source: str) -> Regex:
         known = ", ".join((*FRAGMENTS, *SYNTAXES))
         raise LogsluiceError(f"no fragment is called {error.args[0]!r}", hint=f"there are {known}") from None
     try:
-        compile_regex(without_fragments(source))
         return compile_regex(expanded)
     except LogsluiceError as error:
-        raise LogsluiceError(error.what, where=repr(source)) from None
+        what = error.what
+    try:
+        compile_regex(without_fragments(source))
+    except LogsluiceError as error:
+        what = error.what
+    raise LogsluiceError(what, where=repr(source))
 
 
 def _check_groups(entry: FormatEntry, fields: dict[str, str], timestamp: tuple[str, ...]) -> None:

@@ -14,6 +14,8 @@ import re
 import sys
 import warnings
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -59,7 +61,6 @@ class Regex:
 
     Attributes:
         source: As written.
-        python: For Python's ``re``, whose answers are the right ones.
         groups: The named groups in order; Rust's form captures these and no others.
         rust: The same language for Rust's engine, or None where only ``re`` can run it.
         reason: Why ``rust`` is None.
@@ -71,7 +72,6 @@ class Regex:
     """
 
     source: str
-    python: re.Pattern[str]
     groups: tuple[str, ...]
     rust: str | None
     reason: str | None = None
@@ -81,6 +81,11 @@ class Regex:
     literals: tuple[str, ...] = ()
 
     @property
+    def python(self) -> re.Pattern[str]:
+        """For Python's ``re``, whose answers are the right ones; compiled when it is asked for first."""
+        return _python(self.source)
+
+    @property
     def rust_whole(self) -> str | None:
         """Rust's form of ``fullmatch``."""
         return None if self.rust is None else rf"\A(?:{self.rust})\z"
@@ -88,6 +93,13 @@ class Regex:
 
 class _UnsayableError(Exception):
     """Rust's engine cannot run this exactly."""
+
+
+@lru_cache(maxsize=4096)
+def _python(source: str) -> re.Pattern[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return re.compile(source)
 
 
 @lru_cache(maxsize=4096)
@@ -102,36 +114,31 @@ def compile_regex(source: str) -> Regex:
             f"a regular expression may have {LONGEST_REGEX:,} characters, this one has {len(source):,}",
             where=repr(source[:_SHOWN]),
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            python = re.compile(source)
-            parsed = parse(source)
-    except (re.error, OverflowError, RecursionError) as error:
-        position = getattr(error, "pos", None)
-        at = "" if position is None else f" at character {position + 1}"
+    with _said_of(source), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parsed = parse(source)
+    count, numbers = parsed.state.groups - 1, parsed.state.groupdict
+    if count > MOST_GROUPS:
         raise LogsluiceError(
-            f"not a regular expression: {getattr(error, 'msg', error)}{at}", where=repr(source)
-        ) from None
-    if python.groups > MOST_GROUPS:
-        raise LogsluiceError(
-            f"a regular expression may have {MOST_GROUPS} groups, this one has {python.groups}; write (?:...) for those"
+            f"a regular expression may have {MOST_GROUPS} groups, this one has {count}; write (?:...) for those"
             " that are not needed",
             where=repr(source[:_SHOWN]),
         )
-    groups = tuple(sorted(python.groupindex, key=python.groupindex.__getitem__))
-    translation = _Translation({python.groupindex[name] for name in groups})
+    groups = tuple(sorted(numbers, key=numbers.__getitem__))
+    translation = _Translation(set(numbers.values()))
     flags = parsed.state.flags
     try:
         rust = translation.sequence(parsed, flags)
         pl.Series([""]).str.contains(rust)
     except _UnsayableError as error:
-        return Regex(source, python, groups, None, str(error))
+        # Only of what is said here can the parser take what the compiler does not.
+        with _said_of(source):
+            _python(source)
+        return Regex(source, groups, None, str(error))
     except pl.exceptions.ComputeError as error:
-        return Regex(source, python, groups, None, f"{_TOO_LARGE}: {str(error)[-60:]}")
+        return Regex(source, groups, None, f"{_TOO_LARGE}: {str(error)[-60:]}")
     return Regex(
         source,
-        python,
         groups,
         rust,
         needs_ascii=translation.needs_ascii,
@@ -139,6 +146,19 @@ def compile_regex(source: str) -> Regex:
         beginnings=beginnings(parsed, flags),
         literals=literals(parsed, flags),
     )
+
+
+@contextmanager
+def _said_of(source: str) -> Iterator[None]:
+    """Turns what Python's engine does not take into what is wrong, and at which character."""
+    try:
+        yield
+    except (re.error, OverflowError, RecursionError) as error:
+        position = getattr(error, "pos", None)
+        at = "" if position is None else f" at character {position + 1}"
+        raise LogsluiceError(
+            f"not a regular expression: {getattr(error, 'msg', error)}{at}", where=repr(source)
+        ) from None
 
 
 @dataclass(slots=True)
