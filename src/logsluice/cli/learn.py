@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from logsluice.errors import LogsluiceError
 from logsluice.extract import Registry, load_registry
@@ -46,8 +47,7 @@ def learn_command(
         return
     for kind in dict.fromkeys(proposal.registry for proposal in entries):
         own = [dict(proposal.entry) for proposal in entries if proposal.registry == kind]
-        typer.echo(f"# {kind}.yaml")
-        typer.echo(yaml_text({kind: own}))
+        Terminal().print(Text(f"# {kind}.yaml\n{yaml_text({kind: own})}"), soft_wrap=True)
 
 
 def _learned(name: str, registry: Registry, time_zone: str) -> Proposals:

@@ -74,7 +74,9 @@ def _with_an_odd_part(entry: Format) -> Iterator[Format]:
             regex = compile_regex(source)
         except LogsluiceError:
             continue
-        yield replace(entry, regex=regex, fields={name: fields[name] for name in regex.groups}, partial=True)
+        yield replace(
+            entry, regex=regex, fields={name: fields[name] for name in regex.groups}, partial=True, standalone=True
+        )
 
 
 def _without(source: str, group: str) -> str | None:

@@ -295,7 +295,8 @@ class LineJoiner:
             own_head = data.startswith(_SLOW_QUERY_HEAD) and len(self._lines) > 1
             if now is _In.REPORT and self._lines[0].data.startswith(_LOGCAT_HEAD):
                 # A message may begin with a level's word, as "FATAL EXCEPTION: main" does.
-                return None if self._undecided or (begins_event(data) and not data[:1].isalpha()) else now
+                begins = data.startswith(_LOGCAT_HEAD) or (begins_event(data) and not data[:1].isalpha())
+                return None if self._undecided or begins else now
             return None if self._undecided or own_head or begins_event(data) else now
         if data[0] not in _MAY_CONTINUE:
             return None
