@@ -183,66 +183,68 @@ def _utf16(block: bytes) -> str | None:
     return "utf-16-be" if first == b"\0\0" and second.isascii() and b"\0" not in second else None
 
 
-class _Utf8(io.RawIOBase):
+class _Decoded(io.RawIOBase):
+    """The content of a stream that has to be decoded block by block."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._pending = memoryview(b"")
+
+    def _next(self) -> bytes | None:
+        """Some more content, which may be nothing yet; None at the end."""
+        raise NotImplementedError
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        target = memoryview(buffer).cast("B")
+        while not self._pending:
+            content = self._next()
+            if content is None:
+                return 0
+            self._pending = memoryview(content)
+        count = min(len(target), len(self._pending))
+        target[:count] = self._pending[:count]
+        self._pending = self._pending[count:]
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+class _Utf8(_Decoded):
     """Text in another encoding as UTF-8; what is none of its characters becomes U+FFFD."""
 
     def __init__(self, stream: BinaryIO, codec: str) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._decoder = codecs.getincrementaldecoder(codec)("replace")
-        self._pending = memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        target = memoryview(buffer).cast("B")
-        while not self._pending:
-            block = self._stream.read(_COMPRESSED_BLOCK_BYTES)
-            self._pending = memoryview(self._decoder.decode(block or b"", final=not block).encode("utf-8", "replace"))
-            if not block:
-                break
-        count = min(len(target), len(self._pending))
-        target[:count] = self._pending[:count]
-        self._pending = self._pending[count:]
-        return count
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
+    def _next(self) -> bytes | None:
+        block = self._stream.read(_COMPRESSED_BLOCK_BYTES)
+        content = self._decoder.decode(block or b"", final=not block).encode("utf-8", "replace")
+        return content if block or content else None
 
 
-class _Zstd(io.RawIOBase):
+class _Zstd(_Decoded):
     """Uncompresses zstd frames; the library's own reader takes a file that was cut off for a whole one."""
 
-    def __init__(self, stream: io.BufferedReader) -> None:
-        self._stream = stream
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__(stream)
         self._frame: zstandard.ZstdDecompressionObj | None = None
-        self._pending = memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer) -> int:
-        target = memoryview(buffer).cast("B")
-        while not self._pending:
-            block = (self._frame.unused_data if self._frame and self._frame.eof else b"") or self._stream.read(
-                _COMPRESSED_BLOCK_BYTES
-            )
-            if not block:
-                if self._frame and not self._frame.eof:
-                    raise EOFError("the file ends before its compressed data does")
-                return 0
-            if self._frame is None or self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._pending = memoryview(self._frame.decompress(block))
-        count = min(len(target), len(self._pending))
-        target[:count] = self._pending[:count]
-        self._pending = self._pending[count:]
-        return count
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
+    def _next(self) -> bytes | None:
+        block = (self._frame.unused_data if self._frame and self._frame.eof else b"") or self._stream.read(
+            _COMPRESSED_BLOCK_BYTES
+        )
+        if not block:
+            if self._frame and not self._frame.eof:
+                raise EOFError("the file ends before its compressed data does")
+            return None
+        if self._frame is None or self._frame.eof:
+            self._frame = zstandard.ZstdDecompressor().decompressobj()
+        return self._frame.decompress(block)
 
 
 def skip(stream: BinaryIO, count: int) -> None:
