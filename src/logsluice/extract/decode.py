@@ -47,11 +47,12 @@ COLOURS: Final = r"(?:\x1b|#033|\\x1b|\\u001b|\\033|\\e)\[[0-9;]*[A-Za-z]"
 """Control sequences of a terminal (ECMA-48, 5.4), as loggers write them for colours, the escape itself or as
 rsyslog (``#033``) and languages write it."""
 
-ESCAPED_COLOURS: Final = r"(?:#033|\\x1[bB]|\\u001[bB]|\\033|\\e|\^\[)\[[0-9;]*[A-Za-z]"
-"""The same with the escape character written out: by rsyslog (``$EscapeControlCharactersOnReceive``), C, JSON, cat."""
-
 ESCAPES: Final = ("#033[", r"\x1b[", r"\x1B[", r"\u001b[", r"\u001B[", r"\033[", r"\e[", "^[[")
-"""What a text with :data:`ESCAPED_COLOURS` has in it."""
+"""How the beginning of such a sequence is written out: by rsyslog (``$EscapeControlCharactersOnReceive``), C, JSON,
+cat."""
+
+ESCAPED_COLOURS: Final = rf"(?:{'|'.join(map(re.escape, ESCAPES))})[0-9;]*[A-Za-z]"
+"""The same sequences, written out."""
 
 ESCAPED_TRACE: Final = "#012#011"
 """rsyslog's line feed and tab: the lines of a stack trace in one message."""
