@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import orjson
-import pyarrow as pa
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from logsluice.errors import LogsluiceError
-from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry, documents, load_registry
+from logsluice.extract import ColumnarExtractor, Registry, documents, input_columns, load_registry
 from logsluice.extract.explanation import explain
 from logsluice.formats.examples import check_examples
 from logsluice.runtime.terminal import Terminal, printable
@@ -89,9 +88,7 @@ def _pattern_table(registry: Registry) -> Table:
 
 def _show_line(line: str, registry: Registry, time_zone: str, console: Terminal) -> None:
     now_ms = int(time.time() * 1000)
-    columns = [pa.array([line.encode(errors="surrogateescape")], pa.binary()), pa.array([now_ms], pa.int64())]
-    nothing = [pa.nulls(1, pa.int64()), pa.nulls(1, pa.string())]
-    batch = pa.record_batch([*columns, *nothing], schema=INPUT_SCHEMA)
+    batch = input_columns([line.encode(errors="surrogateescape")], [now_ms])
     extracted = ColumnarExtractor(registry, time_zone).extract(batch)
     reason = extracted["reason"][0].as_py()
     if reason is not None:

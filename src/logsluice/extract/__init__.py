@@ -4,7 +4,7 @@ from logsluice.extract.columnar import ColumnarExtractor
 from logsluice.extract.documents import documents
 from logsluice.extract.file_prior import HEAD_LINES, dominant_format, preferring
 from logsluice.extract.registry import Registry, load_registry
-from logsluice.extract.schema import INPUT_SCHEMA
+from logsluice.extract.schema import INPUT_SCHEMA, input_columns
 from logsluice.extract.summary import BatchSummary, summarize
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Registry",
     "documents",
     "dominant_format",
+    "input_columns",
     "load_registry",
     "preferring",
     "summarize",

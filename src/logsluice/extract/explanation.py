@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-
 from logsluice.extract import decode
 from logsluice.extract.bounded import BoundedSearch
 from logsluice.extract.columnar import ColumnarExtractor
 from logsluice.extract.facts import find_facts
 from logsluice.extract.layers import MOST_LAYERS
 from logsluice.extract.registry import Registry
-from logsluice.extract.schema import FOUND, INPUT_SCHEMA, LABELS, REASON, TAGS
+from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, input_columns
 from logsluice.extract.text_names import names_in_text
 from logsluice.extract.values import Value, read_value
 from logsluice.formats import TIME_REMARKS, Format
@@ -79,9 +77,7 @@ def explain(line: bytes, registry: Registry, *, seen_ms: int, time_zone: str = "
         seen_ms: When it was seen, milliseconds since the epoch.
         time_zone: IANA zone of times that name none.
     """
-    columns = [pa.array([line], pa.binary()), pa.array([seen_ms], pa.int64())]
-    batch = pa.record_batch([*columns, pa.nulls(1, pa.int64()), pa.nulls(1, pa.string())], schema=INPUT_SCHEMA)
-    (record,) = ColumnarExtractor(registry, time_zone).extract(batch).to_pylist()
+    (record,) = ColumnarExtractor(registry, time_zone).extract(input_columns([line], [seen_ms])).to_pylist()
     layers, headers = _layers(line, registry, seen_ms, time_zone)
     candidates: dict[str, list[Candidate]] = {}
     for origin, values in [*reversed(headers), *_in_message(record["message"] or "", registry, seen_ms, time_zone)]:

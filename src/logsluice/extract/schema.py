@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import polars as pl
 import pyarrow as pa
 
 from logsluice.event.ecs import FieldType
+from logsluice.event.limits import ORIGINAL_LENGTH, ORIGINAL_SHA256
+from logsluice.event.records import Header
 
 INPUT_SCHEMA: Final = pa.schema(
     [
@@ -74,3 +77,25 @@ def output_schema(fields: dict[str, FieldType]) -> pa.Schema:
 def polars_type(kind: FieldType) -> pl.DataType:
     """The type of a field's column inside the engine; dates are microseconds since the epoch."""
     return _POLARS[kind]
+
+
+def input_columns(
+    values: Sequence[bytes | None], timestamps_ms: Sequence[int], headers: Mapping[int, Sequence[Header]] | None = None
+) -> pa.RecordBatch:
+    """Values and their times as :data:`INPUT_SCHEMA` has them, with what headers tell of those that were cut.
+
+    Args:
+        timestamps_ms: From which a year that a line lacks is found, milliseconds since the epoch.
+        headers: Of the events that have any, by their places.
+    """
+    lengths: list[int | None] = [None] * len(values)
+    digests: list[str | None] = [None] * len(values)
+    for row, entries in (headers or {}).items():
+        for name, content in entries:
+            if content is None:
+                continue
+            if name == ORIGINAL_LENGTH and content.isdigit():
+                lengths[row] = int(content)
+            elif name == ORIGINAL_SHA256:
+                digests[row] = content.decode("ascii", "replace")
+    return pa.record_batch([values, timestamps_ms, lengths, digests], schema=INPUT_SCHEMA)

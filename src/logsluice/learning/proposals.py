@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
-import pyarrow as pa
 import yaml
 
-from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry, load_registry
+from logsluice.extract import ColumnarExtractor, Registry, input_columns, load_registry
 from logsluice.extract.file_prior import LAST_RESORTS
 from logsluice.learning.headers import learn_formats
 from logsluice.learning.keys import learn_keys
@@ -66,7 +65,7 @@ def learn(
     lines = lines[:MOST_LINES]
     if not lines:
         return Proposals([], 0, 0)
-    extracted = _extract(lines, registry, modified_ms, time_zone)
+    extracted = ColumnarExtractor(registry, time_zone).extract(input_columns(lines, [modified_ms] * len(lines)))
     datasets = extracted["event.dataset"].to_pylist()
     reasons = extracted["reason"].to_pylist()
     texts = [line.decode("utf-8", "replace") for line in lines]
@@ -139,17 +138,6 @@ def _added(directory: Path, registry: Registries, entries: Sequence[Mapping[str,
 def yaml_text(content: Mapping[str, Any]) -> str:
     """Entries as YAML, in the order that they have."""
     return yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=120)
-
-
-def _extract(lines: Sequence[bytes], registry: Registry, modified_ms: int, time_zone: str) -> pa.RecordBatch:
-    count = len(lines)
-    columns = [
-        pa.array(lines, pa.binary()),
-        pa.repeat(pa.scalar(modified_ms, pa.int64()), count),
-        pa.nulls(count, pa.int64()),
-        pa.nulls(count, pa.string()),
-    ]
-    return ColumnarExtractor(registry, time_zone).extract(pa.RecordBatch.from_arrays(columns, schema=INPUT_SCHEMA))
 
 
 def _iso(modified_ms: int) -> str:

@@ -19,13 +19,12 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 import psutil
-import pyarrow as pa
 from pebble import ProcessExpired, ProcessPool
 from pydantic import ValidationError
 
 from logsluice.api.problems import ProblemError, unavailable
 from logsluice.errors import LogsluiceError
-from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, Registry
+from logsluice.extract import ColumnarExtractor, Registry, input_columns
 from logsluice.extract.bounded import BoundedSearch
 from logsluice.extract.documents import format_instants
 from logsluice.extract.facts import field_is_date, find_facts
@@ -118,9 +117,7 @@ def run_trial(directory: Path | None, time_zone: str, trial: Trial) -> dict[str,
     pattern = _pattern(trial)
     now_ms = int(time.time() * 1000)
     lines = [line.encode(errors="surrogatepass") for line in trial.lines]
-    nothing = [None] * len(lines)
-    batch = pa.record_batch([lines, [now_ms] * len(lines), nothing, nothing], schema=INPUT_SCHEMA)
-    extracted = _reader(directory, time_zone).extract(batch)
+    extracted = _reader(directory, time_zone).extract(input_columns(lines, [now_ms] * len(lines)))
     search = BoundedSearch()
     results: list[dict[str, Any]] = []
     for row, line in enumerate(trial.lines):
