@@ -16,9 +16,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 import pyarrow as pa
 
-from logsluice.documents.extraction_input import input_columns
 from logsluice.errors import LogsluiceError
-from logsluice.extract import HEAD_LINES, BatchSummary, ColumnarExtractor, documents, dominant_format, summarize
+from logsluice.extract import (
+    HEAD_LINES,
+    BatchSummary,
+    ColumnarExtractor,
+    documents,
+    dominant_format,
+    input_columns,
+    summarize,
+)
 from logsluice.inputs.files import STDIN
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor, extractor_preferring
 from logsluice.jobs.spark.failures import describe_error
@@ -159,15 +166,19 @@ def _extract_part(part: FilePart, extractor_spec: ExtractorSpec, file: Any, resu
         result.damaged.append(str(error))
 
 
-@lru_cache(maxsize=16)
 def file_extractor(extractor_spec: ExtractorSpec, part: FilePart, join: bool) -> ColumnarExtractor:
     """The extractor for a part of a file: it prefers the format that most of the file's first lines have."""
-    whole = replace(part, start=0, end=None if part.end is None else part.path.stat().st_size)
+    size = None if part.end is None else part.path.stat().st_size
+    return _whole_file_extractor(extractor_spec, replace(part, start=0, end=size, size=size or part.size), join)
+
+
+@lru_cache(maxsize=16)
+def _whole_file_extractor(extractor_spec: ExtractorSpec, whole: FilePart, join: bool) -> ColumnarExtractor:
     blocks = (read_events if join else read_part)(whole, rows=HEAD_LINES)
     head = next(iter(blocks), None)
     if head is None or not head.values:
         return extractor(extractor_spec)
-    lines = line_columns(head, part.modified_ms)
+    lines = line_columns(head, whole.modified_ms)
     return extractor_preferring(extractor_spec, dominant_format(extractor(extractor_spec), lines))
 
 
