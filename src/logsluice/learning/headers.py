@@ -51,6 +51,7 @@ class LearnedFormat(NamedTuple):
 
 
 class _Line(NamedTuple):
+    number: int
     text: str
     tokens: list[Token]
     shapes: tuple[str, ...]
@@ -68,11 +69,16 @@ def learn_formats(lines: Sequence[str], name: str, reference: str) -> list[Learn
         The formats in the order of the lines that each takes, those of earlier ones left out; none where the lines
         have no beginning in common.
     """
-    left = [_Line(text, found, tuple(token.shape for token in found)) for text in lines if (found := tokens(text))]
+    left = [
+        _Line(number, text, found, tuple(token.shape for token in found))
+        for number, text in enumerate(lines)
+        if (found := tokens(text))
+    ]
     learned: list[LearnedFormat] = []
     fewest = max(_FEWEST, len(left) // 100)
+    taken: set[int] = set()
     for group in _groups(left):
-        group = [line for line in group if line in left] if learned else group
+        group = [line for line in group if line.number not in taken]
         if len(group) < fewest or len(learned) == _MOST_FORMATS:
             continue
         header = _header(group)
@@ -85,6 +91,7 @@ def learn_formats(lines: Sequence[str], name: str, reference: str) -> list[Learn
         rest = [line for line in left if recognise(line.text, [built], 0) is None]
         if len(left) - len(rest) >= fewest:
             learned.append(LearnedFormat(entry, len(left) - len(rest)))
+            taken |= {line.number for line in left} - {line.number for line in rest}
             left = rest
     return learned
 
