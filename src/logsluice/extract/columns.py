@@ -8,16 +8,8 @@ import polars as pl
 
 from logsluice.event.addresses import IPV4, clean_ip
 from logsluice.event.ecs import FieldType
-from logsluice.extract.values import (
-    BOOLEANS,
-    DOUBLE,
-    DURATION,
-    LONG,
-    MAX_DURATION,
-    UNITS,
-    Value,
-    read_value,
-)
+from logsluice.event.quantities import LONG, UNITS
+from logsluice.extract.values import BOOLEANS, DOUBLE, DURATION, MAX_DURATION, Value, read_value
 
 
 def read_column(texts: pl.Series, kind: FieldType) -> pl.Series:

@@ -8,28 +8,14 @@ from typing import Final
 
 from logsluice.event.addresses import clean_ip
 from logsluice.event.ecs import FieldType
+from logsluice.event.quantities import LONG, UNITS
 from logsluice.formats import normalize_level
 
 Value = str | int | float | bool
 
-LONG: Final = r"[+-]?[0-9]{1,18}(?:\.0{1,9})?"
 DOUBLE: Final = r"[+-]?[0-9]{1,17}(?:\.[0-9]{1,17})?(?:[eE][+-]?[0-9]{1,3})?"
 DURATION: Final = r"([0-9]{1,15}(?:\.[0-9]{1,9})?)[ \t]?([a-zµ]{0,12})"
 BOOLEANS: Final = {"true": True, "false": False, "True": True, "False": False}
-UNITS: Final[dict[str, int]] = {
-    unit: nanoseconds
-    for units, nanoseconds in (
-        (" ns nanos nanoseconds", 1),
-        ("us µs micros microseconds", 1_000),
-        ("ms msec msecs millis milliseconds", 1_000_000),
-        ("s sec secs second seconds", 1_000_000_000),
-        ("m min mins minute minutes", 60_000_000_000),
-        ("h hr hrs hour hours", 3_600_000_000_000),
-    )
-    for unit in units.split(" ")
-}
-"""Nanoseconds by unit; a number without a unit is in nanoseconds, as ECS has ``event.duration``."""
-
 MAX_DURATION: Final = float(2**62)
 
 _LONG = re.compile(LONG)

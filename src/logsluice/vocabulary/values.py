@@ -9,6 +9,7 @@ from typing import Final, Literal
 import orjson
 
 from logsluice.event.addresses import clean_ip, read_endpoint
+from logsluice.event.quantities import LONG, UNITS
 from logsluice.vocabulary.names import word_set
 
 Kind = Literal[
@@ -63,7 +64,7 @@ METHODS: Final = word_set(
 )
 
 _LONGEST: Final = 512
-_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}(?:\.0{1,9})?")
+_INTEGER: Final = re.compile(LONG)
 _STATUS: Final = re.compile(r"[1-5][0-9]{2}(?:\.0)?(?: [A-Za-z' -]+)?")
 _HOST: Final = re.compile(
     r"(?=.{4,253}\Z)(?:[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,62})\.)+[A-Za-z][0-9A-Za-z-]{1,62}(?::[0-9]{1,5})?"
@@ -76,10 +77,7 @@ _COMPOUND: Final = re.compile(r"(?:(?P<h>[0-9]+)h)?(?:(?P<m>[0-9]+)m(?!s))?(?:(?
 _CLOCK: Final = re.compile(r"(?:(?P<d>[0-9]+)\.)?(?P<h>[0-9]{1,3}):(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9](?:\.[0-9]+)?)")
 _REQUEST: Final = re.compile(r"\"?(?P<method>[A-Za-z-]{3,20}) (?P<url>[^ \"]+)(?: HTTP/[0-9.]+)?\"?")
 _CLASS: Final = re.compile(r"((?:[A-Za-z_$][0-9A-Za-z_$]*(?:\.|::|\\))*[A-Z][0-9A-Za-z_$]*)(?:\Z|: |:?\n|\(| - )")
-_UNIT_WORDS: Final = word_set(
-    "ns nanos nanoseconds us µs micros microseconds ms msec msecs millis milliseconds s sec secs second seconds m min "
-    "mins minute minutes h hr hrs hour hours"
-)
+_UNIT_WORDS: Final = UNITS.keys() - {""}
 
 
 def given(text: str) -> str | None:
