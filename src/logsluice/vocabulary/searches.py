@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,20 +62,20 @@ class TextSearch:
 
     Attributes:
         field: The field of ECS.
-        probe: What every text has in which ``regex`` matches: a name and what parts it from its value. The engine of
+        probe: What every text has in which ``pattern`` matches: a name and what parts it from its value. The engine of
             columns is slow with values, whose lengths are bounded, and fast with this.
-        regex: Its named groups are alternatives: one at most takes part in a match.
+        pattern: Its named groups are alternatives: one at most takes part in a match.
         read: What is taken of a match; where that is nothing, the next match counts.
     """
 
     field: str
     probe: Regex
-    regex: Regex
+    pattern: re.Pattern[str]
     read: Reader
 
     def first(self, text: str) -> str | None:
         """What is taken of the first match of which something is."""
-        for match in self.regex.python.finditer(text):
+        for match in self.pattern.finditer(text):
             found = next((group for group in match.groupdict().values() if group is not None), None)
             taken = None if found is None else self.read(found)
             if taken is not None:
@@ -92,15 +93,15 @@ def text_searches(vocabulary: Vocabulary) -> tuple[TextSearch, ...]:
         source = _source(kind, names) if names else None
         if source is not None:
             probe = compile_regex(_probe(kind, names))
-            found.append(TextSearch(field, probe, compile_regex(source), READERS.get(kind, READERS["any"])))
+            found.append(TextSearch(field, probe, re.compile(source), READERS.get(kind, READERS["any"])))
     return tuple(found)
 
 
 def gate(vocabulary: Vocabulary) -> Regex:
-    """What every text has in which one of the searches can match: a name and what may follow it."""
+    """What every text has in which one of the searches can match: the widest probe, for all names."""
     looked_for = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
     names = "|".join(dict.fromkeys(_names(looked_for, vocabulary.ignored)))
-    return compile_regex(rf"(?ai){_BEFORE}(?:{names})[\"'`\]\\ \t=:\[(]")
+    return compile_regex(_probe("ip", names))
 
 
 def _names(entries: list[Entry], ignored: frozenset[str]) -> Iterator[str]:
