@@ -12,10 +12,21 @@ import pyarrow as pa
 from logsluice.event.addresses import ADDRESS_FIELDS, RUN, addresses_in_run, sole_source
 from logsluice.extract import decode, event_time
 from logsluice.extract.columns import read_column
-from logsluice.extract.format_detection import CUT_LINE, PARTIAL, REFERENCE, ROW, TEXT, FormatDetector
+from logsluice.extract.format_detection import PARTIAL, FormatDetector
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.registry import Registry
-from logsluice.extract.schema import FOUND, LABELS, REASON, RELATED, TAGS, output_schema
+from logsluice.extract.schema import (
+    CUT_LINE,
+    FOUND,
+    LABELS,
+    REASON,
+    REFERENCE,
+    RELATED,
+    ROW,
+    TAGS,
+    TEXT,
+    output_schema,
+)
 from logsluice.extract.severity import STATUS, outcomes
 from logsluice.extract.text_names import TextNames
 from logsluice.extract.urls import put_url_parts

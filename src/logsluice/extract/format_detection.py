@@ -12,16 +12,14 @@ import polars as pl
 from logsluice.extract import decode
 from logsluice.extract.columns import by_distinct
 from logsluice.extract.few_rows import FewRows, few_texts
+from logsluice.extract.keyed_lines import read_json_lines, read_logfmt_lines
 from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone, settled_instant
 from logsluice.extract.matching import ColumnMatcher
-from logsluice.extract.schema import LABELS, REASON
+from logsluice.extract.schema import CUT_LINE, LABELS, REASON, REFERENCE, ROW, TEXT
 from logsluice.formats import (
     TIME_REMARKS,
     Format,
-    KeyedEvent,
     normalize_level,
-    read_json,
-    read_logfmt,
     read_timestamps,
     split_priority,
     with_pairs,
@@ -29,10 +27,6 @@ from logsluice.formats import (
 from logsluice.formats.timestamps import DATELESS
 from logsluice.regex.prefilter import BEYOND_ASCII, POSITIONS
 
-ROW: Final = "row"
-TEXT: Final = "text"
-REFERENCE: Final = "reference_ms"
-CUT_LINE: Final = "cut"
 PARTIAL: Final = "partial"
 WRAPS: Final = "wraps"
 OUTER: Final = "outer"
@@ -51,9 +45,6 @@ _NO_HEADERS: Final = pl.DataFrame(
     }
 )
 """The columns that every table of headers has."""
-
-_LOGFMT_BEGINNING: Final = r"\A[A-Za-z_@][0-9A-Za-z_.@/-]*="
-
 
 _MOST_BEGINNINGS: Final = 50_000
 
@@ -186,7 +177,8 @@ class FormatDetector:
         return pl.concat([found, others], how="diagonal")
 
     def _once(self, lines: pl.DataFrame, matcher: ColumnMatcher, *, inside: bool) -> pl.DataFrame:
-        lines, found = self._read_json_lines(lines)
+        lines, headers, rejected = read_json_lines(lines, self._json)
+        found = [rejected, *(self._complete(*header) for header in headers)]
         if not lines.is_empty():
             found += self._by_formats(self._dispatch.split(lines, inside=inside), matcher)
         return pl.concat([_NO_HEADERS, *found], how="diagonal").sort(ROW)
@@ -203,10 +195,10 @@ class FormatDetector:
     def _take(self, entry: Format, group: _Alike, matcher: ColumnMatcher) -> list[pl.DataFrame]:
         """The headers of the lines of a format, which are no longer in the group then."""
         if entry.regex is None:
-            others, keyed = self._read_logfmt_lines(group.lines, entry)
-            if keyed:
+            others, headers = read_logfmt_lines(group.lines, entry)
+            if headers:
                 group.replace(others)
-            return keyed
+            return [self._complete(*header) for header in headers]
         if group.few is not None:
             matches = self._few_rows.whole_matches(entry.regex, group.few)
             if matches is not None:
@@ -237,57 +229,6 @@ class FormatDetector:
             name: pl.Series([match[name] for match in matches.values()], dtype=pl.String) for name in entry.fields
         }
         return [self._complete(entry, taken, _header(entry, groups), None)]
-
-    def _read_json_lines(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-        opens = lines[TEXT].str.starts_with("{")
-        if not opens.any():
-            return lines, []
-        candidates = lines.filter(opens)
-        events = [read_json(text, self._json) for text in candidates[TEXT]]
-        rejected = [
-            event is None and not cut and decode.claims_json(text)
-            for event, text, cut in zip(events, candidates[TEXT], candidates[CUT_LINE], strict=True)
-        ]
-        found = self._of_events(candidates, events)
-        if any(rejected):
-            reason = pl.lit(decode.INVALID_JSON).alias(REASON)
-            found.append(candidates.filter(pl.Series(rejected)).select(ROW, REFERENCE, reason))
-        others = pl.Series(
-            [event is None and not bad for event, bad in zip(events, rejected, strict=True)], dtype=pl.Boolean
-        )
-        return pl.concat([lines.filter(~opens), candidates.filter(others)]), found
-
-    def _read_logfmt_lines(self, lines: pl.DataFrame, entry: Format) -> tuple[pl.DataFrame, list[pl.DataFrame]]:
-        opens = lines[TEXT].str.contains(_LOGFMT_BEGINNING)
-        if not opens.any():
-            return lines, []
-        candidates = lines.filter(opens)
-        events = [read_logfmt(text, (entry,)) for text in candidates[TEXT]]
-        others = pl.Series([event is None for event in events], dtype=pl.Boolean)
-        return pl.concat([lines.filter(~opens), candidates.filter(others)]), self._of_events(candidates, events)
-
-    def _of_events(self, lines: pl.DataFrame, events: Sequence[KeyedEvent | None]) -> list[pl.DataFrame]:
-        """Columns of the events that were read, a table a format."""
-        rows_by_format: dict[str, list[int]] = {}
-        for number, event in enumerate(events):
-            if event is not None:
-                rows_by_format.setdefault(event.format.name, []).append(number)
-        return [self._of_one_format(lines, events, rows) for rows in rows_by_format.values()]
-
-    def _of_one_format(self, lines: pl.DataFrame, events: Sequence[KeyedEvent | None], rows: list[int]) -> pl.DataFrame:
-        chosen = [event for row in rows if (event := events[row]) is not None]
-        cells: dict[str, list[str | None]] = {}
-        for number, event in enumerate(chosen):
-            for field, text in event.fields.items():
-                if field not in cells:
-                    cells[field] = [None] * len(chosen)
-                cells[field][number] = text
-        cells["@timestamp"] = [event.timestamp for event in chosen]
-        cells["log.level"] = [event.level for event in chosen]
-        cells["message"] = [event.message for event in chosen]
-        labels = [decode.labels_text(event.labels) if event.labels else None for event in chosen]
-        texts = {field: pl.Series(values, dtype=pl.String) for field, values in cells.items()}
-        return self._complete(chosen[0].format, lines[rows], texts, pl.Series(labels, dtype=pl.String))
 
     def _complete(
         self, entry: Format, lines: pl.DataFrame, texts: dict[str, pl.Series], labels: pl.Series | None

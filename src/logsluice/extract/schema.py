@@ -24,6 +24,12 @@ INPUT_SCHEMA: Final = pa.schema(
 the modification time of its file), milliseconds since the epoch. ``original_*``: length in bytes and SHA-256 in
 hexadecimal of a line that was cut at the way in."""
 
+ROW: Final = "row"
+TEXT: Final = "text"
+REFERENCE: Final = "reference_ms"
+CUT_LINE: Final = "cut"
+"""The table of lines within extraction: the number in its batch, its text, when it was seen, whether it was cut."""
+
 REASON: Final = "reason"
 TAGS: Final = "tags"
 FOUND: Final = "logsluice.patterns"
