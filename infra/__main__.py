@@ -85,9 +85,9 @@ def main() -> None:
         # Only here: its SDK takes seconds to load, and a stack with no AWS runs where it is not installed.
         from logsluice_infra.platform import platform
 
-        made = platform(settings, settings.aws)
-        deploy(settings, entries, made.kube, made.facts, before=made.before, values=made.values)
-        pulumi.export("next_step", access.next_step(settings, made.image_repository))
+        base = platform(settings, settings.aws)
+        deploy(settings, entries, base.kube, base.facts, before=base.before, values=base.values)
+        pulumi.export("next_step", access.next_step(settings, base.image_repository))
     elif settings.existing:
         kube = provider.from_access(settings.existing, adopt=settings.adopt)
         deploy(settings, entries, kube, Facts(image=settings.image), before=[], values={})

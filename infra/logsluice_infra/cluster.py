@@ -102,23 +102,23 @@ class Cluster(pulumi.ComponentResource):
         self.certificate_authority = self.cluster.certificate_authority.apply(lambda authority: authority.data)
         self.register_outputs({"cluster_name": self.cluster_name, "endpoint": self.endpoint})
 
-    def _tags(self, what: str, **more: str) -> dict[str, str]:
-        return tags(self._args.stack, f"{self._args.name}-{what}", **more)
+    def _tags(self, name: str, **extra: str) -> dict[str, str]:
+        return tags(self._args.stack, f"{self._args.name}-{name}", **extra)
 
     def _managed(self, policy: str) -> str:
         return f"arn:{self._args.partition}:iam::aws:policy/{policy}"
 
-    def _role(self, what: str, service: str, policies: Sequence[str]) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
+    def _role(self, name: str, service: str, policies: Sequence[str]) -> tuple[aws.iam.Role, list[pulumi.Resource]]:
         role = aws.iam.Role(
-            what,
-            name=f"{self._args.name}-{what}",
+            name,
+            name=f"{self._args.name}-{name}",
             assume_role_policy=trust_service(service),
-            tags=self._tags(what),
+            tags=self._tags(name),
             opts=self._child,
         )
         attached: list[pulumi.Resource] = [
             aws.iam.RolePolicyAttachment(
-                f"{what}-{policy}", role=role.name, policy_arn=self._managed(policy), opts=self._child
+                f"{name}-{policy}", role=role.name, policy_arn=self._managed(policy), opts=self._child
             )
             for policy in policies
         ]
@@ -185,9 +185,9 @@ class Cluster(pulumi.ComponentResource):
             (settings.viewers, "AmazonEKSViewPolicy"),
         ):
             for principal in principals:
-                what = f"{policy}-{principal.split(':', 5)[5]}"
+                name = f"{policy}-{principal.split(':', 5)[5]}"
                 entry = aws.eks.AccessEntry(
-                    what,
+                    name,
                     cluster_name=self.cluster.name,
                     principal_arn=principal,
                     type="STANDARD",
@@ -195,7 +195,7 @@ class Cluster(pulumi.ComponentResource):
                     opts=self._child,
                 )
                 aws.eks.AccessPolicyAssociation(
-                    what,
+                    name,
                     cluster_name=self.cluster.name,
                     principal_arn=principal,
                     policy_arn=f"arn:{self._args.partition}:eks::aws:cluster-access-policy/{policy}",
@@ -241,13 +241,13 @@ class Cluster(pulumi.ComponentResource):
             ["AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonSSMManagedInstanceCore"],
         )
         groups = self._args.settings.node_groups
-        made: list[pulumi.Resource] = []
+        resources: list[pulumi.Resource] = []
         for kind in ("system", "data", "spark"):
             settings: NodeGroupSettings = getattr(groups, kind)
             template = self._launch_template(kind, settings)
-            for what, subnets in self._places(kind, settings):
-                made.append(self._node_group(what, kind, settings, template, role, subnets, [*before, *attached]))
-        return made
+            for name, subnets in self._places(kind, settings):
+                resources.append(self._node_group(name, kind, settings, template, role, subnets, [*before, *attached]))
+        return resources
 
     def _places(self, kind: str, settings: NodeGroupSettings) -> list[tuple[str, list[pulumi.Input[str]]]]:
         """The groups of a kind: one over all zones, or one in each."""
@@ -279,8 +279,8 @@ class Cluster(pulumi.ComponentResource):
                 )
             ],
             tag_specifications=[
-                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=what, tags=node_tags)
-                for what in ("instance", "volume")
+                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=resource, tags=node_tags)
+                for resource in ("instance", "volume")
             ],
             tags=node_tags,
             opts=self._child,
@@ -288,7 +288,7 @@ class Cluster(pulumi.ComponentResource):
 
     def _node_group(
         self,
-        what: str,
+        name: str,
         kind: str,
         settings: NodeGroupSettings,
         template: aws.ec2.LaunchTemplate,
@@ -297,9 +297,9 @@ class Cluster(pulumi.ComponentResource):
         before: Sequence[pulumi.Resource],
     ) -> aws.eks.NodeGroup:
         return aws.eks.NodeGroup(
-            what,
+            name,
             cluster_name=self.cluster.name,
-            node_group_name=f"{self._args.name}-{what}-{_fingerprint(settings)}",
+            node_group_name=f"{self._args.name}-{name}-{_fingerprint(settings)}",
             node_role_arn=role.arn,
             subnet_ids=subnets,
             version=self._args.settings.version,
@@ -318,7 +318,7 @@ class Cluster(pulumi.ComponentResource):
             taints=[aws.eks.NodeGroupTaintArgs(key=WORKLOAD_TAINT, value=kind, effect="NO_SCHEDULE")]
             if kind in _TAINTED
             else [],
-            tags=self._tags(what),
+            tags=self._tags(name),
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(before),

@@ -55,8 +55,8 @@ def load_entries(stack: str, path: Path = HELM / "releases.yaml") -> tuple[Relea
         listed = [ReleaseEntry.model_validate(entry) for entry in yaml.safe_load(path.read_text("utf-8"))["releases"]]
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path.name}: {where} of {first['input']}: {first['msg']}") from None
+        location = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path.name}: {location} of {first['input']}: {first['msg']}") from None
     names = [entry.name for entry in listed]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{path.name}: {', '.join(twice)} is listed twice")
@@ -68,10 +68,10 @@ def load_entries(stack: str, path: Path = HELM / "releases.yaml") -> tuple[Relea
 def _ordered(path: Path, entries: list[ReleaseEntry]) -> tuple[ReleaseEntry, ...]:
     here = {entry.name for entry in entries}
     placed: dict[str, ReleaseEntry] = {}
-    while waiting := [entry for entry in entries if entry.name not in placed]:
-        ready = [entry for entry in waiting if set(entry.after) & here <= set(placed)]
+    while pending := [entry for entry in entries if entry.name not in placed]:
+        ready = [entry for entry in pending if set(entry.after) & here <= set(placed)]
         if not ready:
-            raise ValueError(f"{path.name}: {', '.join(entry.name for entry in waiting)} wait for each other (`after`)")
+            raise ValueError(f"{path.name}: {', '.join(each.name for each in pending)} wait for each other (`after`)")
         placed.update({entry.name: entry for entry in ready})
     return tuple(placed.values())
 

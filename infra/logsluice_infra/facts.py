@@ -37,5 +37,5 @@ def fill(value: Any, facts: Facts) -> Any:
 
 
 def _image(key: str, value: Any, facts: Facts) -> Any:
-    ours = key == "image" and isinstance(value, str) and value.partition(":")[0].partition("@")[0] == IMAGE
-    return facts.image if ours and facts.image else value
+    is_own_image = key == "image" and isinstance(value, str) and value.partition(":")[0].partition("@")[0] == IMAGE
+    return facts.image if is_own_image and facts.image else value

@@ -102,14 +102,14 @@ class WorkloadIdentities(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _join(
-        self, what: str, namespace: str, service_accounts: tuple[str, ...], statements: Sequence[Statement]
+        self, purpose: str, namespace: str, service_accounts: tuple[str, ...], statements: Sequence[Statement]
     ) -> None:
         args = self._args
         role = PodRole(
-            what,
+            purpose,
             PodRoleArgs(
                 stack=args.stack,
-                name=f"{args.name}-{what}",
+                name=f"{args.name}-{purpose}",
                 namespace=namespace,
                 service_accounts=service_accounts,
                 statements=statements,

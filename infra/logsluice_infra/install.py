@@ -66,11 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> str | int:
     parser.add_argument("--stack", default="local", help="whose values are taken (local)")
     parser.add_argument("--context", help="of the kubeconfig; else the current one")
     parser.add_argument("--charts", type=Path, help="folder of charts; else their repositories")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     if missing := [name for name in ("helm", "kubectl") if shutil.which(name) is None]:
         return f"{' and '.join(missing)} must be on PATH"
     try:
-        install(given.stack, given.charts and given.charts.resolve(), given.context)
+        install(options.stack, options.charts and options.charts.resolve(), options.context)
     except ValueError as error:
         return str(error)
     except subprocess.CalledProcessError as error:

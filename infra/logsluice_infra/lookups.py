@@ -64,10 +64,10 @@ def _creator(cluster: str, principals: Sequence[str], caller: str) -> str | None
         return None
     if cluster not in aws.eks.get_clusters().names:
         return next((each for each in principals if same(each, caller)), None)
-    return next((each for each in principals if _made_by_eks(cluster, each)), None)
+    return next((each for each in principals if _is_eks_creator(cluster, each)), None)
 
 
-def _made_by_eks(cluster: str, principal: str) -> bool:
+def _is_eks_creator(cluster: str, principal: str) -> bool:
     """It has an access entry, and none of this program's: those have tags."""
     try:
         found = aws.eks.get_access_entry(cluster_name=cluster, principal_arn=principal)
@@ -78,11 +78,11 @@ def _made_by_eks(cluster: str, principal: str) -> bool:
 
 def same(principal: str, caller: str) -> bool:
     """Whether a role or user of IAM is who calls. A session names its role without the path (IAM user guide, ARNs)."""
-    account, who = principal.split(":", 5)[4:]
+    account, name = principal.split(":", 5)[4:]
     calling = caller.split(":", 5)
     if calling[2] != "sts":
         return principal == caller
     kind, role, *_ = calling[5].split("/")
     return (
-        kind == "assumed-role" and account == calling[4] and who.startswith("role/") and who.rsplit("/", 1)[1] == role
+        kind == "assumed-role" and account == calling[4] and name.startswith("role/") and name.rsplit("/", 1)[1] == role
     )

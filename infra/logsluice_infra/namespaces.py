@@ -39,16 +39,16 @@ class Namespaces(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NamespacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("logsluice:infra:Namespaces", name, None, opts)
-        ours = _workloads()
-        for namespace in sorted({*args.names, *ours} - {"kube-system"}):
+        workload_labels = _workloads()
+        for namespace in sorted({*args.names, *workload_labels} - {"kube-system"}):
             kubernetes.core.v1.Namespace(
                 namespace,
                 metadata=kubernetes.meta.v1.ObjectMetaArgs(
-                    name=namespace, labels=ours.get(namespace) or _operators_labels(namespace)
+                    name=namespace, labels=workload_labels.get(namespace) or _operators_labels(namespace)
                 ),
                 # A component's own dependencies are not its children's.
                 opts=pulumi.ResourceOptions(
-                    parent=self, protect=args.protect and namespace in ours, depends_on=list(args.before)
+                    parent=self, protect=args.protect and namespace in workload_labels, depends_on=list(args.before)
                 ),
             )
         self.register_outputs({})

@@ -66,8 +66,8 @@ class Network(pulumi.ComponentResource):
         self.private_subnet_ids = [subnet.id for subnet in private_subnets]
         self.register_outputs({"vpc_id": self.vpc_id, "private_subnet_ids": self.private_subnet_ids})
 
-    def _tags(self, what: str, **more: str) -> dict[str, str]:
-        return tags(self._args.stack, f"{self._args.name}-{what}", **more)
+    def _tags(self, name: str, **extra: str) -> dict[str, str]:
+        return tags(self._args.stack, f"{self._args.name}-{name}", **extra)
 
     def _subnets(self, kind: str, networks: tuple[str, ...], role: str) -> list[aws.ec2.Subnet]:
         return [
@@ -128,16 +128,16 @@ class Network(pulumi.ComponentResource):
         """A route table a zone, so that a zone's traffic leaves by its own NAT gateway where it has one."""
         tables = []
         for index, (zone, subnet) in enumerate(zip(self._args.zones, subnets, strict=True)):
-            what = f"private-{letter(zone)}"
-            table = aws.ec2.RouteTable(what, vpc_id=self.vpc.id, tags=self._tags(what), opts=self._child)
+            name = f"private-{letter(zone)}"
+            table = aws.ec2.RouteTable(name, vpc_id=self.vpc.id, tags=self._tags(name), opts=self._child)
             route = aws.ec2.Route(
-                f"{what}-internet",
+                f"{name}-internet",
                 route_table_id=table.id,
                 destination_cidr_block="0.0.0.0/0",
                 nat_gateway_id=gateways[index % len(gateways)].id,
                 opts=self._child,
             )
-            joined = aws.ec2.RouteTableAssociation(what, subnet_id=subnet.id, route_table_id=table.id, opts=self._child)
+            joined = aws.ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=table.id, opts=self._child)
             self.routes += [route, joined]
             tables.append(table)
         return tables
@@ -176,16 +176,16 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         for service in args.settings.interface_endpoints:
-            what = service.replace(".", "-")
+            name = service.replace(".", "-")
             aws.ec2.VpcEndpoint(
-                what,
+                name,
                 vpc_id=self.vpc.id,
                 vpc_endpoint_type="Interface",
                 service_name=f"com.amazonaws.{args.region}.{service}",
                 subnet_ids=[subnet.id for subnet in subnets],
                 security_group_ids=[group.id],
                 private_dns_enabled=True,
-                tags=self._tags(what),
+                tags=self._tags(name),
                 opts=self._child,
             )
 

@@ -45,12 +45,12 @@ def platform(settings: Settings, aws: AwsSettings) -> Platform:
         pulumi.runtime.register_stack_transformation(bounded(aws.permissions_boundary))
     found = lookups.read_lookups(aws.region, aws.network.zones, name, [*aws.cluster.admins, *aws.cluster.viewers])
 
-    def key(what: str, purpose: str, log_groups: tuple[str, ...] = (), retain: bool = False) -> EncryptionKey:
+    def key(data: str, purpose: str, log_groups: tuple[str, ...] = (), retain: bool = False) -> EncryptionKey:
         return EncryptionKey(
-            f"{what}-key",
+            f"{data}-key",
             EncryptionKeyArgs(
                 stack=stack,
-                name=f"{name}-{what}",
+                name=f"{name}-{data}",
                 purpose=f"{purpose} of {name}",
                 account=found.account,
                 partition=found.partition,

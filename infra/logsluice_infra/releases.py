@@ -50,17 +50,17 @@ class Releases(pulumi.ComponentResource):
     def __init__(self, name: str, args: ReleasesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("logsluice:infra:Releases", name, None, opts)
         self._args = args
-        made: dict[str, kubernetes.helm.v3.Release] = {}
+        releases: dict[str, kubernetes.helm.v3.Release] = {}
         for entry in args.entries:
             chart = charts.find(entry, args.charts)
             values = fill(
                 merge(load_values(entry.name, args.stack), args.values.get(entry.name, {})),
                 args.facts,
             )
-            before = [*args.before, *(made[need] for need in entry.after if need in made)]
+            before = [*args.before, *(releases[need] for need in entry.after if need in releases)]
             if entry.crds:
                 before.append(self._definitions(entry, chart, switched(entry, values, True), before))
-            made[entry.name] = self._release(entry, chart, switched(entry, values, False), before)
+            releases[entry.name] = self._release(entry, chart, switched(entry, values, False), before)
         self.register_outputs({})
 
     def _release(
@@ -109,12 +109,12 @@ class Releases(pulumi.ComponentResource):
                 parent=self,
                 depends_on=list(before),
                 protect=self._args.protect,
-                transforms=[kept] if self._args.retain else None,
+                transforms=[retained] if self._args.retain else None,
             ),
         )
 
 
-def kept(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
+def retained(args: pulumi.ResourceTransformArgs) -> pulumi.ResourceTransformResult:
     """The resource, left where it is when the stack goes."""
     opts = pulumi.ResourceOptions.merge(args.opts, pulumi.ResourceOptions(retain_on_delete=True))
     return pulumi.ResourceTransformResult(props=args.props, opts=opts)
@@ -127,9 +127,9 @@ def _with_one_line_errors(release: str, rendered: pulumi.Output[Any]) -> pulumi.
         try:
             return await rendered.future()
         except Exception as error:  # the SDK has one kind of error for all
-            why = " ".join(str(error).split())
+            reason = " ".join(str(error).split())
             raise pulumi.RunError(
-                f"the definitions of {release} cannot be had from the cluster: {why}. A private API is reached as "
+                f"the definitions of {release} cannot be had from the cluster: {reason}. A private API is reached as "
                 'docs/deploy.md says under "The API server, when it is private"; then run `pulumi up` again'
             ) from None
 

@@ -53,10 +53,10 @@ def _network(text: str) -> str:
     return text
 
 
-def _matching(pattern: re.Pattern[str], what: str) -> AfterValidator:
+def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
-            raise ValueError(f"{text!r} is not {what}")
+            raise ValueError(f"{text!r} is not {expected}")
         return text
 
     return AfterValidator(check)
@@ -174,9 +174,9 @@ class ClusterSettings(_Part):
     @field_validator("version")
     @classmethod
     def _supported(cls, version: str, info: ValidationInfo) -> str:
-        known: list[str] = info.context or []
-        if version not in known:
-            listed = f"{', '.join(known)}: eksVersions in Pulumi.yaml"
+        supported: list[str] = info.context or []
+        if version not in supported:
+            listed = f"{', '.join(supported)}: eksVersions in Pulumi.yaml"
             raise ValueError(f"{version!r} is not a version of EKS in standard support ({listed})")
         return version
 
@@ -208,12 +208,12 @@ class ClusterSettings(_Part):
     @model_validator(mode="after")
     def _once(self) -> ClusterSettings:
         # EKS has one access entry a principal, and answers 409 to a second.
-        if twice := [who for who, times in Counter([*self.admins, *self.viewers]).items() if times > 1]:
+        if twice := [principal for principal, times in Counter([*self.admins, *self.viewers]).items() if times > 1]:
             raise ValueError(f"{', '.join(twice)} is named twice in admins and viewers")
         return self
 
     @model_validator(mode="after")
-    def _addons_fit(self) -> ClusterSettings:
+    def _compatible_addons(self) -> ClusterSettings:
         proxy = self.addons.kube_proxy.removeprefix("v").rsplit(".", 2)[0].split("-")[0]
         if ".".join(proxy.split(".")[:2]) != self.version:
             raise ValueError(f"addons.kubeProxy {self.addons.kube_proxy} is not for Kubernetes {self.version}")
@@ -376,19 +376,21 @@ def _decoded(key: str, text: str) -> Any:
 
 def _sentence(error: Any) -> str:
     place = [str(part) for part in error["loc"] if part != "aws"]
-    where = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in place).lstrip(".")
-    why = error["msg"].removeprefix("Value error, ")
+    location = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in place).lstrip(".")
+    reason = error["msg"].removeprefix("Value error, ")
     match error["type"]:
         case "missing":
-            why = "is missing"
+            reason = "is missing"
         case "extra_forbidden":
-            why = "is not a setting"
-    if where == "region":
-        return f"aws:region: {why}"
-    if not where:
-        return f"logsluice:{why}"
+            reason = "is not a setting"
+    if location == "region":
+        return f"aws:region: {reason}"
+    if not location:
+        return f"logsluice:{reason}"
     return (
-        f"logsluice:{where} {why}" if error["type"] in ("missing", "extra_forbidden") else f"logsluice:{where}: {why}"
+        f"logsluice:{location} {reason}"
+        if error["type"] in ("missing", "extra_forbidden")
+        else f"logsluice:{location}: {reason}"
     )
 
 

@@ -43,7 +43,7 @@ class Storage(pulumi.ComponentResource):
         super().__init__("logsluice:infra:Storage", name, None, opts)
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
-        self._kept = pulumi.ResourceOptions(parent=self, protect=args.protect, retain_on_delete=args.retain)
+        self._protection = pulumi.ResourceOptions(parent=self, protect=args.protect, retain_on_delete=args.retain)
         bucket = self._bucket()
         repository = self._repository()
 
@@ -59,7 +59,7 @@ class Storage(pulumi.ComponentResource):
             bucket=args.bucket_name,
             force_destroy=args.settings.force_destroy,
             tags=tags(args.stack, args.bucket_name),
-            opts=self._kept,
+            opts=self._protection,
         )
         aws.s3.BucketOwnershipControls(
             "bucket",
@@ -131,7 +131,7 @@ class Storage(pulumi.ComponentResource):
             ],
             force_delete=args.settings.force_destroy,
             tags=tags(args.stack, args.name),
-            opts=self._kept,
+            opts=self._protection,
         )
         aws.ecr.LifecyclePolicy(
             "image",
@@ -167,7 +167,7 @@ def _object_rules(settings: StorageSettings) -> list[aws.s3.BucketLifecycleConfi
     ]
 
 
-def _image_rules(kept: int) -> dict[str, object]:
+def _image_rules(count: int) -> dict[str, object]:
     expire = {"type": "expire"}
     return {
         "rules": [
@@ -184,8 +184,8 @@ def _image_rules(kept: int) -> dict[str, object]:
             },
             {
                 "rulePriority": 2,
-                "description": f"The newest {kept} images stay",
-                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": kept},
+                "description": f"The newest {count} images stay",
+                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": count},
                 "action": expire,
             },
         ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 MANAGED_BY = "managed-by"
 
 
-def tags(stack: str, name: str, **more: str) -> dict[str, str]:
+def tags(stack: str, name: str, **extra: str) -> dict[str, str]:
     """Tags of an AWS resource: `Name`, and what bills and searches are split by."""
-    return {"Name": name, "project": "logsluice", "stack": stack, MANAGED_BY: "pulumi", **more}
+    return {"Name": name, "project": "logsluice", "stack": stack, MANAGED_BY: "pulumi", **extra}
 
 
 def labels(component: str) -> dict[str, str]:

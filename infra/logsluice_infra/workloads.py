@@ -72,12 +72,12 @@ def transform(
         if not args.custom:
             return None
         kind = args.type_.rpartition(":")[2]
-        more = pulumi.ResourceOptions(
+        own_options = pulumi.ResourceOptions(
             protect=(protect and kind in _STATEFUL) or None,
             custom_timeouts=_PATIENCE if kind in _AWAITED else None,
         )
         return pulumi.ResourceTransformResult(
-            props=fill(args.props, facts), opts=pulumi.ResourceOptions.merge(args.opts, more)
+            props=fill(args.props, facts), opts=pulumi.ResourceOptions.merge(args.opts, own_options)
         )
 
     return apply

@@ -18,7 +18,7 @@ from logsluice_infra import charts
 from logsluice_infra.definitions import definitions
 from logsluice_infra.entries import ReleaseEntry, load_entries, load_values, merge
 from logsluice_infra.facts import Facts, fill
-from logsluice_infra.releases import kept
+from logsluice_infra.releases import retained
 from logsluice_infra.workloads import overlay, transform
 from tests.infra.graph import ACCOUNT, DIGEST, ROOT, Graph, build, plain, rendered, run, stack_file
 from tests.shared.shared_folder import tool
@@ -212,7 +212,7 @@ def test_definitions_outlive_the_stack_only_where_it_says_so() -> None:
         custom=True, type_="kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition", name="kafkas",
         props={"spec": {}}, opts=pulumi.ResourceOptions(protect=True),
     )  # fmt: skip
-    result = kept(args)
+    result = retained(args)
     assert result.opts.retain_on_delete is True
     assert result.opts.protect is True
     assert result.props == args.props
