@@ -15,7 +15,7 @@ from logsluice.extract.schema import FOUND, LABELS, REASON, TAGS, input_columns
 from logsluice.extract.text_names import names_in_text
 from logsluice.extract.values import Value, read_value
 from logsluice.formats import TIME_REMARKS, Format
-from logsluice.formats.examples import recognise
+from logsluice.formats.examples import first_match
 from logsluice.regex.timeout import RegexTimeoutError
 
 _NOT_FOUND_IN_IT = frozenset({REASON, TAGS, FOUND, LABELS, "event.original", "event.dataset"})
@@ -118,7 +118,7 @@ def _fitting(
     for entry in registry.formats:
         if inside and (entry.standalone or entry is registry.formats[-1]):
             continue
-        found = recognise(text, [entry], seen_ms, time_zone)
+        found = first_match(text, [entry], seen_ms, time_zone)
         if found is not None:
             yield found
 

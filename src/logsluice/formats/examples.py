@@ -31,7 +31,7 @@ def check_examples(formats: Sequence[Format], of: Sequence[Format] | None = None
 
 def _problems(own: Format, example: Example, formats: Sequence[Format]) -> Iterator[str]:
     reference_ms = int(datetime.fromisoformat(example.reference).timestamp() * 1000)
-    found = recognise(example.line, formats, reference_ms)
+    found = first_match(example.line, formats, reference_ms)
     if found is None:
         yield f"{own.name}: no format takes {example.line!r}"
         return
@@ -48,7 +48,7 @@ def _problems(own: Format, example: Example, formats: Sequence[Format]) -> Itera
             yield f"{own.name}: {field} of {example.line!r} is {actual!r}, not {expected!r}"
 
 
-def recognise(
+def first_match(
     text: str, formats: Sequence[Format], reference_ms: int, zone: str = "UTC"
 ) -> tuple[Format, dict[str, str]] | None:
     """Find the first format that takes an event, and the texts it gives by field.

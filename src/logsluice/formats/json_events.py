@@ -13,7 +13,7 @@ import orjson
 
 from logsluice.formats.keyed import KeyedEvent, keyed_event
 from logsluice.formats.model import Format
-from logsluice.vocabulary.names import fold
+from logsluice.vocabulary.key_folding import fold
 
 _MAX_DEPTH = 16
 """Objects nested deeper stay JSON text."""

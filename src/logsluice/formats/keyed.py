@@ -96,10 +96,10 @@ def _plan_for(chosen: Format, keys: tuple[str, ...]) -> _Plan:
     given = frozenset(keys)
     candidates: dict[str, list[Candidate]] = {}
     for field, own in chosen.keys.items():
-        candidates.setdefault(field, []).extend(Candidate(key, _said) for key in _present(own, given))
+        candidates.setdefault(field, []).extend(Candidate(key, _stated) for key in _present(own, given))
     for field in FIELDS:
         if field in given and field not in _NOT_PASSED_THROUGH:
-            candidates.setdefault(field, []).append(Candidate(field, _said))
+            candidates.setdefault(field, []).append(Candidate(field, _stated))
     for field, known in chosen.vocabulary.candidates(keys).items():
         candidates.setdefault(field, []).extend(known)
     timestamp, level, message = (
@@ -120,7 +120,7 @@ def _plan_for(chosen: Format, keys: tuple[str, ...]) -> _Plan:
 
 def _only_key(candidates: list[Candidate]) -> str | None:
     """The key of a field that takes its text as it is, where there is no other key."""
-    if not candidates or candidates[0].read is not _said:
+    if not candidates or candidates[0].read is not _stated:
         return None
     key = candidates[0].key
     return key if isinstance(key, str) and all(candidate.key == key for candidate in candidates) else None
@@ -132,7 +132,7 @@ def _present(keys: Iterable[Key], given: frozenset[str]) -> Iterator[Key]:
             yield key
 
 
-def _said(text: str) -> str | None:
+def _stated(text: str) -> str | None:
     return None if text in PLACEHOLDERS else text
 
 

@@ -90,7 +90,7 @@ def _strict(text: str) -> dict[str, str] | None:
 
 
 def _is_known(texts: dict[str, str], formats: tuple[Format, ...]) -> bool:
-    known = sum(any(entry.vocabulary.knows(key) for entry in formats) for key in texts)
+    known = sum(any(key in entry.vocabulary for entry in formats) for key in texts)
     return known >= _LEAST_KNOWN and (known == len(texts) or len(texts) >= _LEAST_LOOSE_PAIRS)
 
 

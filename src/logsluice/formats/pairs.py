@@ -8,7 +8,7 @@ from typing import Final
 
 from logsluice.formats.keyed import keyed_event
 from logsluice.formats.model import Format
-from logsluice.vocabulary.names import fold
+from logsluice.vocabulary.key_folding import fold
 
 _EXTENSION_KEY: Final = re.compile(r"(?:\A|(?<=\s))([A-Za-z_][0-9A-Za-z_.\[\]-]{0,99})=")
 _DELIMITER: Final = re.compile(r"(?:0?x(?P<code>[0-9A-Fa-f]{2,4})|(?P<character>[^0-9A-Za-z\s]))\|")

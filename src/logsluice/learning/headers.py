@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from logsluice.errors import LogsluiceError
 from logsluice.formats import TIME_REMARKS
-from logsluice.formats.examples import recognise
+from logsluice.formats.examples import first_match
 from logsluice.formats.levels import normalize_level
 from logsluice.formats.model import Example, Format, FormatEntry, build_format
 from logsluice.formats.syntaxes import SYNTAXES
@@ -29,7 +29,9 @@ _MOST_FORMATS: Final = 8
 _LIKE: Final = 4
 """Tokens by which lines are put into groups."""
 _EXAMPLES: Final = 3
-_TELLING: Final = frozenset({Kind.TIME, Kind.LEVEL, Kind.ADDRESS, Kind.NUMBER, Kind.DOTTED, Kind.GROUP, Kind.QUOTED})
+_DISTINCTIVE: Final = frozenset(
+    {Kind.TIME, Kind.LEVEL, Kind.ADDRESS, Kind.NUMBER, Kind.DOTTED, Kind.GROUP, Kind.QUOTED}
+)
 _ENDS_NAME: Final = re.compile(r":|[|>]| [-|:]")
 _THREAD: Final = re.compile(r"main|(?i:.*(?:thread|pool|exec-|nio-).*)")
 
@@ -69,16 +71,16 @@ def learn_formats(lines: Sequence[str], name: str, reference: str) -> list[Learn
         The formats in the order of the lines that each takes, those of earlier ones left out; none where the lines
         have no beginning in common.
     """
-    left = [
+    remaining = [
         _Line(number, text, found, tuple(token.shape for token in found))
         for number, text in enumerate(lines)
         if (found := tokens(text))
     ]
     learned: list[LearnedFormat] = []
-    fewest = max(_FEWEST, len(left) // 100)
-    taken: set[int] = set()
-    for group in _groups(left):
-        group = [line for line in group if line.number not in taken]
+    fewest = max(_FEWEST, len(remaining) // 100)
+    covered: set[int] = set()
+    for group in _groups(remaining):
+        group = [line for line in group if line.number not in covered]
         if len(group) < fewest or len(learned) == _MOST_FORMATS:
             continue
         header = _header(group)
@@ -88,11 +90,11 @@ def learn_formats(lines: Sequence[str], name: str, reference: str) -> list[Learn
         if entry is None:
             continue
         built = build_format(entry, NO_NAMES)
-        rest = [line for line in left if recognise(line.text, [built], 0) is None]
-        if len(left) - len(rest) >= fewest:
-            learned.append(LearnedFormat(entry, len(left) - len(rest)))
-            taken |= {line.number for line in left} - {line.number for line in rest}
-            left = rest
+        rest = [line for line in remaining if first_match(line.text, [built], 0) is None]
+        if len(remaining) - len(rest) >= fewest:
+            learned.append(LearnedFormat(entry, len(remaining) - len(rest)))
+            covered |= {line.number for line in remaining} - {line.number for line in rest}
+            remaining = rest
     return learned
 
 
@@ -134,7 +136,7 @@ def _header(group: Sequence[_Line]) -> int | None:
             break
         named = kind is Kind.WORD and (_ENDS_NAME.match(after) is not None or after.startswith("[GROUP"))
         column = kind is Kind.WORD and all(re.match(r" {2}|\t", line.tokens[place + 1].text) for line in alike if after)
-        if kind in _TELLING or named or (column and after and before):
+        if kind in _DISTINCTIVE or named or (column and after and before):
             end = place + 1
     if end == 0 or not any(kind in (Kind.TIME, Kind.LEVEL) for kind in kinds[:end]):
         return None
@@ -185,29 +187,31 @@ def _spread(lines: Sequence[_Line]) -> list[_Line]:
 
 def _example(text: str, found: Format, reference: str) -> Example | None:
     moment = datetime.fromisoformat(reference)
-    read = recognise(text, [found], int(moment.timestamp() * 1000))
+    read = first_match(text, [found], int(moment.timestamp() * 1000))
     if read is None:
         return None
     fields: dict[str, str | int | float | bool | None] = {
         field: text for field, text in read[1].items() if field != TIME_REMARKS
     }
     if (micros := read[1].get("@timestamp")) is not None:
-        seen = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros))
-        fields["@timestamp"] = seen.isoformat().replace("+00:00", "Z")
+        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros))
+        fields["@timestamp"] = instant.isoformat().replace("+00:00", "Z")
     return Example(line=text, fields=fields, reference=reference)
 
 
 def _syntaxes(texts: Sequence[str]) -> list[str]:
     """The fewest syntaxes by which all the times can be read; none where there is one that cannot."""
     found: list[str] = []
-    left = list(texts)
-    while left:
-        fits = {name: sum(1 for text in left if syntax.python.fullmatch(text)) for name, syntax in SYNTAXES.items()}
-        best = max(fits, key=lambda name: fits[name])
-        if not fits[best]:
+    remaining = list(texts)
+    while remaining:
+        matches = {
+            name: sum(1 for text in remaining if syntax.python.fullmatch(text)) for name, syntax in SYNTAXES.items()
+        }
+        best = max(matches, key=lambda name: matches[name])
+        if not matches[best]:
             return []
         found.append(best)
-        left = [text for text in left if not SYNTAXES[best].python.fullmatch(text)]
+        remaining = [text for text in remaining if not SYNTAXES[best].python.fullmatch(text)]
     return found
 
 
@@ -218,7 +222,7 @@ class _Parts:
         self._lines = lines
         self._count = count
         self._first = lines[0]
-        self._taken: set[str] = set()
+        self._names: set[str] = set()
         self._labels = 0
         self.fields: dict[str, str] = {}
         self.syntaxes: list[str] = []
@@ -306,7 +310,7 @@ class _Parts:
 
     def _time(self, place: int) -> str:
         texts = self._texts(place)
-        if "timestamp" in self._taken:
+        if "timestamp" in self._names:
             return self._label("time", "%{when}")
         self.syntaxes = _syntaxes(texts)
         if not self.syntaxes:
@@ -314,14 +318,14 @@ class _Parts:
         return self._named("timestamp", f"%{{{self.syntaxes[0] if len(self.syntaxes) == 1 else 'when'}}}")
 
     def _named(self, name: str, source: str) -> str:
-        if name in self._taken:
+        if name in self._names:
             return self._label(name, source)
-        self._taken.add(name)
+        self._names.add(name)
         return f"(?P<{name}>{source})"
 
-    def _label(self, what: str, source: str) -> str:
+    def _label(self, name: str, source: str) -> str:
         """What stands at a place that does not say what it is."""
         self._labels += 1
-        group = f"{what}_{self._labels}"
+        group = f"{name}_{self._labels}"
         self.fields[group] = f"labels.{group}"
         return f"(?P<{group}>{source})"

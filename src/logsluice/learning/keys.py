@@ -10,7 +10,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FIELDS
 from logsluice.patterns.model import Pattern
 from logsluice.vocabulary import Entry, Vocabulary
-from logsluice.vocabulary.names import words
+from logsluice.vocabulary.key_folding import words
 
 _PAIR: Final = re.compile(
     r"(?<![0-9A-Za-z_.$-])(?P<key>[A-Za-z_][0-9A-Za-z_.-]{0,40})(?:=|: ?)"
@@ -18,7 +18,7 @@ _PAIR: Final = re.compile(
 )
 _FEWEST: Final = 5
 _SHARE: Final = 0.02
-_FIT: Final = 0.95
+_MIN_SHARE: Final = 0.95
 """Of a key's values are what its field's are."""
 _MOST: Final = 20
 _EXAMPLES: Final = 2
@@ -73,7 +73,7 @@ def learn_keys(messages: Sequence[str], vocabulary: Vocabulary) -> LearnedKeys:
     often = sorted(having.items(), key=lambda item: (-len(item[1]), item[0]))
     learned = LearnedKeys([], [])
     for key, texts in often:
-        if len(texts) < fewest or vocabulary.knows(key):
+        if len(texts) < fewest or key in vocabulary:
             continue
         values = [value for text in texts for name, value in _assigned(text).items() if name == key]
         if (entry := _name(key, values, vocabulary)) is not None:
@@ -98,8 +98,8 @@ def _name(key: str, values: Sequence[str], vocabulary: Vocabulary) -> Entry | No
     for number in range(1, len(parts)):
         end = "_".join(parts[number:])
         for field, candidates in vocabulary.candidates([end]).items():
-            fits = sum(candidates[0].read(value) is not None for value in values)
-            if len(parts) - number > 1 and field in FIELDS and fits >= _FIT * len(values):
+            readable = sum(candidates[0].read(value) is not None for value in values)
+            if len(parts) - number > 1 and field in FIELDS and readable >= _MIN_SHARE * len(values):
                 return Entry(field=field, names=(key,))
     return None
 

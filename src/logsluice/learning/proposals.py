@@ -126,8 +126,8 @@ def _added(directory: Path, registry: Registries, entries: Sequence[Mapping[str,
     path = directory / f"{registry}.yaml"
     before: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
     names = {entry.get("name") for entry in entries} - {None}
-    kept = [entry for entry in before.get(registry, ()) if entry.get("name") not in names and entry not in entries]
-    after = {**before, registry: [*entries, *kept]}
+    earlier = [entry for entry in before.get(registry, ()) if entry.get("name") not in names and entry not in entries]
+    after = {**before, registry: [*entries, *earlier]}
     if registry == "patterns":
         after["revision"] = int(before.get("revision", 0)) + 1
     text = yaml_text(after)

@@ -104,10 +104,10 @@ def _plain_tokens(text: str) -> Iterator[Token]:
             yield Token(Kind.PUNCTUATION, ".")
             continue
         kind = Kind[match.lastgroup or "PUNCTUATION"]
-        if kind is Kind.WORD and word.isascii() and len(word) > 2 and normalize_level(word) and _stands_out(word):
+        if kind is Kind.WORD and word.isascii() and len(word) > 2 and normalize_level(word) and _has_level_case(word):
             kind = Kind.LEVEL
         yield Token(kind, word)
 
 
-def _stands_out(word: str) -> bool:
+def _has_level_case(word: str) -> bool:
     return word.isupper() or word.islower() or word.istitle()

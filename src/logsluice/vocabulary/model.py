@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, NamedTuple, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from logsluice.event.ecs import FIELDS, FieldType
-from logsluice.vocabulary.names import NEUTRAL, fold, suffixes
+from logsluice.vocabulary.key_folding import NEUTRAL, fold, suffixes
 from logsluice.vocabulary.values import READERS, Kind, Reader, duration
 
 Key = str | tuple[str, ...]
@@ -159,12 +159,12 @@ class Vocabulary:
         Args:
             keys: All of the event, dotted.
         """
-        there = {fold(key) for key in keys} | {fold(key.rpartition(".")[2]) for key in keys}
+        present_names = {fold(key) for key in keys} | {fold(key.rpartition(".")[2]) for key in keys}
         found: dict[str, list[tuple[tuple[int, int, int], Candidate]]] = {}
         for key in keys:
             for depth, use in self._uses(key):
                 entry = self.entries[use.entry]
-                if _holds(entry, there):
+                if _applies(entry, present_names):
                     candidate = Candidate(key, _reader(entry.kind, use.unit))
                     found.setdefault(entry.field, []).append(((use.entry, depth, use.position), candidate))
         for number, entry in enumerate(self.entries):
@@ -186,15 +186,15 @@ class Vocabulary:
                 return [(len(around), use) for use in uses if use.anywhere or own]
         return ()
 
-    def knows(self, key: str) -> bool:
+    def __contains__(self, key: str) -> bool:
         """Whether a key of the event itself means a field."""
         return fold(key) in self._table
 
 
-def _holds(entry: Entry, there: set[str]) -> bool:
+def _applies(entry: Entry, present_names: set[str]) -> bool:
     """Whether an entry's names mean anything in an event with such keys."""
-    beside = not entry.beside or not there.isdisjoint(map(fold, entry.beside))
-    return beside and there.isdisjoint(map(fold, entry.without))
+    beside = not entry.beside or not present_names.isdisjoint(map(fold, entry.beside))
+    return beside and present_names.isdisjoint(map(fold, entry.without))
 
 
 def _with_units(folded: str, entry: Entry) -> Iterable[tuple[str, Unit | None]]:

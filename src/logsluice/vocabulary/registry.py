@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from logsluice.runtime.yaml_files import read_entry, read_mapping
+from logsluice.vocabulary.key_folding import fold
 from logsluice.vocabulary.model import Entry, Names, Vocabulary
-from logsluice.vocabulary.names import fold
 
 SHIPPED = Path(str(resources.files("logsluice.vocabulary") / "shipped.yaml"))
 

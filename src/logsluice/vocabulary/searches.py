@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import Final
 
 from logsluice.regex.compile import Regex, compile_regex
+from logsluice.vocabulary.key_folding import fold, words
 from logsluice.vocabulary.model import Entry, Vocabulary
-from logsluice.vocabulary.names import fold, words
 from logsluice.vocabulary.values import READERS, Kind, Reader
 
 _BEFORE: Final = r"(?:\A|[^0-9A-Za-z_.$?&%/@-])"
@@ -77,9 +77,9 @@ class TextSearch:
         """What is taken of the first match of which something is."""
         for match in self.pattern.finditer(text):
             found = next((group for group in match.groupdict().values() if group is not None), None)
-            taken = None if found is None else self.read(found)
-            if taken is not None:
-                return taken
+            value = None if found is None else self.read(found)
+            if value is not None:
+                return value
         return None
 
 
@@ -87,8 +87,8 @@ class TextSearch:
 def text_searches(vocabulary: Vocabulary) -> tuple[TextSearch, ...]:
     """The searches of a vocabulary, in its order; one for the names of a field whose values look alike."""
     found = []
-    looked_for = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
-    for (field, kind), entries in groupby(looked_for, key=lambda entry: (entry.field, entry.kind)):
+    searched = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
+    for (field, kind), entries in groupby(searched, key=lambda entry: (entry.field, entry.kind)):
         names = "|".join(dict.fromkeys(_names(list(entries), vocabulary.ignored)))
         source = _source(kind, names) if names else None
         if source is not None:
@@ -99,8 +99,8 @@ def text_searches(vocabulary: Vocabulary) -> tuple[TextSearch, ...]:
 
 def gate(vocabulary: Vocabulary) -> Regex:
     """What every text has in which one of the searches can match: the widest probe, for all names."""
-    looked_for = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
-    names = "|".join(dict.fromkeys(_names(looked_for, vocabulary.ignored)))
+    searched = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
+    names = "|".join(dict.fromkeys(_names(searched, vocabulary.ignored)))
     return compile_regex(_probe("ip", names))
 
 

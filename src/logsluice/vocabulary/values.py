@@ -10,7 +10,7 @@ import orjson
 
 from logsluice.event.addresses import clean_ip, read_endpoint
 from logsluice.event.quantities import LONG, UNITS
-from logsluice.vocabulary.names import word_set
+from logsluice.vocabulary.key_folding import word_set
 
 Kind = Literal[
     "any",
@@ -80,7 +80,7 @@ _CLASS: Final = re.compile(r"((?:[A-Za-z_$][0-9A-Za-z_$]*(?:\.|::|\\))*[A-Z][0-9
 _UNIT_WORDS: Final = UNITS.keys() - {""}
 
 
-def given(text: str) -> str | None:
+def present(text: str) -> str | None:
     """A text that says something; of a list its first element where that is a text or a number."""
     if text in PLACEHOLDERS:
         return None
@@ -103,20 +103,20 @@ def _first(text: str) -> str | None:
 
 
 def _name(text: str) -> str | None:
-    taken = given(text)
-    if taken is None or len(taken) > _LONGEST or taken[0] in "{[" or taken in ("true", "false"):
+    value = present(text)
+    if value is None or len(value) > _LONGEST or value[0] in "{[" or value in ("true", "false"):
         return None
-    return None if _with_unit(taken) else taken
+    return None if _with_unit(value) else value
 
 
 def _user(text: str) -> str | None:
-    taken = given(text)
-    if taken is None:
+    value = present(text)
+    if value is None:
         return None
-    taken = taken.strip(" \t\"'`")
-    if not taken or len(taken) > _LONGEST or taken[0] in "{[" or taken in PLACEHOLDERS or taken.lower() in NO_USERS:
+    value = value.strip(" \t\"'`")
+    if not value or len(value) > _LONGEST or value[0] in "{[" or value in PLACEHOLDERS or value.lower() in NO_USERS:
         return None
-    return None if "\n" in taken or clean_ip(taken) is not None else taken
+    return None if "\n" in value or clean_ip(value) is not None else value
 
 
 def _login(text: str) -> str | None:
@@ -125,43 +125,43 @@ def _login(text: str) -> str | None:
 
 
 def _email(text: str) -> str | None:
-    taken = given(text)
-    return taken if taken is not None and _EMAIL.fullmatch(taken) else None
+    value = present(text)
+    return value if value is not None and _EMAIL.fullmatch(value) else None
 
 
 def _ip(text: str) -> str | None:
-    taken = given(text)
-    return None if taken is None else clean_ip(taken)
+    value = present(text)
+    return None if value is None else clean_ip(value)
 
 
 def _host(text: str) -> str | None:
-    taken = given(text)
-    if taken is None or clean_ip(taken) is not None:
+    value = present(text)
+    if value is None or clean_ip(value) is not None:
         return None
-    return taken if taken == "localhost" or _HOST.fullmatch(taken) else None
+    return value if value == "localhost" or _HOST.fullmatch(value) else None
 
 
 def _port_of(text: str) -> str | None:
-    taken = given(text)
-    endpoint = None if taken is None else read_endpoint(taken)
+    value = present(text)
+    endpoint = None if value is None else read_endpoint(value)
     return None if endpoint is None or endpoint.port is None else str(endpoint.port)
 
 
 def _port(text: str) -> str | None:
-    taken = given(text)
-    if taken is None or not _INTEGER.fullmatch(taken):
+    value = present(text)
+    if value is None or not _INTEGER.fullmatch(value):
         return None
-    return taken if 0 < float(taken) < 65536 else None
+    return value if 0 < float(value) < 65536 else None
 
 
 def _long(text: str) -> str | None:
-    taken = given(text)
-    return taken if taken is not None and _INTEGER.fullmatch(taken) else None
+    value = present(text)
+    return value if value is not None and _INTEGER.fullmatch(value) else None
 
 
 def _status(text: str) -> str | None:
-    taken = given(text)
-    return taken[:3] if taken is not None and _STATUS.fullmatch(taken) else None
+    value = present(text)
+    return value[:3] if value is not None and _STATUS.fullmatch(value) else None
 
 
 def _method(text: str) -> str | None:
@@ -192,8 +192,8 @@ def _with_unit(text: str) -> bool:
 
 def duration(text: str, unit: str | None) -> str | None:
     """A duration with its unit: its own, else that of the name; None where neither has one."""
-    taken = text.strip(' "')
-    match = _DURATION.fullmatch(taken)
+    value = text.strip(' "')
+    match = _DURATION.fullmatch(value)
     if match is not None:
         written = match[3].replace("μ", "µ")
         if written and written not in _UNIT_WORDS:
@@ -204,8 +204,8 @@ def duration(text: str, unit: str | None) -> str | None:
         if match["exponent"]:
             number = f"{float(match[1] + 'e' + match['exponent']):.9f}"
         return f"{number}{written or unit}"
-    parts = _CLOCK.fullmatch(taken) or _COMPOUND.fullmatch(taken)
-    if parts is None or not taken:
+    parts = _CLOCK.fullmatch(value) or _COMPOUND.fullmatch(value)
+    if parts is None or not value:
         return None
     found = {name: float(value) for name, value in parts.groupdict().items() if value}
     seconds = found.get("d", 0) * 86400 + found.get("h", 0) * 3600 + found.get("m", 0) * 60 + found.get("s", 0)
@@ -213,8 +213,8 @@ def duration(text: str, unit: str | None) -> str | None:
 
 
 def _class(text: str) -> str | None:
-    taken = given(text)
-    match = None if taken is None else _CLASS.match(taken)
+    value = present(text)
+    match = None if value is None else _CLASS.match(value)
     return match[1] if match else None
 
 
@@ -232,7 +232,7 @@ _OUTCOMES: Final = {
 }
 
 READERS: Final[dict[Kind, Reader]] = {
-    "any": given,
+    "any": present,
     "name": _name,
     "user": _user,
     "login": _login,

@@ -7,7 +7,7 @@ import pytest
 
 from logsluice.errors import LogsluiceError
 from logsluice.formats import load_formats
-from logsluice.formats.examples import recognise
+from logsluice.formats.examples import first_match
 
 OWN = """
 formats:
@@ -48,7 +48,7 @@ def test_without_a_file_the_shipped_formats_are_there(tmp_path: Path) -> None:
 def test_own_formats_come_first(tmp_path: Path) -> None:
     formats = load_formats(written(tmp_path, OWN))
     assert formats[0].name == "shop"
-    found = recognise("#2024-03-05 10:11:12# X 17 gone", formats, 0)
+    found = first_match("#2024-03-05 10:11:12# X 17 gone", formats, 0)
     assert found is not None
     assert found[0].name == "shop"
     assert found[1]["log.level"] == "critical"
@@ -68,7 +68,7 @@ def test_shipped_formats_can_be_disabled(tmp_path: Path) -> None:
 
 def test_formats_go_to_other_processes() -> None:
     formats = pickle.loads(pickle.dumps(load_formats(None)))
-    found = recognise("WARNING:root:disk is full", formats, 0)
+    found = first_match("WARNING:root:disk is full", formats, 0)
     assert found is not None
     assert found[0].name == "python-basic"
 

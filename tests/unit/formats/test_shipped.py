@@ -9,7 +9,7 @@ import pytest
 
 from logsluice.event.ecs import LEVELS
 from logsluice.formats import Format, load_formats
-from logsluice.formats.examples import check_examples, recognise
+from logsluice.formats.examples import check_examples, first_match
 from logsluice.formats.fragments import FRAGMENTS, syntaxes_in
 from logsluice.formats.levels import LEVEL_BY_SPELLING
 from logsluice.formats.model import Example
@@ -72,7 +72,7 @@ def test_a_message_may_go_on_over_lines(entry: Format) -> None:
         if not ends:
             continue
         joined = example.line + "\njava.io.IOException: x\n\tat a.B.c(D.java:1)"
-        found = recognise(joined, FORMATS, 1_768_000_000_000)
+        found = first_match(joined, FORMATS, 1_768_000_000_000)
         assert found is not None
         assert found[1]["message"].endswith("(D.java:1)"), found[0].name
 

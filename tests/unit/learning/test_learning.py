@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from logsluice.extract import Registry, load_registry
 from logsluice.formats import TIME_REMARKS
-from logsluice.formats.examples import check_examples, recognise
+from logsluice.formats.examples import check_examples, first_match
 from logsluice.formats.model import FormatEntry, build_format
 from logsluice.learning import learn, learn_formats, learn_keys, write_proposals
 from logsluice.learning.headers import NO_NAMES
@@ -38,7 +38,7 @@ KILN = [
 
 
 def read(entries: list[FormatEntry], line: str) -> dict[str, str]:
-    found = recognise(line, [build_format(entry, NO_NAMES) for entry in entries], MODIFIED_MS)
+    found = first_match(line, [build_format(entry, NO_NAMES) for entry in entries], MODIFIED_MS)
     return {} if found is None else {name: text for name, text in found[1].items() if name != TIME_REMARKS}
 
 

@@ -8,7 +8,7 @@ from logsluice.errors import LogsluiceError
 from logsluice.formats import load_formats, read_json
 from logsluice.regex.compile import compile_regex
 from logsluice.vocabulary import load_vocabulary
-from logsluice.vocabulary.names import fold
+from logsluice.vocabulary.key_folding import fold
 from logsluice.vocabulary.searches import text_searches
 from logsluice.vocabulary.values import READERS, duration
 

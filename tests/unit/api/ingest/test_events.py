@@ -22,7 +22,7 @@ from logsluice.api.ingest.events import (
 )
 from logsluice.api.ingest.producer import Record
 from logsluice.formats import load_formats
-from logsluice.formats.examples import recognise
+from logsluice.formats.examples import first_match
 from logsluice.settings import ApiLimits
 
 LIMITS = ApiLimits()
@@ -71,7 +71,7 @@ def accepted(event: dict[str, Any]) -> dict[str, Any]:
 
 def fields(line: str) -> dict[str, str]:
     """What is read from a line, but for what has no name in ECS."""
-    found = recognise(line, FORMATS, reference_ms=0)
+    found = first_match(line, FORMATS, reference_ms=0)
     assert found is not None
     return {name: value for name, value in found[1].items() if not name.startswith("labels.")}
 
