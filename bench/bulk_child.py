@@ -35,9 +35,9 @@ def main() -> None:
     options |= {"retry_on_status": [429], "max_retries": 100}
     with Elasticsearch(hosts, **options) as client:
         for request in requests():
-            began = time.perf_counter()
+            started_at = time.perf_counter()
             _write(client, actions, request)
-            answer(seconds=time.perf_counter() - began)
+            answer(seconds=time.perf_counter() - started_at)
 
 
 def _write(client: Elasticsearch, actions: list[dict[str, Any]], request: dict[str, Any]) -> None:

@@ -65,22 +65,22 @@ def _measure(
     loader = DataLoader(running.settings)
     with _page(running) as (page, url):
         for number in range(repeat + 1):
-            began = time.perf_counter()
+            started_at = time.perf_counter()
             page.goto(f"{url}/?{httpx.QueryParams(filters.to_url())}")
             _shown(page, _events(running, filters))
-            opening = time.perf_counter() - began
+            opening = time.perf_counter() - started_at
             for text in _TEXTS:
                 wanted = Filters(filters.since, filters.until, query=text, refresh=0)
                 events = _events(running, wanted)
                 box = page.get_by_label("Text", exact=True)
                 box.fill(text)
-                began = time.perf_counter()
+                started_at = time.perf_counter()
                 box.press("Enter")
                 _shown(page, events)
-                redraw = time.perf_counter() - began
-                began = time.perf_counter()
+                redraw = time.perf_counter() - started_at
+                started_at = time.perf_counter()
                 loader.load(wanted, datetime.now(UTC))
-                search = time.perf_counter() - began
+                search = time.perf_counter() - started_at
                 if number:  # the first is to warm up
                     redraws.append(redraw)
                     searches.append(search)

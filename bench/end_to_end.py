@@ -147,9 +147,9 @@ def _watched(here: Servers, memory: PeakMemory, name: str, *arguments: str) -> I
 
 
 def _timed(work: Callable[[], object], *, since: float | None = None) -> float:
-    began = time.perf_counter() if since is None else since
+    started_at = time.perf_counter() if since is None else since
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - started_at
 
 
 def _exited(job: subprocess.Popen[bytes]) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 from itertools import islice
 
-from logsluice.demo.load import put_load
+from logsluice.demo.load import run_load
 from logsluice.demo.load_plan import Load, load_bodies
 
 _BODIES = 200
@@ -17,7 +17,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         load = Load(url, None, request["rate"], request["seconds"], request["size"], request["batch"], errors=0.05)
-        outcome = put_load(load, list(islice(load_bodies(load, seed=7), _BODIES)))
+        outcome = run_load(load, list(islice(load_bodies(load, seed=7), _BODIES)))
         print(json.dumps(outcome._asdict()), flush=True)
 
 

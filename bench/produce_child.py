@@ -48,12 +48,12 @@ class Sender:
         """Wait for every report."""
         self._producer.flush()
 
-    def _report(self, began: float, left: list[int], error: KafkaError | None, _message: Message) -> None:
+    def _report(self, started_at: float, left: list[int], error: KafkaError | None, _message: Message) -> None:
         self.in_flight -= 1
         self.failures += error is not None
         left[0] -= 1
         if not left[0]:
-            self.latencies.append(time.perf_counter() - began)
+            self.latencies.append(time.perf_counter() - started_at)
 
 
 def main() -> None:
@@ -63,9 +63,9 @@ def main() -> None:
         load = Load("", None, request["rate"], request["seconds"], request["size"], request["batch"], errors=0.05)
         values = [orjson.dumps(event) for event in islice(events(load, seed=7), _GROUPS * load.batch)]
         sender.latencies, sender.failures = [], 0
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         groups = 0
-        while (now := time.perf_counter() - began) < load.seconds:
+        while (now := time.perf_counter() - started_at) < load.seconds:
             if (early := groups * load.batch / load.rate - now) > 0:
                 sender.wait(early)
                 continue
@@ -73,7 +73,7 @@ def main() -> None:
             sender.send(values[first : first + load.batch])
             groups += 1
         sender.finish()
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - started_at
         latencies = sorted(sender.latencies)
         shares = [latencies[min(len(latencies) - 1, int(share * len(latencies)))] for share in QUANTILES]
         answer = {"events": groups * load.batch, "failures": sender.failures, "seconds": seconds, "latencies": shares}

@@ -87,9 +87,9 @@ def _repetition(
 
 
 def _timed(seconds: list[float], request: Callable[[], httpx.Response]) -> httpx.Response:
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     answer = request()
-    seconds.append(time.perf_counter() - began)
+    seconds.append(time.perf_counter() - started_at)
     if answer.status_code not in (200, 304):
         raise RuntimeError(f"{answer.status_code}: {answer.text[:500]}")
     return answer

@@ -59,11 +59,11 @@ def _run(spark: Any, task: RegexTaskSpec, request: dict[str, Any]) -> float:
     written = metrics.EVENTS_OUT.labels(JOB, DESTINATION)
     wanted = _value(written) + request["events"]
     thread = threading.Thread(target=run)
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     thread.start()
     try:
         wait_until(lambda: _value(written) >= wanted, every=0.02, ended=ended)
-        return time.perf_counter() - began
+        return time.perf_counter() - started_at
     finally:
         stop.set()
         thread.join()

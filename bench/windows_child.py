@@ -63,11 +63,11 @@ def _run(spark: Any, settings: Settings, extractor_spec: ExtractorSpec, request:
         return bool(_value(read) >= wanted)
 
     thread = threading.Thread(target=run)
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     thread.start()
     try:
         wait_until(done, every=0.02, ended=ended)
-        return {"seconds": time.perf_counter() - began, **most}
+        return {"seconds": time.perf_counter() - started_at, **most}
     finally:
         stop.set()
         thread.join()

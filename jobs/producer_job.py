@@ -54,8 +54,8 @@ def main(
         daily=daily,
         count=count,
     )
-    began = start.replace(tzinfo=UTC).timestamp() if start else time.time()
-    events = traffic(seed if seed is not None else time.time_ns(), profile, began)
+    started_at = start.replace(tzinfo=UTC).timestamp() if start else time.time()
+    events = traffic(seed if seed is not None else time.time_ns(), profile, started_at)
     with suppress(StoppedError), closing(_destination(via, job.settings, job.stop)) as destination:
         produce(events, destination, job.stop, paced=not fast)
 

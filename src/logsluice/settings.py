@@ -281,7 +281,7 @@ class ApiLimits(_Section):
     query_seconds: Annotated[int, Field(ge=1)] = 400 * 86_400
 
     @model_validator(mode="after")
-    def _fits_together(self) -> ApiLimits:
+    def _consistent(self) -> ApiLimits:
         if self.burst < self.requests_per_second:
             raise ValueError("burst must be at least requests_per_second: buckets are refilled once a second")
         if self.total_body_bytes < self.body_bytes:

@@ -18,7 +18,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from kafka import TopicPartition
 
-from logsluice.alerts.backtest import backtest_rules, known_alerts
+from logsluice.alerts.backtest import backtest_rules, recorded_alerts
 from logsluice.alerts.outputs.webhook import key_of, sign
 from logsluice.alerts.queries import read_classes, read_hours, read_windows
 from logsluice.alerts.rules import Metric, load_rules
@@ -273,7 +273,7 @@ def test_a_user_is_told_in_a_line_what_is_wrong(runner: Runner, tmp_path: Path) 
     empty = runner.cli("alerts", "test", "--since", "1h")
     assert empty.returncode == 0
     assert f"There are no windows since 1h in {WINDOWS}" in empty.stdout
-    assert known_alerts(load_settings(), moment_of(0)) == []
+    assert recorded_alerts(load_settings(), moment_of(0)) == []
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("rules: [{name: a, kind: nothing}]")
     failed = runner.cli("alerts", "test", "--rules", wrong)
@@ -281,4 +281,4 @@ def test_a_user_is_told_in_a_line_what_is_wrong(runner: Runner, tmp_path: Path) 
     assert failed.stderr.startswith(f"logsluice: {wrong}, rule 'a': kind: 'nothing' is no kind of rule")
     nowhere = load_settings(elasticsearch=ElasticsearchSettings(hosts=f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(LogsluiceError, match="Elasticsearch does not answer"):
-        known_alerts(nowhere, moment_of(0))
+        recorded_alerts(nowhere, moment_of(0))

@@ -67,7 +67,7 @@ def backtest_rules(settings: Settings, rules: Sequence[Rule], since: datetime) -
     return BacktestResult(list(found.values()), sum(window_counts.values()), len(present), without_baseline)
 
 
-def known_alerts(settings: Settings, resolved_since: datetime) -> list[Alert]:
+def recorded_alerts(settings: Settings, resolved_since: datetime) -> list[Alert]:
     """The alerts that are open, and those that resolved since a moment, in the order in which they opened.
 
     Raises:

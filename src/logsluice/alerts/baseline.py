@@ -107,9 +107,9 @@ class History:
     def baseline(self, service: str, metric: Metric, minute: int, lookback: int) -> Baseline | None:
         """The baseline of a metric in a minute (since the epoch) from so many before; ``None``: too few are known."""
         now = minute // _HOUR
-        left, fraction = divmod(minute - _HOUR // 2, _HOUR)
-        before = self._hourly_baseline(service, metric, left, now, lookback)
-        after = self._hourly_baseline(service, metric, left + 1, now, lookback)
+        earlier, fraction = divmod(minute - _HOUR // 2, _HOUR)
+        before = self._hourly_baseline(service, metric, earlier, now, lookback)
+        after = self._hourly_baseline(service, metric, earlier + 1, now, lookback)
         if before is None or after is None:
             either = before or after
             return either[0] if either else None
@@ -122,7 +122,7 @@ class History:
             early.center + share * (late.center - early.center), early.spread + share * (late.spread - early.spread)
         )
 
-    def known_since(self, service: str) -> int | None:
+    def first_minute(self, service: str) -> int | None:
         """The minute by which a service is known to have had windows; ``None`` where no whole hour of it is known."""
         hours = self._hours.get(service)
         return (min(hours) + 1) * _HOUR if hours else None

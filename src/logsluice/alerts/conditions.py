@@ -76,8 +76,8 @@ def _outlier(rule: Unusual, window: Window, number: float, baseline: Baseline, s
     score = sign * z_score(rule.metric, number, baseline)
     if score <= rule.deviations or not _is_relevant(rule, number, baseline.center, sign):
         return None
-    how = "far above" if sign > 0 else "far below"
-    return _deviation_detection(rule, window, number, baseline, sign * rule.deviations, score, how)
+    direction = "far above" if sign > 0 else "far below"
+    return _deviation_detection(rule, window, number, baseline, sign * rule.deviations, score, direction)
 
 
 def _drift(
@@ -97,8 +97,8 @@ def _drift(
     scores = [sign * each.score for each in _deviations(rule, snapshot, windows)]
     if cusum(scores, rule.drift, _CUSUM_CAP) <= rule.drift_limit:
         return None
-    how = "for a while above" if sign > 0 else "for a while below"
-    return _deviation_detection(rule, window, number, baseline, sign * rule.drift, mean, how)
+    direction = "for a while above" if sign > 0 else "for a while below"
+    return _deviation_detection(rule, window, number, baseline, sign * rule.drift, mean, direction)
 
 
 class _Deviation(NamedTuple):
@@ -134,7 +134,7 @@ def _value_at(metric: Metric, baseline: Baseline, score: float) -> float:
 
 
 def _deviation_detection(
-    rule: Unusual, window: Window, number: float, baseline: Baseline, limit_score: float, score: float, how: str
+    rule: Unusual, window: Window, number: float, baseline: Baseline, limit_score: float, score: float, direction: str
 ) -> Detection:
     limit = _value_at(rule.metric, baseline, limit_score)
     return detection(
@@ -145,7 +145,7 @@ def _deviation_detection(
         metric=_METRIC_NAMES[rule.metric],
         usual=baseline.center,
         deviations=score,
-        how=how,
+        how=direction,
         shown=_display_text(rule.metric, number),
         shown_usual=_display_text(rule.metric, baseline.center),
         shown_threshold=_display_text(rule.metric, limit),
@@ -170,7 +170,7 @@ def _display_text(metric: Metric, number: float) -> str:
 def _new_errors(rule: NewError, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
     classes = snapshot.classes
     for service, error_type, first in classes.recent(minute, rule.fresh):
-        if service not in rule.services or _known_for(service, snapshot, first) < rule.min_history:
+        if service not in rule.services or _minutes_of_history(service, snapshot, first) < rule.min_history:
             continue
         if not classes.events(service, error_type, minute - LATE_MINUTES, minute):
             continue
@@ -181,10 +181,10 @@ def _new_errors(rule: NewError, snapshot: Snapshot, minute: int) -> Iterator[tup
         )
 
 
-def _known_for(service: str, snapshot: Snapshot, minute: int) -> int:
+def _minutes_of_history(service: str, snapshot: Snapshot, minute: int) -> int:
     """For how many minutes a service was known before a minute."""
-    known = (snapshot.windows.first_reported_minute(service), snapshot.history.known_since(service))
-    return minute - min((since for since in known if since is not None), default=minute)
+    learned = (snapshot.windows.first_reported_minute(service), snapshot.history.first_minute(service))
+    return minute - min((since for since in learned if since is not None), default=minute)
 
 
 def _silences(rule: Silence, snapshot: Snapshot, minute: int) -> Iterator[tuple[Key, Detection]]:
@@ -234,8 +234,8 @@ def _refunds(rule: Refunds, snapshot: Snapshot, minute: int) -> Iterator[tuple[K
         if refunds <= rule.min_refunds:
             continue
         payments = sum(each.payments for each in windows)
-        known = snapshot.history.refund_share(service, minute, rule.history)
-        share = rule.share if known is None else known
+        learned = snapshot.history.refund_share(service, minute, rule.history)
+        share = rule.share if learned is None else learned
         limit = max(rule.min_refunds, _out_of_proportion(share * payments, rule))
         if refunds <= limit:
             continue

@@ -105,9 +105,9 @@ class _AlertsLoop:
             thread.start()
         try:
             while not self._stop.is_set():
-                began = time.monotonic()
+                started_at = time.monotonic()
                 self._tick()
-                self._stop.wait(max(0.0, self._settings.alerts.interval_seconds - (time.monotonic() - began)))
+                self._stop.wait(max(0.0, self._settings.alerts.interval_seconds - (time.monotonic() - started_at)))
         finally:
             self._stop.set()
             for thread in threads:

@@ -58,9 +58,9 @@ def read_hours(
     client: Elasticsearch, alias: str, first: int, until: int, metrics: Iterable[Metric]
 ) -> Iterator[HourSummary]:
     """Hours, from one up to and with another (hours since the epoch), a day at a time."""
-    wanted = tuple(metrics)
+    names = tuple(metrics)
     numbers: dict[str, Any] = {name: {"sum": {"field": f"window.{name}"}} for name in ("payments", "refunds")}
-    for metric in wanted:
+    for metric in names:
         field = f"window.duration.{metric}" if metric in ("p50", "p95") else f"window.{metric}"
         numbers[f"{metric}_median"] = {"percentiles": {"field": field, "percents": [50], "keyed": False}}
         numbers[f"{metric}_mad"] = {"median_absolute_deviation": {"field": field}}
@@ -91,7 +91,7 @@ def read_hours(
         )
         for service in (answer.get("aggregations") or {}).get("services", {"buckets": []})["buckets"]:
             for hour in service["hours"]["buckets"]:
-                yield _hour(service["key"], hour, wanted)
+                yield _hour(service["key"], hour, names)
 
 
 def read_classes(client: Elasticsearch, alias: str, first: int, until: int, reported_from: int) -> ErrorClasses:

@@ -53,7 +53,7 @@ class State:
     the minutes in a row without a detection.
     """
 
-    seen: int = 0
+    detections: int = 0
     first: int = 0
     quiet: int = 0
     open: Episode | None = None
@@ -78,9 +78,9 @@ def advance(
     if state.open is None:
         if detection is None:
             return QUIET, None, None
-        first = state.first if state.seen else minute
-        if state.seen + 1 < hold:
-            return State(seen=state.seen + 1, first=first), None, None
+        first = state.first if state.detections else minute
+        if state.detections + 1 < hold:
+            return State(detections=state.detections + 1, first=first), None, None
         episode = Episode(first, minute, detection)
         return State(open=episode), "opened", episode
     if detection is not None:

@@ -74,17 +74,17 @@ class AlertStore:
     def pending(self) -> list[tuple[str, Notification]]:
         """The notifications still to send, with their output; none of an output that there is no more."""
         with self._condition:
-            waiting: list[tuple[str, Notification]] = []
+            undelivered: list[tuple[str, Notification]] = []
             for alert in sorted(self._alerts.values(), key=lambda each: each.episode.opened):
-                kept = frozenset(name for name in alert.pending if name.partition(":")[0] in self._outputs)
-                if kept != alert.pending:
-                    self._put(replace(alert, pending=kept))
+                pending = frozenset(name for name in alert.pending if name.partition(":")[0] in self._outputs)
+                if pending != alert.pending:
+                    self._put(replace(alert, pending=pending))
                 transitions: tuple[Transition, ...] = ("opened", "resolved")
                 for transition in transitions:
                     for output in self._outputs:
-                        if f"{output}:{transition}" in kept:
-                            waiting.append((output, Notification(alert, transition)))
-            return waiting
+                        if f"{output}:{transition}" in pending:
+                            undelivered.append((output, Notification(alert, transition)))
+            return undelivered
 
     def mark_notified(self, output: str, notification: Notification) -> None:
         """Note that an output was notified."""

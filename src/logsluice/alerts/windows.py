@@ -67,18 +67,18 @@ class WindowTable:
         for window in windows:
             of_service = self._windows.setdefault(window.service, {})
             if window.minute not in of_service:
-                _put(self._reported.setdefault(window.service, []), window.minute)
+                _insert(self._reported.setdefault(window.service, []), window.minute)
                 if self.last_covered_minute(window.minute) != window.minute:
-                    _put(self._covered, window.minute)
+                    _insert(self._covered, window.minute)
             of_service[window.minute] = window
 
     def forget(self, before: int) -> None:
         """Remove windows of earlier minutes."""
         for service, minutes in [*self._reported.items()]:
-            gone = bisect_left(minutes, before)
-            for minute in minutes[:gone]:
+            expired = bisect_left(minutes, before)
+            for minute in minutes[:expired]:
                 del self._windows[service][minute]
-            del minutes[:gone]
+            del minutes[:expired]
             if not minutes:
                 del self._reported[service], self._windows[service]
         del self._covered[: bisect_left(self._covered, before)]
@@ -128,7 +128,7 @@ class WindowTable:
         return self._covered[place - 1] if place else None
 
 
-def _put(minutes: list[int], minute: int) -> None:
+def _insert(minutes: list[int], minute: int) -> None:
     if not minutes or minute > minutes[-1]:
         minutes.append(minute)
     else:
@@ -161,7 +161,7 @@ class Watermark:
         newest = table.newest
         if newest is None or newest >= closed:
             return closed
-        seen = (newest, sum(window.events for window in table.at(newest)))
-        if seen != self._newest:
-            self._newest, self._since = seen, now
+        current = (newest, sum(window.events for window in table.at(newest)))
+        if current != self._newest:
+            self._newest, self._since = current, now
         return newest if now - self._since >= WINDOW_SECONDS else newest - 1

@@ -32,7 +32,7 @@ class Batcher(Generic[Item, Result]):
 
     def __init__(self, work: Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]) -> None:
         self._work = work
-        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._pending: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def submit(self, item: Item) -> Result:
@@ -42,7 +42,7 @@ class Batcher(Generic[Item, Result]):
             Exception: Its error, or whatever the work of its batch ended with.
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._pending.append((item, future))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
         return await future
@@ -56,8 +56,8 @@ class Batcher(Generic[Item, Result]):
                 await self._task
 
     async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting, []
+        while self._pending:
+            batch, self._pending = self._pending, []
             results: Sequence[Result | Exception]
             try:
                 results = await self._work([item for item, _ in batch])

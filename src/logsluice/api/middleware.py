@@ -42,10 +42,10 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        header = headers.get("x-request-id", "")
+        request_id = header if _REQUEST_ID.fullmatch(header) else uuid.uuid4().hex
         scope["request_id"] = request_id
         mark = (b"x-request-id", request_id.encode())
         status = 0
@@ -71,7 +71,7 @@ class RequestMiddleware:
             await problem.response(request_id)(scope, receive, send_counted)
         finally:
             metrics.API_REQUESTS_IN_PROGRESS.dec()
-            self._record(scope, headers, status, sent, time.perf_counter() - began)
+            self._record(scope, headers, status, sent, time.perf_counter() - started_at)
             structlog.contextvars.clear_contextvars()
 
     def _record(self, scope: Scope, headers: Headers, status: int, sent: int, seconds: float) -> None:

@@ -149,6 +149,6 @@ _STANDARD: Final[dict[int, str]] = {
 
 def _validation_error(entry: Mapping[str, Any]) -> dict[str, Any]:
     place = "/".join(str(part) for part in entry["loc"])
-    given = entry.get("input")
-    shown = {"input": given[:_LONGEST_INPUT]} if isinstance(given, str) else {}
+    value = entry.get("input")
+    shown = {"input": value[:_LONGEST_INPUT]} if isinstance(value, str) else {}
     return {"pointer": place, "detail": entry["msg"], **shown}

@@ -130,10 +130,10 @@ class SharedStore:
         """
 
         async def call(client: Redis) -> Any:
-            known = self._scripts.get(script)
-            if known is None:
-                known = self._scripts[script] = client.register_script(script)
-            return await known(keys, arguments)
+            registered = self._scripts.get(script)
+            if registered is None:
+                registered = self._scripts[script] = client.register_script(script)
+            return await registered(keys, arguments)
 
         return await self.execute(call)
 

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from logsluice.alerts.backtest import backtest_rules, known_alerts
+from logsluice.alerts.backtest import backtest_rules, recorded_alerts
 from logsluice.alerts.documents import Alert, alert_json
 from logsluice.alerts.rules import load_rules
 from logsluice.alerts.windows import moment_of
@@ -38,7 +38,7 @@ def list_alerts(
     config: ConfigOption = None,
 ) -> None:
     """Show the alerts that are open, oldest first."""
-    alerts = known_alerts(load_settings(config), parse_moment(since) if since else datetime.now(UTC))
+    alerts = recorded_alerts(load_settings(config), parse_moment(since) if since else datetime.now(UTC))
     shown = alerts if since else [alert for alert in alerts if alert.status == "open"]
     _print(shown, as_lines)
     if not as_lines:

@@ -25,8 +25,8 @@ def api(
     (`logsluice api-key add`); on any other address it refuses to.
     """
     configure_logging()
-    given = {"LOGSLUICE_API__HOST": host, "LOGSLUICE_API__PORT": port and str(port)}
-    os.environ.update({name: value for name, value in given.items() if value})
+    overrides = {"LOGSLUICE_API__HOST": host, "LOGSLUICE_API__PORT": port and str(port)}
+    os.environ.update({name: value for name, value in overrides.items() if value})
     settings = load_settings(config)
     check_free(settings.api.port, "the API", "--port")
     serve(settings)

@@ -68,16 +68,16 @@ def remove(
     """Take a key back; running instances refuse it within a second."""
     path = _path(file, config)
     keys = read_keys(path)
-    left = [key for key in keys if key.id != key_id]
-    if len(left) == len(keys):
+    remaining = [key for key in keys if key.id != key_id]
+    if len(remaining) == len(keys):
         raise LogsluiceError("there is no such key", where=f"{path}, {key_id}", hint="`logsluice api-key list`")
-    write_keys(path, left)
+    write_keys(path, remaining)
 
 
-def _scopes(given: list[str]) -> tuple[Scope, ...]:
-    if unknown := [name for name in given if name not in SCOPES]:
+def _scopes(names: list[str]) -> tuple[Scope, ...]:
+    if unknown := [name for name in names if name not in SCOPES]:
         raise LogsluiceError("not a scope", where=f"--scope {unknown[0]}", hint=f"one of {', '.join(SCOPES)}")
-    return tuple(scope for scope in SCOPES if scope in given)
+    return tuple(scope for scope in SCOPES if scope in names)
 
 
 def _path(file: Path | None, config: Path | None) -> Path:

@@ -29,13 +29,13 @@ def dashboard(
     It reads Elasticsearch; while that is away, the report in ./reports where there is one. It has no login: on an
     address that others reach, everybody who reaches it reads the logs.
     """
-    given = {
+    overrides = {
         "LOGSLUICE_CONFIG": config and str(config.absolute()),
         "LOGSLUICE_DASHBOARD__REPORTS": reports and str(reports.absolute()),
         "LOGSLUICE_DASHBOARD__HOST": host,
         "LOGSLUICE_DASHBOARD__PORT": port and str(port),
     }
-    os.environ.update({name: value for name, value in given.items() if value})
+    os.environ.update({name: value for name, value in overrides.items() if value})
     settings = load_settings().dashboard
     if settings.reports:
         read_report(settings.reports)

@@ -74,7 +74,7 @@ def demo(
             last = _until(before + events, settings, jobs, started, stop, timeout)
     if not sys.stdout.isatty():
         console.print(screen(last[0], last[1], settings))
-    console.print(_closer_look(settings, logs))
+    console.print(_next_commands(settings, logs))
 
 
 def _start_stack(settings: Settings, console: Terminal) -> dict[str, str]:
@@ -85,7 +85,7 @@ def _start_stack(settings: Settings, console: Terminal) -> dict[str, str]:
     if None in ports:
         raise LogsluiceError("the demo runs Kafka and Elasticsearch on this machine, but the settings lead elsewhere")
     secure = settings.kafka.security_protocol == "SASL_SSL"
-    stack = LocalStack(settings.home, ports[0] or 0, ports[1] or 0, secure=secure, say=console.print)
+    stack = LocalStack(settings.home, ports[0] or 0, ports[1] or 0, secure=secure, report=console.print)
     stack.fetch()
     with console.status("waiting until Kafka and Elasticsearch answer"):
         stack.start()
@@ -180,7 +180,7 @@ def _counts(title: str, counted: dict[str, int]) -> Table:
     return table
 
 
-def _closer_look(settings: Settings, logs: Path) -> RenderableType:
+def _next_commands(settings: Settings, logs: Path) -> RenderableType:
     lines = [
         "Kafka and Elasticsearch keep running; the facts stay searchable:",
         "  .venv/bin/logsluice search 'payment' --level error --since 15m",

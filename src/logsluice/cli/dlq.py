@@ -77,14 +77,14 @@ def replay(
 
 
 def _filter(reason: str | None, consumer: str | None, event_id: str | None) -> Callable[[DeadLetter], bool]:
-    def wanted(letter: DeadLetter) -> bool:
+    def selected(letter: DeadLetter) -> bool:
         return (
             (reason is None or letter.reason == reason)
             and (consumer is None or letter.consumer == consumer)
             and (event_id is None or str(letter.event_id) == event_id)
         )
 
-    return wanted
+    return selected
 
 
 def _table(entries: list[StoredLetter]) -> Table:

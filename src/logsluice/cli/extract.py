@@ -44,7 +44,7 @@ def extract(
 ) -> None:
     """Find the facts in files: one JSON object a line, in the order of the input, then a summary."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    began = time.monotonic()
+    started_at = time.monotonic()
     console = Terminal(stderr=True)
     directory = config or config_dir()
     if config is not None and not config.is_dir():
@@ -52,8 +52,8 @@ def extract(
     settings = load_settings(directory)
     extractor_spec = ExtractorSpec.of(load_registry(directory), settings.time_zone)
     with _scratch(out) as scratch:
-        parts, wrong = _plan(files, scratch, join)
-        for line in wrong:
+        parts, problems = _plan(files, scratch, join)
+        for line in problems:
             console.print(line, soft_wrap=True)
         columns = (
             TextColumn("extracting"),
@@ -79,8 +79,8 @@ def extract(
             )
     for line in found.damaged:
         console.print(line, soft_wrap=True)
-    console.print(_summary(found, time.monotonic() - began))
-    if wrong or found.damaged:
+    console.print(_summary(found, time.monotonic() - started_at))
+    if problems or found.damaged:
         raise typer.Exit(1)
 
 
@@ -96,13 +96,13 @@ def _plan(names: Sequence[str], scratch: Path, join: bool) -> tuple[list[FilePar
     total = sum(path.stat().st_size for path, _ in found if path.is_file())
     size = min(max(total // (cores * _PARTS_A_CORE), _LEAST_PART_BYTES), PART_BYTES)
     parts: list[FilePart] = []
-    wrong: list[str] = []
+    problems: list[str] = []
     for path, name in found:
         try:
             parts += plan_parts(path, name, whole=join, part_bytes=size)
         except LogsluiceError as error:
-            wrong.append(str(error))
-    return parts, wrong
+            problems.append(str(error))
+    return parts, problems
 
 
 @contextmanager

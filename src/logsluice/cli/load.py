@@ -39,17 +39,17 @@ def load(
     if find_spec("locust") is None:
         raise LogsluiceError("locust is not installed", hint="install logsluice with its extra: logsluice[load]")
     # It takes gevent for Python's sockets, which nothing else should.
-    from logsluice.demo.load import put_load
+    from logsluice.demo.load import run_load
 
     settings = load_settings().api
-    wanted = Load(url or f"http://127.0.0.1:{settings.port}", key, rate, seconds, size, batch, errors)
+    load = Load(url or f"http://127.0.0.1:{settings.port}", key, rate, seconds, size, batch, errors)
     console = Terminal()
     console.print(
-        f"posting {rate:g} events a second to {printable(wanted.url)} for {seconds:g} s, {batch} a post, from "
-        f"{wanted.users} clients",
+        f"posting {rate:g} events a second to {printable(load.url)} for {seconds:g} s, {batch} a post, from "
+        f"{load.users} clients",
         soft_wrap=True,
     )
-    outcome = put_load(wanted)
+    outcome = run_load(load)
     table = Table("posts", "failed", "posts/s", "events/s", "p50", "p95", "p99", "slowest")
     table.add_row(
         str(outcome.requests),
@@ -63,4 +63,4 @@ def load(
     for reason, number in outcome.reasons[:_REASONS_SHOWN]:
         console.print(Text(f"{number} failed: {printable(reason)[:_REASON_LENGTH]}", "red"))
     if outcome.failures == outcome.requests:
-        raise LogsluiceError("no post was taken", where=wanted.url, hint="is it `logsluice api`, and is the key right?")
+        raise LogsluiceError("no post was taken", where=load.url, hint="is it `logsluice api`, and is the key right?")

@@ -81,8 +81,8 @@ def _pattern_table(registry: Registry) -> Table:
         if regex.needs_ascii or regex.needs_no_final_newline:
             engine += "; re for non-ASCII text" if regex.needs_ascii else "; re before a final newline"
         fills = ", ".join(dict.fromkeys(fact.field for fact in pattern.fields.values()))
-        kept = len(pattern.examples) + len(pattern.counterexamples)
-        table.add_row(pattern.name, fills or "-", Text(engine), f"{kept} kept")
+        examples = len(pattern.examples) + len(pattern.counterexamples)
+        table.add_row(pattern.name, fills or "-", Text(engine), f"{examples} kept")
     return table
 
 

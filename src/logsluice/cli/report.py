@@ -85,18 +85,18 @@ def report(
         with (
             spark_session("logsluice report", log_file=folder / "spark.log", conf=_CONF) as spark,
             _progress() as progress,
-            build_report(spark, worker_input, planned.sources, rules, on_progress=progress) as (made, rejected),
+            build_report(spark, worker_input, planned.sources, rules, on_progress=progress) as (report, rejected),
         ):
-            files = write_report(made, rejected, out, folder)
-    for line in made.damage:
+            files = write_report(report, rejected, out, folder)
+    for line in report.damage:
         console.print(line, soft_wrap=True)
     if as_json:
-        sys.stdout.buffer.write(json_line(_summary(made, files)))
+        sys.stdout.buffer.write(json_line(_summary(report, files)))
     else:
-        Terminal().print(*_tables(made, out), sep="\n")
-    if planned.problems or made.damage:
+        Terminal().print(*_tables(report, out), sep="\n")
+    if planned.problems or report.damage:
         raise typer.Exit(1)
-    if fail_on_alert and made.alerts:
+    if fail_on_alert and report.alerts:
         raise typer.Exit(_ALERT)
 
 
@@ -111,19 +111,19 @@ def _span(since: str | None, until: str | None) -> Span:
 def _progress() -> Iterator[Any]:
     with progress_bar(TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as shown:
         task = shown.add_task("", total=None)
-        yield lambda done, of: shown.update(task, completed=done, total=of)
+        yield lambda completed, of: shown.update(task, completed=completed, total=of)
 
 
-def _summary(made: Report, files: list[Path]) -> dict[str, Any]:
+def _summary(report: Report, files: list[Path]) -> dict[str, Any]:
     return {
-        "sources": made.sources,
-        "events": made.events,
-        "errors": made.errors,
-        "critical": made.critical,
-        "error_rate": round(made.error_rate, 6),
-        "rejected": made.rejected,
-        "first": iso(made.first) if made.first else None,
-        "last": iso(made.last) if made.last else None,
+        "sources": report.sources,
+        "events": report.events,
+        "errors": report.errors,
+        "critical": report.critical,
+        "error_rate": round(report.error_rate, 6),
+        "rejected": report.rejected,
+        "first": iso(report.first) if report.first else None,
+        "last": iso(report.last) if report.last else None,
         "alerts": [
             {
                 "rule": alert.rule,
@@ -135,30 +135,30 @@ def _summary(made: Report, files: list[Path]) -> dict[str, Any]:
                 "threshold": alert.threshold,
                 "text": alert.text,
             }
-            for alert in made.alerts
+            for alert in report.alerts
         ],
-        "damage": made.damage,
+        "damage": report.damage,
         "files": [os.fspath(file) for file in files],
     }
 
 
-def _tables(made: Report, out: Path) -> Iterator[Table | Text]:
+def _tables(report: Report, out: Path) -> Iterator[Table | Text]:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(overflow="fold")
     table.add_column(justify="right")
-    table.add_row("events", f"{made.events:,}")
-    table.add_row("errors", f"{made.errors:,}")
-    table.add_row("  critical", f"{made.critical:,}")
-    table.add_row("error rate", f"{made.error_rate:.2%}")
-    table.add_row("rejected rows", f"{made.rejected:,}")
-    for title, frame in (("errors by type", made.by_type), ("errors per service", made.by_service)):
+    table.add_row("events", f"{report.events:,}")
+    table.add_row("errors", f"{report.errors:,}")
+    table.add_row("  critical", f"{report.critical:,}")
+    table.add_row("error rate", f"{report.error_rate:.2%}")
+    table.add_row("rejected rows", f"{report.rejected:,}")
+    for title, frame in (("errors by type", report.by_type), ("errors per service", report.by_service)):
         if not frame.is_empty():
             table.add_row(title, "")
         for name, count in frame.head(_MOST_SHOWN).iter_rows():
             table.add_row(Text(f"  {printable(name)[:_LONGEST_SHOWN]}"), f"{count:,}")
-    if made.alerts:
-        table.add_row("thresholds exceeded", f"{len(made.alerts):,}")
+    if report.alerts:
+        table.add_row("thresholds exceeded", f"{len(report.alerts):,}")
     yield table
-    for alert in made.alerts[:_MOST_SHOWN]:
+    for alert in report.alerts[:_MOST_SHOWN]:
         yield Text(f"  {iso(moment_of(alert.first))[:16]}Z  {printable(alert.text)}", style="red")
     yield Text(str(out / "report.html"))

@@ -29,10 +29,10 @@ def setup(
     directory = config or config_dir()
     settings = load_settings(directory)
     try:
-        done = run_setup(settings, load_registry(directory).fields, topics=not skip_topics, stop=stop_on_signals())
+        changes = run_setup(settings, load_registry(directory).fields, topics=not skip_topics, stop=stop_on_signals())
     except StoppedError:
         raise typer.Exit(130) from None
     console = Terminal(soft_wrap=True)
-    for line in done:
+    for line in changes:
         console.print(line)
     console.print("Everything is set up.")

@@ -71,7 +71,7 @@ def up(
         secure=settings.kafka.security_protocol == "SASL_SSL" if secure is None else secure,
         kafka_heap=kafka_heap,
         elasticsearch_heap=elasticsearch_heap,
-        say=console.print,
+        report=console.print,
     )
     stack.fetch()
     with console.status("waiting until they answer"):
@@ -79,8 +79,8 @@ def up(
     console.print(_table(stack.status()))
     if not _leads_to(settings, stack):
         file = os.path.relpath(stack.environment_file)
-        where = Text("the settings lead elsewhere; in every shell that is to use this stack: ")
-        console.print(where + Text(f". {file}", "bold"), soft_wrap=True)
+        pointer = Text("the settings lead elsewhere; in every shell that is to use this stack: ")
+        console.print(pointer + Text(f". {file}", "bold"), soft_wrap=True)
     if foreground:
         _stay(stack, console)
     else:
@@ -115,7 +115,7 @@ def down(
 ) -> None:
     """Stop what ``up`` started; the data stays for the next time."""
     console = _console(stderr=True)
-    stack = LocalStack(load_settings().home, say=console.print)
+    stack = LocalStack(load_settings().home, report=console.print)
     stack.stop()
     if data:
         stack.remove_data()
@@ -128,13 +128,13 @@ def _show_cluster(namespace: str | None, context: str | None) -> None:
     from logsluice.kubernetes.access import NAMESPACE, SPARK_NAMESPACE, cluster_client
     from logsluice.kubernetes.overview import workloads
 
-    where = [namespace] if namespace else [NAMESPACE, SPARK_NAMESPACE]
+    namespaces = [namespace] if namespace else [NAMESPACE, SPARK_NAMESPACE]
     with cluster_client(context) as api:
-        found = [workload for each in where for workload in workloads(api, namespace=each)]
+        found = [workload for each in namespaces for workload in workloads(api, namespace=each)]
     if not found:
         raise LogsluiceError(
             "nothing of logsluice runs there",
-            where=" and ".join(where),
+            where=" and ".join(namespaces),
             hint="deploy it: kubectl apply -k k8s/overlays/dev",
         )
     table = Table("kind", "name", "state")

@@ -32,7 +32,7 @@ def draw_filters(env: str, parsed: ParsedFilters, services: Sequence[str]) -> No
     """Draw the filters of the URL, and the services that there are to choose from."""
     filters = parsed.filters
     is_preset = filters.until == "now" and filters.since in _RANGES
-    wanted = {
+    state = {
         "range": filters.since if is_preset else _CUSTOM,
         "level": filters.level or _ANY,
         "service": filters.service or _ANY,
@@ -42,8 +42,8 @@ def draw_filters(env: str, parsed: ParsedFilters, services: Sequence[str]) -> No
     span = filters.span(datetime.now(UTC))
     ends = {"start": span.start.replace(microsecond=0), "end": span.end.replace(microsecond=0)}
     if not is_preset:
-        wanted |= {name: moment.replace(tzinfo=None) for name, moment in ends.items()}
-    for key, value in wanted.items():
+        state |= {name: moment.replace(tzinfo=None) for name, moment in ends.items()}
+    for key, value in state.items():
         # Setting a value that is there already would take away what is being typed.
         if st.session_state.get(key) != value:
             st.session_state[key] = value

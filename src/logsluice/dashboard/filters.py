@@ -44,8 +44,8 @@ class Span(NamedTuple):
     def bar_seconds(self) -> int:
         """How long one bar of a chart over this stretch is: a round number, so that there are some dozens."""
         seconds = (self.end - self.start).total_seconds()
-        fitting = (length for length in _BAR_SECONDS if seconds / length <= _MOST_BARS)
-        return next(fitting, _DAY * (int(seconds / _MOST_BARS / _DAY) + 1))
+        lengths = (length for length in _BAR_SECONDS if seconds / length <= _MOST_BARS)
+        return next(lengths, _DAY * (int(seconds / _MOST_BARS / _DAY) + 1))
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Filters:
     def to_url(self) -> dict[str, str]:
         """The parameters of the page's URL."""
         refresh = "" if self.refresh == Filters.refresh else str(self.refresh)
-        given = {"level": self.level, "service": self.service, "q": self.query, "refresh": refresh}
-        return {"from": self.since, "to": self.until, **{name: text for name, text in given.items() if text}}
+        texts = {"level": self.level, "service": self.service, "q": self.query, "refresh": refresh}
+        return {"from": self.since, "to": self.until, **{name: text for name, text in texts.items() if text}}
 
     def span(self, now: datetime) -> Span:
         """The stretch of time that ``since`` and ``until`` name.

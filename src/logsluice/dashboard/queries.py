@@ -168,8 +168,8 @@ def lucene(field_name: str, value: str) -> str:
 _ERRORS: Final = is_error()
 
 
-def _query(filters: Filters, span: Span, *more: Body) -> Body:
-    conditions = [time_range(*span), *more]
+def _query(filters: Filters, span: Span, *extra: Body) -> Body:
+    conditions = [time_range(*span), *extra]
     if filters.level:
         conditions.append(at_least(filters.level))
     if filters.service:

@@ -30,8 +30,8 @@ def draw_report(folder: Path) -> None:
     st.html(
         markup.head(
             "Report",
-            f"{report.folder.absolute()}, written {report.made:%Y-%m-%d %H:%M} UTC. It holds sums, so there is nothing "
-            "to filter and there are no log lines: that needs Elasticsearch.",
+            f"{report.folder.absolute()}, written {report.written_at:%Y-%m-%d %H:%M} UTC. It holds sums, so there is "
+            "nothing to filter and there are no log lines: that needs Elasticsearch.",
         )
     )
     types, ips = report.tables["errors_by_type"], report.tables["errors_per_ip"]

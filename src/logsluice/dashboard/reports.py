@@ -31,7 +31,7 @@ class Report:
     """A folder of report files.
 
     Attributes:
-        made: When the newest of them was written.
+        written_at: When the newest of them was written.
         tables: By the file's name without its ending: the columns that the files have.
         by_hour: ``errors_by_hour``, with moments.
         events: All events that were counted; None where that file is not there.
@@ -39,7 +39,7 @@ class Report:
     """
 
     folder: Path
-    made: datetime
+    written_at: datetime
     tables: Mapping[str, pl.DataFrame]
     by_hour: pl.DataFrame
     severities: Mapping[str, int] = field(default_factory=dict)

@@ -21,11 +21,11 @@ from logsluice.demo.load_plan import QUANTILES, Load, Outcome, load_bodies
 _SECONDS_OF_A_REQUEST: Final = 30.0
 
 
-def put_load(load: Load, bodies: Sequence[str] | None = None) -> Outcome:
+def run_load(load: Load, bodies: Sequence[str] | None = None) -> Outcome:
     """Post until the time is over, or Ctrl-C: ``bodies`` in turn, where making them would disturb the measure."""
-    taken = 0
+    accepted = 0
     period = load.users * load.batch / load.rate
-    made = itertools.cycle(bodies) if bodies else load_bodies(load, seed=time.time_ns())
+    payloads = itertools.cycle(bodies) if bodies else load_bodies(load, seed=time.time_ns())
 
     class Client(FastHttpUser):
         """One client."""
@@ -50,11 +50,11 @@ def put_load(load: Load, bodies: Sequence[str] | None = None) -> Outcome:
 
         @task
         def post(self) -> None:
-            nonlocal taken
+            nonlocal accepted
             path = "/logs" if load.batch == 1 else "/logs/batch"
-            answer = self.client.post(path, data=next(made), headers=self.default_headers)
+            answer = self.client.post(path, data=next(payloads), headers=self.default_headers)
             if answer.ok:
-                taken += 1 if load.batch == 1 else answer.json()["stored"]
+                accepted += 1 if load.batch == 1 else answer.json()["stored"]
 
     environment = Environment(user_classes=[Client], catch_exceptions=False)
     runner = environment.create_local_runner()
@@ -73,7 +73,7 @@ def put_load(load: Load, bodies: Sequence[str] | None = None) -> Outcome:
     return Outcome(
         total.num_requests,
         total.num_failures,
-        taken,
+        accepted,
         max(1e-9, (total.last_request_timestamp or total.start_time) - total.start_time),
         tuple((total.get_response_time_percentile(share) or 0) / 1_000 for share in QUANTILES),
         total.max_response_time / 1_000,

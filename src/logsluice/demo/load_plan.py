@@ -80,7 +80,7 @@ def events(load: Load, seed: int) -> Iterator[dict[str, Any]]:
 
 def load_bodies(load: Load, seed: int) -> Iterator[str]:
     """Bodies of posts, without end."""
-    made = events(load, seed)
+    contents = events(load, seed)
     while True:
-        content = next(made) if load.batch == 1 else list(itertools.islice(made, load.batch))
+        content = next(contents) if load.batch == 1 else list(itertools.islice(contents, load.batch))
         yield orjson.dumps(content).decode()

@@ -224,10 +224,10 @@ def _by_labels(samples: _Samples, name: str, label: str = "") -> Counter[str]:
     return counted
 
 
-def _median(samples: _Samples, name: str, wanted: Mapping[str, str]) -> float | None:
+def _median(samples: _Samples, name: str, selector: Mapping[str, str]) -> float | None:
     """The upper bound of the bucket that holds the median."""
     buckets = sorted(
-        (float(labels["le"]), value) for labels, value in samples.get(name, []) if wanted.items() <= labels.items()
+        (float(labels["le"]), value) for labels, value in samples.get(name, []) if selector.items() <= labels.items()
     )
     if not buckets or not buckets[-1][1]:
         return None

@@ -84,9 +84,9 @@ class KafkaDestination:
 
     def flush(self) -> int:
         """Wait for acknowledgements; when ``stop`` is set, ten seconds at most."""
-        began = time.monotonic()
+        started_at = time.monotonic()
         while self._outlet.in_flight:
-            if self._stop.is_set() and time.monotonic() - began > _GIVE_UP_SECONDS:
+            if self._stop.is_set() and time.monotonic() - started_at > _GIVE_UP_SECONDS:
                 break
             self._outlet.wait(_GLANCE_SECONDS)
             self._collect()
@@ -216,8 +216,8 @@ def produce(events: Iterable[TrafficEvent], destination: Destination, stop: Even
     What is late, because the machine or the destination was slow, is sent at once until it has caught up. When ``stop``
     is set, what was sent is waited for.
     """
-    began = time.monotonic()
-    logged_at = began
+    started_at = time.monotonic()
+    logged_at = started_at
     warn_at = 0.0
     count = 0
     read = metrics.EVENTS_IN.labels(JOB)
@@ -226,7 +226,7 @@ def produce(events: Iterable[TrafficEvent], destination: Destination, stop: Even
             break
         if paced:
             now = time.monotonic()
-            early = began + event.time_offset - now
+            early = started_at + event.time_offset - now
             if early > 0:
                 # What comes within the next hundredth of a second may come at once.
                 if early > _TICK_SECONDS and stop.wait(early):
@@ -239,7 +239,7 @@ def produce(events: Iterable[TrafficEvent], destination: Destination, stop: Even
         count += 1
         if count % 100 == 0 and time.monotonic() - logged_at > _LOG_INTERVAL_SECONDS:
             logged_at = time.monotonic()
-            log.info("events sent", events=count, per_second=round(count / (logged_at - began), 1))
+            log.info("events sent", events=count, per_second=round(count / (logged_at - started_at), 1))
     lost = destination.flush()
     if lost:
         log.warning("stopped before these were acknowledged", events=lost)

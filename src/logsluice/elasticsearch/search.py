@@ -89,49 +89,49 @@ class Found(NamedTuple):
     older: int
 
 
-def search(settings: Settings, wanted: Search) -> Found:
+def search(settings: Settings, request: Search) -> Found:
     """Find events in the results index, newest first.
 
     Raises:
         LogsluiceError: The query is wrong, there is no index yet, or the server does not answer.
     """
     server = settings.elasticsearch
-    body = build_query(wanted)
+    body = build_query(request)
     client = connect(server).options(request_timeout=30)
     try:
         answer = client.search(index=settings.results_index, **body).body
         older = 0
-        if not answer["hits"]["hits"] and wanted.since:
-            everything = build_query(Search(wanted.query, level=wanted.level))["query"]
+        if not answer["hits"]["hits"] and request.since:
+            everything = build_query(Search(request.query, level=request.level))["query"]
             older = client.count(index=settings.results_index, query=everything)["count"]
     except (ApiError, TransportError) as error:
-        raise _search_error(error, settings, wanted) from None
+        raise _search_error(error, settings, request) from None
     finally:
         client.close()
     return Found([_hit(entry) for entry in answer["hits"]["hits"]], answer["hits"]["total"]["value"], older)
 
 
-def build_query(wanted: Search) -> dict[str, Any]:
+def build_query(request: Search) -> dict[str, Any]:
     """The body of the request, in Elasticsearch's query language.
 
     Raises:
         LogsluiceError: ``since`` or ``level`` cannot be read.
     """
     filters: list[dict[str, Any]] = []
-    if wanted.since is not None:
-        if not _SINCE.fullmatch(wanted.since):
+    if request.since is not None:
+        if not _SINCE.fullmatch(request.since):
             raise LogsluiceError(
-                "not a stretch of time", where=f"--since {wanted.since}", hint="write 30s, 15m, 6h or 2d"
+                "not a stretch of time", where=f"--since {request.since}", hint="write 30s, 15m, 6h or 2d"
             )
-        filters.append({"range": {"@timestamp": {"gte": f"now-{wanted.since}"}}})
-    if wanted.level is not None:
-        if wanted.level not in LEVELS:
-            raise LogsluiceError("not a level", where=f"--level {wanted.level}", hint=f"one of {', '.join(LEVELS)}")
-        filters.append(at_least(wanted.level))
+        filters.append({"range": {"@timestamp": {"gte": f"now-{request.since}"}}})
+    if request.level is not None:
+        if request.level not in LEVELS:
+            raise LogsluiceError("not a level", where=f"--level {request.level}", hint=f"one of {', '.join(LEVELS)}")
+        filters.append(at_least(request.level))
     return {
-        "query": {"bool": {"must": [text_query(wanted.query)], "filter": filters}},
+        "query": {"bool": {"must": [text_query(request.query)], "filter": filters}},
         "sort": [NEWEST_FIRST],
-        "size": wanted.size,
+        "size": request.size,
         "source_excludes": ["event.original"],
         "highlight": HIGHLIGHT,
     }
@@ -172,7 +172,7 @@ def crop(message: str, length: int = _MESSAGE_LENGTH) -> str:
     return ("…" if start else "") + message[start : start + length] + ("…" if start + length < len(message) else "")
 
 
-def _search_error(error: ApiError | TransportError, settings: Settings, wanted: Search) -> LogsluiceError:
+def _search_error(error: ApiError | TransportError, settings: Settings, request: Search) -> LogsluiceError:
     if isinstance(error, NotFoundError):
         return LogsluiceError(
             "there are no results yet",
@@ -181,7 +181,7 @@ def _search_error(error: ApiError | TransportError, settings: Settings, wanted: 
         )
     if isinstance(error, BadRequestError):
         return LogsluiceError(
-            "the query cannot be read", where=wanted.query, why=innermost_reason(error.body) or describe_error(error)
+            "the query cannot be read", where=request.query, why=innermost_reason(error.body) or describe_error(error)
         )
     return server_error(error, settings.elasticsearch.hosts)
 

@@ -42,7 +42,7 @@ def policy(env: str, days: int) -> dict[str, Any]:
     }
 
 
-def make(client: Elasticsearch, settings: Settings) -> list[str]:
+def set_up(client: Elasticsearch, settings: Settings) -> list[str]:
     """Register repository and policy where they are not as they should be; what was made or cannot be had, a line each.
 
     Elasticsearch writes to the bucket before it takes the repository, from every node.
@@ -56,26 +56,26 @@ def make(client: Elasticsearch, settings: Settings) -> list[str]:
         return []
     if missing := sorted(MODULES - common_modules(client)):
         return [f"this server takes no snapshots to S3 (it has no {' and no '.join(missing)}): there is no backup"]
-    done = []
-    wanted = repository(server.snapshot_bucket)
-    if _found(client, f"/_snapshot/{REPOSITORY}").get(REPOSITORY) != wanted:
-        _register(client, wanted)
-        done.append(f"snapshot repository {REPOSITORY}: s3://{server.snapshot_bucket}/{BASE_PATH}")
+    changes = []
+    repository_body = repository(server.snapshot_bucket)
+    if _found(client, f"/_snapshot/{REPOSITORY}").get(REPOSITORY) != repository_body:
+        _register(client, repository_body)
+        changes.append(f"snapshot repository {REPOSITORY}: s3://{server.snapshot_bucket}/{BASE_PATH}")
     name = f"{settings.env}-logsluice"
     plan = policy(settings.env, server.snapshot_days)
     if _found(client, f"/_slm/policy/{name}").get(name, {}).get("policy") != plan:
         client.slm.put_lifecycle(policy_id=name, body=plan)
-        done.append(f"snapshot policy {name}: every night at 01:30 UTC, kept for {server.snapshot_days} days")
-    return done
+        changes.append(f"snapshot policy {name}: every night at 01:30 UTC, kept for {server.snapshot_days} days")
+    return changes
 
 
-def _register(client: Elasticsearch, wanted: dict[str, Any]) -> None:
+def _register(client: Elasticsearch, repository_body: dict[str, Any]) -> None:
     try:
-        client.snapshot.create_repository(name=REPOSITORY, repository=wanted)
+        client.snapshot.create_repository(name=REPOSITORY, repository=repository_body)
     except ApiError as error:
         # Answered like a server that is busy for a while; this one stays.
         if "repository" in error.error:
-            where = f"s3://{wanted['settings']['bucket']}/{BASE_PATH}"
+            where = f"s3://{repository_body['settings']['bucket']}/{BASE_PATH}"
             raise LogsluiceError(
                 "Elasticsearch cannot keep snapshots in the bucket",
                 where=where,

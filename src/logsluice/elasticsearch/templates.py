@@ -173,10 +173,10 @@ def lifecycle_policy(retention_days: int) -> dict[str, Any]:
     }
 
 
-def new_and_changed(current: Mapping[str, Any], wanted: Properties) -> tuple[Properties, list[str]]:
+def new_and_changed(current: Mapping[str, Any], declared: Properties) -> tuple[Properties, list[str]]:
     """What an existing index lacks: the fields to add, and those that it has with another type."""
-    new = {name: mapping for name, mapping in wanted.items() if name not in current}
+    new = {name: mapping for name, mapping in declared.items() if name not in current}
     changed = [
-        name for name, mapping in wanted.items() if name in current and current[name].get("type") != mapping["type"]
+        name for name, mapping in declared.items() if name in current and current[name].get("type") != mapping["type"]
     ]
     return new, changed

@@ -126,7 +126,7 @@ def addresses_in_run(run: str) -> tuple[str, ...]:
                 continue
             if _VERSION.match(run):
                 continue
-        ip = match["v4"] if v6 is None else _telling_v6(v6)
+        ip = match["v4"] if v6 is None else _v6_in_text(v6)
         if ip is not None:
             found.append(ip)
     return tuple(found)
@@ -162,7 +162,7 @@ def _plain(text: str) -> str | None:
     return str(address.ipv4_mapped) if address in _MAPPED else text
 
 
-def _telling_v6(text: str) -> str | None:
+def _v6_in_text(text: str) -> str | None:
     """An IPv6 address in running text: not ``::`` alone, nor names of C++ that are made of hexadecimal letters."""
     text = text.rstrip(":") if not text.endswith("::") else text
     if not any(character.isdigit() for character in text) or text.count(":") < 2:

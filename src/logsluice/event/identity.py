@@ -15,7 +15,7 @@ from logsluice.errors import LogsluiceError
 LONGEST_ID: Final = 512
 """Bytes that Elasticsearch takes as a document's id."""
 
-_KEPT_OF_ID: Final = 400
+_PREFIX_BYTES: Final = 400
 _EVENT_ID = re.compile(
     r"(?P<topic>[A-Za-z0-9._-]{1,249})-(?P<partition>\d{1,10})-(?P<offset>\d{1,19})-(?P<timestamp>\d{1,14})", re.ASCII
 )
@@ -73,4 +73,4 @@ def bounded_id(name: str) -> str:
     content = name.encode(errors="surrogatepass")
     if len(content) <= LONGEST_ID:
         return name
-    return content[:_KEPT_OF_ID].decode(errors="ignore") + "|" + sha256(content).hexdigest()
+    return content[:_PREFIX_BYTES].decode(errors="ignore") + "|" + sha256(content).hexdigest()

@@ -31,7 +31,7 @@ class GrowingValue:
     """A value that arrives in pieces, of which no more is kept than a record takes."""
 
     def __init__(self) -> None:
-        self._kept = bytearray()
+        self._content = bytearray()
         self._length = 0
         self._digest = hashlib.sha256()
         self._last = b""
@@ -44,7 +44,9 @@ class GrowingValue:
         if not piece:
             return
         # One byte more than fits: it may be the carriage return that is dropped at the end.
-        self._kept += piece[: MAX_VALUE_BYTES + 1 - len(self._kept)] if len(self._kept) <= MAX_VALUE_BYTES else b""
+        self._content += (
+            piece[: MAX_VALUE_BYTES + 1 - len(self._content)] if len(self._content) <= MAX_VALUE_BYTES else b""
+        )
         self._length += len(piece)
         self._digest.update(self._last)
         self._digest.update(memoryview(piece)[:-1])
@@ -58,8 +60,8 @@ class GrowingValue:
         else:
             self._digest.update(self._last)
         if length <= MAX_VALUE_BYTES:
-            return bytes(self._kept[:length]), ()
-        return _beginning(bytes(self._kept)), _headers(length, self._digest.hexdigest())
+            return bytes(self._content[:length]), ()
+        return _beginning(bytes(self._content)), _headers(length, self._digest.hexdigest())
 
 
 def _beginning(value: bytes) -> bytes:

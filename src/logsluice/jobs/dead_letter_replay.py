@@ -66,7 +66,7 @@ class ReplayOutcome(NamedTuple):
 
 
 def read_letters(
-    settings: Settings, wanted: Callable[[DeadLetter], bool], *, longest: int | None = None
+    settings: Settings, selected: Callable[[DeadLetter], bool], *, longest: int | None = None
 ) -> list[StoredLetter]:
     """The dead letters that have not been replayed, oldest first, each event once.
 
@@ -87,7 +87,7 @@ def read_letters(
         if letter is None:
             foreign += 1
             continue
-        if wanted(letter):
+        if selected(letter):
             time = dict(record.headers)["logsluice-time"].decode()
             size = len(record.value or b"")
             if longest is not None and record.value is not None:
@@ -128,10 +128,10 @@ def replay(settings: Settings, registry: Registry, letters: Sequence[DeadLetter]
             chosen = [letter for letter in letters if letter.consumer == name]
             for start in range(0, len(chosen), _BATCH):
                 batch = chosen[start : start + _BATCH]
-                done = _write(writer, batch, build(batch))
-                marks.mark_replayed(done.replayed)
-                outcome.replayed.extend(done.replayed)
-                outcome.failed.extend(done.failed)
+                result = _write(writer, batch, build(batch))
+                marks.mark_replayed(result.replayed)
+                outcome.replayed.extend(result.replayed)
+                outcome.failed.extend(result.failed)
     return outcome
 
 

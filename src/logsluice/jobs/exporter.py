@@ -191,14 +191,14 @@ def _count_events(settings: Settings, counter: EventCounter, stop: Event) -> Non
             records = reader.poll()
             if not records:
                 continue
-            began = time.monotonic()
+            started_at = time.monotonic()
             metrics.EVENTS_IN.labels(JOB).inc(len(records))
             counts = counter.count(records)
             for request, number in counts.requests.items():
                 metrics.HTTP_REQUESTS.labels(*request).inc(number)
             for level, number in counts.levels.items():
                 metrics.EVENTS_BY_LEVEL.labels(*level).inc(number)
-            metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - began)
+            metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - started_at)
             reader.commit()
             if len(records) < _MANY_RECORDS:
                 # A batch has its price however small it is: a trickle is counted once a second, not event by event.

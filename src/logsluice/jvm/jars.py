@@ -161,18 +161,18 @@ def _fetch(name: str, jars: list[Jar], root: Path) -> None:
         missing = jars
         while missing:
             output = run_ivy(missing, staging, on_fetched=lambda: progress.advance(task))
-            wrong = _move(missing, staging / "files", root)
-            left = [jar for jar in missing if not (root / jar.path).is_file()]
-            if wrong:
+            mismatched = _move(missing, staging / "files", root)
+            unfetched = [jar for jar in missing if not (root / jar.path).is_file()]
+            if mismatched:
                 raise LogsluiceError(
                     "is not the file that was pinned",
-                    where=wrong.coordinates,
-                    why=f"SHA-256 {sha256(staging / 'files' / wrong.path)}, expected {wrong.sha256}",
+                    where=mismatched.coordinates,
+                    why=f"SHA-256 {sha256(staging / 'files' / mismatched.path)}, expected {mismatched.sha256}",
                     hint="something between here and the registry changes files; ask who runs the network",
                 )
-            if len(left) == len(missing):
-                raise fetch_error(left, len(jars), output)
-            missing = left
+            if len(unfetched) == len(missing):
+                raise fetch_error(unfetched, len(jars), output)
+            missing = unfetched
             progress.update(task, completed=len(jars) - len(missing))
     shutil.rmtree(staging, ignore_errors=True)
 
@@ -190,11 +190,11 @@ def _move(jars: Iterable[Jar], source: Path, root: Path) -> Jar | None:
     return None
 
 
-def fetch_error(left: list[Jar], wanted: int, output: list[str]) -> LogsluiceError:
+def fetch_error(missing: list[Jar], total: int, output: list[str]) -> LogsluiceError:
     """The one line for a network that gives nothing more."""
     fault = next((found.group(1).strip() for line in output if (found := _FAULT.match(line))), "")
-    culprit = next((jar for jar in left if jar.path.name in fault), left[0])
-    others = f", nor {len(left) - 1} more of {wanted} jars" if len(left) > 1 else ""
+    culprit = next((jar for jar in missing if jar.path.name in fault), missing[0])
+    others = f", nor {len(missing) - 1} more of {total} jars" if len(missing) > 1 else ""
     return LogsluiceError(
         f"could not be fetched{others}",
         where=culprit.coordinates,
@@ -228,8 +228,8 @@ def run_ivy(
             poms=quoteattr(str(transitive).lower()),
         )
     )
-    wanted = staging / "ivy.xml"
-    wanted.write_text(_ivy_file(jars, transitive, without))
+    ivy_file = staging / "ivy.xml"
+    ivy_file.write_text(_ivy_file(jars, transitive, without))
     command: list[str | Path] = [
         system_java().path,
         "-XX:TieredStopAtLevel=1",
@@ -242,7 +242,7 @@ def run_ivy(
         "-cache",
         staging,
         "-ivy",
-        wanted,
+        ivy_file,
     ]
     output: list[str] = []
     # -Divy.default.ivy.user.dir keeps Ivy out of ~/.ivy2.

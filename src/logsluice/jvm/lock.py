@@ -24,13 +24,13 @@ def resolve(roots: list[str], *, transitive: bool, without: Sequence[str] = ()) 
     Raises:
         LogsluiceError: Ivy could not have one of them.
     """
-    wanted = [Jar.parse(root) for root in roots]
+    jars = [Jar.parse(root) for root in roots]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        output = run_ivy(wanted, folder, transitive=transitive, without=without)
+        output = run_ivy(jars, folder, transitive=transitive, without=without)
         if faults := [line.strip() for line in output if "[FAILED" in line or "UNRESOLVED" in line]:
             raise LogsluiceError("not every jar can be had", why="; ".join(faults))
-        found = {jar.coordinates: folder / "files" / jar.path for jar in wanted if jar.type != "jar"}
+        found = {jar.coordinates: folder / "files" / jar.path for jar in jars if jar.type != "jar"}
         found |= {_coordinates(folder, path): path for path in sorted((folder / "files").rglob("*.jar"))}
         return {coordinates: sha256(path) for coordinates, path in found.items()}
 

@@ -52,7 +52,7 @@ def admin(settings: Settings, *, job: str, stop: Event | None = None, wait: bool
         LogsluiceError: The broker refuses the credentials, or does not answer and ``wait`` is False.
         StoppedError: ``stop`` was set.
     """
-    return _made(KafkaAdminClient, settings, job, stop, wait, request_timeout_ms=15_000)
+    return _connected(KafkaAdminClient, settings, job, stop, wait, request_timeout_ms=15_000)
 
 
 def producer(settings: Settings, *, job: str, stop: Event | None = None, linger_ms: int = 20) -> KafkaProducer:
@@ -65,7 +65,7 @@ def producer(settings: Settings, *, job: str, stop: Event | None = None, linger_
         LogsluiceError: The broker refuses the credentials.
         StoppedError: ``stop`` was set.
     """
-    return _made(
+    return _connected(
         KafkaProducer,
         settings,
         job,
@@ -96,7 +96,7 @@ def consumer(
         LogsluiceError: The broker refuses the credentials, or does not answer and ``wait`` is False.
         StoppedError: ``stop`` was set.
     """
-    return _made(
+    return _connected(
         KafkaConsumer,
         settings,
         job,
@@ -115,7 +115,7 @@ def consumer(
     )
 
 
-def _made(
+def _connected(
     client: Callable[..., C], settings: Settings, job: str, stop: Event | None, wait: bool, /, **options: Any
 ) -> C:
     everything = client_options(settings) | {"bootstrap_timeout_ms": _BOOTSTRAP_MS} | options
@@ -131,10 +131,10 @@ def _made(
                 for failure in failures:
                     if isinstance(failure, _REFUSED):
                         raise failure from None
-                cause = _telling(failures)
+                cause = _root_cause(failures)
                 raise
 
-    def why(error: BaseException) -> str:
+    def described(error: BaseException) -> str:
         reason = str(cause or error)
         # kafka-python may lose the broker's refusal of a password to the end of the connection behind it.
         doubt = ", as the broker also does for a wrong kafka.username or kafka.password"
@@ -144,7 +144,7 @@ def _made(
         return retry_on_unavailable(
             make,
             lambda error: wait and is_unavailable(error),
-            RetryContext("kafka", where, job, stop=stop, describe_error=why),
+            RetryContext("kafka", where, job, stop=stop, describe_error=described),
         )
     except _REFUSED as error:
         raise LogsluiceError(
@@ -157,12 +157,12 @@ def _made(
         raise LogsluiceError(
             "Kafka does not answer",
             where=where,
-            why=why(error),
+            why=described(error),
             hint="`logsluice status` says how the local one is",
         ) from None
 
 
-def _telling(failures: Sequence[BaseException]) -> BaseException | None:
+def _root_cause(failures: Sequence[BaseException]) -> BaseException | None:
     """The last failure that says why; the last of all may be an attempt that ran out of the time for all of them."""
-    telling = [failure for failure in failures if not isinstance(failure, kafka_errors.RequestTimedOutError)]
-    return next(reversed(telling or failures), None)
+    reasons = [failure for failure in failures if not isinstance(failure, kafka_errors.RequestTimedOutError)]
+    return next(reversed(reasons or failures), None)

@@ -34,8 +34,8 @@ Record = tuple[bytes, bytes | None, list[tuple[str, bytes]]]
 REPLAYED = "logsluice-replayed"
 """Header of the record that marks a letter as done with; its value is the time."""
 
-_OURS = "logsluice-"
-_AT_THE_WAY_IN = ("logsluice-original-length", "logsluice-original-sha256")
+_PREFIX = "logsluice-"
+_TRUNCATION_HEADERS = ("logsluice-original-length", "logsluice-original-sha256")
 _REFUSALS = (
     kafka_errors.AuthorizationError,
     kafka_errors.InvalidTopicError,
@@ -43,8 +43,8 @@ _REFUSALS = (
     kafka_errors.RecordListTooLargeError,
 )
 _LOG_EVERY_SECONDS = 15.0
-_LONGEST_VALUE = 1_048_588
-_MOST_BESIDE = 500_000
+_MAX_VALUE = 1_048_588
+_MAX_OVERHEAD = 500_000
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ def to_record(letter: DeadLetter, now: datetime) -> Record:
     Kafka counts the bytes of a compressed batch, so that an event can be far larger than its topic allows. Such a
     one is cut, as at the way in, rather than having no letter at all.
     """
-    letter = _fitting(letter)
+    letter = _truncated(letter)
     headers = [
         ("logsluice-consumer", letter.consumer.encode()),
         ("logsluice-event-id", str(letter.event_id).encode()),
@@ -88,15 +88,15 @@ def to_record(letter: DeadLetter, now: datetime) -> Record:
     return _key(letter), letter.value, headers
 
 
-def _fitting(letter: DeadLetter) -> DeadLetter:
+def _truncated(letter: DeadLetter) -> DeadLetter:
     value, headers = letter.value, list(letter.headers)
-    if value is not None and len(value) > _LONGEST_VALUE:
+    if value is not None and len(value) > _MAX_VALUE:
         value, measures = cut(value)
-        headers = [*(header for header in headers if header[0] not in _AT_THE_WAY_IN), *measures]
-    beside = len(letter.key or b"") + sum(len(name) + len(content or b"") for name, content in headers)
-    if beside > _MOST_BESIDE:
-        detail = f"{letter.detail} (key and headers left out: {beside} bytes)".strip()
-        headers = [header for header in headers if header[0] in _AT_THE_WAY_IN]
+        headers = [*(header for header in headers if header[0] not in _TRUNCATION_HEADERS), *measures]
+    overhead = len(letter.key or b"") + sum(len(name) + len(content or b"") for name, content in headers)
+    if overhead > _MAX_OVERHEAD:
+        detail = f"{letter.detail} (key and headers left out: {overhead} bytes)".strip()
+        headers = [header for header in headers if header[0] in _TRUNCATION_HEADERS]
         return letter._replace(value=value, key=None, headers=headers, detail=detail)
     return letter._replace(value=value, headers=headers)
 
@@ -107,15 +107,15 @@ def _key(letter: DeadLetter) -> bytes:
 
 def from_record(value: bytes | None, headers: Headers) -> DeadLetter | None:
     """Read a stored letter back; None where logsluice did not write the record."""
-    ours = {name: content for name, content in headers if content is not None and not _is_original(name)}
+    own_headers = {name: content for name, content in headers if content is not None and not _is_original(name)}
     try:
         return DeadLetter(
-            consumer=ours["logsluice-consumer"].decode(),
-            event_id=EventId.parse(ours["logsluice-event-id"].decode()),
-            reason=ours["logsluice-reason"].decode(),
-            detail=ours["logsluice-detail"].decode(),
+            consumer=own_headers["logsluice-consumer"].decode(),
+            event_id=EventId.parse(own_headers["logsluice-event-id"].decode()),
+            reason=own_headers["logsluice-reason"].decode(),
+            detail=own_headers["logsluice-detail"].decode(),
             value=value,
-            key=ours.get("logsluice-key"),
+            key=own_headers.get("logsluice-key"),
             headers=[(_unescaped(name), content) for name, content in headers if _is_original(name)],
         )
     except (KeyError, UnicodeDecodeError, LogsluiceError):
@@ -140,7 +140,7 @@ def _unescaped(header: str) -> str:
 
 def _is_original(header: str) -> bool:
     """Whether a header was the event's own; what is known since the way in belongs to the event."""
-    return not header.startswith(_OURS) or header in _AT_THE_WAY_IN
+    return not header.startswith(_PREFIX) or header in _TRUNCATION_HEADERS
 
 
 class DeadLetterWriter:
@@ -161,16 +161,16 @@ class DeadLetterWriter:
             LogsluiceError: The broker refuses the credentials.
             StoppedError: The process is to stop while the broker is away.
         """
-        waiting = list(letters)
+        batch = list(letters)
         now = datetime.now(UTC)
-        self._write([to_record(letter, now) for letter in waiting])
-        for letter in waiting:
+        self._write([to_record(letter, now) for letter in batch])
+        for letter in batch:
             metrics.DEAD_LETTERS.labels(self._job, letter.reason).inc()
 
     def mark_replayed(self, letters: Iterable[DeadLetter]) -> None:
         """Mark letters as done with; raises like :meth:`write`."""
-        done = [(REPLAYED, iso(datetime.now(UTC)).encode())]
-        self._write([(_key(letter), None, done) for letter in letters])
+        mark = [(REPLAYED, iso(datetime.now(UTC)).encode())]
+        self._write([(_key(letter), None, mark) for letter in letters])
 
     def close(self) -> None:
         """Close the connection."""
@@ -209,7 +209,7 @@ class DeadLetterWriter:
 
     def _wait_for(self, future: FutureRecordMetadata) -> None:
         """Wait for the broker's word; the client itself repeats what failed because the broker is away."""
-        began = logged_at = time.monotonic()
+        started_at = logged_at = time.monotonic()
         while not future.is_done:
             if self._stop.is_set():
                 raise StoppedError
@@ -221,7 +221,7 @@ class DeadLetterWriter:
                 log.warning(
                     "waiting for kafka",
                     where=self._settings.kafka.bootstrap_servers,
-                    waited_seconds=round(logged_at - began),
+                    waited_seconds=round(logged_at - started_at),
                 )
         future.get(timeout=0)
 

@@ -29,8 +29,8 @@ def connect(client: Callable[..., C], **options: Any) -> C:
     try:
         return client(kafka_client=network, **options)
     except BaseException:
-        for made in networks:
-            made.close()
+        for created in networks:
+            created.close()
         raise
 
 

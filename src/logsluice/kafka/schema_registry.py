@@ -111,7 +111,7 @@ class SchemaRegistry:
         """
         if self.latest(subject) is None:
             return
-        self._hold(subject)
+        self._require_compatibility(subject)
         path = f"compatibility/subjects/{subject}/versions/latest?verbose=true"
         answer = self._request("POST", path, _content(schema))
         if answer is not None and not answer["is_compatible"]:
@@ -124,13 +124,13 @@ class SchemaRegistry:
             LogsluiceError: It is not compatible, or the registry does not answer or refuses.
         """
         answer = self._request("POST", f"subjects/{subject}/versions", _content(schema))
-        self._hold(subject)
+        self._require_compatibility(subject)
         found = self._request("POST", f"subjects/{subject}", _content(schema))
         if answer is None or found is None:
             raise LogsluiceError("does not have what was just registered", where=f"{self._url}, {subject}")
         return RegisteredSchema(int(answer["id"]), int(found["version"]))
 
-    def _hold(self, subject: str) -> None:
+    def _require_compatibility(self, subject: str) -> None:
         """Have a subject's schemas held to each other; a rule that somebody set stays as it is."""
         current = self._request("GET", f"config/{subject}")
         if current is None or current.get("compatibilityLevel", "NONE") == "NONE":
@@ -161,8 +161,8 @@ class SchemaRegistry:
         if answer.status_code == _CONFLICT:
             raise _incompatible(path.split("/")[1], str(body.get("message", "")))
         if not answer.is_success:
-            why = f"{answer.status_code} {body.get('message') or answer.reason_phrase}"
-            raise LogsluiceError("the schema registry refuses", where=self._url, why=why)
+            reason = f"{answer.status_code} {body.get('message') or answer.reason_phrase}"
+            raise LogsluiceError("the schema registry refuses", where=self._url, why=reason)
         return body
 
 
@@ -170,10 +170,10 @@ def _content(schema: dict[str, Any]) -> dict[str, Any]:
     return {"schemaType": "JSON", "schema": json.dumps(schema, sort_keys=True, separators=(",", ":"))}
 
 
-def _incompatible(subject: str, why: str) -> LogsluiceError:
+def _incompatible(subject: str, reason: str) -> LogsluiceError:
     return LogsluiceError(
         "not compatible with the registered schema",
         where=subject,
-        why=why or "an event that was right by it may be wrong by this one",
+        why=reason or "an event that was right by it may be wrong by this one",
         hint="only allow more than before: no new required field, no narrower type, no new rule for what was open",
     )

@@ -62,7 +62,7 @@ class TopicReader:
         )
         self._topic: Topic | None = None
         self._last: Topic | None = None
-        self._done: Offsets = {}
+        self._processed: Offsets = {}
         self._checked = self._measured = 0.0
 
     def batches(self) -> Iterator[list[ConsumerRecord]]:
@@ -99,7 +99,7 @@ class TopicReader:
         records: list[ConsumerRecord] = []
         for partition, batch in batches.items():
             records += batch
-            self._done[partition.partition] = batch[-1].offset + 1
+            self._processed[partition.partition] = batch[-1].offset + 1
         return records
 
     def commit(self) -> None:
@@ -109,10 +109,10 @@ class TopicReader:
             StoppedError: The process is to stop while the broker is away; the records will be read again.
         """
         topic = self._topic
-        if topic is None or not self._done:
+        if topic is None or not self._processed:
             return
-        self._request(lambda: commit_offsets(self._admin, self._group, topic, self._done))
-        self._done = {}
+        self._request(lambda: commit_offsets(self._admin, self._group, topic, self._processed))
+        self._processed = {}
         self._measure_lag()
 
     def close(self) -> None:
@@ -134,7 +134,7 @@ class TopicReader:
             self._consumer.assign(list(partitions))
             for partition, offset in partitions.items():
                 self._consumer.seek(partition, offset)
-            self._topic, self._last, self._done = topic, topic, {}
+            self._topic, self._last, self._processed = topic, topic, {}
             log.info("reading", topic=self._name, group=self._group, offsets=offsets)
 
     def _is_same_topic(self) -> bool:

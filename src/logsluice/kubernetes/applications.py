@@ -26,7 +26,7 @@ SCHEDULED = "scheduledsparkapplications"
 
 _POLL_SECONDS = 2.0
 _SUBMITTED = "logsluice-submit"
-_KEPT_SECONDS = 24 * 60 * 60
+_TTL_SECONDS = 24 * 60 * 60
 _LOG_LINES = 20
 _LONGEST_NAME = 63 - len("-driver-svc")
 _ENDED = {"COMPLETED", "FAILED"}
@@ -94,7 +94,7 @@ def run_manifest(job: str, spec: Manifest, arguments: Sequence[str], *, namespac
         "app.kubernetes.io/part-of": "logsluice",
         "app.kubernetes.io/managed-by": _SUBMITTED,
     }
-    once = {"arguments": list(arguments), "restartPolicy": {"type": "Never"}, "timeToLiveSeconds": _KEPT_SECONDS}
+    once = {"arguments": list(arguments), "restartPolicy": {"type": "Never"}, "timeToLiveSeconds": _TTL_SECONDS}
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "SparkApplication",
@@ -155,10 +155,10 @@ def _application(api: ApiClient, plural: str, name: str, namespace: str) -> Mani
 
 def create(api: ApiClient, manifest: Manifest) -> str:
     """Hand a run to the operator and give its name."""
-    made = CustomObjectsApi(api).create_namespaced_custom_object(
+    created = CustomObjectsApi(api).create_namespaced_custom_object(
         GROUP, VERSION, manifest["metadata"]["namespace"], APPLICATIONS, manifest
     )
-    return str(made["metadata"]["name"])
+    return str(created["metadata"]["name"])
 
 
 def follow(api: ApiClient, name: str, *, namespace: str, stop: Event) -> Iterator[Run]:

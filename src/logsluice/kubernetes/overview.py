@@ -47,8 +47,8 @@ def workloads(api: ApiClient, *, namespace: str) -> list[Workload]:
 
 
 def _deployment(item: Manifest) -> Workload:
-    wanted, ready = item["spec"].get("replicas", 1), item["status"].get("readyReplicas", 0)
-    return Workload("Deployment", _name(item), ready >= wanted, f"{ready} of {wanted} ready")
+    replicas, ready = item["spec"].get("replicas", 1), item["status"].get("readyReplicas", 0)
+    return Workload("Deployment", _name(item), ready >= replicas, f"{ready} of {replicas} ready")
 
 
 def _job(item: Manifest) -> Workload:
@@ -74,8 +74,10 @@ def _strimzi(item: Manifest) -> Workload:
     """Strimzi tells its ``Ready`` condition, with a reason where it is not."""
     conditions = {entry["type"]: entry for entry in item.get("status", {}).get("conditions", [])}
     ready = conditions.get("Ready", {}).get("status") == "True"
-    wrong = conditions.get("NotReady", {})
-    detail = "Ready" if ready else f"{wrong.get('reason', 'not seen by its operator')} {wrong.get('message', '')}"
+    not_ready = conditions.get("NotReady", {})
+    detail = (
+        "Ready" if ready else f"{not_ready.get('reason', 'not seen by its operator')} {not_ready.get('message', '')}"
+    )
     return Workload(item["kind"], _name(item), ready, " ".join(detail.split()))
 
 

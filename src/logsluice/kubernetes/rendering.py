@@ -36,15 +36,15 @@ def application_manifests(objects: Sequence[Manifest], job: str) -> list[Manifes
         )
     application = applications[job]
     namespace = application["metadata"]["namespace"]
-    wanted = set(_named(application)) | {("Namespace", namespace)}
+    selected = set(_named(application)) | {("Namespace", namespace)}
     there = [item for item in objects if item["metadata"].get("namespace", namespace) == namespace]
     for item in there:
         if item["kind"] == "RoleBinding" and any(
-            ("ServiceAccount", subject["name"]) in wanted and subject["namespace"] == namespace
+            ("ServiceAccount", subject["name"]) in selected and subject["namespace"] == namespace
             for subject in item["subjects"]
         ):
-            wanted |= {(item["kind"], item["metadata"]["name"]), ("Role", item["roleRef"]["name"])}
-    return [item for item in there if (item["kind"], item["metadata"]["name"]) in wanted] + [application]
+            selected |= {(item["kind"], item["metadata"]["name"]), ("Role", item["roleRef"]["name"])}
+    return [item for item in there if (item["kind"], item["metadata"]["name"]) in selected] + [application]
 
 
 def _named(application: Manifest) -> Iterator[tuple[str, str]]:

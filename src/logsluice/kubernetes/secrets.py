@@ -105,20 +105,20 @@ def _apply(core: CoreV1Api, copy: Copy, value: str, namespace: str) -> None:
     )
 
 
-def keep_copied(
+def sync_secrets(
     copies: Annotated[list[str], typer.Argument(metavar="SECRET:KEY[:NAME-THERE]...", help="What to bring.")],
     source: Annotated[str, typer.Option(help="The namespace that has the secrets.")],
     target: Annotated[str, typer.Option(help="The namespace that gets them.")],
     every: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="Time between two looks.")] = 10.0,
 ) -> None:
     """Bring secrets from one namespace to another, and whatever becomes of them there too, until told to stop."""
-    wanted = [parse_copy(text) for text in copies]
+    parsed = [parse_copy(text) for text in copies]
     stop = stop_on_signals()
-    waiting: list[Copy] = []
+    unwritten: list[Copy] = []
     with cluster_client() as api:
         while not stop.is_set():
             try:
-                written, missing = copy_secrets(api, wanted, source=source, target=target)
+                written, missing = copy_secrets(api, parsed, source=source, target=target)
             except (HTTPError, ApiException) as error:
                 if not is_temporary(error):
                     raise
@@ -126,11 +126,11 @@ def keep_copied(
             else:
                 for copy in written:
                     log.info("brought", secret=copy.source, key=copy.key, to=f"{target}/{copy.target}")
-                if missing and missing != waiting:
+                if missing and missing != unwritten:
                     log.info("waiting for secrets that are not written yet", secrets=[copy.source for copy in missing])
-                waiting = missing
+                unwritten = missing
             stop.wait(every)
 
 
 if __name__ == "__main__":
-    run_job(keep_copied)
+    run_job(sync_secrets)

@@ -38,10 +38,10 @@ class Fact(_Entry):
         if isinstance(value, str):
             value = {"field": value}
         if isinstance(value, dict) and "type" not in value and "field" in value:
-            known = FIELDS.get(value["field"]) or ("keyword" if value["field"].startswith("labels.") else None)
-            if known is None:
+            expected = FIELDS.get(value["field"]) or ("keyword" if value["field"].startswith("labels.") else None)
+            if expected is None:
                 raise ValueError(f"{value['field']} is not a known field: give its type, or use labels.<name>")
-            return {**value, "type": known}
+            return {**value, "type": expected}
         return value
 
     @field_validator("unless")
@@ -51,9 +51,9 @@ class Fact(_Entry):
 
     @model_validator(mode="after")
     def _agrees_with_schema(self) -> Self:
-        known = FIELDS.get(self.field)
-        if known is not None and known != self.type:
-            raise ValueError(f"{self.field} is of type {known}, not {self.type}")
+        expected = FIELDS.get(self.field)
+        if expected is not None and expected != self.type:
+            raise ValueError(f"{self.field} is of type {expected}, not {self.type}")
         if self.field.startswith("labels.") and self.type != "keyword":
             raise ValueError("labels are of type keyword")
         return self

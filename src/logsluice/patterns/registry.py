@@ -68,8 +68,8 @@ def load_patterns(directory: Path | None = None) -> PatternRegistry:
     unknown = sorted(set(file.disabled) - {pattern.name for pattern in shipped})
     if unknown:
         raise LogsluiceError(f"disabled names {unknown[0]!r}, which is no shipped pattern", where=str(path))
-    kept = (p for p in shipped if p.name not in replaced and p.name not in file.disabled)
-    registry = PatternRegistry(file.revision, (*own, *kept), len(own))
+    remaining = (p for p in shipped if p.name not in replaced and p.name not in file.disabled)
+    registry = PatternRegistry(file.revision, (*own, *remaining), len(own))
     _check_types(path, registry)
     return registry
 
@@ -83,11 +83,11 @@ def _entries(path: Path, entries: list[object]) -> tuple[Pattern, ...]:
         read_entry(Pattern, entry, path=path, kind="pattern", number=number)
         for number, entry in enumerate(entries, start=1)
     )
-    seen: set[str] = set()
+    names: set[str] = set()
     for pattern in patterns:
-        if pattern.name in seen:
+        if pattern.name in names:
             raise LogsluiceError("stands twice", where=f"{path}, pattern {pattern.name!r}", hint="rename one")
-        seen.add(pattern.name)
+        names.add(pattern.name)
     return patterns
 
 
@@ -95,10 +95,10 @@ def _check_types(path: Path, registry: PatternRegistry) -> None:
     types: dict[str, tuple[str, FieldType]] = {}
     for pattern in registry.patterns:
         for fact in pattern.fields.values():
-            owner, known = types.setdefault(fact.field, (pattern.name, fact.type))
-            if known != fact.type:
+            owner, type_ = types.setdefault(fact.field, (pattern.name, fact.type))
+            if type_ != fact.type:
                 raise LogsluiceError(
-                    f"{fact.field} is of type {fact.type} here and of type {known} in pattern {owner!r}",
+                    f"{fact.field} is of type {fact.type} here and of type {type_} in pattern {owner!r}",
                     where=f"{path}, pattern {pattern.name!r}",
                     hint="give both the same type or the field another name",
                 )

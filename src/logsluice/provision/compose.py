@@ -50,13 +50,13 @@ READERS: Final = {
 AGENT: Final = "jmx_prometheus_javaagent.jar"
 _STORE: Final = "store"
 _EXPORTER: Final = "elasticsearch-exporter"
-_OURS: Final = "logsluice"
+_JOBS_USER: Final = "logsluice"
 _PASSWORDS: Final = (
     "elastic",
     "kibana_system",
     "logstash",
     _EXPORTER,
-    _OURS,
+    _JOBS_USER,
     "kafka",
     "grafana",
     "kafka-ui",
@@ -79,25 +79,25 @@ def prepare(folder: Path, owners: Mapping[str, int] = READERS) -> list[str]:
     Each reader's volume is mounted there under its name, and ``store``, with what none of them may see: every password
     once, Kibana's keys, and a key of the HTTP API.
     """
-    done: list[str] = []
+    changes: list[str] = []
     store = folder / _STORE
     for name in (*_PASSWORDS, *_KIBANA_KEYS):
         if not (store / name).exists():
             _write(store / name, secrets.token_urlsafe(32))
-            done.append(f"{name}: made")
+            changes.append(f"{name}: made")
     of = {name: (store / name).read_text() for name in (*_PASSWORDS, *_KIBANA_KEYS)}
     _write_all(folder, _files(of), owners)
     if not (store / _API_KEYS).exists():
         key = make_key("compose", ("admin",))
         _write(store / _API_KEY, key.text)
         _write(store / _API_KEYS, keys_text([key.stored]))
-        done.append(f"{_API_KEY}: made")
+        changes.append(f"{_API_KEY}: made")
     _write(folder / "logsluice" / _API_KEYS, (store / _API_KEYS).read_text(), owners["logsluice"])
     certificates = _certificates()
     if not all((folder / reader / name).exists() for reader, files in certificates.items() for name in files):
         _write_all(folder, certificates, owners)
-        done.append("certificates: made")
-    return done
+        changes.append("certificates: made")
+    return changes
 
 
 def _files(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -128,14 +128,14 @@ def _files(of: Mapping[str, str]) -> dict[str, dict[str, str]]:
         "grafana": {"admin_password": of["grafana"]},
         "elasticsearch-exporter": {"elasticsearch_password": of[_EXPORTER]},
         "logsluice": {
-            "elasticsearch_password": of[_OURS],
+            "elasticsearch_password": of[_JOBS_USER],
             "kafka_password": of["kafka"],
             "redis_url": f"redis://:{of['redis']}@redis:6379/0",
             "redis_cache_url": f"redis://:{of['redis']}@redis-cache:6379/0",
         },
         "redis": {"password": of["redis"]},
         "spark": {"secret": of["spark"]},
-        "users": {name: of[name] for name in ("elastic", "kibana_system", "logstash", _EXPORTER, _OURS)},
+        "users": {name: of[name] for name in ("elastic", "kibana_system", "logstash", _EXPORTER, _JOBS_USER)},
         "kibana": {"kibana.yml": yaml.safe_dump(kibana)},
         "kafka-ui": {"kafka-ui.yml": yaml.safe_dump(kafka_ui)},
     }
@@ -177,13 +177,13 @@ def users_of(settings: Settings) -> dict[str, list[str]]:
     Our workloads share their secrets here, and so a user.
     """
     apart = ("logstash", _EXPORTER)
-    return {name: [name] for name in apart} | {_OURS: [part for part in roles(settings) if part not in apart]}
+    return {name: [name] for name in apart} | {_JOBS_USER: [part for part in roles(settings) if part not in apart]}
 
 
 def set_up_users(client: Elasticsearch, settings: Settings, folder: Path) -> list[str]:
     """Give Kibana's user its password, and make ours; back with what was done, a line each."""
     client.security.change_password(username="kibana_system", password=(folder / "kibana_system").read_text())
-    done = ["user kibana_system: has its password"]
+    changes = ["user kibana_system: has its password"]
     for name, role in roles(settings).items():
         client.security.put_role(name=role_name(name), cluster=role["cluster"], indices=role["indices"])
     for name, parts in users_of(settings).items():
@@ -193,8 +193,8 @@ def set_up_users(client: Elasticsearch, settings: Settings, folder: Path) -> lis
             roles=[role_name(part) for part in parts],
             enabled=True,
         )
-        done.append(f"user {name}: made")
-    return done
+        changes.append(f"user {name}: made")
+    return changes
 
 
 def main(

@@ -88,24 +88,24 @@ def run_setup(
         LogsluiceError: A server refuses.
         StoppedError: ``stop`` was set while a server is away.
     """
-    made = set_up_kafka(settings, stop=stop) if topics else []
-    made += set_up_elasticsearch(settings, fields, stop=stop) + set_up_kibana(settings, stop=stop)
+    changes = set_up_kafka(settings, stop=stop) if topics else []
+    changes += set_up_elasticsearch(settings, fields, stop=stop) + set_up_kibana(settings, stop=stop)
     # Last: a backup that fails is reported, and keeps nobody from working.
-    return made + set_up_snapshots(settings, stop=stop)
+    return changes + set_up_snapshots(settings, stop=stop)
 
 
 def set_up_kafka(settings: Settings, *, stop: Event | None = None) -> list[str]:
     """Make the topics; see :func:`run_setup`."""
     where = settings.kafka.bootstrap_servers
     context = RetryContext("kafka", where, JOB, stop=stop)
-    done: list[str] = []
+    changes: list[str] = []
     with closing(admin(settings, job=JOB, stop=stop)) as client:
         try:
             for plan in topic_plans(settings):
-                done += retry_on_unavailable(partial(_set_up_topic, client, plan), is_kafka_unavailable, context)
+                changes += retry_on_unavailable(partial(_set_up_topic, client, plan), is_kafka_unavailable, context)
         except kafka_errors.KafkaError as error:
             raise LogsluiceError("Kafka refuses", where=where, why=str(error)) from None
-    return done
+    return changes
 
 
 def set_up_elasticsearch(
@@ -117,7 +117,7 @@ def set_up_elasticsearch(
 
 def set_up_snapshots(settings: Settings, *, stop: Event | None = None) -> list[str]:
     """Register the backup, where the settings name a bucket for it; see :func:`run_setup`."""
-    return _call_elasticsearch(lambda client: snapshots.make(client, settings), settings, stop)
+    return _call_elasticsearch(lambda client: snapshots.set_up(client, settings), settings, stop)
 
 
 def _call_elasticsearch(
@@ -140,8 +140,8 @@ def set_up_kibana(settings: Settings, *, stop: Event | None = None) -> list[str]
 def _set_up_topic(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
     if plan.name not in client.list_topics():
         try:
-            wanted = {"num_partitions": plan.partitions, "replication_factor": plan.replication_factor}
-            client.create_topics({plan.name: {**wanted, "configs": plan.configs}})
+            layout = {"num_partitions": plan.partitions, "replication_factor": plan.replication_factor}
+            client.create_topics({plan.name: {**layout, "configs": plan.configs}})
         except kafka_errors.TopicAlreadyExistsError:
             pass  # Somebody else set up at the same moment; what differs is found below.
         else:
@@ -168,36 +168,38 @@ def _correct_partitions(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
 def _correct_configs(client: KafkaAdminClient, plan: TopicPlan) -> list[str]:
     resource = ConfigResource(ConfigResourceType.TOPIC, plan.name, dict.fromkeys(plan.configs))
     current = client.describe_configs([resource], config_filter="all")["topic"][plan.name]
-    wrong = {key: value for key, value in plan.configs.items() if current[key]["value"] != value}
-    if not wrong:
+    differing = {key: value for key, value in plan.configs.items() if current[key]["value"] != value}
+    if not differing:
         return []
-    answer = client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, plan.name, wrong)])
+    answer = client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, plan.name, differing)])
     if answer["topic"][plan.name] != "OK":
         raise LogsluiceError("Kafka refuses a setting", where=plan.name, why=answer["topic"][plan.name])
-    return [f"topic {plan.name}: {key} is {value} instead of {current[key]['value']}" for key, value in wrong.items()]
+    return [
+        f"topic {plan.name}: {key} is {value} instead of {current[key]['value']}" for key, value in differing.items()
+    ]
 
 
 def _set_up_indices(client: Elasticsearch, settings: Settings, fields: Mapping[str, FieldType]) -> list[str]:
     modules = common_modules(client)
     features = ServerFeatures(match_only_text="mapper-extras" in modules, lifecycle="x-pack-ilm" in modules)
     server = settings.elasticsearch
-    done: list[str] = []
+    changes: list[str] = []
     lifecycle = f"{settings.env}-logsluice" if features.lifecycle else None
     if lifecycle:
         policy = lifecycle_policy(server.retention_days)
         if not _same(_policy(client, lifecycle), policy):
             client.ilm.put_lifecycle(name=lifecycle, policy=policy)
-            done.append(f"lifecycle policy {lifecycle}: deletes indices after {server.retention_days} days")
+            changes.append(f"lifecycle policy {lifecycle}: deletes indices after {server.retention_days} days")
     else:
-        done.append("this server has no lifecycle management: old indices are kept until you delete them")
+        changes.append("this server has no lifecycle management: old indices are kept until you delete them")
     for alias, properties, lenient in index_plans(settings, fields, features):
         template = index_template(alias, properties, replicas=server.replicas, lenient=lenient, lifecycle=lifecycle)
-        done += _put_template(client, alias, template)
-        done += _add_fields(client, alias, properties)
-    return done
+        changes += _write_template(client, alias, template)
+        changes += _add_fields(client, alias, properties)
+    return changes
 
 
-def _put_template(client: Elasticsearch, name: str, template: dict[str, Any]) -> list[str]:
+def _write_template(client: Elasticsearch, name: str, template: dict[str, Any]) -> list[str]:
     existed = bool(client.indices.exists_index_template(name=name))
     before = client.indices.get_index_template(name=name).body if existed else None
     client.indices.put_index_template(name=name, body=template)
@@ -209,19 +211,19 @@ def _put_template(client: Elasticsearch, name: str, template: dict[str, Any]) ->
 
 def _add_fields(client: Elasticsearch, alias: str, properties: Properties) -> list[str]:
     """Add the fields that indices made by an older template lack; a type can't be changed in place."""
-    done = []
+    changes = []
     indices = client.indices.get_mapping(index=f"{alias}-*", allow_no_indices=True).body
     for index, entry in sorted(indices.items()):
         new, changed = new_and_changed(entry["mappings"].get("properties", {}), properties)
         if new:
             client.indices.put_mapping(index=index, properties=new)
-            done.append(f"index {index}: new fields {', '.join(sorted(new))}")
+            changes.append(f"index {index}: new fields {', '.join(sorted(new))}")
         if changed:
-            done.append(
+            changes.append(
                 f"index {index}: keeps its types of {', '.join(sorted(changed))}; "
                 "extract its events again into a new index to have the new types"
             )
-    return done
+    return changes
 
 
 def _policy(client: Elasticsearch, name: str) -> dict[str, Any]:
@@ -230,7 +232,7 @@ def _policy(client: Elasticsearch, name: str) -> dict[str, Any]:
     return policy
 
 
-def _same(current: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def _same(current: dict[str, Any], policy: dict[str, Any]) -> bool:
     """Whether a stored policy says what is wanted; the server adds defaults of its own."""
     ages = {phase: plan.get("min_age", "0ms") for phase, plan in current.get("phases", {}).items()}
-    return ages == {phase: plan.get("min_age", "0ms") for phase, plan in wanted["phases"].items()}
+    return ages == {phase: plan.get("min_age", "0ms") for phase, plan in policy["phases"].items()}

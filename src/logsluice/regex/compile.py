@@ -114,7 +114,7 @@ def compile_regex(source: str) -> Regex:
             f"a regular expression may have {LONGEST_REGEX:,} characters, this one has {len(source):,}",
             where=repr(source[:_SHOWN]),
         )
-    with _said_of(source), warnings.catch_warnings():
+    with _compile_errors(source), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         parsed = parse(source)
     count, numbers = parsed.state.groups - 1, parsed.state.groupdict
@@ -132,7 +132,7 @@ def compile_regex(source: str) -> Regex:
         pl.Series([""]).str.contains(rust)
     except _UnsayableError as error:
         # Only of what is said here can the parser take what the compiler does not.
-        with _said_of(source):
+        with _compile_errors(source):
             _python(source)
         return Regex(source, groups, None, str(error))
     except pl.exceptions.ComputeError as error:
@@ -149,7 +149,7 @@ def compile_regex(source: str) -> Regex:
 
 
 @contextmanager
-def _said_of(source: str) -> Iterator[None]:
+def _compile_errors(source: str) -> Iterator[None]:
     """Turns what Python's engine does not take into what is wrong, and at which character."""
     try:
         yield

@@ -40,8 +40,8 @@ def literals(nodes: Any, flags: int) -> tuple[str, ...]:
     """Texts that every match contains, longest first."""
     runs: set[str] = set()
     runs.add(_collect(nodes, flags, "", runs))
-    telling = (run for run in runs if run and not any(run != other and run in other for other in runs))
-    return tuple(sorted(telling, key=lambda run: (-len(run), run)))
+    longest = (run for run in runs if run and not any(run != other and run in other for other in runs))
+    return tuple(sorted(longest, key=lambda run: (-len(run), run)))
 
 
 def _walk(nodes: Any, flags: int, starts: set[int], found: list[int]) -> set[int]:

@@ -165,8 +165,8 @@ def _bars(name: str, title: str, frame: pl.DataFrame) -> Figure:
     colour = alt.Color("label:N", scale=alt.Scale(domain=labels, range=colours), legend=None)
     bars = base.mark_bar(cornerRadiusEnd=2).encode(color=colour)
     numbers = base.mark_text(align="left", dx=4, color=_INK, fontSize=12).encode(text=alt.Text("count:Q", format=","))
-    more = frame.height > _MOST_BARS
-    caption = f"The {_MOST_BARS} with the most errors, of {frame.height:,}." if more else ""
+    cut = frame.height > _MOST_BARS
+    caption = f"The {_MOST_BARS} with the most errors, of {frame.height:,}." if cut else ""
     return Figure(name, title, caption, _svg(bars + numbers, name, title))
 
 

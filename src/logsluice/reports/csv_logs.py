@@ -106,7 +106,7 @@ class Rows:
     """
 
     columns: pl.DataFrame
-    bad: list[UnreadableRow] = field(default_factory=list)
+    unreadable: list[UnreadableRow] = field(default_factory=list)
 
 
 def detect_layout(path: Path, name: str) -> CsvLayout | None:
@@ -200,8 +200,8 @@ def read_rows(part: FilePart, layout: CsvLayout) -> Iterator[Rows]:
         return
     number = 1
     for block in texts:
-        left_out, skipped = min(skipped, len(block)), max(0, skipped - len(block))
-        yield _unquoted(block[left_out:], layout, number + left_out)
+        dropped, skipped = min(skipped, len(block)), max(0, skipped - len(block))
+        yield _unquoted(block[dropped:], layout, number + dropped)
         number += len(block)
 
 
@@ -234,14 +234,16 @@ def _unquoted(texts: list[str], layout: CsvLayout, first_line: int) -> Rows:
     ).filter(pl.col("row").str.strip_chars() != "")
     width = len(layout.header)
     separators = frame["row"].str.count_matches(layout.separator, literal=True)
-    fits = separators >= width - 1 if _message_is_last(layout) else separators == width - 1
-    bad = [
+    complete = separators >= width - 1 if _message_is_last(layout) else separators == width - 1
+    unreadable = [
         UnreadableRow(line, _width_problem(count + 1, width), row)
-        for (line, row), count in zip(frame.filter(~fits).iter_rows(), separators.filter(~fits), strict=True)
+        for (line, row), count in zip(frame.filter(~complete).iter_rows(), separators.filter(~complete), strict=True)
     ]
-    frame = frame.filter(fits)
+    frame = frame.filter(complete)
     fields = frame["row"].str.splitn(layout.separator, width).struct.unnest()
-    return Rows(frame.with_columns(fields[f"field_{place}"].alias(name) for name, place in layout.columns.items()), bad)
+    return Rows(
+        frame.with_columns(fields[f"field_{place}"].alias(name) for name, place in layout.columns.items()), unreadable
+    )
 
 
 def _quoted(texts: Iterator[str], layout: CsvLayout, skipped: int) -> Iterator[Rows]:
@@ -258,62 +260,62 @@ def _quoted(texts: Iterator[str], layout: CsvLayout, skipped: int) -> Iterator[R
     for _ in range(skipped):
         following()
     found: list[tuple[int, str, list[str]]] = []
-    bad: list[UnreadableRow] = []
+    unreadable: list[UnreadableRow] = []
     while (text := following()) is not None:
         if not text.strip():
             continue
         begin = number
-        row, fields, more = _row(text, layout.separator, following)
+        row, fields, continuation = _row(text, layout.separator, following)
         if isinstance(fields, str):
             # Only the line on which the row begins is lost; the others are read again.
-            pending += reversed(more)
-            number -= len(more)
-            bad.append(UnreadableRow(begin, fields, text))
+            pending += reversed(continuation)
+            number -= len(continuation)
+            unreadable.append(UnreadableRow(begin, fields, text))
         else:
-            fields = _fit_width(fields, layout)
+            fields = _aligned(fields, layout)
             if isinstance(fields, str):
-                bad.append(UnreadableRow(begin, fields, row))
+                unreadable.append(UnreadableRow(begin, fields, row))
             else:
                 found.append((begin, row, fields))
-        if len(found) + len(bad) >= _ROWS:
-            yield _as_rows(found, bad, layout)
-            found, bad = [], []
-    if found or bad:
-        yield _as_rows(found, bad, layout)
+        if len(found) + len(unreadable) >= _ROWS:
+            yield _as_rows(found, unreadable, layout)
+            found, unreadable = [], []
+    if found or unreadable:
+        yield _as_rows(found, unreadable, layout)
 
 
 def _row(text: str, separator: str, following: Callable[[], str | None]) -> tuple[str, list[str] | str, list[str]]:
     """A row that begins with a line: its text, its fields or what is wrong, and the further lines it has."""
-    more: list[str] = []
+    continuation: list[str] = []
     row = text
     fields = parse_row(row, separator)
     if fields != _OPEN_QUOTE:
-        return row, fields, more
+        return row, fields, continuation
     size = len(row)
-    while len(more) < _LONGEST_ROW_LINES and size < _LONGEST_ROW and (line := following()) is not None:
-        more.append(line)
+    while len(continuation) < _LONGEST_ROW_LINES and size < _LONGEST_ROW and (line := following()) is not None:
+        continuation.append(line)
         size += len(line)
         if line.count('"') % 2 == 0:
             # Whatever it closes it opens again.
             continue
-        row = "\n".join((text, *more))
+        row = "\n".join((text, *continuation))
         fields = parse_row(row, separator)
         if fields != _OPEN_QUOTE:
-            return row, fields, more
-    return text, _OPEN_QUOTE, more
+            return row, fields, continuation
+    return text, _OPEN_QUOTE, continuation
 
 
-def _as_rows(found: list[tuple[int, str, list[str]]], bad: list[UnreadableRow], layout: CsvLayout) -> Rows:
+def _as_rows(found: list[tuple[int, str, list[str]]], unreadable: list[UnreadableRow], layout: CsvLayout) -> Rows:
     columns = {
         "line": pl.Series([line for line, _, _ in found], dtype=pl.Int64),
         "row": pl.Series([row for _, row, _ in found], dtype=pl.String),
     }
     for name, place in layout.columns.items():
         columns[name] = pl.Series([fields[place] for _, _, fields in found], dtype=pl.String)
-    return Rows(pl.DataFrame(columns), bad)
+    return Rows(pl.DataFrame(columns), unreadable)
 
 
-def _fit_width(fields: list[str], layout: CsvLayout) -> list[str] | str:
+def _aligned(fields: list[str], layout: CsvLayout) -> list[str] | str:
     width = len(layout.header)
     if len(fields) == width:
         return fields
@@ -327,5 +329,5 @@ def _message_is_last(layout: CsvLayout) -> bool:
     return layout.columns["message"] == len(layout.header) - 1
 
 
-def _width_problem(found: int, wanted: int) -> str:
-    return f"has {found} column{'s' if found != 1 else ''}, not {wanted}"
+def _width_problem(found: int, expected: int) -> str:
+    return f"has {found} column{'s' if found != 1 else ''}, not {expected}"

@@ -86,7 +86,7 @@ def events_of_rows(
     instants = parse_timestamps(texts["timestamp"], layout.syntaxes, reference, zone)
     levels = by_distinct(texts["log_level"], normalize_level, pl.String())
     reasons = _reasons(texts, layout, instants, levels, frame["row"])
-    bad = frame.select("line", reasons.alias("reason"), "row").drop_nulls("reason").iter_rows()
+    unreadable = frame.select("line", reasons.alias("reason"), "row").drop_nulls("reason").iter_rows()
     columns: dict[str, pl.Series] = {"instant": instants, "level": levels, "message": texts["message"]}
     for name in ("service", "endpoint", "error_type"):
         if name in texts:
@@ -94,7 +94,7 @@ def events_of_rows(
     if "ip" in texts:
         columns["ip"] = read_column(texts["ip"], "ip")
     events = with_all_columns(pl.DataFrame(columns).filter(reasons.is_null()))
-    return _with_pattern_fields(events, patterns), [*rows.bad, *(UnreadableRow(*row) for row in bad)]
+    return _with_pattern_fields(events, patterns), [*rows.unreadable, *(UnreadableRow(*row) for row in unreadable)]
 
 
 def _reasons(
@@ -235,11 +235,11 @@ def counts_batch(counts: pl.DataFrame) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=COUNTS_SCHEMA)
 
 
-def rejected_batch(source: str, bad: Sequence[UnreadableRow], lines_before: int = 0) -> pa.RecordBatch:
+def rejected_batch(source: str, unreadable: Sequence[UnreadableRow], lines_before: int = 0) -> pa.RecordBatch:
     """Rejected rows as a batch of :data:`COUNTS_SCHEMA`."""
     rows = [
         {"source": source, "line": line + lines_before, "reason": reason, "row": row[:LONGEST_ROW]}
-        for line, reason, row in bad
+        for line, reason, row in unreadable
     ]
     return pa.RecordBatch.from_pylist(rows, schema=COUNTS_SCHEMA)
 

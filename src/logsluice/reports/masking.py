@@ -23,7 +23,7 @@ from logsluice.extract.decode import COLOURS
 _MOST_WORDS: Final = 40
 _LONGEST_WORD: Final = 200
 # A message can be megabytes long without a blank; what lies beyond tells no more about its kind.
-_LOOKED_AT: Final = 20_000
+_MASKED_CHARACTERS: Final = 20_000
 
 _CONTROL: Final = r"[\x00-\x1f\x7f-\x9f]"
 _EDGE: Final = r"(?-u:\b)"
@@ -81,7 +81,7 @@ def endpoints(paths: pl.Series) -> pl.Series:
 def templates(messages: pl.Series) -> pl.Series:
     """The template of each message (String); null of null, an empty text where there is nothing but blanks."""
     texts = messages.str.strip_chars_start()
-    texts = _replaced(texts, r"\n", r"\n(?s).*", "").str.slice(0, _LOOKED_AT)
+    texts = _replaced(texts, r"\n", r"\n(?s).*", "").str.slice(0, _MASKED_CHARACTERS)
     texts = _replaced(texts, "\x1b", COLOURS, "")
     texts = _replaced(texts, rf"  |[^\S ]|{_CONTROL}", rf"(?:\s|{_CONTROL})+", " ").str.strip_chars(" ")
     texts = _replaced(texts, f"(?:[^ ]+ ){{{_MOST_WORDS}}}", rf"\A((?:[^ ]+ ?){{{_MOST_WORDS}}}).*", "${1}")

@@ -47,36 +47,36 @@ def plan(names: Sequence[str], settings: Settings, span: Span, scratch: Path, *,
         scratch: A folder for a copy of what can be read once only.
         joined: The lines of one event belong together, in files that are no CSV logs.
     """
-    made = Plan()
+    plan = Plan()
     files: list[tuple[str, Path]] = []
-    seen: set[Path | str] = set()
+    sources: set[Path | str] = set()
     expanded = chain.from_iterable([name] if _index(name, settings) else expand([name]) for name in names)
     for name in expanded:
         index = _index(name, settings)
         path = None if index else _path(name, scratch)
-        if (key := index or (path.resolve() if path else name)) in seen:
+        if (key := index or (path.resolve() if path else name)) in sources:
             continue
-        seen.add(key)
+        sources.add(key)
         if path is not None:
             files.append((name, path))
             continue
         from logsluice.reports.stored_events import plan_stored
 
         try:
-            made.tasks += plan_stored(settings, str(index), span)
-            made.sources.append(name)
+            plan.tasks += plan_stored(settings, str(index), span)
+            plan.sources.append(name)
         except LogsluiceError as error:
-            made.problems.append(str(error))
+            plan.problems.append(str(error))
     total = sum(path.stat().st_size for _, path in files if path.is_file())
     part_bytes = min(max(total // ((os.cpu_count() or 1) * _PARTS_A_CORE), _LEAST_PART_BYTES), PART_BYTES)
     for name, path in files:
         try:
-            made.tasks += _plan_file(name, path, joined, part_bytes)
-            made.sources.append(name)
-            made.size += path.stat().st_size
+            plan.tasks += _plan_file(name, path, joined, part_bytes)
+            plan.sources.append(name)
+            plan.size += path.stat().st_size
         except LogsluiceError as error:
-            made.problems.append(str(error))
-    return made
+            plan.problems.append(str(error))
+    return plan
 
 
 def _plan_file(name: str, path: Path, joined: bool, part_bytes: int) -> list[Task]:

@@ -77,11 +77,11 @@ def _counted(
     """Events of a part, counted, and its bad rows with their numbers in the file; ends where it is damaged."""
     before: int | None = None
     try:
-        for events, bad in batches:
+        for events, unreadable in batches:
             yield counts_batch(count_events(events, span))
-            if bad:
+            if unreadable:
                 before = _lines_before(part) if before is None else before
-                yield rejected_batch(part.name, bad, before)
+                yield rejected_batch(part.name, unreadable, before)
     except LogsluiceError as error:
         yield damage_batch(part.name, error)
 
@@ -118,20 +118,20 @@ def _single_lines(part: FilePart) -> Iterator[tuple[LineBlock, Sequence[int]]]:
 
 def _joined_events(part: FilePart) -> Iterator[tuple[LineBlock, Sequence[int]]]:
     """Events of a whole file, each with the number of its first line."""
-    begun: deque[tuple[int, int]] = deque()
+    starts: deque[tuple[int, int]] = deque()
 
     def numbered() -> Iterator[Line]:
         for number, line in enumerate(read_lines(part.path), start=1):
-            begun.append((line.offset, number))
+            starts.append((line.offset, number))
             yield line
 
     events = join(numbered(), StreamJoiner(interleaved=False))
     while block := list(islice(events, _ROWS)):
         numbers = []
         for event in block:
-            while begun[0][0] != event.offset:
-                begun.popleft()
-            numbers.append(begun[0][1])
+            while starts[0][0] != event.offset:
+                starts.popleft()
+            numbers.append(starts[0][1])
         cut = {row: event.headers for row, event in enumerate(block) if event.headers}
         yield LineBlock([event.value for event in block], cut), numbers
 
@@ -140,12 +140,12 @@ def _lines_before(part: FilePart) -> int:
     """How many lines of the file lie before the first one of a part."""
     if not part.start:
         return 0
-    count, left = 0, part.start
+    count, remaining = 0, part.start
     last = b"\n"
     with part.path.open("rb") as file:
-        while left and (block := file.read(min(left, _COUNTING_BYTES))):
+        while remaining and (block := file.read(min(remaining, _COUNTING_BYTES))):
             count += block.count(b"\n")
-            left -= len(block)
+            remaining -= len(block)
             last = block[-1:]
     # The line that the part before has begun is that part's.
     return count + (last != b"\n")

@@ -36,10 +36,10 @@ def temporary_folder(out: Path) -> Iterator[Path]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for left in out.glob(f"{_TEMPORARY_PREFIX}*"):
-            owner = left.name.removeprefix(_TEMPORARY_PREFIX).partition("-")[0]
+        for folder in out.glob(f"{_TEMPORARY_PREFIX}*"):
+            owner = folder.name.removeprefix(_TEMPORARY_PREFIX).partition("-")[0]
             if owner.isdecimal() and not psutil.pid_exists(int(owner)):
-                shutil.rmtree(left, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{_TEMPORARY_PREFIX}{os.getpid()}-", dir=out))
     except (FileExistsError, NotADirectoryError):
         raise LogsluiceError("is not a folder", where=str(out), why="--out") from None

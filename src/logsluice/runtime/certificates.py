@@ -36,11 +36,11 @@ def stop_on_certificate_renewal(settings: Settings) -> None:
         Thread(target=_watch, args=(_read(files),), name="certificates", daemon=True).start()
 
 
-def _watch(known: dict[Path, bytes]) -> None:
+def _watch(digests: dict[Path, bytes]) -> None:
     while True:
         time.sleep(_SECONDS)
-        now = _read(known)
-        changed = [str(path) for path, digest in known.items() if now.get(path, digest) != digest]
+        now = _read(digests)
+        changed = [str(path) for path, digest in digests.items() if now.get(path, digest) != digest]
         if changed:
             log.warning("a certificate was renewed: ending, to be started again with the new one", files=changed)
             os.kill(os.getpid(), signal.SIGTERM)

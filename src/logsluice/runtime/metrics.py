@@ -114,15 +114,15 @@ class LabelNames:
     """
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._names: set[str] = set()
 
     def __call__(self, name: str) -> str:
         """The value that stands for a name."""
         name = name[:_LONGEST_NAME]
-        if name not in self._known:
-            if len(self._known) >= MOST_NAMES:
+        if name not in self._names:
+            if len(self._names) >= MOST_NAMES:
                 return OTHER
-            self._known.add(name)
+            self._names.add(name)
         return name
 
 

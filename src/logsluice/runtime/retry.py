@@ -66,7 +66,7 @@ def retry_on_unavailable(
     Raises:
         StoppedError: The context's ``stop`` was set while the part was unavailable.
     """
-    began = time.monotonic()
+    started_at = time.monotonic()
     logged_at: float | None = None
 
     def log_wait(state: RetryCallState) -> None:
@@ -81,10 +81,10 @@ def retry_on_unavailable(
             f"waiting for {context.part}",
             where=context.where,
             reason=" ".join(context.describe_error(error).split()) if error else None,
-            waited_seconds=round(now - began, 1),
+            waited_seconds=round(now - started_at, 1),
         )
 
-    def give_way(_state: RetryCallState) -> NoReturn:
+    def raise_stopped(_state: RetryCallState) -> NoReturn:
         raise StoppedError
 
     event = context.stop or Event()
@@ -94,11 +94,11 @@ def retry_on_unavailable(
         stop=stop_when_event_set(event),
         sleep=sleep_using_event(event),
         before_sleep=log_wait,
-        retry_error_callback=give_way,
+        retry_error_callback=raise_stopped,
     )(function)
     if logged_at is not None:
         log.info(
-            f"{context.part} answers again", where=context.where, waited_seconds=round(time.monotonic() - began, 1)
+            f"{context.part} answers again", where=context.where, waited_seconds=round(time.monotonic() - started_at, 1)
         )
     return result
 
@@ -110,10 +110,10 @@ def stop_on_signals() -> Event:
     """
     stop = Event()
 
-    def ask_to_stop(number: int, _frame: FrameType | None) -> None:
+    def handle_signal(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL if number == signal.SIGTERM else signal.default_int_handler)
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask_to_stop)
+        signal.signal(number, handle_signal)
     return stop

@@ -156,11 +156,13 @@ def _format(java: str, classpath: str, files: Files) -> None:
         f'--ignore-formatted --cluster-id={cluster} --config "{files.properties}" --add-scram "{scram}"\n',
     )
     try:
-        done = subprocess.run([java, f"@{arguments}"], capture_output=True, text=True, errors="replace", check=False)
+        result = subprocess.run([java, f"@{arguments}"], capture_output=True, text=True, errors="replace", check=False)
     finally:
         arguments.unlink()
-    if done.returncode != 0:
-        faults = [line for line in (done.stderr + done.stdout).splitlines() if "Exception" in line or "rror" in line]
+    if result.returncode != 0:
+        faults = [
+            line for line in (result.stderr + result.stdout).splitlines() if "Exception" in line or "rror" in line
+        ]
         raise LogsluiceError(
             "Kafka's storage could not be formatted", where=str(files.data), why=faults[0] if faults else None
         )

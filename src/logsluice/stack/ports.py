@@ -79,11 +79,11 @@ def check_free(port: int, part: str, option: str) -> None:
         LogsluiceError: Something listens there, or the system lets nobody listen there.
     """
     if not is_free(port):
-        who = holder(port)
+        owner = holder(port)
         raise LogsluiceError(
             f"port {port} is taken",
             where=part,
-            why=f"by {who}" if who else "by a process that this user may not see",
+            why=f"by {owner}" if owner else "by a process that this user may not see",
             hint=f"stop it, or choose another port with {option}",
         )
 

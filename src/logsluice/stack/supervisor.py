@@ -80,7 +80,7 @@ class LocalStack:
         secure: bool = False,
         kafka_heap: str = "256m",
         elasticsearch_heap: str = "512m",
-        say: Callable[[str], None] = lambda _line: None,
+        report: Callable[[str], None] = lambda _line: None,
     ) -> None:
         if kafka_port == elasticsearch_port:
             raise LogsluiceError(f"port {kafka_port} can't be both Kafka's and Elasticsearch's")
@@ -99,7 +99,7 @@ class LocalStack:
             "elasticsearch": elasticsearch_heap,
             "schema-registry": "256m",
         }
-        self._say = say
+        self._report = report
         # Kept so that a part that ends is not left as a zombie of this process.
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -122,17 +122,17 @@ class LocalStack:
         if not only and not all(self.pid(part) for part in self.parts):
             self.fetch()
         with self._alone():
-            wanted = [part for part in only or self.parts if not self._runs_as_wanted(part)]
-            for part in wanted:
+            parts = [part for part in only or self.parts if not self._is_running(part)]
+            for part in parts:
                 self._clean(part)
                 check_free(self._ports[part], part, f"--{part}-port")
             try:
-                for part in wanted:
+                for part in parts:
                     self._spawn(part)
                 for part in only or self.parts:
                     self._await(part, timeout)
             except BaseException:
-                for part in wanted:
+                for part in parts:
                     self._stop(part)
                 raise
             if not only:
@@ -237,7 +237,7 @@ class LocalStack:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    self._say("waiting for another command that starts or stops this stack")
+                    self._report("waiting for another command that starts or stops this stack")
                     fcntl.flock(file, fcntl.LOCK_EX)
                 yield
         except OSError as error:
@@ -248,15 +248,15 @@ class LocalStack:
                 hint="let LOGSLUICE_HOME name a folder that this user may write to, on a disk with room",
             ) from None
 
-    def _runs_as_wanted(self, part: Part) -> bool:
+    def _is_running(self, part: Part) -> bool:
         record = read_record(self._record(part))
         if record is None or record.process() is None:
             return False
         secure = self.secure and part == "kafka"
         if (record.port, record.secure) != (self._ports[part], secure):
-            how = " secured" if record.secure else ""
+            mode = " secured" if record.secure else ""
             raise LogsluiceError(
-                f"already runs{how} on port {record.port}", where=part, hint="stop it first: logsluice down"
+                f"already runs{mode} on port {record.port}", where=part, hint="stop it first: logsluice down"
             )
         return True
 
@@ -268,15 +268,15 @@ class LocalStack:
             f"-Djava.io.tmpdir={self.home / 'schema-registry' / 'tmp'}",
         }
         self._record(part).unlink(missing_ok=True)
-        known = {self.pid(other) for other in _EVERY_PART}
+        own_pids = {self.pid(other) for other in _EVERY_PART}
         for process, line in own_processes():
-            if process.pid not in known and not markers.isdisjoint(line) and is_part(line, part):
-                self._say(f"ending a {part} that an earlier run left (process {process.pid})")
+            if process.pid not in own_pids and not markers.isdisjoint(line) and is_part(line, part):
+                self._report(f"ending a {part} that an earlier run left (process {process.pid})")
                 terminate(process, patience=_PATIENCE)
 
     def _spawn(self, part: Part) -> None:
         port, heap = self._ports[part], self._heaps[part]
-        self._say(f"starting {part} on port {port}")
+        self._report(f"starting {part} on port {port}")
         if part == "kafka":
             controller = next(port for port in iter(free_port, None) if port not in self._ports.values())
             command = kafka.command(self.home, port, controller, heap, secure=self.secure)
@@ -305,7 +305,7 @@ class LocalStack:
                     f"did not answer within {timeout:.0f} seconds", where=part, hint=f"see {self._log(part)}"
                 )
             time.sleep(0.2)
-        self._say(f"{part} answers")
+        self._report(f"{part} answers")
 
     def _answers(self, part: Part) -> bool:
         port = self._ports[part]
@@ -325,8 +325,8 @@ class LocalStack:
         process = self._process(part)
         if process is None:
             return PartStatus(part, "died", record.port, data)
-        known = self._of(part, record)
-        state: State = "ready" if known._answers(part) else "not answering"
+        running = self._of(part, record)
+        state: State = "ready" if running._answers(part) else "not answering"
         return PartStatus(part, state, record.port, data, record.pid, memory(process))
 
     def _of(self, part: Part, record: Record) -> LocalStack:
@@ -337,7 +337,7 @@ class LocalStack:
 
     def _stop(self, part: Part) -> None:
         if process := self._process(part):
-            self._say(f"stopping {part} (process {process.pid})")
+            self._report(f"stopping {part} (process {process.pid})")
             terminate(process, patience=_PATIENCE)
             self._reap()
         self._clean(part)

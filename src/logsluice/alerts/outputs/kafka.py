@@ -55,5 +55,5 @@ class KafkaOutput:
     def close(self) -> None:
         """Let go of the broker."""
         if self._producer is not None:
-            gone, self._producer = self._producer, None
-            abandon(gone, _CLOSE_SECONDS)
+            broken, self._producer = self._producer, None
+            abandon(broken, _CLOSE_SECONDS)

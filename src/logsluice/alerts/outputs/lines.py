@@ -11,7 +11,7 @@ import structlog
 from logsluice.alerts.documents import Notification, headline
 from logsluice.event.moments import iso
 
-_LOOK_BACK_BYTES: Final = 4_000_000
+_TAIL_BYTES: Final = 4_000_000
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +82,7 @@ class FileOutput:
     def _read(self) -> set[str]:
         try:
             with self._path.open("rb") as file:
-                file.seek(max(0, self._path.stat().st_size - _LOOK_BACK_BYTES))
+                file.seek(max(0, self._path.stat().st_size - _TAIL_BYTES))
                 lines = file.read().decode(errors="replace").splitlines()
         except FileNotFoundError:
             return set()

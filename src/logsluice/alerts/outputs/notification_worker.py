@@ -49,8 +49,8 @@ class NotificationRefusedError(Exception):
 class RetryLaterError(Exception):
     """The output asks to be left alone for so many seconds."""
 
-    def __init__(self, why: str, seconds: float) -> None:
-        super().__init__(why)
+    def __init__(self, reason: str, seconds: float) -> None:
+        super().__init__(reason)
         self.seconds = seconds
 
 

@@ -71,7 +71,7 @@ class Guard:
             if api.oidc.issuer:
                 client = await stack.enter_async_context(httpx.AsyncClient())
                 tokens = TokenIssuer(api.oidc, client)
-                await stack.enter_async_context(tokens.kept())
+                await stack.enter_async_context(tokens.refreshing())
             yield cls(KeyRing(api.keys_file) if api.keys_file else None, tokens, RateLimiter(api.limits, shared))
 
     async def admit(self, request: Request, scope: Scope) -> Caller:

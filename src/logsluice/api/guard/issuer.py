@@ -53,13 +53,13 @@ class TokenIssuer:
         self._client = client
         self._keys: dict[str, jwt.PyJWK] = {}
         self._attempt: asyncio.Task[bool] | None = None
-        self._tried_at = float("-inf")
+        self._attempted_at = float("-inf")
 
     @asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
+    async def refreshing(self) -> AsyncIterator[None]:
         """Fetch the keys now and then until the context is left."""
         try:
-            async with in_background(self._keep()):
+            async with in_background(self._refresh_repeatedly()):
                 yield
         finally:
             if self._attempt is not None:
@@ -112,13 +112,13 @@ class TokenIssuer:
             IssuerUnavailableError: No keys are known at all.
         """
         # A token may name any key it likes: the issuer is not asked for each.
-        if key_id not in self._keys and (self._is_fetching() or time.monotonic() - self._tried_at > AGAIN_SECONDS):
+        if key_id not in self._keys and (self._is_fetching() or time.monotonic() - self._attempted_at > AGAIN_SECONDS):
             await asyncio.shield(self._refreshed())
         if not self._keys:
             raise IssuerUnavailableError("the issuer's keys cannot be had")
         return self._keys.get(key_id)
 
-    async def _keep(self) -> None:
+    async def _refresh_repeatedly(self) -> None:
         while True:
             fresh = await asyncio.shield(self._refreshed())
             await asyncio.sleep(self._settings.jwks_seconds if fresh else AGAIN_SECONDS)
@@ -133,7 +133,7 @@ class TokenIssuer:
         return self._attempt
 
     async def _refresh(self) -> bool:
-        self._tried_at = time.monotonic()
+        self._attempted_at = time.monotonic()
         try:
             async with asyncio.timeout(FETCH_SECONDS):
                 document = await self._published()

@@ -29,7 +29,7 @@ SCOPES: Final[tuple[Scope, ...]] = ("ingest", "query", "admin")
 
 _KEY: Final = re.compile(r"ls_(?P<id>[a-z0-9]{12})_(?P<secret>[A-Za-z0-9_-]{43})", re.ASCII)
 _ID_CHARACTERS: Final = string.ascii_lowercase + string.digits
-LOOK_SECONDS: Final = 1.0
+RELOAD_SECONDS: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -115,11 +115,11 @@ class KeyRing:
         self._path = path
         self._state = _state_of(path)
         self._keys = {key.id: key for key in read_keys(path)}
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
 
     def find(self, text: str) -> StoredKey | None:
         """The key of this text; None where there is none, or it has expired."""
-        self._look()
+        self._reload_if_changed()
         match = _KEY.fullmatch(text)
         if match is None:
             return None
@@ -131,11 +131,11 @@ class KeyRing:
             return None
         return key
 
-    def _look(self) -> None:
+    def _reload_if_changed(self) -> None:
         now = time.monotonic()
-        if now - self._looked_at < LOOK_SECONDS:
+        if now - self._checked_at < RELOAD_SECONDS:
             return
-        self._looked_at = now
+        self._checked_at = now
         state = _state_of(self._path)
         if state == self._state:
             return

@@ -20,7 +20,7 @@ from logsluice.settings import ApiLimits
 _POLICY: Final = "client"
 _CLIENTS: Final = 100_000
 _MOST_AT_ONCE: Final = 50
-_KEPT_SECONDS: Final = 1.0
+_RESERVATION_SECONDS: Final = 1.0
 
 
 class Allowance(NamedTuple):
@@ -40,10 +40,10 @@ class Allowance(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Taken:
+class _Reservation:
     """Requests that are taken out of the common bucket already, and what the client has left in all."""
 
-    here: int
+    unused: int
     remaining: int
     reset_seconds: int
 
@@ -56,7 +56,7 @@ class RateLimiter:
         self.policy: Final = f'"{_POLICY}";q={burst};w={max(1, round(burst / rate))}'
         self._shared = shared
         self._some = max(1, min(rate // 50, _MOST_AT_ONCE))
-        self._taken: TTLCache[str, _Taken] = TTLCache(_CLIENTS, _KEPT_SECONDS)
+        self._reserved: TTLCache[str, _Reservation] = TTLCache(_CLIENTS, _RESERVATION_SECONDS)
         self._pending: dict[str, asyncio.Future[Allowance]] = {}
         quota = rate_limiter.per_sec(rate, burst)
         self._local = self._throttled(quota, store.MemoryStore(options={"MAX_SIZE": _CLIENTS}), shared)
@@ -73,7 +73,7 @@ class RateLimiter:
             return _allowance(await self._local.limit(client))
         if self._some == 1:
             return await self._take_shared(common, client)
-        while (taken := self._taken.get(client)) is None or not taken.here:
+        while (reservation := self._reserved.get(client)) is None or not reservation.unused:
             pending = self._pending.get(client)
             if pending is None:
                 pending = self._pending[client] = asyncio.ensure_future(self._take_for_all(common, client))
@@ -82,9 +82,9 @@ class RateLimiter:
             allowance = await asyncio.shield(pending)
             if allowance.limited:
                 return allowance
-        taken.here -= 1
-        taken.remaining -= 1
-        return Allowance(False, taken.remaining, taken.reset_seconds, 0)
+        reservation.unused -= 1
+        reservation.remaining -= 1
+        return Allowance(False, reservation.remaining, reservation.reset_seconds, 0)
 
     async def _take_for_all(self, common: Throttled, client: str) -> Allowance:
         try:
@@ -104,19 +104,19 @@ class RateLimiter:
             several = _allowance(await common.limit(client, self._some))
             if not several.limited:
                 rest = self._some - 1
-                self._taken[client] = _Taken(rest, several.remaining + rest, several.reset_seconds)
+                self._reserved[client] = _Reservation(rest, several.remaining + rest, several.reset_seconds)
                 return several._replace(remaining=several.remaining + rest)
         return _allowance(await common.limit(client))
 
     def headers(self, allowance: Allowance) -> list[tuple[bytes, bytes]]:
         """The header fields that tell a client what it has left."""
-        left = f'"{_POLICY}";r={allowance.remaining};t={allowance.reset_seconds}'
-        return [(b"ratelimit", left.encode()), (b"ratelimit-policy", self.policy.encode())]
+        state = f'"{_POLICY}";r={allowance.remaining};t={allowance.reset_seconds}'
+        return [(b"ratelimit", state.encode()), (b"ratelimit-policy", self.policy.encode())]
 
     @staticmethod
-    def _throttled(quota: rate_limiter.Quota, where: store.BaseStore, shared: SharedStore) -> Throttled:
+    def _throttled(quota: rate_limiter.Quota, backend: store.BaseStore, shared: SharedStore) -> Throttled:
         return Throttled(
-            using=RateLimiterType.TOKEN_BUCKET.value, quota=quota, store=where, key_prefix=shared.key("limit")
+            using=RateLimiterType.TOKEN_BUCKET.value, quota=quota, store=backend, key_prefix=shared.key("limit")
         )
 
 

@@ -28,7 +28,7 @@ class BodyReader:
 
     def __init__(self, limits: ApiLimits) -> None:
         self._limits = limits
-        self._held = 0
+        self._buffered = 0
 
     @asynccontextmanager
     async def read(self, request: Request, most: int) -> AsyncIterator[bytes]:
@@ -45,25 +45,25 @@ class BodyReader:
         body = bytearray()
         try:
             async for piece in self._pieces(request, most):
-                if self._held + len(piece) > self._limits.total_body_bytes:
+                if self._buffered + len(piece) > self._limits.total_body_bytes:
                     metrics.API_REFUSED.labels("memory").inc()
                     raise unavailable("too many bodies at one time", 1)
-                self._held += len(piece)
+                self._buffered += len(piece)
                 body += piece
             yield bytes(body)
         finally:
-            self._held -= len(body)
+            self._buffered -= len(body)
 
     async def _pieces(self, request: Request, most: int) -> AsyncIterator[bytes]:
         decompress = _decompressor(request)
-        received = given = 0
+        received = decoded = 0
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        started_at = loop.time()
         stream = request.stream().__aiter__()
         while True:
             allowed = self._limits.body_seconds + received / self._limits.body_bytes_per_second
             try:
-                async with asyncio.timeout_at(began + allowed):
+                async with asyncio.timeout_at(started_at + allowed):
                     piece = await anext(stream)
             except StopAsyncIteration:
                 break
@@ -78,31 +78,31 @@ class BodyReader:
             if received > most:
                 raise _too_large(most)
             for part in decompress(piece):
-                given += len(part)
-                if given > most:
+                decoded += len(part)
+                if decoded > most:
                     raise _too_large(most)
                 yield part
         for part in decompress(b""):
-            given += len(part)
+            decoded += len(part)
             yield part
 
 
-def media_type_of(request: Request, *taken: str) -> str:
+def media_type_of(request: Request, *accepted: str) -> str:
     """What a body says it is, of what its route takes; the first of these where it does not say.
 
     Raises:
         ProblemError: 415 where it is something else.
     """
-    given = request.headers.get("content-type", taken[0]).partition(";")[0].strip().lower()
-    if given.startswith("application/") and given.endswith("+json"):
-        given = JSON
-    if given not in taken:
+    media_type = request.headers.get("content-type", accepted[0]).partition(";")[0].strip().lower()
+    if media_type.startswith("application/") and media_type.endswith("+json"):
+        media_type = JSON
+    if media_type not in accepted:
         raise ProblemError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            f"this takes {', '.join(taken)}; this body says {given[:100] or 'nothing'}",
-            headers={"Accept-Post": ", ".join(taken)},
+            f"this takes {', '.join(accepted)}; this body says {media_type[:100] or 'nothing'}",
+            headers={"Accept-Post": ", ".join(accepted)},
         )
-    return given
+    return media_type
 
 
 Decompress = Callable[[bytes], Any]
@@ -157,11 +157,11 @@ class _Zstd:
         # A window beyond 8 MiB is what a decoder may refuse, says the RFC.
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=8_388_608)
         self._frame = self._decompressor.decompressobj()
-        self._begun = False
+        self._started = False
 
     def __call__(self, piece: bytes) -> Any:
         if not piece:
-            if self._begun and not self._frame.eof:
+            if self._started and not self._frame.eof:
                 raise _not_compressed("it ends too early")
             return
         # Four bytes may stand for 128 KiB: in small steps, what comes of one is bounded.
@@ -170,7 +170,7 @@ class _Zstd:
             while step:
                 if self._frame.eof:
                     self._frame = self._decompressor.decompressobj()
-                self._begun = True
+                self._started = True
                 try:
                     part = self._frame.decompress(step)
                 except zstandard.ZstdError as error:
@@ -180,8 +180,8 @@ class _Zstd:
                 step = self._frame.unused_data if self._frame.eof else b""
 
 
-def _not_compressed(why: str) -> ProblemError:
-    return ProblemError(HTTPStatus.BAD_REQUEST, f"the body is not compressed as its Content-Encoding says: {why}")
+def _not_compressed(reason: str) -> ProblemError:
+    return ProblemError(HTTPStatus.BAD_REQUEST, f"the body is not compressed as its Content-Encoding says: {reason}")
 
 
 def _too_large(most: int) -> ProblemError:

@@ -55,7 +55,7 @@ class Breaker:
         return self._state
 
     @property
-    def lets_through(self) -> bool:
+    def admits_attempts(self) -> bool:
         """Whether an attempt would be made now."""
         return self._state == "closed" or (not self._probing and self._retry_seconds() <= 0)
 

@@ -95,7 +95,7 @@ class _Post(NamedTuple):
     state: PostState
 
 
-def _on_its_thread(
+def _in_buffer_thread(
     method: Callable[Concatenate[EventBuffer, P], T],
 ) -> Callable[Concatenate[EventBuffer, P], Awaitable[T]]:
     """Run a method of the buffer on the buffer's own thread, where the database is."""
@@ -166,20 +166,20 @@ class EventBuffer:
             self._count(-len(rows), -size)
             raise
 
-    @_on_its_thread
+    @_in_buffer_thread
     def adopt(self, post: str, owner: str) -> bool:
         """Give a post that waits to whoever has its idempotency key now; whether there is one."""
         with self._database as database:
             changed = database.execute("UPDATE posts SET owner = ? WHERE post = ? AND ended_ms IS NULL", (owner, post))
         return changed.rowcount > 0
 
-    @_on_its_thread
+    @_in_buffer_thread
     def confirm(self, post: str) -> None:
         """The post's idempotency key is its owner's for good."""
         with self._database as database:
             database.execute("UPDATE posts SET confirmed = 1 WHERE post = ?", (post,))
 
-    @_on_its_thread
+    @_in_buffer_thread
     def oldest(self, count: int, most_bytes: int) -> list[BufferedEvent]:
         """The events that wait longest, in order."""
         found: list[BufferedEvent] = []
@@ -195,12 +195,12 @@ class EventBuffer:
             found.append(BufferedEvent(seq, post, number, Record(value, key, _unpacked(headers))))
         return found
 
-    @_on_its_thread
+    @_in_buffer_thread
     def states(self, posts: set[str]) -> dict[str, PostState]:
         """What is known of posts."""
         return {post: state for post in posts if (state := self._state(post)) is not None}
 
-    @_on_its_thread
+    @_in_buffer_thread
     def begin(self, posts: set[str], attempt: DeliveryAttempt) -> None:
         """Posts are about to be handed to Kafka; of an earlier attempt, its beginning is kept."""
         with self._database as database:
@@ -225,7 +225,7 @@ class EventBuffer:
         events, size = await self._drop(post, owner)
         self._count(-events, -size)
 
-    @_on_its_thread
+    @_in_buffer_thread
     def ticket(self, post: str) -> list[TicketItem] | None:
         """What became of a post's events; None where there is none such here, or not any more."""
         if self._state(post) is None:
@@ -240,7 +240,7 @@ class EventBuffer:
             for over, event_id, refused in rows
         ]
 
-    @_on_its_thread
+    @_in_buffer_thread
     def expire(self) -> None:
         """Forget posts whose tickets are out of date."""
         before = (_now_ms() - self._settings.ticket_seconds * 1_000,)
@@ -258,7 +258,7 @@ class EventBuffer:
         else:
             self.filled.clear()
 
-    @_on_its_thread
+    @_in_buffer_thread
     def _open(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = sqlite3.connect(
@@ -271,13 +271,13 @@ class EventBuffer:
         # Takes the lock for good.
         with self._database as database:
             database.execute("DELETE FROM posts WHERE post = ''")
-        self.events, self.bytes = self._waiting()
+        self.events, self.bytes = self._count_waiting()
 
-    @_on_its_thread
+    @_in_buffer_thread
     def _close(self) -> None:
         self._database.close()
 
-    @_on_its_thread
+    @_in_buffer_thread
     def _insert(self, posts: Sequence[_Post]) -> list[Exception | None]:
         """Write posts in one transaction, but for those of whose id one waits."""
         outcomes: list[Exception | None] = []
@@ -299,7 +299,7 @@ class EventBuffer:
                 outcomes.append(None)
         return outcomes
 
-    @_on_its_thread
+    @_in_buffer_thread
     def _settle(self, rows: Sequence[tuple[str | None, str | None, int]], posts: set[str]) -> None:
         now = _now_ms()
         with self._database as database:
@@ -312,12 +312,12 @@ class EventBuffer:
                 [(now, post) for post in posts],
             )
 
-    @_on_its_thread
+    @_in_buffer_thread
     def _drop(self, post: str, owner: str) -> tuple[int, int]:
         state = self._state(post)
         if state is None or state.owner != owner:
             return 0, 0
-        waiting = self._waiting(post)
+        waiting = self._count_waiting(post)
         with self._database:
             self._forget(post)
         return waiting
@@ -328,7 +328,7 @@ class EventBuffer:
         self._database.execute("DELETE FROM events WHERE post = ?", (post,))
         self._database.execute("DELETE FROM posts WHERE post = ?", (post,))
 
-    def _waiting(self, post: str | None = None) -> tuple[int, int]:
+    def _count_waiting(self, post: str | None = None) -> tuple[int, int]:
         """How many events wait, of all posts or of one, and the bytes that they are counted with."""
         events, size = self._database.execute(
             "SELECT count(*), coalesce(sum(length(value)), 0) FROM events"

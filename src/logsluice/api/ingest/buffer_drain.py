@@ -52,7 +52,7 @@ async def _drain(intake: Intake, buffer: EventBuffer) -> None:
                 await buffer.expire()
             if not buffer.events:
                 continue
-            moved = intake.breaker.lets_through and await _drain_batch(intake, buffer)
+            moved = intake.breaker.admits_attempts and await _drain_batch(intake, buffer)
         except Exception as error:
             log.exception("the buffer cannot be emptied now", reason=str(error))
             moved = False
@@ -93,7 +93,7 @@ async def _drain_batch(intake: Intake, buffer: EventBuffer) -> bool:
 
 async def _confirmed(intake: Intake, buffer: EventBuffer, states: dict[str, PostState]) -> bool:
     """Whether every post is this instance's to store; one whose key went to another attempt is dropped."""
-    ours = True
+    all_owned = True
     for post, state in states.items():
         if state.confirmed or state.owner is None:
             continue
@@ -101,5 +101,5 @@ async def _confirmed(intake: Intake, buffer: EventBuffer, states: dict[str, Post
             await buffer.confirm(post)
         else:
             await buffer.drop(post, state.owner)
-            ours = False
-    return ours
+            all_owned = False
+    return all_owned

@@ -198,28 +198,28 @@ def _is_short(event: dict[str, Any]) -> bool:
 
 def _as_ecs(event: dict[str, Any]) -> dict[str, Any]:
     """The short form in ECS names; a name that ECS uses itself, and is given, wins."""
-    made = {name: value for name, value in event.items() if name != "source" and name not in _SHORT}
+    fields = {name: value for name, value in event.items() if name != "source" and name not in _SHORT}
     if "timestamp" in event:
-        made.setdefault("@timestamp", event["timestamp"])
+        fields.setdefault("@timestamp", event["timestamp"])
     if "level" in event:
-        log = made.get("log")
-        if "log.level" not in made and (log is None or isinstance(log, dict)) and "level" not in (log or {}):
+        log = fields.get("log")
+        if "log.level" not in fields and (log is None or isinstance(log, dict)) and "level" not in (log or {}):
             level = str(event["level"])
-            made["log"] = {**(log or {}), "level": normalize_level(level) or level}
+            fields["log"] = {**(log or {}), "level": normalize_level(level) or level}
     source = event.get("source")
     if isinstance(source, dict):
-        made["source"] = source
-    elif source is not None and "service.name" not in made:
-        service = made.get("service")
+        fields["source"] = source
+    elif source is not None and "service.name" not in fields:
+        service = fields.get("service")
         if service is None or isinstance(service, dict):
-            made["service"] = {"name": source, **(service or {})}
+            fields["service"] = {"name": source, **(service or {})}
     labels = event.get("metadata") or {}
-    known = {name: value for name, value in labels.items() if name in FIELDS and name not in made}
-    made.update(known)
-    if others := {name: value for name, value in labels.items() if name not in known}:
-        given = made.get("labels")
-        made["labels"] = {**others, **(given if isinstance(given, dict) else {})}
-    return made
+    ecs_labels = {name: value for name, value in labels.items() if name in FIELDS and name not in fields}
+    fields.update(ecs_labels)
+    if others := {name: value for name, value in labels.items() if name not in ecs_labels}:
+        own_labels = fields.get("labels")
+        fields["labels"] = {**others, **(own_labels if isinstance(own_labels, dict) else {})}
+    return fields
 
 
 def _service_key(event: dict[str, Any]) -> bytes | None:

@@ -106,15 +106,15 @@ class IdempotencyKeys:
         reply = await self._run_script(
             _CLAIM, post, fingerprint, owner, self._lease_ms, self._remember, end.topic_id, end.packed()
         )
-        known: Literal["new", "other", "done", "busy", "taken"] = text(reply[0])  # type: ignore[assignment]
-        metrics.API_KEYED_POSTS.labels(known).inc()
-        if known == "new":
+        outcome: Literal["new", "other", "done", "busy", "taken"] = text(reply[0])  # type: ignore[assignment]
+        metrics.API_KEYED_POSTS.labels(outcome).inc()
+        if outcome == "new":
             return Claim(post, owner)
-        if known == "done":
+        if outcome == "done":
             return RecordedResponse(orjson.loads(zlib.decompress(reply[1])))
-        if known == "taken":
+        if outcome == "taken":
             return Claim(post, owner, DeliveryAttempt(int(reply[1]), EndOffsets.unpacked(text(reply[2]), reply[3])))
-        if known == "busy":
+        if outcome == "busy":
             raise ProblemError(
                 HTTPStatus.CONFLICT,
                 "a post with this Idempotency-Key is being worked on; ask again for its answer",

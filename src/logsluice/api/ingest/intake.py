@@ -166,7 +166,7 @@ class Intake:
         Raises:
             CircuitOpenError: Kafka counts as away; nothing was handed over.
         """
-        began = time.perf_counter()
+        started_at = time.perf_counter()
         outcomes: list[Outcome] = []
         try:
             async with self.breaker.attempt():
@@ -175,7 +175,7 @@ class Intake:
                     raise BackendUnavailableError
         except BackendUnavailableError:
             pass
-        metrics.API_DELIVERY_DURATION.observe(time.perf_counter() - began)
+        metrics.API_DELIVERY_DURATION.observe(time.perf_counter() - started_at)
         return outcomes
 
     def event_id(self, stored: Stored) -> str:
@@ -194,7 +194,7 @@ class Intake:
             # What came earlier is stored earlier.
             return await self._buffered(posted, post, records, PostState(None, True, None))
         try:
-            end = await self.positions.known_end()
+            end = await self.positions.recent_end()
             outcomes = await self.deliver([marked(record, post, number) for number, record in records.items()])
         except (CircuitOpenError, KafkaException):
             return await self._buffered(posted, post, records, PostState(None, True, None))
@@ -207,7 +207,7 @@ class Intake:
         end = None
         # What is known of a key can be answered while Kafka is away, and the buffer takes what is new.
         with suppress(KafkaException):
-            end = await self.positions.known_end()
+            end = await self.positions.recent_end()
         claim = await self.keys.claim(keyed.post, keyed.fingerprint, end or _NOWHERE)
         if isinstance(claim, RecordedResponse):
             return _replayed(claim.answer)
@@ -248,7 +248,7 @@ class Intake:
         Raises:
             CircuitOpenError: Kafka counts as away.
         """
-        if post.end is None or (post.claim.again is not None and not self.breaker.lets_through):
+        if post.end is None or (post.claim.again is not None and not self.breaker.admits_attempts):
             raise CircuitOpenError("kafka", self._settings.api.breaker_seconds)
         if post.claim.again is None:
             return {}

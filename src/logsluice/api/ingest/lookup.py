@@ -96,7 +96,7 @@ class StoredEventFinder:
         self._settings = settings
         self._positions = positions
         self._written_ms = round(written_seconds * 1_000) + _CLOCKS_APART_MS
-        self._lookups: Batcher[Mapping[str, DeliveryAttempt], dict[EventReference, Stored]] = Batcher(self._look)
+        self._lookups: Batcher[Mapping[str, DeliveryAttempt], dict[EventReference, Stored]] = Batcher(self._search)
 
     async def find(self, attempts: Mapping[str, DeliveryAttempt]) -> dict[EventReference, Stored]:
         """What of posts that were handed over before is in the topic, by the posts' ids.
@@ -110,7 +110,7 @@ class StoredEventFinder:
         """Stop looking."""
         await self._lookups.close(finish=False)
 
-    async def _look(self, batch: Sequence[Mapping[str, DeliveryAttempt]]) -> list[dict[EventReference, Stored]]:
+    async def _search(self, batch: Sequence[Mapping[str, DeliveryAttempt]]) -> list[dict[EventReference, Stored]]:
         attempts = {post: attempt for posts in batch for post, attempt in posts.items()}
         try:
             current = await self._positions.refresh()
@@ -140,8 +140,8 @@ def _found(
     finished: set[int] = set()
     # The last requests of a killed process may still be on their way into the log: look once more.
     for pause in (_SETTLE_SECONDS, 0.0):
-        waiting = {number for number in positions if latest[number] > max(0, positions[number])} - finished
-        while waiting:
+        unread = {number for number in positions if latest[number] > max(0, positions[number])} - finished
+        while unread:
             if time.monotonic() > end:
                 raise LookupFailedError("too many events were stored since to look through them")
             for message in consumer.consume(_RECORDS, _POLL_SECONDS):
@@ -155,12 +155,12 @@ def _found(
                     found.setdefault(place, Stored(number, offset, timestamp_ms))
                 if timestamp_ms > until_ms:
                     finished.add(number)
-            waiting = {n for n in waiting if n not in finished and positions[n] < latest[n]}
-            if waiting:
+            unread = {n for n in unread if n not in finished and positions[n] < latest[n]}
+            if unread:
                 # Expired records and markers leave gaps: the reader's own position is behind them.
-                for part in consumer.position([TopicPartition(topic, n) for n in waiting]):
+                for part in consumer.position([TopicPartition(topic, n) for n in unread]):
                     positions[part.partition] = max(positions[part.partition], part.offset)
-                waiting = {n for n in waiting if positions[n] < latest[n]}
+                unread = {n for n in unread if positions[n] < latest[n]}
         time.sleep(pause)
         if pause:
             latest = _latest(consumer, topic)

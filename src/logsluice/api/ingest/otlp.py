@@ -146,12 +146,12 @@ class _About:
         return ecs_event({**self._fields, **self._logger, **_of_record(record)}, limits)
 
 
-def export_answer(refused: int, why: str, media_type: str) -> bytes:
+def export_answer(refused: int, reason: str, media_type: str) -> bytes:
     """The answer to an export of which all but ``refused`` records are stored."""
     answer = ExportLogsServiceResponse()
     if refused:
         answer.partial_success.rejected_log_records = refused
-        answer.partial_success.error_message = why
+        answer.partial_success.error_message = reason
     return _written(answer, media_type)
 
 
@@ -226,8 +226,8 @@ def _with_binary_ids(export: Any) -> Any:
         for scope_logs in resource_logs.get("scopeLogs", ()):
             for record in scope_logs.get("logRecords", ()):
                 for name in ("traceId", "spanId"):
-                    if given := record.get(name):
-                        record[name] = base64.b64encode(bytes.fromhex(given)).decode()
+                    if identifier := record.get(name):
+                        record[name] = base64.b64encode(bytes.fromhex(identifier)).decode()
     return export
 
 

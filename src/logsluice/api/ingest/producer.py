@@ -76,11 +76,11 @@ Outcome = Stored | Undelivered
 class _Delivery:
     """The reports of records that were handed over together."""
 
-    __slots__ = ("done", "left", "outcomes")
+    __slots__ = ("done", "outcomes", "pending")
 
     def __init__(self, count: int, done: asyncio.Future[None]) -> None:
         self.outcomes: list[Outcome | None] = [None] * count
-        self.left = count
+        self.pending = count
         self.done = done
 
     def report(self, index: int, error: KafkaError | None, message: Message) -> None:
@@ -88,8 +88,8 @@ class _Delivery:
 
     def settle(self, index: int, outcome: Outcome) -> None:
         self.outcomes[index] = outcome
-        self.left -= 1
-        if not self.left and not self.done.done():
+        self.pending -= 1
+        if not self.pending and not self.done.done():
             self.done.set_result(None)
 
 
@@ -114,13 +114,13 @@ class EventProducer:
             "queue.buffering.max.kbytes": _MAX_KBYTES,
             # As Kafka's own client and kafka-python place keys.
             "partitioner": "murmur2_random",
-            "error_cb": self._heard,
+            "error_cb": self._on_error,
         }
         self._topic = settings.kafka.topic
         self._broken = False
         self._in_flight = 0
         self._busy = asyncio.Event()
-        self._producer = self._made()
+        self._producer = self._new_producer()
 
     @classmethod
     @asynccontextmanager
@@ -178,12 +178,12 @@ class EventProducer:
                         await self._busy.wait()
             self._producer.poll(0)
             if self._broken and not self._in_flight:
-                self._producer, self._broken = self._made(), False
+                self._producer, self._broken = self._new_producer(), False
 
-    def _made(self) -> Producer:
+    def _new_producer(self) -> Producer:
         return Producer(self._options, logger=logging.getLogger("kafka.librdkafka"))
 
-    def _heard(self, error: KafkaError) -> None:
+    def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             # Such a producer takes nothing more; another takes its place when its last reports are in.
             log.error("the producer has failed: another takes its place", reason=error.str())

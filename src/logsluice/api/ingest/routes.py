@@ -170,7 +170,7 @@ async def post_log(request: Request) -> Response:
             raise _problem(ItemResult(**event._asdict()))
         receipt = await resources.intake.post([event], "single", _keyed(request, caller, media_type, body))
     if receipt.ticket is not None:
-        return _ticket_given(receipt)
+        return _ticket_response(receipt)
     (result,) = receipt.results
     if result.id is None:
         raise _problem(result)
@@ -213,7 +213,7 @@ async def post_batch(request: Request) -> Response:
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "there are no events in it")
         receipt = await resources.intake.post(posted, "batch", _keyed(request, caller, media_type, body))
     if receipt.ticket is not None:
-        return _ticket_given(receipt)
+        return _ticket_response(receipt)
     return _batch_answer(receipt)
 
 
@@ -262,8 +262,8 @@ async def post_otlp(request: Request) -> Response:
         detail = failed[0].detail or ""
         return _otlp_failure(HTTPStatus.SERVICE_UNAVAILABLE, detail, media_type, {"Retry-After": str(_AGAIN_SECONDS)})
     refused = [result for result in receipt.results if result.id is None]
-    why = f"{refused[0].detail}" if refused else ""
-    return Response(otlp.export_answer(len(refused), why, media_type), media_type=media_type)
+    reason = f"{refused[0].detail}" if refused else ""
+    return Response(otlp.export_answer(len(refused), reason, media_type), media_type=media_type)
 
 
 @tickets.get("/tickets/{ticket}", responses=problem_responses(401, 403, 404, 422, 429, 503))
@@ -338,7 +338,7 @@ def _batch_answer(receipt: Receipt) -> Response:
     )
 
 
-def _ticket_given(receipt: Receipt) -> Response:
+def _ticket_response(receipt: Receipt) -> Response:
     location = f"/tickets/{receipt.ticket}"
     return _answer(HTTPStatus.ACCEPTED, {"ticket": receipt.ticket}, receipt, {"Location": location})
 

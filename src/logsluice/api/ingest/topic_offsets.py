@@ -78,7 +78,7 @@ class TopicOffsets:
         """Where the topic ended when it was last looked at; None before it was."""
         return self._end
 
-    async def known_end(self) -> EndOffsets:
+    async def recent_end(self) -> EndOffsets:
         """Where the topic ends, or ended a little ago.
 
         Raises:
@@ -94,8 +94,8 @@ class TopicOffsets:
         """
         described = self._admin.describe_topics(TopicCollection([self._topic]), request_timeout=seconds)
         topic = await asyncio.wrap_future(described[self._topic])
-        wanted = {TopicPartition(self._topic, part.id): OffsetSpec.latest() for part in topic.partitions}  # type: ignore[no-untyped-call]
-        listed = self._admin.list_offsets(wanted, request_timeout=seconds)
+        requested = {TopicPartition(self._topic, part.id): OffsetSpec.latest() for part in topic.partitions}  # type: ignore[no-untyped-call]
+        listed = self._admin.list_offsets(requested, request_timeout=seconds)
         offsets = {part.partition: (await asyncio.wrap_future(answer)).offset for part, answer in listed.items()}
         self._end = EndOffsets(str(topic.topic_id), offsets)
         return self._end

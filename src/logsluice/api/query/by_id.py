@@ -61,10 +61,10 @@ async def event(request: Request, resources: ResourcesOf, event_id: Id) -> Respo
             stored = await resources.repository.document(_index(alias, event_id), event_id)
             if stored is not None:
                 return dict(stored["_source"])
-        raise _not_there(event_id, "event is stored")
+        raise _not_found(event_id, "event is stored")
 
     question = {"path": "/logs/{id}", "env": settings.env, "id": event_id}
-    return await cached_response(request, resources, question, fetch, keep_seconds=settings.api.cache_seconds)
+    return await cached_response(request, resources, question, fetch, max_age=settings.api.cache_seconds)
 
 
 @router.get("/results/{id}", dependencies=MAY_QUERY, responses=response_schemas(Document, 404))
@@ -75,10 +75,10 @@ async def result(request: Request, resources: ResourcesOf, event_id: Id) -> Resp
         index = _index(resources.settings.results_index, event_id)
         stored = await resources.repository.document(index, event_id)
         if stored is None:
-            raise _not_there(event_id, "result is stored")
+            raise _not_found(event_id, "result is stored")
         return dict(stored["_source"])
 
-    return await cached_response(request, resources, {}, fetch, keep_seconds=None)
+    return await cached_response(request, resources, {}, fetch, max_age=None)
 
 
 @router.post(
@@ -99,7 +99,7 @@ async def add_facts(
     index = _index(resources.settings.results_index, found.event_id)
     document = await resources.merger.merge(index, found.event_id, found.processor, facts)
     if document is None:
-        raise _not_there(found.event_id, "result is stored yet")
+        raise _not_found(found.event_id, "result is stored yet")
     return document
 
 
@@ -112,8 +112,8 @@ def _index(alias: str, event_id: str) -> str:
     try:
         return dated_index(alias, EventId.parse(event_id).timestamp_ms)
     except (LogsluiceError, ValueError, OverflowError, OSError):
-        raise _not_there(event_id, "event can have this id") from None
+        raise _not_found(event_id, "event can have this id") from None
 
 
-def _not_there(event_id: str, what: str) -> ProblemError:
-    return ProblemError(HTTPStatus.NOT_FOUND, f"{event_id}: no {what}")
+def _not_found(event_id: str, missing: str) -> ProblemError:
+    return ProblemError(HTTPStatus.NOT_FOUND, f"{event_id}: no {missing}")

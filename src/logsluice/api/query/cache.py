@@ -38,7 +38,7 @@ class TaggedBody(NamedTuple):
         return cls(body, f'"{hashlib.sha256(body).hexdigest()[:_TAG_LENGTH]}"')
 
 
-class _Kept(NamedTuple):
+class _Entry(NamedTuple):
     packed: bytes
     seconds: int
 
@@ -48,8 +48,8 @@ class ResponseCache:
 
     def __init__(self, store: SharedStore, *, largest: int) -> None:
         self._store = store
-        self._own: TLRUCache[str, _Kept] = TLRUCache(
-            maxsize=largest, ttu=lambda _key, kept, now: now + kept.seconds, getsizeof=lambda kept: len(kept.packed)
+        self._own: TLRUCache[str, _Entry] = TLRUCache(
+            maxsize=largest, ttu=lambda _key, entry, now: now + entry.seconds, getsizeof=lambda entry: len(entry.packed)
         )
 
     async def find(self, question: Mapping[str, Any]) -> TaggedBody | None:
@@ -59,8 +59,8 @@ class ResponseCache:
         try:
             found = await self._store.execute(lambda redis: redis.get(self._store.key("cache", key)))
         except RedisUnavailableError:
-            kept = self._own.get(key)
-            found = kept.packed if kept else None
+            entry = self._own.get(key)
+            found = entry.packed if entry else None
         metrics.API_CACHE.labels("miss" if found is None else "hit").inc()
         if found is None:
             return None
@@ -70,7 +70,7 @@ class ResponseCache:
             # Whatever lies there was not put there by this: it is asked for anew, and replaced.
             return None
 
-    async def keep(self, question: Mapping[str, Any], answer: TaggedBody, seconds: int) -> None:
+    async def store(self, question: Mapping[str, Any], answer: TaggedBody, seconds: int) -> None:
         """Keep an answer for so long; one that is too large is not kept."""
         packed = zstandard.compress(answer.body)
         if len(packed) > _LARGEST:
@@ -80,7 +80,7 @@ class ResponseCache:
             await self._store.execute(lambda redis: redis.set(self._store.key("cache", key), packed, ex=seconds))
         except RedisUnavailableError:
             if len(packed) <= self._own.maxsize:
-                self._own[key] = _Kept(packed, seconds)
+                self._own[key] = _Entry(packed, seconds)
 
 
 def _key(question: Mapping[str, Any]) -> str:

@@ -29,7 +29,7 @@ def searchable_fields(fields: Mapping[str, FieldType]) -> dict[str, str]:
     return {name: mapping["type"] for name, mapping in properties.items() if mapping.get("index", True)}
 
 
-def known_field(name: str, fields: Searchable) -> str:
+def searchable_field(name: str, fields: Searchable) -> str:
     """The type of a field that can be searched.
 
     Raises:
@@ -44,15 +44,15 @@ def known_field(name: str, fields: Searchable) -> str:
     return fields[name]
 
 
-def field_conditions(wanted: Iterable[tuple[str, str]], fields: Searchable) -> list[Body]:
+def field_conditions(pairs: Iterable[tuple[str, str]], fields: Searchable) -> list[Body]:
     """Bodys that fields have these values; of several values for the same field, one of them.
 
     Raises:
         LogsluiceError: A field is not known, or a value is not of its type.
     """
     by_field: dict[str, list[Body]] = {}
-    for name, text in wanted:
-        by_field.setdefault(name, []).append(_condition(name, text, known_field(name, fields)))
+    for name, text in pairs:
+        by_field.setdefault(name, []).append(_condition(name, text, searchable_field(name, fields)))
     return [conditions[0] if len(conditions) == 1 else any_of(*conditions) for conditions in by_field.values()]
 
 

@@ -51,8 +51,10 @@ def read_cursor(cursor: str, question: Mapping[str, Any]) -> Position:
     return Position(timestamp_ms, event_id)
 
 
-def _refused(what: str) -> LogsluiceError:
-    return LogsluiceError(what, where="cursor", hint="take it as it is from the answer before, and ask the same again")
+def _refused(problem: str) -> LogsluiceError:
+    return LogsluiceError(
+        problem, where="cursor", hint="take it as it is from the answer before, and ask the same again"
+    )
 
 
 def _mark(question: Mapping[str, Any]) -> str:

@@ -164,8 +164,8 @@ class _Listing:
 
         # Moments that are relative to now are another question every time: what they name counts.
         question = self.question | span | {"size": paging.size, "skip": paging.skip, "after": paging.after}
-        keep = min(SETTLED_SECONDS, resources.settings.api.cache_seconds) if self.span.settled else None
-        return await cached_response(self.request, resources, question, fetch, keep_seconds=keep)
+        max_age = min(SETTLED_SECONDS, resources.settings.api.cache_seconds) if self.span.settled else None
+        return await cached_response(self.request, resources, question, fetch, max_age=max_age)
 
 
 def _listing(default_size: int) -> Callable[..., Awaitable[_Listing]]:

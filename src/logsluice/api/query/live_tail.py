@@ -81,19 +81,19 @@ class Checkpoints:
     def __init__(self, repository: EventRepository, clock: Callable[[], float] = time.monotonic) -> None:
         self._repository = repository
         self._clock = clock
-        self._known: deque[tuple[float, dict[str, int]]] = deque()
+        self._fetched: deque[tuple[float, dict[str, int]]] = deque()
         self._lock = asyncio.Lock()
 
     async def visible(self, indices: Sequence[str]) -> dict[str, int]:
         """The newest checkpoints whose writes have become visible since."""
         async with self._lock:
             now = self._clock()
-            if not self._known or now - self._known[-1][0] > _SHARED_SECONDS:
-                self._known.append((now, await self._repository.checkpoints(indices)))
-            while len(self._known) > 1 and now - self._known[1][0] >= _VISIBLE_SECONDS:
-                self._known.popleft()
-            asked_at, found = self._known[0]
-            return found if now - asked_at >= _VISIBLE_SECONDS else {}
+            if not self._fetched or now - self._fetched[-1][0] > _SHARED_SECONDS:
+                self._fetched.append((now, await self._repository.checkpoints(indices)))
+            while len(self._fetched) > 1 and now - self._fetched[1][0] >= _VISIBLE_SECONDS:
+                self._fetched.popleft()
+            fetched_at, found = self._fetched[0]
+            return found if now - fetched_at >= _VISIBLE_SECONDS else {}
 
 
 @dataclass(eq=False)

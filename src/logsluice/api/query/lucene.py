@@ -13,7 +13,7 @@ from luqum.exceptions import ParseError
 from luqum.thread import parse
 from luqum.tree import Fuzzy, Item, SearchField, Term, Word
 
-from logsluice.api.query.conditions import Searchable, known_field
+from logsluice.api.query.conditions import Searchable, searchable_field
 from logsluice.elasticsearch.queries import Body, text_query
 from logsluice.errors import LogsluiceError
 
@@ -73,17 +73,17 @@ def _check_field(node: SearchField, fields: Searchable) -> None:
     if node.name == "*" and str(node.expr).strip() == "*":
         return
     if node.name == _EXISTS:
-        known_field(str(node.expr).strip().strip('"'), fields)
+        searchable_field(str(node.expr).strip().strip('"'), fields)
     else:
-        known_field(node.name, fields)
+        searchable_field(node.name, fields)
 
 
 def _nodes(tree: Item) -> Iterator[Item]:
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
+    unvisited = [tree]
+    while unvisited:
+        node = unvisited.pop()
         yield node
-        waiting += node.children
+        unvisited += node.children
 
 
 def _outside_quotes(query: str) -> Iterator[str]:

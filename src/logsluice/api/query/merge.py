@@ -146,13 +146,13 @@ class Merger:
             if not self._shared.configured:
                 yield
                 return
-            held = await self._shared_lock(event_id)
+            shared_lock = await self._shared_lock(event_id)
             try:
                 yield
             finally:
                 # A lock that cannot be given back ends by itself in a moment.
                 with suppress(LockError, RedisError, OSError):
-                    await held.release()
+                    await shared_lock.release()
 
     async def _shared_lock(self, event_id: str) -> Any:
         try:

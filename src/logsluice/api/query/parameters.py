@@ -182,10 +182,10 @@ class FilterParameters:
         Raises:
             LogsluiceError: A field or level is not known, a value is not of its type, or there are too many.
         """
-        wanted = [(name, value) for name, value in request.query_params.multi_items() if name not in named]
-        if len(wanted) + len(self.level) + len(self.source) > _MOST_CONDITIONS:
+        pairs = [(name, value) for name, value in request.query_params.multi_items() if name not in named]
+        if len(pairs) + len(self.level) + len(self.source) > _MOST_CONDITIONS:
             raise LogsluiceError("too many conditions", where="the URL", why=f"more than {_MOST_CONDITIONS}")
-        conditions = field_conditions([*wanted, *(("service.name", source) for source in self.source)], fields)
+        conditions = field_conditions([*pairs, *(("service.name", source) for source in self.source)], fields)
         if self.level:
             conditions.append(level_condition(self.level))
         if self.min_level is not None:

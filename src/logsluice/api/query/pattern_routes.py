@@ -13,7 +13,7 @@ from logsluice.api.query.responses import MAY_QUERY, cached_response, response_s
 from logsluice.api.resources import ResourcesOf
 
 router = APIRouter(prefix="/patterns", tags=["query"])
-MOST_TRIED: Final = 1_000_000
+MAX_TRIAL_CHARACTERS: Final = 1_000_000
 """Characters of all lines of a trial."""
 
 
@@ -106,7 +106,7 @@ class PatternTrial(BaseModel):
         Field(
             min_length=1,
             max_length=200,
-            description=f"With {MOST_TRIED:,} characters in all.",
+            description=f"With {MAX_TRIAL_CHARACTERS:,} characters in all.",
             examples=[["order ORD-17 paid"]],
         ),
     ]
@@ -114,8 +114,8 @@ class PatternTrial(BaseModel):
     @field_validator("lines")
     @classmethod
     def _are_not_too_many(cls, value: list[str]) -> list[str]:
-        if (size := sum(map(len, value))) > MOST_TRIED:
-            raise ValueError(f"the lines may have {MOST_TRIED:,} characters in all, these have {size:,}")
+        if (size := sum(map(len, value))) > MAX_TRIAL_CHARACTERS:
+            raise ValueError(f"the lines may have {MAX_TRIAL_CHARACTERS:,} characters in all, these have {size:,}")
         return value
 
 
@@ -139,7 +139,7 @@ async def patterns(request: Request, resources: ResourcesOf) -> Response:
             ],
         }
 
-    return await cached_response(request, resources, {}, fetch, keep_seconds=None)
+    return await cached_response(request, resources, {}, fetch, max_age=None)
 
 
 @router.post(

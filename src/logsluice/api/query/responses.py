@@ -42,23 +42,23 @@ async def cached_response(
     question: Mapping[str, Any],
     fetch: Callable[[], Awaitable[Any]],
     *,
-    keep_seconds: int | None,
+    max_age: int | None,
 ) -> Response:
     """The answer to a question (all that it depends on), from the cache where it has it; 304 where the client has it.
 
-    What will not change for ``keep_seconds`` is kept; None where that is not known.
+    What will not change for ``max_age`` seconds is kept; None where that is not known.
     """
-    found = None if keep_seconds is None else await resources.responses.find(question)
+    found = None if max_age is None else await resources.responses.find(question)
     if found is None:
         found = TaggedBody.of(orjson.dumps(await fetch()))
-        if keep_seconds is not None:
-            await resources.responses.keep(question, found, keep_seconds)
+        if max_age is not None:
+            await resources.responses.store(question, found, max_age)
     headers = {
         "ETag": found.tag,
-        "Cache-Control": "private, no-cache" if keep_seconds is None else f"private, max-age={keep_seconds}",
+        "Cache-Control": "private, no-cache" if max_age is None else f"private, max-age={max_age}",
         "Vary": "Authorization, X-API-Key",
     }
-    known = request.headers.get("if-none-match", "").split(",")
-    if any(entry.strip().removeprefix("W/") in (found.tag, "*") for entry in known):
+    tags = request.headers.get("if-none-match", "").split(",")
+    if any(entry.strip().removeprefix("W/") in (found.tag, "*") for entry in tags):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(found.body, media_type=JSON, headers=headers)

@@ -117,7 +117,7 @@ async def stats(
             **_counted(answer.get("aggregations", _NOTHING)),
         }
 
-    return await cached_response(request, resources, {}, fetch, keep_seconds=None)
+    return await cached_response(request, resources, {}, fetch, max_age=None)
 
 
 def _aggregations() -> Body:

@@ -98,7 +98,7 @@ def _index_events(settings: Settings, stop: Event) -> None:
 def _index(
     records: Sequence[ConsumerRecord], settings: Settings, writer: BulkWriter, letters: DeadLetterWriter
 ) -> None:
-    began = time.monotonic()
+    started_at = time.monotonic()
     metrics.EVENTS_IN.labels(JOB).inc(len(records))
     planned = plan_events(records, settings)
     rejected: list[DeadLetter] = []
@@ -109,7 +109,7 @@ def _index(
         metrics.EVENTS_REPEATED.labels(JOB, destination).inc(outcome.existing)
     letters.write(planned.letters + rejected)
     metrics.TAGGED_EVENTS.labels(JOB, INVALID_UTF8).inc(planned.invalid)
-    metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - began)
+    metrics.BATCH_DURATION.labels(JOB).observe(time.monotonic() - started_at)
     latency = metrics.END_TO_END_LATENCY.labels(JOB)
     now = time.time()
     for record in records:

@@ -196,25 +196,25 @@ class PartitionStatus(NamedTuple):
     silent: int
 
 
-def next_watermark(clock: Clock, readings: Mapping[int, PartitionStatus], rules: WindowRules) -> int | None:
+def next_watermark(clock: Clock, statuses: Mapping[int, PartitionStatus], rules: WindowRules) -> int | None:
     """Up to where windows may be closed after a batch.
 
     The partition that is furthest behind decides. One that was read to its end and then silent for ``idle`` is
     left out. Where all are silent, time goes on with the wall clock, counted from the last event: so it stays
     true when history is replayed, as long as there is any to read. It stops where nothing is open any more.
     """
-    active = [number for number, reading in readings.items() if reading.behind or reading.silent < rules.idle]
-    known = clock.partitions
+    active = [number for number, status in statuses.items() if status.behind or status.silent < rules.idle]
+    clocks = clock.partitions
     candidate: int | None = None
     if active:
         # One that has more to read, and nothing read yet, may hold anything; an empty one holds nothing.
-        if not any(readings[number].behind and number not in known for number in active):
-            times = [known[number].clock for number in active if number in known]
+        if not any(statuses[number].behind and number not in clocks for number in active):
+            times = [clocks[number].clock for number in active if number in clocks]
             candidate = min(times) - rules.delay if times else None
-    elif known:
-        silent = min(reading.silent for reading in readings.values())
-        newest = max(entry.clock for entry in known.values())
-        open_until = rules.window_end(max(entry.latest for entry in known.values()))
+    elif clocks:
+        silent = min(status.silent for status in statuses.values())
+        newest = max(entry.clock for entry in clocks.values())
+        open_until = rules.window_end(max(entry.latest for entry in clocks.values()))
         candidate = min(newest - rules.delay + silent, open_until)
     if candidate is None or clock.watermark is None:
         return candidate if clock.watermark is None else clock.watermark

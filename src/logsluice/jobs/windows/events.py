@@ -64,7 +64,7 @@ ROW_DDL = (
 """A row an event, with ``paid`` for a payment or refund that succeeded; and, after it, one more with its amount, in
 which ``money`` names what and in which currency (``payment EUR``)."""
 
-KEPT_FIELDS = (
+EVENT_FIELDS = (
     "service.name",
     "host.name",
     "log.level",
@@ -195,10 +195,10 @@ def read_events(batch: pa.RecordBatch, task: WindowsTaskSpec) -> pl.DataFrame:
     """
     records = records_from_arrow(batch, task.topic)
     extracted = extractor(task.extractor_spec).extract(extraction_input(records))
-    names = [name for name in KEPT_FIELDS if name in extracted.schema.names]
+    names = [name for name in EVENT_FIELDS if name in extracted.schema.names]
     chosen = pl.DataFrame(pl.from_arrow(extracted.select(["@timestamp", REASON, LABELS, *names])))
     frame = chosen.with_columns(
-        *(pl.lit(None, pl.String).alias(name) for name in KEPT_FIELDS if name not in names),
+        *(pl.lit(None, pl.String).alias(name) for name in EVENT_FIELDS if name not in names),
         pl.Series("partition", records.partition, pl.Int32),
         pl.Series("offset", records.offset, pl.Int64),
         (pl.Series("appended", records.timestamp_ms, pl.Int64) * 1000).alias("appended"),
@@ -213,11 +213,11 @@ def with_money(frame: pl.DataFrame) -> pl.DataFrame:
     """Action, outcome, amount and currency, wherever an event says them: in fields, in labels, in its message."""
     found = {name: _from_labels(frame[LABELS], name) for name in ("labels.amount", "labels.currency")}
     frame = frame.with_columns(**found).drop(LABELS)
-    says = pl.col("message").str.contains("event.action=", literal=True) & pl.col("event.action").is_null()
-    if not frame.select(says.any()).item():
+    in_message = pl.col("message").str.contains("event.action=", literal=True) & pl.col("event.action").is_null()
+    if not frame.select(in_message.any()).item():
         return frame
     extracted = {
-        name: pl.coalesce(pl.col(name), pl.when(says).then(pl.col("message").str.extract(pattern)))
+        name: pl.coalesce(pl.col(name), pl.when(in_message).then(pl.col("message").str.extract(pattern)))
         for name, pattern in _IN_MESSAGE.items()
     }
     return frame.with_columns(**extracted)

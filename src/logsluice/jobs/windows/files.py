@@ -60,8 +60,8 @@ class EventFiles:
             offset: The first offset that was read; that of the first call names the files.
         """
         self._name = self._name or f"part-{self._topic_id}-{partition}-{offset:020d}.parquet"
-        kept = event_table(events, self._topic_id)
-        for (late, hour), part in kept.partition_by("late", "hour", as_dict=True).items():
+        table = event_table(events, self._topic_id)
+        for (late, hour), part in table.partition_by("late", "hour", as_dict=True).items():
             folder = f"{_LATE}/{hour_folder(hour)}" if late else f"{_SPOOL}/{self._topic_id}/{hour}"
             self._parts[folder].append(part.drop("late", "hour"))
 
@@ -113,7 +113,7 @@ class HourFiles:
                 counts.update({(start, service): number for start, service, number in grouped.iter_rows()})
         return counts
 
-    def put_windows(self, windows: pl.DataFrame) -> None:
+    def write_windows(self, windows: pl.DataFrame) -> None:
         """Add windows to the files of their hours; a window that is there already is replaced."""
         for hour, new in windows_by_hour(windows).items():
             both = merge_windows(self._windows(hour), new)
@@ -146,7 +146,7 @@ class HourFiles:
                 published.append(int(name))
         return published
 
-    def publish_what_is_left(self) -> None:
+    def publish_remaining(self) -> None:
         """Publish what a topic that is gone left behind."""
         for topic_id in self._store.folders(_SPOOL):
             if topic_id != self._topic_id:

@@ -39,7 +39,7 @@ JOB = "windows"
 GROUP = "logsluice-windows"
 DESTINATION = "windows"
 
-_KEPT_CLOCKS = 100
+_CLOCKS = 100
 _DAY = 24 * HOUR
 
 log = structlog.get_logger(__name__)
@@ -89,16 +89,16 @@ class WindowsJob(StreamingQueryJob):
         self._clock = Clock()
         self._began = time.monotonic()
         self._last_read: dict[int, float] = {}
-        self._done = False
+        self._caught_up = False
 
     def is_done(self) -> bool:
         """Whether there is nothing to read and nothing open."""
-        return self._until_caught_up and self._done
+        return self._until_caught_up and self._caught_up
 
     def query(self, stream: DataFrame, run: Run) -> DataFrame:
         """From records to finished windows."""
         self._files = HourFiles(self._settings.windows_output, run.topic.id)
-        self._files.publish_what_is_left()
+        self._files.publish_remaining()
         self._checkpointed = Store(self.checkpoint(run))
         self._set_clock(_last_clock(self._checkpointed))
         self._task_stats.value = {}
@@ -115,8 +115,8 @@ class WindowsJob(StreamingQueryJob):
         self._task_stats.value = {}
         before = self._clock
         clock = Clock(before.partitions | {partition: stats.clock for partition, stats in read.items()})
-        readings = self._partition_status(client, run, clock, read)
-        clock.watermark = next_watermark(Clock(clock.partitions, before.watermark), readings, self._rules)
+        statuses = self._partition_status(client, run, clock, read)
+        clock.watermark = next_watermark(Clock(clock.partitions, before.watermark), statuses, self._rules)
         # The row that tells Spark the time had this batch's watermark.
         clock.closed = before.watermark
         late = {key for stats in read.values() for key in stats.late} | set(before.waiting)
@@ -125,8 +125,8 @@ class WindowsJob(StreamingQueryJob):
         if clock.watermark is not None:
             self._files.publish(before.watermark, clock.watermark)
         self._checkpointed.write(_clock_file(batch), clock.to_json())
-        self._checkpointed.delete(_clock_file(batch - _KEPT_CLOCKS))
-        self._done = not any(reading.behind for reading in readings.values()) and self._has_closed_all_of(clock)
+        self._checkpointed.delete(_clock_file(batch - _CLOCKS))
+        self._caught_up = not any(status.behind for status in statuses.values()) and self._has_closed_all_of(clock)
         self._set_clock(clock)
         return _count_metrics(read)
 
@@ -170,20 +170,20 @@ class WindowsJob(StreamingQueryJob):
 
     def _write_windows(self, rows: list[dict[str, Any]], late: set[tables.Key]) -> None:
         """Write finished windows, and the number of late events of windows that were finished before."""
-        done = tables.finished_windows(rows, self._rules.window)
-        behind = {key for key in late if self._is_closed(key)} - done.rows.keys()
-        hours = {key[0] // HOUR * HOUR for key in behind | done.rows.keys()}
+        finished = tables.finished_windows(rows, self._rules.window)
+        behind = {key for key in late if self._is_closed(key)} - finished.rows.keys()
+        hours = {key[0] // HOUR * HOUR for key in behind | finished.rows.keys()}
         if not hours:
             return
         counts = self._files.late_counts(sorted(hours))
-        for key, row in done.rows.items():
+        for key, row in finished.rows.items():
             row["late"] = counts[key]
-        known = self._files.windows_of({key[0] // HOUR * HOUR for key in behind}) if behind else {}
+        stored = self._files.windows_of({key[0] // HOUR * HOUR for key in behind}) if behind else {}
         empty = {key: tables.empty_window(key, self._rules.window) for key in behind}
-        changed = [row | {"late": counts[key]} for key, row in (empty | known).items() if key in behind]
-        self._files.put_windows(tables.windows_frame([*done.rows.values(), *changed]))
+        changed = [row | {"late": counts[key]} for key, row in (empty | stored).items() if key in behind]
+        self._files.write_windows(tables.windows_frame([*finished.rows.values(), *changed]))
         alias = self._settings.windows_index
-        actions = [tables.index_action(row, alias) for row in (*done.rows.values(), *changed) if row["events"]]
+        actions = [tables.index_action(row, alias) for row in (*finished.rows.values(), *changed) if row["events"]]
         # Old days have no index any more, and should not get one again for this.
         oldest = time.time() * 1e6 - self._settings.elasticsearch.retention_days * _DAY
         unseen = [row for row in changed if not row["events"] and row["start"] > oldest]
@@ -192,7 +192,7 @@ class WindowsJob(StreamingQueryJob):
         for rejected in outcome.rejected:
             metrics.DROPPED_DOCUMENTS.labels(JOB, DESTINATION).inc()
             log.error("elasticsearch refuses a window", window=rejected.action.id, reason=rejected.reason)
-        _note_written(done)
+        _note_written(finished)
 
     def close(self) -> None:
         """Close the connection to Elasticsearch."""
@@ -266,8 +266,8 @@ def _count_metrics(task_stats: dict[int, TaskStats]) -> int:
     return sum(stats.events for stats in task_stats.values())
 
 
-def _note_written(done: tables.FinishedWindows) -> None:
-    metrics.WINDOWS_WRITTEN.labels(JOB).inc(len(done.rows))
-    metrics.EVENTS_OUT.labels(JOB, DESTINATION).inc(sum(row["events"] for row in done.rows.values()))
-    for appended in done.appended.values():
+def _note_written(finished: tables.FinishedWindows) -> None:
+    metrics.WINDOWS_WRITTEN.labels(JOB).inc(len(finished.rows))
+    metrics.EVENTS_OUT.labels(JOB, DESTINATION).inc(sum(row["events"] for row in finished.rows.values()))
+    for appended in finished.appended.values():
         metrics.END_TO_END_LATENCY.labels(JOB).observe(max(time.time() - appended / 1e6, 0.0))

@@ -83,11 +83,11 @@ def finished_windows(rows: Iterable[Mapping[str, Any]], window: int) -> Finished
         appended[key] = row["appended"]
     amounts: dict[Key, dict[str, dict[str, str]]] = {}
     for row in money:
-        what, _, currency = row["money"].partition(" ")
-        by_what = amounts.setdefault((row["start"], row["service"]), {})
-        by_what.setdefault(what, {})[currency] = amount_text(row["amount"], row["scale"])
-    for key, by_what in amounts.items():
-        found[key] |= {f"{what}_amounts": _json(values) for what, values in by_what.items()}
+        kind, _, currency = row["money"].partition(" ")
+        by_kind = amounts.setdefault((row["start"], row["service"]), {})
+        by_kind.setdefault(kind, {})[currency] = amount_text(row["amount"], row["scale"])
+    for key, by_kind in amounts.items():
+        found[key] |= {f"{kind}_amounts": _json(values) for kind, values in by_kind.items()}
     return FinishedWindows(found, appended)
 
 

@@ -74,7 +74,7 @@ async def verifying(served: Issuer, **settings: Any) -> AsyncIterator[TokenIssue
     given = OidcSettings(issuer=URL, **settings)
     async with httpx.AsyncClient(transport=httpx.MockTransport(served)) as client:
         keys = TokenIssuer(given, client)
-        async with keys.kept():
+        async with keys.refreshing():
             yield keys
 
 

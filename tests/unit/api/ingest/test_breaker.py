@@ -38,10 +38,10 @@ def test_a_breaker_opens_after_failures_in_a_row_and_closes_after_one_success() 
         assert str(breaker.state) == "closed"
         assert await attempt(breaker, away=True) == "failed"
         assert str(breaker.state) == "open"
-        assert not breaker.lets_through
+        assert not breaker.admits_attempts
         assert await attempt(breaker) == "refused"
         await asyncio.sleep(0.06)
-        assert breaker.lets_through
+        assert breaker.admits_attempts
         assert await attempt(breaker, away=True) == "failed"
         assert breaker.state == "open"
         await asyncio.sleep(0.06)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from logsluice.api.query.conditions import (
     field_conditions,
-    known_field,
     level_condition,
+    searchable_field,
     searchable_fields,
     severity_condition,
 )
@@ -54,7 +54,7 @@ def test_values_of_one_field_are_alternatives_and_fields_hold_together() -> None
 )
 def test_a_field_that_cannot_be_searched_is_named(name: str) -> None:
     with pytest.raises(LogsluiceError, match=f"^{name}(: )?no field that can be searched"):
-        known_field(name, KNOWN)
+        searchable_field(name, KNOWN)
 
 
 @pytest.mark.parametrize(

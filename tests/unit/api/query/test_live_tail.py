@@ -26,7 +26,7 @@ class Quiet:
 
 
 def test_whoever_loses_the_key_follows_no_longer(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(keys_module, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(keys_module, "RELOAD_SECONDS", 0.0)
     file = tmp_path / "keys.yaml"
     made = make_key("test", ("query",))
     write_keys(file, [made.stored])

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from logsluice.api.problems import ProblemError
-from logsluice.api.query.pattern_routes import MOST_TRIED, PatternTrial
+from logsluice.api.query.pattern_routes import MAX_TRIAL_CHARACTERS, PatternTrial
 from logsluice.api.query.pattern_trials import PatternTrialPool, Trial
 
 CONFIG = Path(__file__).parents[4] / "config" / "dev"
@@ -79,5 +79,5 @@ def test_a_trial_is_refused_while_too_many_wait() -> None:
 
 def test_the_lines_of_a_trial_are_bounded_together() -> None:
     PatternTrial(regex="a", lines=["a" * 50_000] * 20)
-    with pytest.raises(ValidationError, match=f"{MOST_TRIED:,} characters in all"):
+    with pytest.raises(ValidationError, match=f"{MAX_TRIAL_CHARACTERS:,} characters in all"):
         PatternTrial(regex="a", lines=["a" * 50_000] * 21)

@@ -88,8 +88,8 @@ def test_a_table_holds_what_was_put_in() -> None:
 
 def test_windows_written_again_are_there_once_and_hours_are_apart(tmp_path: Path) -> None:
     files = HourFiles(str(tmp_path), "id")
-    files.put_windows(tables.windows_frame([a_row(), a_row(start=START + HOUR)]))
-    files.put_windows(tables.windows_frame([a_row(), a_row(service="auth"), a_row(late=9)]))
+    files.write_windows(tables.windows_frame([a_row(), a_row(start=START + HOUR)]))
+    files.write_windows(tables.windows_frame([a_row(), a_row(service="auth"), a_row(late=9)]))
     content = (tmp_path / "windows/csv" / hour_folder(START) / "windows.csv").read_text().splitlines()
     assert [line.split(",")[2] for line in content] == ["service", "auth", "payment"]
     assert content[2].startswith("2026-09-21T14:00:00Z,2026-09-21T14:01:00Z,payment,10,3,1,0.3,")
@@ -152,7 +152,7 @@ def test_what_was_read_twice_in_other_batches_is_published_once(tmp_path: Path) 
 def test_what_a_deleted_topic_left_is_published(tmp_path: Path) -> None:
     put(tmp_path, [0, 1], topic="_old")
     put(tmp_path, [7])
-    HourFiles(str(tmp_path), "id").publish_what_is_left()
+    HourFiles(str(tmp_path), "id").publish_remaining()
     assert published(tmp_path) == [0, 1]
     assert [path.name for path in (tmp_path / "_spool").iterdir()] == ["id"]
 
