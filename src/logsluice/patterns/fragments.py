@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from logsluice.event.methods import METHODS
 from logsluice.formats.dated import DATED
 
 _ON: Final = "[A-Za-z0-9_.@+$-]*[A-Za-z0-9_$]"
@@ -19,10 +20,7 @@ FRAGMENTS: Final[dict[str, str]] = {
     # what may follow an address, so that no part of a version, a name or a longer number is taken for one
     "edge": r"[^0-9A-Za-z_.-]|[.-][^0-9A-Za-z_]|[.-]?\Z",
     "octets": r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}",
-    # methods of RFC 9110, RFC 5789, WebDAV and CalDAV, and those of caches
-    "method": r"GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PROPFIND|PROPPATCH|MKCOL|MKCALENDAR|COPY|MOVE|LOCK"
-    r"|UNLOCK|REPORT|SEARCH|ACL|BIND|UNBIND|REBIND|CHECKOUT|CHECKIN|UNCHECKOUT|VERSION-CONTROL|MERGE|MKACTIVITY"
-    r"|MKWORKSPACE|LABEL|UPDATE|BASELINE-CONTROL|ORDERPATCH|NOTIFY|SUBSCRIBE|UNSUBSCRIBE|M-SEARCH|PURGE|QUERY|LINK|UNLINK",
+    "method": "|".join(METHODS),
     # what a user may be called where no quotes say so; a number, or one behind a few letters (u-1093), is an id
     "user": rf"[A-Za-z]{{5}}(?:{_ON})?|[A-Za-z]{{1,4}}(?:[0-9$](?:{_ON})?|[.@+]{_ON}"
     rf"|[-_](?:[0-9]*[A-Za-z_$](?:{_ON})?|[0-9]*[.@+-]{_ON}))?|_(?:{_ON})?|[0-9]+(?:[A-Za-z_$](?:{_ON})?|[.@+-]{_ON})|@[A-Za-z0-9_.=/+-]+:[A-Za-z0-9.-]*[A-Za-z0-9]",

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import orjson
 
 from logsluice.event.addresses import clean_ip, read_endpoint
+from logsluice.event.methods import METHODS
 from logsluice.event.quantities import LONG, UNITS
 from logsluice.vocabulary.key_folding import word_set
 
@@ -56,12 +57,6 @@ NO_USERS: Final = word_set(
     "anonymoususer unauthenticated <unauthenticated> <anonymous> system:anonymous true false yes no ok success failed"
 )
 """What stands for no user, in lower case."""
-
-METHODS: Final = word_set(
-    "GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK SEARCH REPORT "
-    "PURGE LINK UNLINK CHECKOUT MERGE MKACTIVITY MKCALENDAR ACL BIND REBIND UNBIND NOTIFY SUBSCRIBE UNSUBSCRIBE "
-    "DESCRIBE VIEW QUERY BASELINE-CONTROL VERSION-CONTROL"
-)
 
 _LONGEST: Final = 512
 _INTEGER: Final = re.compile(LONG)
