@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, overload
 
 import polars as pl
 
@@ -13,8 +13,16 @@ _CLOCKS_APART: Final = 60_000_000
 _QUARTER_HOUR: Final = 900_000_000
 
 
-def is_same_clock(instant: int, dateless: int) -> bool:
-    """Whether two instants show the same time of a day, in whatever zones, to a minute.
+@overload
+def is_same_clock(instant: int, dateless: int) -> bool: ...
+
+
+@overload
+def is_same_clock(instant: pl.Series, dateless: pl.Series) -> pl.Series: ...
+
+
+def is_same_clock(instant: int | pl.Series, dateless: int | pl.Series) -> bool | pl.Series:
+    """Whether two instants (microseconds) show the same time of a day, in whatever zones, to a minute.
 
     Zones differ by quarters of an hour.
     """
@@ -44,8 +52,7 @@ def complete(columns: dict[str, pl.Series], dateless: pl.Series | None) -> None:
     if dateless is None:
         return
     instants = columns["@timestamp"]
-    apart = (instants - dateless + _CLOCKS_APART) % _QUARTER_HOUR
-    back = dateless.is_not_null() & (apart > 2 * _CLOCKS_APART).fill_null(True)
+    back = dateless.is_not_null() & ~is_same_clock(instants, dateless).fill_null(False)
     columns["@timestamp"] = dateless.zip_with(back, instants)
     guessed = pl.repeat(DATELESS, len(instants), dtype=pl.UInt8, eager=True)
     columns[TIME_REMARKS] = guessed.zip_with(back, columns[TIME_REMARKS])
