@@ -35,6 +35,7 @@ _NAMES: Final[dict[str, str]] = {
         "service": "service service_name service.name",
         "endpoint": "endpoint path url_path url.path",
         "error_type": "error_type error.type exception_type",
+        "status": "status_code http_status http_status_code http.response.status_code response_code status sc_status",
     }.items()
     for spelling in spellings.split()
 }

@@ -11,7 +11,7 @@ import pyarrow as pa
 from logsluice.errors import LogsluiceError
 from logsluice.extract.columns import by_distinct, read_column
 from logsluice.extract.matching import ColumnMatcher
-from logsluice.extract.severity import counted_level
+from logsluice.extract.severity import STATUS, counted_level
 from logsluice.formats import normalize_level, parse_timestamps
 from logsluice.patterns import Pattern
 from logsluice.reports.csv_logs import CsvLayout, Rows, UnreadableRow
@@ -50,12 +50,17 @@ FIELDS_READ: Final = {
     "url.path": "endpoint",
     "error.type": "error_type",
     "event.code": "code",
-    "http.response.status_code": "status",
+    STATUS: "status",
     "source.ip": "ip",
     "client.ip": "ip",
 }
 """Fields that a report looks at besides time, level and message, with the column that each fills; of two that fill the
 same the first wins."""
+
+_POSSIBLE_FAILURE: Final = (
+    pl.col("status").is_null() & pl.col("message").str.contains(r"(?-u:\b)5[0-9]{2}(?-u:\b)")
+).fill_null(False)
+"""Whether a message may have the status of an answer that failed."""
 
 _KEYS: Final = [field.name for field in COUNTS_SCHEMA][:7]
 _MINUTE: Final = 60_000_000
@@ -93,6 +98,8 @@ def events_of_rows(
             columns[name] = texts[name].replace("", None)
     if "ip" in texts:
         columns["ip"] = read_column(texts["ip"], "ip")
+    if "status" in texts:
+        columns["status"] = read_column(texts["status"].str.extract(r"^([1-5][0-9]{2})(?:\.0)?$"), "long")
     events = with_all_columns(pl.DataFrame(columns).filter(reasons.is_null()))
     return _with_pattern_fields(events, patterns), [*rows.unreadable, *(UnreadableRow(*row) for row in unreadable)]
 
@@ -127,16 +134,25 @@ def _reasons(
 
 
 def _with_pattern_fields(events: pl.DataFrame, patterns: Sequence[Pattern]) -> pl.DataFrame:
-    """What the patterns find in the messages of errors, where no column says it."""
-    is_error = events["level"].is_in(ERROR_LEVELS).fill_null(False)
-    errors = events.filter(is_error)
-    if errors.is_empty():
+    """What the patterns find in messages where no column says it: a status everywhere, the rest in errors."""
+    events = _completed(events, _POSSIBLE_FAILURE, [pattern for pattern in patterns if _fills_status(pattern)])
+    return _completed(events, counted_level("level", "status").is_in(ERROR_LEVELS).fill_null(False), patterns)
+
+
+def _fills_status(pattern: Pattern) -> bool:
+    return any(fact.field == STATUS for fact in pattern.fields.values())
+
+
+def _completed(events: pl.DataFrame, chosen: pl.Expr, patterns: Sequence[Pattern]) -> pl.DataFrame:
+    """The events, those that are chosen with what the patterns find in their messages."""
+    wanted = events.filter(chosen)
+    if wanted.is_empty():
         return events
-    found = by_column(_pattern_fields(errors["message"], patterns))
-    errors = errors.with_columns(
+    found = by_column(_pattern_fields(wanted["message"], patterns))
+    wanted = wanted.with_columns(
         pl.coalesce(name, values.cast(_EVENT[name]).rename("found")).alias(name) for name, values in found.items()
     )
-    return pl.concat([events.filter(~is_error), errors])
+    return pl.concat([events.filter(~chosen), wanted])
 
 
 def _pattern_fields(messages: pl.Series, patterns: Sequence[Pattern]) -> dict[str, pl.Series]:

@@ -143,6 +143,25 @@ def test_facts_of_errors_are_found_in_their_messages(log: Path) -> None:
     ]
 
 
+def test_an_answer_of_500_and_more_is_an_error_whatever_the_level(log: Path) -> None:
+    log.write_text(
+        "timestamp,log_level,message,http_status\n"
+        "2026-11-22 10:15:30,INFO,answered,503\n"
+        "2026-11-22 10:15:30,INFO,answered,404\n"
+        "2026-11-22 10:15:30,INFO,GET /a HTTP/1.1 502 12,\n"
+        "2026-11-22 10:15:30,INFO,GET /errors/500 HTTP/1.1 200 12,\n"
+        "2026-11-22 10:15:30,INFO,wrote 500 rows,\n"
+        "2026-11-22 10:15:30,CRITICAL,gave up,500\n"
+    )
+    counts = count_events(read(log)[0], Span())
+    assert counts.group_by("level").agg(pl.col("events").sum()).sort("level").rows() == [
+        ("critical", 1),
+        ("error", 2),
+        ("info", 3),
+    ]
+    assert counts.filter(pl.col("level") == "error")["error_type"].sort().to_list() == ["HTTP 502", "HTTP 503"]
+
+
 def test_an_unclosed_quote_costs_one_row(log: Path) -> None:
     log.write_text("\n".join([HEADER, '2026-11-22 10:15:30,ERROR,"open', *[GOOD] * 3_000]))
     events, bad = read(log)
