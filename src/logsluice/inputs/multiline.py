@@ -119,6 +119,7 @@ class JoinedEvent(NamedTuple):
         lines: How many lines it has, blank ones inside included.
         blank: How many of them are blank.
         headers: Length and hash of the original where it was cut.
+        gaps: Begins and ends of what lies between its lines and is other events'.
     """
 
     value: bytes
@@ -127,6 +128,7 @@ class JoinedEvent(NamedTuple):
     lines: int = 1
     blank: int = 0
     headers: Headers = ()
+    gaps: tuple[tuple[int, int], ...] = ()
 
 
 class _In(Enum):

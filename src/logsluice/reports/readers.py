@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from logsluice.errors import LogsluiceError
 from logsluice.inputs.files import Line, read_lines
-from logsluice.inputs.streams import StreamJoiner, join
+from logsluice.inputs.streams import join
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.file_extraction import file_extractor, line_columns
 from logsluice.jobs.spark.files import FilePart, LineBlock, read_part
@@ -125,7 +125,7 @@ def _joined_events(part: FilePart) -> Iterator[tuple[LineBlock, Sequence[int]]]:
             starts.append((line.offset, number))
             yield line
 
-    events = join(numbered(), StreamJoiner(interleaved=False))
+    events = join(numbered())
     while block := list(islice(events, _ROWS)):
         numbers = []
         for event in block:

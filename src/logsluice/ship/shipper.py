@@ -25,6 +25,7 @@ from logsluice.runtime.pacing import Pacer
 from logsluice.runtime.retry import StoppedError
 from logsluice.settings import Settings
 from logsluice.ship.lookup import JOB, shipped_since
+from logsluice.ship.resume import Extent
 from logsluice.ship.source import CloseReason, Source
 from logsluice.ship.state import ClaimedState, FileState, ShipStates
 
@@ -201,13 +202,13 @@ class Shipper:
         covered = self._find_stored(name, state) if state.sending else {}
         return Source(name, raw, stream, claimed, join=options.join, compressed=compressed, covered=covered)
 
-    def _find_stored(self, name: str, state: FileState) -> dict[int, int]:
+    def _find_stored(self, name: str, state: FileState) -> dict[int, Extent]:
         """Find the events past the kept position that an interrupted run has stored all the same."""
         log.info("an earlier run was interrupted: looking for its last events in the topic", file=name)
         found = self._wait_for_kafka(
             lambda: shipped_since(self._settings, self._topic, state.ends, state.ship_id, self._stop)
         )
-        found = {offset: end for offset, end in found.items() if offset >= state.position}
+        found = {offset: extent for offset, extent in found.items() if offset >= state.position}
         log.info("events that are there already are left out", file=name, events=len(found))
         return found
 
@@ -225,6 +226,8 @@ class Shipper:
         if block:
             source.read_at = time.monotonic()
             self._send_lines(source, source.splitter.feed(block))
+            if self._options.follow:
+                self._send(source, source.quiet_events(_FLUSH_SECONDS))
         elif block is None:
             self.idle(source)
         self.collect()
@@ -255,7 +258,6 @@ class Shipper:
                 self.report_progress()
             self._producer.send(Sent(source, event), event.value, None, source.headers(event))
             source.in_flight += 1
-            source.sent_to = event.end
             count += 1
         self._read.inc(count)
 
@@ -302,7 +304,7 @@ class Shipper:
     def idle(self, source: Source) -> None:
         """There is nothing new for now: end the event at hand; later, note that nothing is on its way."""
         idle = time.monotonic() - source.read_at
-        if idle > _FLUSH_SECONDS and source.joiner.holds:
+        if idle > _FLUSH_SECONDS and source.joiner.begin is not None:
             self._send(source, source.joiner.flush())
         if idle > IDLE_SECONDS and source.claimed and source.claimed.state.sending and not source.in_flight:
             self._save_position(source)
@@ -350,7 +352,7 @@ class Shipper:
         if source.claimed is None or source.tracker is None:
             return
         if not source.in_flight:
-            source.tracker.settled(source.sent_to, source.unstored)
+            source.tracker.settled(source.unsent)
             if complete:
                 state = source.claimed.state
                 state.position, state.sending = source.splitter.offset, False

@@ -13,20 +13,15 @@ from typing import BinaryIO, Final
 from logsluice.inputs.files import LineSplitter
 from logsluice.inputs.multiline import JoinedEvent
 from logsluice.inputs.streams import StreamJoiner
-from logsluice.ship.lookup import OFFSET_HEADER, SHIP_HEADER
-from logsluice.ship.resume import PositionTracker, UnstoredEvents
+from logsluice.ship.lookup import OFFSET_HEADER, SHIP_HEADER, write_mark
+from logsluice.ship.resume import Extent, PositionTracker, UnstoredEvents
 from logsluice.ship.state import ClaimedState
 
 PATH_HEADER: Final = "log.file.path"
 
 
 class Source:
-    """A file, or standard input, while it is shipped.
-
-    Attributes:
-        sent_to: Where the last event ends that was handed to Kafka's client; everything before it was, too, or
-            is in the topic.
-    """
+    """A file, or standard input, while it is shipped."""
 
     def __init__(
         self,
@@ -37,21 +32,22 @@ class Source:
         *,
         join: bool,
         compressed: bool,
-        covered: Mapping[int, int] | None = None,
+        covered: Mapping[int, Extent] | None = None,
     ) -> None:
         self.name = name
         self.raw = raw
         self.stream = stream
         self.claimed = claimed
         self.compressed = compressed
-        self.sent_to = claimed.state.position if claimed else 0
-        self.splitter = LineSplitter(self.sent_to)
-        self.joiner = StreamJoiner(enabled=join, interleaved=False)
+        self.splitter = LineSplitter(claimed.state.position if claimed else 0)
+        self.joiner = StreamJoiner(enabled=join)
         self.unstored = UnstoredEvents(self.joiner, covered or {})
         self.tracker = PositionTracker(claimed.state, covered or {}) if claimed else None
         self.in_flight = 0
         self.saved_at = time.monotonic()
         self.read_at = time.monotonic()
+        self._looked_at = time.monotonic()
+        self._fed_then = 0
         self._path_header = (PATH_HEADER, os.fsencode(Path(name).absolute()))
 
     @property
@@ -64,12 +60,27 @@ class Source:
         """How many bytes of the file on disk have been read."""
         return self.raw.tell() if self.claimed else self.splitter.offset
 
+    @property
+    def unsent(self) -> int:
+        """Where the first line begins that was not handed to Kafka's client and is not in the topic either."""
+        begin = self.joiner.begin
+        return self.splitter.offset if begin is None else begin
+
+    def quiet_events(self, seconds: float) -> list[JoinedEvent]:
+        """End the events of streams that have had no line for some time while others had."""
+        now = time.monotonic()
+        if now - self._looked_at < seconds:
+            return []
+        events = self.joiner.end_quiet(self._fed_then)
+        self._looked_at, self._fed_then = now, self.joiner.fed
+        return events
+
     def headers(self, event: JoinedEvent) -> list[tuple[str, bytes]]:
         """The record headers of an event."""
         headers: list[tuple[str, bytes]] = [(OFFSET_HEADER, b"%d" % event.offset), *event.headers]
         if self.claimed:
             headers.append(self._path_header)
-            headers.append((SHIP_HEADER, f"{self.claimed.state.ship_id}:{event.end}".encode()))
+            headers.append((SHIP_HEADER, write_mark(self.claimed.state.ship_id, event)))
         return headers
 
     def was_rotated(self) -> bool:

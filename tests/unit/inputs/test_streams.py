@@ -30,9 +30,9 @@ def json_file(text: str, stream: str = "stdout", end: str = "\n") -> str:
     return orjson.dumps({"log": text + end, "stream": stream, "time": "2026-11-22T10:14:13.1Z"}).decode()
 
 
-def values(*lines: str, interleaved: bool = True) -> list[str]:
+def values(*lines: str) -> list[str]:
     data = "\n".join(lines).encode()
-    return [event.value.decode() for event in join(split_lines([data]), StreamJoiner(interleaved=interleaved))]
+    return [event.value.decode() for event in join(split_lines([data]), StreamJoiner())]
 
 
 WRAPPERS: dict[str, Callable[[str], str]] = {
@@ -70,10 +70,24 @@ def test_streams_that_alternate_are_joined_each_for_itself() -> None:
     assert values(*lines) == [cri("\n".join(out)), cri("\n".join(err), "stderr")]
 
 
-def test_where_events_must_lie_one_behind_the_other_another_stream_ends_one() -> None:
-    lines = [cri(TRACE[0]), cri("listening", "stderr"), cri(TRACE[1]), cri(TRACE[2])]
-    found = values(*lines, interleaved=False)
-    assert found == [cri(TRACE[0]), cri("listening", "stderr"), cri("\n".join(TRACE[1:3]))]
+def test_an_event_says_what_lies_between_its_lines() -> None:
+    lines = [cri(TRACE[0]), cri("listening", "stderr"), cri("done", "stderr"), cri(TRACE[1]), cri(TRACE[2])]
+    data = "\n".join(lines).encode()
+    starts = [line.offset for line in split_lines([data])]
+    trace, *others = join(split_lines([data]))
+    assert trace.gaps == ((starts[1], starts[3]),)
+    assert [event.gaps for event in others] == [(), ()]
+
+
+def test_a_stream_that_rests_gives_its_event_when_it_is_asked_for() -> None:
+    joiner = StreamJoiner()
+    quiet, *busy = split_lines(["\n".join([cri(TRACE[0], "stderr"), *map(cri, "abc")]).encode()])
+    assert joiner.feed(quiet) == []
+    fed = joiner.fed
+    assert [event for line in busy for event in joiner.feed(line)] == []
+    assert [event.value.decode() for event in joiner.end_quiet(fed + 1)] == [
+        cri(TRACE[0], "stderr"), cri("a"), cri("b")
+    ]  # fmt: skip
 
 
 def test_a_level_in_front_of_a_bar_is_no_container() -> None:
