@@ -28,6 +28,7 @@ from logsluice.dashboard.placeholders import draw_empty, draw_no_index, draw_una
 from logsluice.dashboard.queries import Selection, SelectionKind
 from logsluice.dashboard.report_page import draw_report
 from logsluice.dashboard.selection import current_selection
+from logsluice.dashboard.server import local_url
 from logsluice.dashboard.tables import View, csv
 from logsluice.errors import LogsluiceError
 from logsluice.settings import Settings, load_settings
@@ -148,8 +149,7 @@ def _draw_body(settings: Settings, filters: Filters, loaded: _Snapshot | Excepti
 def _lag(settings: Settings) -> Lag:
     url = settings.dashboard.metrics_url
     if not url:
-        host = settings.metrics.host if settings.metrics.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
-        url = f"http://{host}:{settings.metrics.app_service}/metrics"
+        url = f"{local_url(settings.metrics.host, settings.metrics.app_service)}/metrics"
     return _lag_monitor(url).latest()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Final
 
 from logsluice.settings import DashboardSettings
@@ -43,5 +45,12 @@ def command(settings: DashboardSettings) -> list[str]:
 
 def url(settings: DashboardSettings) -> str:
     """Where a browser on this machine finds the page."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return local_url(settings.host, settings.port)
+
+
+def local_url(host: str, port: int) -> str:
+    """Where this machine finds a server that listens at an address, or at all of them."""
+    with suppress(ValueError):
+        if ip_address(host).is_unspecified:
+            host = "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

@@ -30,7 +30,7 @@ _SECONDS: Final = 10.0
 _LONGEST_TEXT: Final = 2_000
 _LONGEST_ABOUT: Final = 800
 _LONGEST_WAIT: Final = 3_600.0
-_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - how a secret begins, not one
+_KEY_PREFIX: Final = "whsec_"
 _ICONS: Final = {"critical": ":red_circle:", "warning": ":warning:"}
 # Of this body the receiver says that it is wrong; other 4xx mean that the URL or its rights are.
 _NEVER: Final = frozenset(
@@ -96,10 +96,10 @@ def key_of(secret: str) -> bytes:
     Raises:
         LogsluiceError: What follows ``whsec_`` is not base64.
     """
-    if not secret.startswith(_SECRET_PREFIX):
+    if not secret.startswith(_KEY_PREFIX):
         return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+        return base64.b64decode(secret.removeprefix(_KEY_PREFIX), validate=True)
     except Base64Error:
         raise LogsluiceError(
             "is not base64 after whsec_", where="LOGSLUICE_ALERTS__WEBHOOK_SECRET", hint="copy it anew, or use any text"

@@ -137,7 +137,7 @@ TaskKey = tuple[int, int]
 class TaskStatsParam(AccumulatorParam[dict[TaskKey, TaskStats]]):  # type: ignore[misc]
     """Gathers what tasks tell, each once however often it is tried."""
 
-    def zero(self, value: dict[TaskKey, TaskStats]) -> dict[TaskKey, TaskStats]:  # noqa: ARG002 - Spark names it
+    def zero(self, _value: dict[TaskKey, TaskStats]) -> dict[TaskKey, TaskStats]:
         """Nothing."""
         return {}
 
