@@ -51,33 +51,33 @@ def main(
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
-    say = Console(stderr=True, highlight=False).print
+    log = Console(stderr=True, highlight=False).print
     reports: dict[str, Report] = {}
     if {Name.EXTRACT, Name.PATTERNS} & set(wanted):
         with tempfile.TemporaryDirectory(prefix="logsluice-bench-") as folder:
             conf = {"spark.master": "local[2]"}
             with spark_session("logsluice bench", log_file=Path(folder) / "spark.log", conf=conf) as spark:
                 if Name.EXTRACT in wanted:
-                    reports["extract"] = extract.run(spark, lines, repeat, say)
+                    reports["extract"] = extract.run(spark, lines, repeat, log)
                     show(reports["extract"], console)
                 if Name.PATTERNS in wanted:
-                    reports["patterns"] = extract.run_more_patterns(spark, lines // 2, repeat, say)
+                    reports["patterns"] = extract.run_more_patterns(spark, lines // 2, repeat, log)
                     show(reports["patterns"], console)
     if {Name.END_TO_END, Name.MEMORY} & set(wanted):
-        reports["end_to_end"], reports["memory"] = end_to_end.run(lines // 2, repeat, say)
+        reports["end_to_end"], reports["memory"] = end_to_end.run(lines // 2, repeat, log)
         show(reports["end_to_end"], console)
         show(reports["memory"], console)
     if Name.WINDOWS in wanted:
-        reports["windows"] = windows.run(lines // 2, repeat, say)
+        reports["windows"] = windows.run(lines // 2, repeat, log)
         show(reports["windows"], console)
     if Name.DASHBOARD in wanted:
-        reports["dashboard"] = dashboard.run(5 * lines, repeat, say)
+        reports["dashboard"] = dashboard.run(5 * lines, repeat, log)
         show(reports["dashboard"], console)
     if Name.INGEST in wanted:
-        reports["ingest"] = ingest.run(_INGEST_SECONDS if lines > _FEW_LINES else _INGEST_SECONDS / 4, repeat, say)
+        reports["ingest"] = ingest.run(_INGEST_SECONDS if lines > _FEW_LINES else _INGEST_SECONDS / 4, repeat, log)
         show(reports["ingest"], console)
     if Name.QUERY in wanted:
-        reports["query"] = query.run(lines, _QUESTIONS, repeat, say)
+        reports["query"] = query.run(lines, _QUESTIONS, repeat, log)
         show(reports["query"], console)
     path = save(reports, {"repeat": repeat, "lines": lines})
     console.print(f"Written to {path}", soft_wrap=True)

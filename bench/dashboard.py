@@ -39,15 +39,15 @@ _TEXTS = ("payment", "timeout", "log.level:warn", "user.id:4*", "cart OR login",
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
-def run(events: int, repeat: int, say: Callable[[str], None]) -> Report:
+def run(events: int, repeat: int, log: Callable[[str], None]) -> Report:
     """Measure a page over so many events of a day; each text is filtered by once a repetition."""
     report = Report(f"Dashboard over {events:,} events in Elasticsearch", "")
     with servers() as running:
         end = datetime.now(UTC).replace(second=0, microsecond=0)
-        say(f"writing {events:,} events")
+        log(f"writing {events:,} events")
         fill(running, events, end)
         filters = Filters(iso_seconds(end - timedelta(hours=_HOURS)), iso_seconds(end), refresh=0)
-        redraws, searches, openings = _measure(running, filters, repeat, say)
+        redraws, searches, openings = _measure(running, filters, repeat, log)
     report.claims += [
         Claim(
             "a filter changed: until the page shows it", Spread.of(redraws), _SECONDS_ALLOWED, at_most=True, unit="s"
@@ -59,7 +59,7 @@ def run(events: int, repeat: int, say: Callable[[str], None]) -> Report:
 
 
 def _measure(
-    running: Servers, filters: Filters, repeat: int, say: Callable[[str], None]
+    running: Servers, filters: Filters, repeat: int, log: Callable[[str], None]
 ) -> tuple[list[float], list[float], list[float]]:
     redraws, searches, openings = [], [], []
     loader = DataLoader(running.settings)
@@ -86,7 +86,7 @@ def _measure(
                     searches.append(search)
             if number:
                 openings.append(opening)
-                say(f"{number} of {repeat}: {Spread.of(redraws[-len(_TEXTS) :]).median:.2f} s")
+                log(f"{number} of {repeat}: {Spread.of(redraws[-len(_TEXTS) :]).median:.2f} s")
     loader.close()
     return redraws, searches, openings
 

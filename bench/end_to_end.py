@@ -28,20 +28,20 @@ _DEADLINE_SECONDS = 600.0
 _LEAST_MICROS = 0.5
 
 
-def run(events: int, repeat: int, say: Callable[[str], None]) -> tuple[Report, Report]:
+def run(events: int, repeat: int, log: Callable[[str], None]) -> tuple[Report, Report]:
     """Two reports: documents by second of each method, and the memory of every process meanwhile."""
     report = Report(f"{events:,} events of the shop from Kafka to Elasticsearch", "second")
     others = Report("Memory while that ran, and the speed of the other jobs", "second")
-    say("starting Kafka and Elasticsearch")
+    log("starting Kafka and Elasticsearch")
     with servers() as here, PeakMemory(_roots(here)) as memory:
         others.samples["producer"] = _measure(events, lambda: _produce(here, events, memory))
-        say("starting Spark")
+        log("starting Spark")
         with child("bench.regex_child", servers=here) as regex:
             memory.add("driver", regex.pid)
-            _side_by_side(here, regex, events, repeat, report, say)
-        say("index job")
+            _side_by_side(here, regex, events, repeat, report, log)
+        log("index job")
         others.samples["index job"] = _measure(events, lambda: _index(here, events, memory))
-        say("ship")
+        log("ship")
         shipped = min(events, 50_000)
         others.samples["ship"] = _measure(shipped, lambda: _ship(here, shipped, memory))
     bare, optimized, stream = (report.rates(name) for name in (_BARE, _OPTIMIZED, _STREAM))
@@ -54,7 +54,7 @@ def run(events: int, repeat: int, say: Callable[[str], None]) -> tuple[Report, R
 
 
 def _side_by_side(
-    here: Servers, regex: Child, events: int, repeat: int, report: Report, say: Callable[[str], None]
+    here: Servers, regex: Child, events: int, repeat: int, report: Report, log: Callable[[str], None]
 ) -> None:
     alias, topic = here.settings.results_index, here.settings.kafka.topic
     runs = iter(range(1_000))
@@ -62,10 +62,10 @@ def _side_by_side(
     def pipeline(mode: str) -> float:
         here.forget(alias)
         checkpoint = str(here.folder / f"checkpoint-{next(runs)}")
-        answer = regex.ask(mode=mode, topic=topic, events=events, checkpoint=checkpoint)
+        answer = regex.call(mode=mode, topic=topic, events=events, checkpoint=checkpoint)
         return _counted(here, events, answer["seconds"])
 
-    say("warming up: the regex job")
+    log("warming up: the regex job")
     pipeline(_OPTIMIZED)
     ready_made = here.folder / "documents.jsonl"
     _save_documents(here, alias, ready_made)
@@ -73,9 +73,9 @@ def _side_by_side(
 
         def bare(threads: int, chunk: int) -> float:
             here.forget(alias)
-            return _counted(here, events, bulk.ask(threads=threads, chunk=chunk)["seconds"])
+            return _counted(here, events, bulk.call(threads=threads, chunk=chunk)["seconds"])
 
-        say("warming up: bare bulk indexing, and its best settings")
+        log("warming up: bare bulk indexing, and its best settings")
         bare(*_BULK_SETTINGS[0])
         best = min(_BULK_SETTINGS, key=lambda settings: bare(*settings))
         report.notes.append(f"Bare bulk indexing: {best[0]} threads, {best[1]:,} documents a request; the fastest.")
@@ -89,7 +89,7 @@ def _side_by_side(
         used: dict[tuple[str, str], list[float]] = {}
         for number in range(1, repeat + 1):
             for name, method in methods.items():
-                say(f"{number} of {repeat}: {name}")
+                log(f"{number} of {repeat}: {name}")
                 before = cpu_seconds_by_role(roots)
                 report.samples[name].costs.append(Cost(wall=method()))
                 for part, seconds in cpu_seconds_by_role(roots).items():

@@ -29,7 +29,7 @@ _UDF, _NATIVE, _OURS = "Python UDF a pattern", "Spark's regexp_extract", "logslu
 Method = Callable[["DataFrame"], "DataFrame"]
 
 
-def run(spark: SparkSession, count: int, repeat: int, say: Callable[[str], None]) -> Report:
+def run(spark: SparkSession, count: int, repeat: int, log: Callable[[str], None]) -> Report:
     """The 14 shipped patterns on 200-byte lines, by each method to the same columns of text.
 
     Raises:
@@ -47,7 +47,7 @@ def run(spark: SparkSession, count: int, repeat: int, say: Callable[[str], None]
     frame = frame_of_lines(spark, count)
     values = assert_same_answers({name: methods[name] for name in (_UDF, _NATIVE, _OURS)}, frame.limit(_SAMPLE))
     report = Report(f"{len(patterns)} patterns on {count:,} lines of 200 bytes, Spark local[2]", "CPU second")
-    report.samples = side_by_side(writing(methods, frame), count, repeat, say)
+    report.samples = side_by_side(writing(methods, frame), count, repeat, log)
     for name in (_UDF, _NATIVE):
         report.claims.append(Claim(f"{_OURS} / {name}", ratio(report.rates(_OURS), report.rates(name)), 4))
     report.notes.append(f"The first three gave the same answers: {values:,} values in a sample of the lines.")
@@ -55,7 +55,7 @@ def run(spark: SparkSession, count: int, repeat: int, say: Callable[[str], None]
     return report
 
 
-def run_more_patterns(spark: SparkSession, count: int, repeat: int, say: Callable[[str], None]) -> Report:
+def run_more_patterns(spark: SparkSession, count: int, repeat: int, log: Callable[[str], None]) -> Report:
     """The cost of 14, 28 and 56 patterns."""
     registry = load_registry()
     shipped = registry.patterns.patterns
@@ -66,7 +66,7 @@ def run_more_patterns(spark: SparkSession, count: int, repeat: int, say: Callabl
         methods[f"{len(more.patterns)} patterns"] = one_pass(more.patterns)
         methods[f"{len(more.patterns)}, whole extraction"] = whole_extraction(Registry(registry.formats, more))
     report = Report(f"More patterns on {count:,} lines of 200 bytes, Spark local[2]", "CPU second")
-    report.samples = side_by_side(writing(methods, frame), count, repeat, say)
+    report.samples = side_by_side(writing(methods, frame), count, repeat, log)
     (first, *others) = [name for name in methods if name.endswith("patterns")]
     for name in others:
         report.claims.append(Claim(f"cost of {name} / {first}", ratio(report.rates(first), report.rates(name))))

@@ -59,7 +59,7 @@ class Run:
     broker_micros: float
 
 
-def run(seconds: float, repeat: int, say: Callable[[str], None]) -> Report:
+def run(seconds: float, repeat: int, log: Callable[[str], None]) -> Report:
     """Send events by each method in turn, for so many seconds each."""
     found: dict[str, list[Run]] = {method.name: [] for method in METHODS}
     with (
@@ -70,7 +70,7 @@ def run(seconds: float, repeat: int, say: Callable[[str], None]) -> Report:
     ):
         for number in range(repeat + 1):
             for method in METHODS:
-                say(f"{number} of {repeat}: {method.name}" if number else f"warming up: {method.name}")
+                log(f"{number} of {repeat}: {method.name}" if number else f"warming up: {method.name}")
                 one = _run(method, seconds if number else 2.0, posts if method.via == "api" else produces, running, api)
                 if number:
                     found[method.name].append(one)
@@ -81,7 +81,7 @@ def _run(method: Method, seconds: float, sender: Child, running: Servers, api: i
     broker = running.stack.pid("kafka")
     assert broker is not None
     before = cpu_seconds([api]), cpu_seconds([broker])
-    answer: dict[str, Any] = sender.ask(rate=method.rate, seconds=seconds, batch=method.batch, size=SIZE)
+    answer: dict[str, Any] = sender.call(rate=method.rate, seconds=seconds, batch=method.batch, size=SIZE)
     assert not answer["failures"], answer
     events = max(1, answer["events"])
     p50, p95, p99 = answer["latencies"]

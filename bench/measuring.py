@@ -58,16 +58,16 @@ def measured() -> Iterator[Cost]:
 
 
 def side_by_side(
-    methods: Mapping[str, Callable[[], None]], items: int, repeat: int, say: Callable[[str], None]
+    methods: Mapping[str, Callable[[], None]], items: int, repeat: int, log: Callable[[str], None]
 ) -> dict[str, Samples]:
     """Run all methods in turn, ``repeat`` times; once before that, unmeasured, so that all are warm."""
     samples = {name: Samples(items) for name in methods}
     for name, method in methods.items():
-        say(f"warming up: {name}")
+        log(f"warming up: {name}")
         method()
     for number in range(1, repeat + 1):
         for name, method in methods.items():
-            say(f"{number} of {repeat}: {name}")
+            log(f"{number} of {repeat}: {name}")
             with measured() as cost:
                 method()
             samples[name].costs.append(cost)

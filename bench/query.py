@@ -32,16 +32,16 @@ _ELASTICSEARCH, _ANEW, _CACHED, _AGAIN = "Elasticsearch alone", "API, asked anew
 _QUANTILES = (0.5, 0.95, 0.99)
 
 
-def run(events: int, questions: int, repeat: int, say: Callable[[str], None]) -> Report:
+def run(events: int, questions: int, repeat: int, log: Callable[[str], None]) -> Report:
     """Ask so many questions a repetition over so many events of a day."""
     found: dict[str, list[list[float]]] = {name: [] for name in (_ELASTICSEARCH, _ANEW, _CACHED, _AGAIN)}
     with servers() as running:
-        say(f"writing {events:,} events")
+        log(f"writing {events:,} events")
         end = datetime.now(UTC).replace(second=0, microsecond=0) - SETTLED - timedelta(hours=1)
         fill(running, events, end)
         with serving(running) as (_, url), httpx.Client(timeout=60) as client:
             for number in range(repeat + 1):
-                say(f"{number} of {repeat}" if number else "warming up")
+                log(f"{number} of {repeat}" if number else "warming up")
                 once = _repetition(client, running, url, end, questions, offset=number * questions)
                 if number:
                     for name, seconds in once.items():

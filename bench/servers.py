@@ -118,7 +118,7 @@ class Child:
         """Of the process."""
         return self._process.pid
 
-    def ask(self, **request: Any) -> Any:
+    def call(self, **request: Any) -> Any:
         """Have something done and wait for the answer."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin

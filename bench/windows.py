@@ -16,13 +16,13 @@ _MIB = float(1 << 20)
 _DEADLINE_SECONDS = 900.0
 
 
-def run(events: int, repeat: int, say: Callable[[str], None]) -> Report:
+def run(events: int, repeat: int, log: Callable[[str], None]) -> Report:
     """Events by second of both jobs, each reading batches of the same size."""
     report = Report(f"{events:,} events of the shop, an hour of event time, counted and extracted", "second")
-    say("starting Kafka and Elasticsearch")
+    log("starting Kafka and Elasticsearch")
     with servers() as here:
         _produce(here, events)
-        say("starting Spark twice")
+        log("starting Spark twice")
         with (
             child("bench.regex_child", servers=here) as regex,
             child("bench.windows_child", servers=here) as windows,
@@ -34,20 +34,20 @@ def run(events: int, repeat: int, say: Callable[[str], None]) -> Report:
             def count(number: int) -> float:
                 here.forget(here.settings.windows_index)
                 folder = str(here.folder / f"windows-{number}")
-                answer = windows.ask(topic=topic, events=events, folder=folder, batch=batch)
+                answer = windows.call(topic=topic, events=events, folder=folder, batch=batch)
                 most.append(answer)
                 return float(answer["seconds"])
 
             def extract(number: int) -> float:
                 here.forget(here.settings.results_index)
                 checkpoint = str(here.folder / f"checkpoint-{number}")
-                return float(regex.ask(mode=_STREAM, topic=topic, events=events, checkpoint=checkpoint)["seconds"])
+                return float(regex.call(mode=_STREAM, topic=topic, events=events, checkpoint=checkpoint)["seconds"])
 
             methods = {_STREAM: extract, _WINDOWS: count}
             report.samples = {name: Samples(events) for name in methods}
             for number in range(repeat + 1):
                 for name, method in methods.items():
-                    say(f"{number} of {repeat}: {name}" if number else f"warming up: {name}")
+                    log(f"{number} of {repeat}: {name}" if number else f"warming up: {name}")
                     cost = Cost(wall=method(number))
                     if number:
                         report.samples[name].costs.append(cost)

@@ -43,7 +43,7 @@ def edges(policies: Iterable[Object], endpoints: Iterable[Endpoint]) -> Iterator
     for target in everybody:
         for port in target.listens:
             for source in everybody:
-                if _lets(listed, EGRESS, source, target, port) and _lets(listed, INGRESS, target, source, port):
+                if _allows(listed, EGRESS, source, target, port) and _allows(listed, INGRESS, target, source, port):
                     yield source.name, f"{target.name}:{port}"
 
 
@@ -79,7 +79,7 @@ def _is_used(
     for other in everybody:
         source, target = (other, pod) if direction == INGRESS else (pod, other)
         for port in target.listens:
-            if (source.name, f"{target.name}:{port}") in open_edges and _lets([policy], direction, pod, other, port):
+            if (source.name, f"{target.name}:{port}") in open_edges and _allows([policy], direction, pod, other, port):
                 return True
     return False
 
@@ -88,10 +88,10 @@ def selects(selector: Object, labels: Mapping[str, str]) -> bool:
     """Whether a label selector is about what has these labels."""
     if any(labels.get(key) != value for key, value in selector.get("matchLabels", {}).items()):
         return False
-    return all(_holds(rule, labels.get(rule["key"])) for rule in selector.get("matchExpressions", []))
+    return all(_expression_matches(rule, labels.get(rule["key"])) for rule in selector.get("matchExpressions", []))
 
 
-def _holds(rule: Object, value: str | None) -> bool:
+def _expression_matches(rule: Object, value: str | None) -> bool:
     match rule["operator"]:
         case "In":
             return value in rule["values"]
@@ -105,7 +105,7 @@ def _holds(rule: Object, value: str | None) -> bool:
             raise AssertionError(unknown)
 
 
-def _lets(policies: list[Object], direction: str, here: Endpoint, there: Endpoint, port: str) -> bool:
+def _allows(policies: list[Object], direction: str, here: Endpoint, there: Endpoint, port: str) -> bool:
     about = [policy for policy in policies if _is_about(policy, direction, here)]
     if not about:
         return True

@@ -138,8 +138,8 @@ def test_every_pod_has_the_least_it_needs(manifests: Overlay) -> None:
         assert context["runAsUser"] == 10001, pods.owner
         assert context["seccompProfile"] == {"type": "RuntimeDefault"}, pods.owner
         assert spec["enableServiceLinks"] is False, pods.owner
-        asks = pods.owner.endswith(" driver") or pods.owner == "Deployment/spark-secrets"
-        assert spec["automountServiceAccountToken"] is asks, pods.owner
+        calls_api = pods.owner.endswith(" driver") or pods.owner == "Deployment/spark-secrets"
+        assert spec["automountServiceAccountToken"] is calls_api, pods.owner
         for container in pods.containers:
             where = f"{pods.owner}: {container['name']}"
             assert container["securityContext"] == {
@@ -610,8 +610,8 @@ def test_every_workload_may_go_where_its_settings_lead(manifests: Overlay) -> No
         wanted |= {8088} if "http://schema-registry:8088" in text else set()
         wanted |= {6379} if "LOGSLUICE_REDIS__URL" in text else set()
         wanted |= {6380} if "LOGSLUICE_REDIS__CACHE_URL" in text else set()
-        asks = pods.owner.endswith(" driver") or pods.owner == "Deployment/spark-secrets"
-        wanted |= {443, 6443} if asks else set()
+        calls_api = pods.owner.endswith(" driver") or pods.owner == "Deployment/spark-secrets"
+        wanted |= {443, 6443} if calls_api else set()
         wanted |= {80, 443} if pods.labels.get("logsluice.io/s3-client") else set()
         wanted |= {443} if "WEBHOOK_URL" in text else set()
         wanted |= {7078, 7079} if pods.spark else set()

@@ -44,11 +44,11 @@ QUOTED = [
 KINDS = UNQUOTED + QUOTED
 
 
-def with_good_rows(bad: list[BadRow]) -> tuple[str, list[tuple[int, str, str]]]:
+def with_good_rows(rows: list[BadRow]) -> tuple[str, list[tuple[int, str, str]]]:
     """A CSV log in which good rows stand between bad ones, and the bad ones' lines, reasons and texts."""
     lines = [HEADER]
     expected = []
-    for row in bad:
+    for row in rows:
         lines += [GOOD, row.text]
         expected.append((len(lines), row.reason, row.text))
     return "\n".join([*lines, GOOD]) + "\n", expected

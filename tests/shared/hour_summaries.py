@@ -16,7 +16,7 @@ _HOUR_MINUTES: Final = 60
 
 def summarize_hours(windows: Iterable[Window], metrics: Iterable[Metric]) -> list[HourSummary]:
     """The summaries of hours that Elasticsearch's aggregations are to give for these windows."""
-    wanted = tuple(metrics)
+    names = tuple(metrics)
     by_hour: dict[tuple[str, int], list[Window]] = defaultdict(list)
     for window in windows:
         by_hour[window.service, window.minute // _HOUR_MINUTES].append(window)
@@ -25,7 +25,7 @@ def summarize_hours(windows: Iterable[Window], metrics: Iterable[Metric]) -> lis
             service,
             hour,
             len(group),
-            {metric: summary for metric in wanted if (summary := _median_and_mad(group, metric))},
+            {metric: summary for metric in names if (summary := _median_and_mad(group, metric))},
             sum(window.payments for window in group),
             sum(window.refunds for window in group),
         )

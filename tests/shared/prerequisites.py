@@ -27,13 +27,13 @@ class Part(NamedTuple):
     Attributes:
         name: What it is.
         is_here: Whether the tests will find it.
-        how: How it is had.
+        instructions: How it is had.
         module: The Go module that Go can build it from, if it can.
     """
 
     name: str
     is_here: Callable[[], bool]
-    how: str
+    instructions: str
     module: str | None = None
 
 
@@ -75,7 +75,7 @@ def missing(parts: tuple[Part, ...] = PARTS) -> Iterator[str]:
     """A line for each part that is not here."""
     for part in parts:
         if not part.is_here():
-            yield f"{part.name}: not here, so the tests that need it are left out; {part.how}"
+            yield f"{part.name}: not here, so the tests that need it are left out; {part.instructions}"
 
 
 def build(folder: Path, parts: tuple[Part, ...] = PARTS) -> Iterator[str]:
@@ -87,11 +87,11 @@ def build(folder: Path, parts: tuple[Part, ...] = PARTS) -> Iterator[str]:
         print(f"building {part.module}", flush=True)
         folder.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0"}
-        done = subprocess.run(
+        run = subprocess.run(
             [go, "install", part.module], env=environment, capture_output=True, text=True, timeout=SECONDS
         )
-        if done.returncode:
-            yield f"{part.module} could not be built: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}"
+        if run.returncode:
+            yield f"{part.module} could not be built: {(run.stderr.strip().splitlines() or ['no reason given'])[-1]}"
 
 
 if __name__ == "__main__":

@@ -16,12 +16,12 @@ LOADED = re.compile(r'(?:src|href|spec-url)="([^"]*)"|url: \'([^\']*)\'')
 
 
 def get(*paths: str) -> list[httpx.Response]:
-    async def ask() -> list[httpx.Response]:
+    async def request() -> list[httpx.Response]:
         transport = httpx.ASGITransport(create_app(load_settings()))
         async with httpx.AsyncClient(transport=transport, base_url="http://logsluice") as client:
             return [await client.get(path) for path in paths]
 
-    return asyncio.run(ask())
+    return asyncio.run(request())
 
 
 @pytest.mark.parametrize("path", PAGES)

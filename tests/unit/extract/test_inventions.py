@@ -9,7 +9,7 @@ import pyarrow as pa
 from logsluice.extract import INPUT_SCHEMA, ColumnarExtractor, load_registry
 
 LINES = Path(__file__).with_name("inventions.txt").read_text(encoding="utf-8").splitlines()
-NOT_SAID = ("log.level", "source.ip", "client.ip", "user.name", "user.email", "event.outcome")
+ABSENT = ("log.level", "source.ip", "client.ip", "user.name", "user.email", "event.outcome")
 SEEN_MS = 1_795_000_000_000
 
 
@@ -23,7 +23,7 @@ def test_what_a_line_does_not_say_is_absent() -> None:
     invented = [
         (line, name, event[name])
         for line, event in zip(LINES, found, strict=True)
-        for name in NOT_SAID
+        for name in ABSENT
         if event[name] is not None
     ]
     timed = [

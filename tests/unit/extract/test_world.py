@@ -59,18 +59,18 @@ def scored(tool: str, folder: Path, records: Path) -> str:
 
 
 def test_facts_of_other_parsers_are_found(facts: Path) -> None:
-    told = scored("score-facts", FACTS, facts)
-    print(told)
-    reached = {name: float(part) for name, part in re.findall(r"^([@\w.]+): ([\d.]+) of", told, re.MULTILINE)}
+    scores = scored("score-facts", FACTS, facts)
+    print(scores)
+    reached = {name: float(part) for name, part in re.findall(r"^([@\w.]+): ([\d.]+) of", scores, re.MULTILINE)}
     assert {name: part for name, part in reached.items() if part < FIELDS[name]} == {}
-    assert int(re.findall(r"(\d+) of \d+ logs all right", told)[0]) >= LOGS_ALL_RIGHT
-    assert float(re.findall(r"headline: ([\d.]+)", told)[0]) >= MEAN
+    assert int(re.findall(r"(\d+) of \d+ logs all right", scores)[0]) >= LOGS_ALL_RIGHT
+    assert float(re.findall(r"headline: ([\d.]+)", scores)[0]) >= MEAN
 
 
 def test_cases_of_faults_are_right(tmp_path: Path) -> None:
-    told = scored("score-cases", CASES, extracted(CASES, tmp_path))
-    print(told)
-    assert int(re.findall(r"(\d+) of \d+ cases right", told)[0]) >= CASES_RIGHT
+    scores = scored("score-cases", CASES, extracted(CASES, tmp_path))
+    print(scores)
+    assert int(re.findall(r"(\d+) of \d+ cases right", scores)[0]) >= CASES_RIGHT
 
 
 def test_what_is_found_contradicts_nothing(facts: Path) -> None:

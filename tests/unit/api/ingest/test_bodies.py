@@ -39,8 +39,8 @@ def request(pieces: list[bytes], **headers: str) -> Request:
     return Request({"type": "http", "method": "POST", "headers": raw}, receive)
 
 
-async def body_of(reader: BodyReader, asked: Request, most: int = 100_000) -> bytes:
-    async with reader.read(asked, most) as body:
+async def body_of(reader: BodyReader, request: Request, most: int = 100_000) -> bytes:
+    async with reader.read(request, most) as body:
         return body
 
 

@@ -44,7 +44,7 @@ def test_what_is_in_the_buffer_is_there_when_it_is_opened_again(tmp_path: Path) 
                 async with EventBuffer.opened(buffer_settings(tmp_path), tmp_path):
                     pass
 
-    async def look() -> None:
+    async def check() -> None:
         async with EventBuffer.opened(buffer_settings(tmp_path), tmp_path) as buffer:
             assert buffer.events == 101
             waiting = await buffer.oldest(1_000, 1_000_000)
@@ -56,7 +56,7 @@ def test_what_is_in_the_buffer_is_there_when_it_is_opened_again(tmp_path: Path) 
             assert len(await buffer.oldest(1_000, 10)) == 10
 
     run(fill())
-    run(look())
+    run(check())
 
 
 def test_events_leave_the_buffer_and_their_tickets_stay_for_a_while(tmp_path: Path) -> None:

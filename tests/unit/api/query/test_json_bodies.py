@@ -51,11 +51,11 @@ def post(tmp_path: Path, path: str, body: Body, **headers: str) -> httpx.Respons
         settings=settings, guard=guard, intake=SimpleNamespace(bodies=BodyReader(LIMITS))
     )
 
-    async def ask() -> httpx.Response:
+    async def request() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://logsluice") as client:
             return await client.post(path, content=aiter(body), headers=headers)
 
-    return asyncio.run(ask())
+    return asyncio.run(request())
 
 
 @pytest.mark.parametrize("path", PATHS)
