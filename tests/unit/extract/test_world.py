@@ -1,4 +1,4 @@
-"""Logs of many products in the shared folder, against what parsers made for each of them find; skipped without it."""
+"""Logs of many products in the shared folder, against what parsers made for each of them find."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from tests.shared.shared_folder import CASES, FACTS, TOOLS
 
-pytestmark = pytest.mark.skipif(not (FACTS / "truth.jsonl").exists(), reason=f"{FACTS} is not there")
+pytestmark = pytest.mark.facts
 
 MEAN = 0.975
 LOGS_ALL_RIGHT = 88

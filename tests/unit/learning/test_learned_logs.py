@@ -96,7 +96,7 @@ def test_the_format_of_a_system_is_learned_again(path: Path, registry: Registry)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FACTS.is_dir(), reason=f"{FACTS} is not there")
+@pytest.mark.facts
 def test_the_formats_of_the_longest_other_logs_are_learned_again(registry: Registry) -> None:
     shares = {path.name: share_learned(path, registry) for path in longest_others(registry)}
     assert all(share >= LEAST for share in shares.values()), shares

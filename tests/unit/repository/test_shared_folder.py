@@ -91,3 +91,25 @@ def test_a_tool_of_the_folder_is_for_tests_that_are_marked_so(tmp_path: Path, ma
     )
     assert done.returncode == (0 if marked else 1), done.stdout
     assert ("mark the test with pytest.mark.tools" in done.stdout) is not marked
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("there", [False, True])
+def test_what_judges_by_the_facts_of_the_folder_is_left_out_where_it_has_none(tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "data" / "facts").mkdir(parents=True)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = facts: judges by facts\n")
+    (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text("utf-8"))
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n@pytest.mark.facts\ndef test_facts(): pass\ndef test_others(): pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        env={**os.environ, VARIABLE: str(tmp_path), "LOGSLUICE_REQUIRE_ALL": "1", "PYTHONPATH": str(ROOT), **PLAIN},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
+    assert ("2 passed" if there else "1 passed, 1 deselected") in done.stdout
