@@ -72,7 +72,7 @@ class PatternTrialPool:
         self._at_hand += 1
         try:
             future = self._processes().schedule(
-                run_trial, args=(self._directory, self._time_zone, trial), timeout=TRIAL_SECONDS
+                run_bounded, args=(self._directory, self._time_zone, trial), timeout=TRIAL_SECONDS
             )
             return await asyncio.wrap_future(future)
         except (TimeoutError, ProcessExpired, MemoryError):
@@ -106,6 +106,20 @@ def prepare(directory: Path | None, time_zone: str) -> None:
     run_trial(directory, time_zone, Trial(r"\w", {}, ["nothing"]))
     most = psutil.Process().memory_info().data + _MOST_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def run_bounded(directory: Path | None, time_zone: str, trial: Trial) -> dict[str, Any]:
+    """A trial in a process that :func:`prepare` made ready.
+
+    Raises:
+        LogsluiceError: It is no pattern.
+        MemoryError: It takes more memory than a trial may.
+    """
+    try:
+        return run_trial(directory, time_zone, trial)
+    except pl.exceptions.PanicException:
+        # Polars panics where Python has no memory for what it hands over, by an exception that no process can send.
+        raise MemoryError from None
 
 
 def run_trial(directory: Path | None, time_zone: str, trial: Trial) -> dict[str, Any]:
