@@ -165,8 +165,10 @@ def assert_numbers_are_right(found: list[SavedObject], filled: Settings, elastic
         return list(rows(objects[name], elasticsearch_client.search(index=views[view], **body).body))
 
     everything = elasticsearch_client.count(index=filled.results_index)["count"]
-    levels = {"terms": {"log.level": ["error", "critical"]}}
-    errors = elasticsearch_client.count(index=filled.results_index, query=levels)["count"]
+    by_level = {"terms": {"log.level": ["error", "critical"]}}
+    by_status = {"range": {"http.response.status_code": {"gte": 500}}}
+    either = {"bool": {"should": [by_level, by_status]}}
+    errors = elasticsearch_client.count(index=filled.results_index, query=either)["count"]
     assert shown("logsluice-events") == [{"number": everything}]
     assert shown("logsluice-errors") == [{"number": errors}]
     assert shown("logsluice-open-alerts") == [{"number": 1}]

@@ -18,6 +18,7 @@ from elasticsearch import Elasticsearch
 from kafka import TopicPartition
 
 from logsluice.event.identity import EventId
+from logsluice.extract import load_registry
 from logsluice.kafka.clients import admin
 from logsluice.settings import Settings
 from tests.local.lines import HOSTILE, mixed
@@ -26,8 +27,8 @@ from tests.local.running import ROOT, Runner, eventually
 
 EVENTS = int(os.environ.get("LOGSLUICE_HISTORY_EVENTS", "10000"))
 SECONDS = 900
+DEV = ROOT / "config" / "dev"
 PATTERN = """\
-revision: 2
 patterns:
   - name: order
     description: Number of an order
@@ -101,13 +102,14 @@ def test_a_newer_registry_changes_the_facts_of_history_and_an_older_one_nothing(
     ids = pipeline.send(values)
     newer = tmp_path / "newer"
     newer.mkdir()
-    (newer / "settings.yaml").write_text((ROOT / "config" / "dev" / "settings.yaml").read_text())
-    (newer / "patterns.yaml").write_text(PATTERN)
+    (newer / "settings.yaml").write_text((DEV / "settings.yaml").read_text())
+    revision = load_registry(DEV).revision
+    (newer / "patterns.yaml").write_text(f"revision: {revision + 1}\n{PATTERN}")
 
     index_job = pipeline.index_job()
     run(pipeline, "--mode", "batch")
     before = results(pipeline)
-    assert {document["logsluice"]["revision"] for document in before.values()} == {1}
+    assert {document["logsluice"]["revision"] for document in before.values()} == {revision}
     dead = {name for consumer, name in pipeline.letters() if consumer == "index"}
     pipeline.wait_for(len(ids) - len(dead), len(before), [index_job])
 
@@ -117,7 +119,7 @@ def test_a_newer_registry_changes_the_facts_of_history_and_an_older_one_nothing(
     assert after.keys() == before.keys()
     orders = 0
     for name, document in after.items():
-        assert document["logsluice"]["revision"] == 2
+        assert document["logsluice"]["revision"] == revision + 1
         if "order" in document["logsluice"].get("patterns", ()):
             orders += 1
             assert document["event"]["code"].isdigit()
@@ -131,7 +133,7 @@ def test_a_newer_registry_changes_the_facts_of_history_and_an_older_one_nothing(
 
 
 def without_order(document: dict[str, Any]) -> dict[str, Any]:
-    """A document without what revision 2 added."""
+    """A document without what the newer registry added."""
     event = {name: value for name, value in document["event"].items() if name != "code"}
     own = {name: value for name, value in document["logsluice"].items() if name != "revision"}
     patterns = [name for name in own.pop("patterns", []) if name != "order"]

@@ -32,6 +32,7 @@ class Fact:
 
     Attributes:
         own: Its timestamp, microseconds since the epoch; None where it has none.
+        level: What it counts under: an answer of 500 or more is an error at least.
         readable: Whether it counts at all.
     """
 
@@ -50,13 +51,16 @@ def json_fact(line: str) -> Fact:
     """The facts of a JSON event of the made-up shop."""
     entry = dict(_flat(json.loads(line)))
     level = str(entry.get("log.level") or entry.get("level")).lower()
+    level = {"fatal": "critical"}.get(level, level)
+    if entry.get("http.response.status_code", 0) >= 500 and level != "critical":
+        level = "error"
     paid = entry.get("event.action") if entry.get("event.outcome") == "success" else None
     message = str(entry.get("message") or entry.get("msg"))
     found = re.fullmatch(r"cache refreshed: \d+ entries in (\d+)ms", message)
     return Fact(
         own=_instant(entry),
         service=entry.get("service.name", "unknown"),
-        level={"fatal": "critical"}.get(level, level),
+        level=level,
         user=entry.get("user.id"),
         duration=int(found[1]) * 1_000_000 if found else entry.get("event.duration"),
         paid=paid if paid in ("payment", "refund") else None,
