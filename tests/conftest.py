@@ -21,7 +21,7 @@ REQUIRE_ALL = os.environ.get("LOGSLUICE_REQUIRE_ALL") == "1"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that are marked ``facts`` where there are none: they have nothing of their own to judge by."""
+    """Leave out what is marked ``facts`` where there are none: such a test has nothing of its own to judge by."""
     left_out = [] if shared_folder.FACTS.is_dir() else [item for item in items if item.get_closest_marker("facts")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
