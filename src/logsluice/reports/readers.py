@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from typing import Final
@@ -16,6 +16,7 @@ import pyarrow as pa
 from logsluice.errors import LogsluiceError
 from logsluice.inputs.files import Line, read_lines
 from logsluice.inputs.streams import join
+from logsluice.inputs.tables import TableRows
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec
 from logsluice.jobs.spark.file_extraction import file_extractor, line_columns
 from logsluice.jobs.spark.files import FilePart, LineBlock, read_part
@@ -95,9 +96,11 @@ def _csv_events(task: CsvTask, worker_input: WorkerInput) -> Iterator[tuple[pl.D
 
 def _line_events(task: LinesTask, worker_input: WorkerInput) -> Iterator[tuple[pl.DataFrame, list[UnreadableRow]]]:
     part = task.part
+    table = TableRows.at(part.path, part.start)
     for lines, numbers in _joined_events(part) if task.joined else _single_lines(part):
         chosen = file_extractor(worker_input.extractor_spec, part, task.joined)
-        extracted = chosen.extract(line_columns(lines, part.modified_ms))
+        rows = replace(lines, values=table.read_values(lines.values, lines.cut))
+        extracted = chosen.extract(line_columns(rows, part.modified_ms))
         yield (
             events_of_extracted(extracted),
             [

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from logsluice.inputs.files import Line
 from logsluice.inputs.multiline import JoinedEvent
 from logsluice.inputs.streams import StreamJoiner
+from logsluice.inputs.tables import TableRows
 from logsluice.ship.state import FileState
 
 
@@ -44,10 +45,12 @@ class UnstoredEvents:
 
     Args:
         covered: The events that are there, by their offsets.
+        rows: What is known of the file's columns where reading begins.
     """
 
-    def __init__(self, joiner: StreamJoiner, covered: Mapping[int, Extent]) -> None:
+    def __init__(self, joiner: StreamJoiner, covered: Mapping[int, Extent], rows: TableRows | None = None) -> None:
         self.joiner = joiner
+        self._rows = rows or TableRows()
         self._begins = set(covered)
         self._pieces = sorted(piece for offset, extent in covered.items() for piece in extent.pieces(offset))
         self._pieces.reverse()
@@ -57,9 +60,10 @@ class UnstoredEvents:
     def feed(self, lines: Iterable[Line]) -> Iterator[JoinedEvent]:
         """The events that these lines show to be complete."""
         for line in lines:
+            row = self._rows.read(line)
             end = self._stored_to(line.offset)
             if end is None:
-                yield from self.joiner.feed(line)
+                yield from self.joiner.feed(row)
                 continue
             begins = line.offset in self._begins
             if begins:

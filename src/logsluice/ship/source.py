@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 from logsluice.inputs.files import LineSplitter
 from logsluice.inputs.multiline import JoinedEvent
 from logsluice.inputs.streams import StreamJoiner
+from logsluice.inputs.tables import TableRows
 from logsluice.ship.lookup import OFFSET_HEADER, SHIP_HEADER, write_mark
 from logsluice.ship.resume import Extent, PositionTracker, UnstoredEvents
 from logsluice.ship.state import ClaimedState
@@ -41,7 +42,8 @@ class Source:
         self.compressed = compressed
         self.splitter = LineSplitter(claimed.state.position if claimed else 0)
         self.joiner = StreamJoiner(enabled=join)
-        self.unstored = UnstoredEvents(self.joiner, covered or {})
+        rows = TableRows.at(Path(name), claimed.state.position) if claimed else None
+        self.unstored = UnstoredEvents(self.joiner, covered or {}, rows)
         self.tracker = PositionTracker(claimed.state, covered or {}) if claimed else None
         self.in_flight = 0
         self.saved_at = time.monotonic()

@@ -27,6 +27,7 @@ from logsluice.extract import (
     summarize,
 )
 from logsluice.inputs.files import STDIN
+from logsluice.inputs.tables import TableRows
 from logsluice.jobs.spark.extractor_spec import ExtractorSpec, extractor, extractor_preferring
 from logsluice.jobs.spark.failures import describe_error
 from logsluice.jobs.spark.files import FilePart, LineBlock, read_events, read_part
@@ -151,9 +152,12 @@ def _extract_parts(task: Task, *, extractor_spec: ExtractorSpec, scratch: Path, 
 def _extract_part(part: FilePart, extractor_spec: ExtractorSpec, file: Any, result: Extracted, join: bool) -> None:
     read = read_events if join else read_part
     try:
+        table = TableRows.at(part.path, part.start)
         for lines in read(part, rows=_ROWS):
-            extracted = file_extractor(extractor_spec, part, join).extract(line_columns(lines, part.modified_ms))
-            records = _records(extracted, lines.values, part)
+            rows = table.read_values(lines.values, lines.cut)
+            columns = line_columns(replace(lines, values=rows), part.modified_ms)
+            extracted = file_extractor(extractor_spec, part, join).extract(columns)
+            records = _records(extracted, lines.values, rows, part)
             file.writelines(records)
             summary = summarize(extracted)
             blank = extracted.num_rows - len(records)
@@ -187,10 +191,15 @@ def line_columns(lines: LineBlock, modified_ms: int) -> pa.RecordBatch:
     return input_columns(lines.values, [modified_ms] * len(lines.values), lines.cut)
 
 
-def _records(extracted: pa.RecordBatch, values: Sequence[bytes], part: FilePart) -> list[bytes]:
-    """A line of JSON for each line of the input that is not blank."""
+def _records(extracted: pa.RecordBatch, values: Sequence[bytes], rows: Sequence[bytes], part: FilePart) -> list[bytes]:
+    """A line of JSON for each line of the input that is not blank; ``rows`` is how each was read."""
     path = None if part.name == STDIN else str(part.path)
-    rendered = documents(extracted, {"log.file.path": [path] * len(values)})
+    extra: dict[str, list[str | None]] = {"log.file.path": [path] * len(values)}
+    if rows != values:
+        extra["event.original"] = [
+            None if row is value else value.decode("utf-8", "replace") for row, value in zip(rows, values, strict=True)
+        ]
+    rendered = documents(extracted, extra)
     return [
         (_unread(extracted, row, values[row], path) if document is None else document) + b"\n"
         for row, document in enumerate(rendered)
