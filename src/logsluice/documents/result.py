@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import polars as pl
 import pyarrow as pa
 
 from logsluice.elasticsearch.bulk import IndexAction
@@ -37,7 +36,7 @@ def result_documents(
             "kafka.topic": records.topic,
             "kafka.partition": records.partition,
             "kafka.offset": records.offset,
-            "kafka.timestamp": pl.Series(records.timestamp_ms, dtype=pl.Datetime("ms")),
+            "kafka.timestamp": pa.array(records.timestamp_ms, pa.timestamp("ms")),
             "logsluice.revision": [revision] * len(records),
         },
     )

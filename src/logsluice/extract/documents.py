@@ -1,36 +1,68 @@
 """From extracted columns to nested ECS documents, as JSON.
 
-Texts are put together by Polars, a column at a time: a dictionary a row costs more than finding its facts.
+Texts are put together by Polars, a column at a time: a dictionary a row costs more than finding its facts. What
+stands between the values of a row depends on nothing but which fields it has, and there are few such sets of fields.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
-from typing import Any, Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import takewhile
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from logsluice.extract.schema import LABELS, REASON
 
-_ESCAPED: Final = r"[\"\\\x00-\x1f]"
-"""What JSON cannot have in a text as it is (RFC 8259, 7)."""
+_BITS: Final = 62
+"""Fields that one number tells the presence of."""
 
-_SLICE = 4_000
-"""Rows rendered at once, so that what is made on the way stays in the caches."""
+Column = TypeVar("Column", pl.Series, pl.Expr)
 
 
-class _Field(NamedTuple):
-    """A column under what is left of its dotted name within an object."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Place:
+    """Where a value stands in a document.
+
+    Attributes:
+        path: The field's name in parts.
+        opening: What is in front of the value's text.
+        closing: What is behind it.
+    """
 
     path: tuple[str, ...]
-    column: pl.Series
+    opening: str
+    closing: str
+
+    def order(self) -> tuple[tuple[bool, str], ...]:
+        """What sorts places as they are in a document: an object's objects are its last, labels the first of those."""
+        *parents, name = self.path
+        is_object = self.path == (LABELS,)
+        return (*((True, parent) for parent in parents), (is_object, "" if is_object else name))
+
+
+_place = lru_cache(maxsize=None)(_Place)
+"""The one object of a place, so that places are told apart by what they are, not by what is in them."""
+
+
+class _Member(NamedTuple):
+    """A field's values, as they are written in JSON.
+
+    Attributes:
+        texts: An expression over the columns; null where there is no value.
+    """
+
+    place: _Place
+    texts: pl.Expr
 
 
 def documents(
-    extracted: pa.RecordBatch, extra: Mapping[str, Sequence[Any] | pl.Series] | None = None
+    extracted: pa.RecordBatch, extra: Mapping[str, Sequence[Any] | pa.Array] | None = None
 ) -> list[bytes | None]:
     """Render each row as a JSON object; fields without a value are left out.
 
@@ -41,71 +73,109 @@ def documents(
     Returns:
         A document a row, None where the row has a reason not to be read.
     """
-    frame = pl.DataFrame(pl.from_arrow(extracted))
+    columns = dict(zip(extracted.schema.names, extracted.columns, strict=True))
     for name, values in (extra or {}).items():
-        column = pl.Series(name, values)
-        known = name in frame.columns
-        frame = frame.with_columns(column.zip_with(column.is_not_null(), frame[name]) if known else column)
-    return [
-        document
-        for start in range(0, frame.height, _SLICE)
-        for document in _rendered(frame.slice(start, _SLICE)).to_list()
-    ]
+        column = values if isinstance(values, pa.Array) else pa.array(values)
+        columns[name] = pc.coalesce(column, columns[name]) if name in columns and column.null_count else column
+    reasons = columns.pop(REASON)
+    columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
+    frame = pl.DataFrame({REASON: reasons, **columns})
+    in_labels = {name for name in columns if name.startswith(f"{LABELS}.")}
+    found = [_member(name, columns[name], depth=1) for name in in_labels]
+    members = [_member(name, column) for name, column in columns.items() if name not in {LABELS, *in_labels}]
+    if found:
+        nested = _objects(frame, found).replace("{}", None)
+        merged = _merged(frame[LABELS], nested) if LABELS in columns else nested
+        frame = frame.with_columns(merged.alias(LABELS))
+    if LABELS in frame.columns:
+        members.append(_Member(_place((LABELS,), "", ""), pl.col(LABELS)))
+    rendered = _objects(frame, members).cast(pl.Binary)
+    return rendered.zip_with(frame[REASON].is_null(), pl.Series([None], dtype=pl.Binary)).to_list()
 
 
-def _rendered(frame: pl.DataFrame) -> pl.Series:
-    fields = sorted(
-        (
-            _Field(tuple(column.name.split(".")), _plain(column))
-            for column in frame.drop(REASON, LABELS)
-            if column.null_count() < frame.height
-        ),
-        key=lambda field: field.path,
+def _member(name: str, column: pa.Array, depth: int = 0) -> _Member:
+    """The member of an object that is so many levels deep."""
+    path = tuple(name.split(".")[depth:])
+    values = pl.col(name)
+    if column.type == pa.string() and not _has_escapes(column):
+        return _Member(_place(path, '"', '"'), values)
+    if column.type == pa.list_(pa.string()) and _is_plain(column):
+        return _Member(_place(path, '["', '"]'), values.list.join('","'))
+    if isinstance(column.type, pa.TimestampType):
+        return _Member(_place(path, '"', '"'), format_instants(values))
+    if column.type in (pa.int64(), pa.bool_()):
+        return _Member(_place(path, "", ""), values.cast(pl.String))
+    written = pl.struct(values.alias("")).struct.json_encode().str.strip_prefix('{"":').str.strip_suffix("}")
+    return _Member(_place(path, "", ""), pl.when(values.is_not_null()).then(written))
+
+
+def _is_plain(lists: pa.ListArray) -> bool:
+    """Whether each list's texts are in JSON as they are, with commas between them and at least one text."""
+    texts = lists.flatten()
+    return not texts.null_count and pc.min(lists.value_lengths()).as_py() > 0 and not _has_escapes(texts)
+
+
+def _has_escapes(texts: pa.StringArray) -> bool:
+    """Whether JSON cannot have one of some texts as it is (RFC 8259, 7)."""
+    _, offsets, content = texts.buffers()
+    places = memoryview(offsets).cast("i")
+    begin, end = places[texts.offset], places[texts.offset + len(texts)]
+    if begin == end:
+        return False
+    content = content.slice(begin, end - begin)
+    written = content.to_pybytes()
+    lowest = pc.min(pa.Array.from_buffers(pa.uint8(), len(written), [None, content])).as_py()
+    return lowest < 0x20 or b'"' in written or b"\\" in written
+
+
+def _objects(frame: pl.DataFrame, members: Sequence[_Member]) -> pl.Series:
+    """A frame's rows as JSON objects."""
+    if not members:
+        return pl.repeat("{}", frame.height, eager=True)
+    ordered = sorted(members, key=lambda member: member.place.order())
+    places = tuple(member.place for member in ordered)
+    texts = frame.select(member.texts.alias(f"text {number}") for number, member in enumerate(ordered))
+    presence = texts.select(
+        pl.sum_horizontal(
+            pl.col(f"text {number}").is_not_null().cast(pl.UInt64) * (1 << number - start)
+            for number in range(start, min(start + _BITS, len(ordered)))
+        ).alias(f"presence {start}")
+        for start in range(0, len(ordered), _BITS)
     )
-    labels = frame[LABELS]
-    if found := [_Field(path[1:], column) for path, column in fields if path[0] == LABELS]:
-        labels = _merged(labels, _object(found))
-    document = _object([field for field in fields if field.path[0] != LABELS], {LABELS: labels}).fill_null("{}")
-    return document.cast(pl.Binary).zip_with(frame[REASON].is_null(), pl.Series([None], dtype=pl.Binary))
+    sets = presence.unique()
+    between = zip(*(_between(places, bits) for bits in sets.iter_rows()), strict=True)
+    sets = sets.with_columns(
+        pl.Series(f"between {number}", pieces, dtype=pl.String) for number, pieces in enumerate(between)
+    )
+    rows = presence.join(sets, on=presence.columns, how="left", maintain_order="left").hstack(texts)
+    pieces = [f"{kind} {number}" for number in range(len(ordered)) for kind in ("between", "text")]
+    return rows.select(pl.concat_str(*pieces, f"between {len(ordered)}", ignore_nulls=True)).to_series()
 
 
-def _plain(column: pl.Series) -> pl.Series:
-    """A column of what JSON has."""
-    if column.dtype != pl.Datetime:
-        return column
-    return format_instants(column.dt.epoch("us")).rename(column.name)
-
-
-def _object(fields: Iterable[_Field], ready: Mapping[str, pl.Series] | None = None) -> pl.Series:
-    """Fields as JSON objects, null where none has a value.
+@lru_cache(maxsize=10_000)
+def _between(places: tuple[_Place, ...], presence: tuple[int, ...]) -> list[str | None]:
+    """What is in front of the text at each place, where a row has one, and what is behind the last.
 
     Args:
-        fields: Of the object and of those within it, in the order of their paths.
-        ready: Further members by name, as JSON.
+        presence: A bit for each place, the first in the lowest of the first number.
     """
-    members: list[pl.Expr] = []
-    objects = dict(ready or {})
-    for name, group in groupby(fields, key=lambda field: field.path[0]):
-        first, *others = group
-        if len(first.path) == 1:
-            members.append(_member(first.column.rename(name)))
-        else:
-            objects[name] = _object(_Field(path[1:], column) for path, column in [first, *others])
-    for name, text in objects.items():
-        members.append(pl.concat_str(pl.lit(f"{orjson.dumps(name).decode()}:"), pl.lit(text)))
-    content = pl.select(pl.concat_str(members, separator=",", ignore_nulls=True)).to_series()
-    return pl.select(pl.when(content != "").then(pl.concat_str(pl.lit("{"), pl.lit(content), pl.lit("}")))).to_series()
+    pieces: list[str | None] = []
+    objects: list[str] = []
+    behind, comma = "", "{"
+    for number, place in enumerate(places):
+        if not presence[number // _BITS] >> number % _BITS & 1:
+            pieces.append(None)
+            continue
+        *parents, name = place.path
+        common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(objects, parents, strict=False)))
+        opened = "".join(f"{_text(parent)}:{{" for parent in parents[common:])
+        pieces.append(f"{behind}{'}' * (len(objects) - common)}{comma}{opened}{_text(name)}:{place.opening}")
+        objects, behind, comma = parents, place.closing, ","
+    return [*pieces, f"{behind}{'}' * len(objects)}}}" if comma == "," else "{}"]
 
 
-def _member(column: pl.Series) -> pl.Expr:
-    """A field with its name, as JSON; null where it has no value."""
-    name = orjson.dumps(column.name).decode()
-    if column.dtype == pl.Int64:
-        return pl.concat_str(pl.lit(f"{name}:"), pl.lit(column.cast(pl.String)))
-    if column.dtype == pl.String and not column.str.contains(_ESCAPED).any():
-        return pl.concat_str(pl.lit(f'{name}:"'), pl.lit(column), pl.lit('"'))
-    text = pl.struct([column]).struct.json_encode().str.strip_prefix("{").str.strip_suffix("}")
-    return pl.when(column.is_not_null()).then(text) if column.null_count() else text
+def _text(name: str) -> str:
+    return orjson.dumps(name).decode()
 
 
 def _merged(labels: pl.Series, found: pl.Series) -> pl.Series:
@@ -118,7 +188,6 @@ def _merged(labels: pl.Series, found: pl.Series) -> pl.Series:
     return found.zip_with(found.is_not_null(), labels).scatter(both, pl.Series(merged, dtype=pl.String))
 
 
-def format_instants(micros: pl.Series) -> pl.Series:
+def format_instants(micros: Column) -> Column:
     """Microseconds since the epoch as ISO 8601 in UTC, with three or six digits of a second."""
-    text = micros.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
-    return text.str.strip_suffix("000") + "Z"
+    return micros.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%S%.6f").str.strip_suffix("000") + "Z"
