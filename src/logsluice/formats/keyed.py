@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +10,7 @@ from typing import Final, NamedTuple
 from logsluice.event.ecs import FIELDS
 from logsluice.formats.levels import normalize_level
 from logsluice.formats.model import Format
-from logsluice.formats.syntaxes import SYNTAXES
+from logsluice.formats.syntaxes import SYNTAXES, Syntax
 from logsluice.vocabulary.model import Candidate, Key
 from logsluice.vocabulary.values import PLACEHOLDERS
 
@@ -56,7 +55,7 @@ class _Plan:
 
     format: Format
     timestamp: tuple[Key, ...]
-    syntaxes: tuple[re.Pattern[str], ...]
+    syntaxes: tuple[Syntax, ...]
     level: tuple[Key, ...]
     message: tuple[str, ...]
     plain: tuple[tuple[str, str], ...]
@@ -110,7 +109,7 @@ def _plan_for(chosen: Format, keys: tuple[str, ...]) -> _Plan:
     return _Plan(
         chosen,
         timestamp,
-        tuple(SYNTAXES[name].python for name in chosen.timestamp),
+        tuple(SYNTAXES[name] for name in chosen.timestamp),
         level,
         tuple(key for key in message if isinstance(key, str)),
         tuple(plain.items()),
@@ -143,7 +142,7 @@ def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
     for key in plan.timestamp:
         text = _text(texts, key)
         for syntax in plan.syntaxes:
-            if syntax.fullmatch(text):
+            if syntax.python.fullmatch(text):
                 timestamp = text
                 break
         else:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from logsluice.errors import LogsluiceError
 from logsluice.formats.model import Format, FormatEntry, build_format
+from logsluice.regex.compile_cache import load_with_cache
 from logsluice.runtime.yaml_files import read_entry, read_mapping
 from logsluice.vocabulary import Vocabulary, load_vocabulary
 
@@ -61,7 +62,11 @@ def load_formats(directory: Path | None = None) -> tuple[Format, ...]:
 @lru_cache(maxsize=1)
 def _shipped(vocabulary: Vocabulary) -> tuple[Format, ...]:
     pages = sorted(SHIPPED.glob("*.yaml"))
-    return tuple(entry for page in pages for entry in _formats(page, _read(page).formats, vocabulary))
+    return load_with_cache(
+        "formats",
+        lambda: tuple(entry for page in pages for entry in _formats(page, _read(page).formats, vocabulary)),
+        lambda formats: (entry.regex for entry in formats if entry.regex is not None),
+    )
 
 
 def _read(path: Path) -> _File:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from logsluice.formats.localized import ANY_MARKER, ANY_NAME, LETTERS, MARKER, MONTH_NAME, WEEKDAY
@@ -32,14 +33,15 @@ _TWELVE_HOURS = _SHORT_CLOCK + _AMPM + OFFSET
 _AT = r"(?:,? {1,2}(?:(?:at|um|à|às|alle|klo|kl\.|в) )?|[-:T_]| [-@] )"
 """What stands between a date and its time."""
 
+_NAMED_GROUP = re.compile(r"\(\?P<([a-z0-9_]+)>")
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Syntax:
     """One way of writing a timestamp.
 
     Attributes:
         source: The regular expression; it must match the whole text.
-        python: The same, compiled.
         rust: The same for Rust's engine, anchored at both ends.
         groups: The components it can give.
         iso_date: Whether its date is that of ISO 8601, and its clock one of 24 hours.
@@ -47,11 +49,15 @@ class Syntax:
     """
 
     source: str
-    python: re.Pattern[str]
     rust: str
     groups: frozenset[str]
     iso_date: bool = False
     restate: Restate | None = None
+
+    @cached_property
+    def python(self) -> re.Pattern[str]:
+        """The regular expression, compiled when it is asked for first: few processes meet more than a few syntaxes."""
+        return re.compile(self.source)
 
     @property
     def bare(self) -> str:
@@ -61,13 +67,12 @@ class Syntax:
 
 def without_names(source: str) -> str:
     """A regular expression with its named groups made unnamed."""
-    return "(?:" + re.sub(r"\(\?P<[a-z0-9_]+>", "(?:", source) + ")"
+    return "(?:" + _NAMED_GROUP.sub("(?:", source) + ")"
 
 
 def _syntax(name: str, source: str, restate: Restate | None = None) -> Syntax:
-    compiled = re.compile(source)
-    groups = frozenset(compiled.groupindex)
-    return Syntax(source, compiled, rf"\A(?:{source})\z", groups, name in ("iso8601", "weekday_iso"), restate)
+    groups = frozenset(_NAMED_GROUP.findall(source))
+    return Syntax(source, rf"\A(?:{source})\z", groups, name in ("iso8601", "weekday_iso"), restate)
 
 
 _ISO = rf"{_YEAR}-{_MONTH}-{_DAY}(?:[Tt_\t-]|,? {{1,2}}|,| [-@] ){_SHORT_CLOCK}{OFFSET}{ZONE_NAME}"

@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 
 from logsluice.errors import LogsluiceError
 from logsluice.jvm.java import spark_home, system_java
+from logsluice.runtime.cache_folder import cache_dir
 from logsluice.runtime.terminal import progress_bar
 
 LOCK_FILE = Path(__file__).with_name("jars.lock.json")
@@ -90,13 +91,6 @@ def locked() -> dict[str, tuple[Jar, ...]]:
     return {name: tuple(starmap(Jar.parse, entry["jars"].items())) for name, entry in sets.items()}
 
 
-def cache_dir() -> Path:
-    """The per-user cache: ``LOGSLUICE_CACHE``, ``XDG_CACHE_HOME/logsluice``, or ``~/.cache/logsluice``."""
-    if own := os.environ.get("LOGSLUICE_CACHE"):
-        return Path(own).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "logsluice"
-
-
 def jar_paths(name: str, *, cache: Path | None = None) -> list[Path]:
     """The files of a set, fetched into the cache where they are not there yet.
 
@@ -105,7 +99,7 @@ def jar_paths(name: str, *, cache: Path | None = None) -> list[Path]:
 
     Args:
         name: ``kafka``, ``elasticsearch``, ``spark-kafka``, ``spark-s3``, ``jmx-exporter`` or ``schema-registry``.
-        cache: The folder to keep them in; :func:`cache_dir` where left out.
+        cache: The folder to keep them in; :func:`~logsluice.runtime.cache_folder.cache_dir` where left out.
 
     Raises:
         LogsluiceError: A jar could not be fetched, or is not what was pinned.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from logsluice.errors import LogsluiceError
 from logsluice.event.ecs import FieldType
 from logsluice.patterns.model import Pattern
+from logsluice.regex.compile import Regex
+from logsluice.regex.compile_cache import load_with_cache
 from logsluice.runtime.yaml_files import read_entry, read_mapping
 
 SHIPPED = Path(str(resources.files("logsluice.patterns") / "shipped.yaml"))
@@ -54,7 +57,7 @@ def load_patterns(directory: Path | None = None) -> PatternRegistry:
     Raises:
         LogsluiceError: A file or an entry is wrong: which one, why, and what to do.
     """
-    shipped = _entries(SHIPPED, _read(SHIPPED).patterns)
+    shipped = load_with_cache("patterns", lambda: _entries(SHIPPED, _read(SHIPPED).patterns), _regexes)
     if directory is None:
         return PatternRegistry(1, shipped)
     path = directory / "patterns.yaml"
@@ -89,6 +92,12 @@ def _entries(path: Path, entries: list[object]) -> tuple[Pattern, ...]:
             raise LogsluiceError("stands twice", where=f"{path}, pattern {pattern.name!r}", hint="rename one")
         names.add(pattern.name)
     return patterns
+
+
+def _regexes(patterns: Iterable[Pattern]) -> Iterator[Regex]:
+    for pattern in patterns:
+        yield pattern.compiled
+        yield from (fact.excluded for fact in pattern.fields.values() if fact.excluded is not None)
 
 
 def _check_types(path: Path, registry: PatternRegistry) -> None:

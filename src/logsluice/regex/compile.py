@@ -14,7 +14,7 @@ import re
 import sys
 import warnings
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -95,6 +95,14 @@ class _UnsayableError(Exception):
     """Rust's engine cannot run this exactly."""
 
 
+_remembered: dict[str, Regex] = {}
+
+
+def remember(regexes: Iterable[Regex]) -> None:
+    """Let :func:`compile_regex` give what it has given before, in another process."""
+    _remembered.update({regex.source: regex for regex in regexes})
+
+
 @lru_cache(maxsize=4096)
 def _python(source: str) -> re.Pattern[str]:
     with warnings.catch_warnings():
@@ -109,6 +117,10 @@ def compile_regex(source: str) -> Regex:
     Raises:
         LogsluiceError: Not a regular expression: what is wrong, and at which character; or one that is too large.
     """
+    return _remembered.get(source) or _compile(source)
+
+
+def _compile(source: str) -> Regex:
     if len(source) > LONGEST_REGEX:
         raise LogsluiceError(
             f"a regular expression may have {LONGEST_REGEX:,} characters, this one has {len(source):,}",
@@ -186,7 +198,7 @@ class _Translation:
         raise _UnsayableError(_UNSAYABLE.get(operation, str(operation).lower()))
 
     def single(self, operation: Any, argument: Any, flags: int) -> str:
-        text = _character_class(operation, argument, flags)
+        text = _character_class(operation, _hashable(argument), flags)
         self.length += len(text)
         if self.length > _LONGEST_RUST:
             raise _UnsayableError(f"{_TOO_LARGE}: more than {_LONGEST_RUST:,} characters in its form")
@@ -238,12 +250,13 @@ def _hashable(argument: Any) -> Any:
     return tuple(argument) if isinstance(argument, list) else argument
 
 
+@lru_cache(maxsize=4096)
 def _character_class(operation: Any, argument: Any, flags: int) -> str:
     if operation is constants.ANY:
         return "(?s:.)" if flags & re.DOTALL else r"[^\n]"
     items = argument if operation is constants.IN else [(operation, argument)]
     if flags & re.IGNORECASE and not flags & re.ASCII:
-        return _by_trial(operation, _hashable(argument), flags)
+        return _by_trial(operation, argument, flags)
     parts, negated = [], False
     for kind, value in items:
         if kind is constants.NEGATE:
@@ -258,7 +271,7 @@ def _character_class(operation: Any, argument: Any, flags: int) -> str:
         elif kind is constants.CATEGORY and flags & re.ASCII:
             parts.append(_ASCII_CATEGORIES[value])
         else:
-            return _by_trial(operation, _hashable(argument), flags)
+            return _by_trial(operation, argument, flags)
     if parts == [parts[0]] and not negated and operation is constants.LITERAL:
         return parts[0]
     return f"[{'^' if negated else ''}{''.join(parts)}]"

@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from logsluice.jvm.jars import cache_dir, jar_paths, locked
+from logsluice.jvm.jars import jar_paths, locked
 from logsluice.jvm.java import bundled_java
+from logsluice.runtime.cache_folder import cache_dir
 from logsluice.stack.ports import HOST, answers_ok
 
 API: Final = "/apis/ccompat/v7"

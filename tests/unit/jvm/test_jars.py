@@ -8,7 +8,7 @@ import pytest
 
 from logsluice.errors import LogsluiceError
 from logsluice.jvm import jars
-from logsluice.jvm.jars import Jar, cache_dir, fetch_error, jar_paths, locked
+from logsluice.jvm.jars import Jar, fetch_error, jar_paths, locked
 
 
 def test_every_pinned_file_has_a_checksum_and_a_place_of_its_own() -> None:
@@ -57,17 +57,6 @@ def test_files_that_are_there_are_not_fetched(tmp_path: Path, monkeypatch: pytes
     place.write_bytes(b"damaged")
     with pytest.raises(LogsluiceError, match="Java was not found"):
         jar_paths("mine", cache=tmp_path)
-
-
-def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("LOGSLUICE_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_dir() == tmp_path / ".cache" / "logsluice"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_dir() == tmp_path / "xdg" / "logsluice"
-    monkeypatch.setenv("LOGSLUICE_CACHE", str(tmp_path / "own"))
-    assert cache_dir() == tmp_path / "own"
 
 
 @pytest.mark.parametrize(

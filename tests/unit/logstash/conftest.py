@@ -8,7 +8,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from logsluice.jvm.jars import Jar, cache_dir, run_ivy
+from logsluice.jvm.jars import Jar, run_ivy
+from logsluice.runtime.cache_folder import cache_dir
 
 JRUBY = Jar(
     "org.jruby",
