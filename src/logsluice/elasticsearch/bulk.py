@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
 from threading import Event
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import orjson
 from elasticsearch import ApiError, Elasticsearch
@@ -15,6 +18,7 @@ from logsluice.elasticsearch.client import (
     connect,
     describe_error,
     error_chain,
+    is_compressed,
     is_temporary,
     retry_request,
 )
@@ -31,6 +35,12 @@ _VALIDATION = "action_request_validation_exception"
 # Of every item only what is looked at: a tenth of the whole answer.
 _BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error"
 _HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
+_COMPRESSED = {"accept-encoding": "gzip", "content-encoding": "gzip"}
+# Requests a third larger than by the client's own level 9, in less than a third of the time.
+_COMPRESSION = 3
+
+_Pending: TypeAlias = "tuple[int, IndexAction, bytes]"
+"""An action, its place among all, and the line that tells of it in front of its document."""
 
 
 @dataclass(slots=True)
@@ -80,7 +90,9 @@ class BulkWriter:
         stop: Event | None = None,
         client: Elasticsearch | None = None,
     ) -> None:
-        self.client = client or connect(settings)
+        self.client = client or connect(settings, compress=False)
+        self._compressed = is_compressed(settings)
+        self._headers = _HEADERS | (_COMPRESSED if self._compressed else {})
         self._settings = settings
         self._job = job
         self._stop = stop
@@ -112,18 +124,18 @@ class BulkWriter:
     def _write_part(self, part: list[_Pending], outcome: BulkOutcome) -> list[_Pending]:
         """Write documents in one request; gives those that the server refused only together."""
         pending = part
-        body = b"".join(entry.lines for entry in pending)
+        body = self._body(pending)
         suspects: list[_Pending] = []
 
         def attempt() -> None:
             nonlocal pending, body
             try:
-                answer = self.client.perform_request("POST", _BULK, headers=_HEADERS, body=body).body
+                answer = self.client.perform_request("POST", _BULK, headers=self._headers, body=body).body
             except ApiError as refused:
                 if refused.meta.status not in _REFUSED_TOGETHER:
                     raise
                 if len(part) == 1:
-                    outcome.rejected.append(Rejected(part[0].position, part[0].action, describe_error(refused)))
+                    outcome.rejected.append(Rejected(*part[0][:2], describe_error(refused)))
                 else:
                     suspects.extend(pending)
                 return
@@ -133,6 +145,7 @@ class BulkWriter:
             again: list[_Pending] = []
             busy = ""
             for entry, item in zip(pending, answer["items"], strict=True):
+                position, action, _ = entry
                 (result,) = item.values()
                 status, error = result["status"], result.get("error")
                 if error is None:
@@ -143,39 +156,41 @@ class BulkWriter:
                     again.append(entry)
                     busy = error_chain(error)
                 elif status in (401, 403):
-                    raise LogsluiceError(
-                        "Elasticsearch refuses the write", where=entry.action.index, why=error_chain(error)
-                    )
+                    raise LogsluiceError("Elasticsearch refuses the write", where=action.index, why=error_chain(error))
                 elif error["type"] == _VALIDATION and len(part) > 1:
                     suspects.append(entry)
                 else:
-                    outcome.rejected.append(Rejected(entry.position, entry.action, error_chain(error)))
+                    outcome.rejected.append(Rejected(position, action, error_chain(error)))
             if again:
-                pending, body = again, b"".join(entry.lines for entry in again)
+                pending, body = again, self._body(again)
                 raise ServerBusyError(busy)
 
         retry_request(attempt, self._settings, job=self._job, stop=self._stop)
         return suspects
 
-
-class _Pending(NamedTuple):
-    position: int
-    action: IndexAction
-    lines: bytes
+    def _body(self, pending: list[_Pending]) -> bytes:
+        body = b"\n".join([*chain.from_iterable((line, action.document) for _, action, line in pending), b""])
+        return gzip.compress(body, _COMPRESSION) if self._compressed else body
 
 
 def _chunks(actions: Iterable[IndexAction]) -> Iterator[list[_Pending]]:
     chunk: list[_Pending] = []
     size = 0
     for position, action in enumerate(actions):
-        target: dict[str, str | int] = {"_index": action.index, "_id": action.id}
-        if action.version is not None:
-            target |= {"version": action.version, "version_type": "external_gte"}
-        lines = b"%b\n%b\n" % (orjson.dumps({action.op: target}), action.document)
-        if chunk and (size + len(lines) > _CHUNK_BYTES or len(chunk) == _CHUNK_ACTIONS):
+        before, after = _around_id(action.op, action.index, action.version)
+        line = before + orjson.dumps(action.id) + after
+        length = len(line) + len(action.document) + 2
+        if chunk and (size + length > _CHUNK_BYTES or len(chunk) == _CHUNK_ACTIONS):
             yield chunk
             chunk, size = [], 0
-        chunk.append(_Pending(position, action, lines))
-        size += len(lines)
+        chunk.append((position, action, line))
+        size += length
     if chunk:
         yield chunk
+
+
+@lru_cache(maxsize=1024)
+def _around_id(op: str, index: str, version: int | None) -> tuple[bytes, bytes]:
+    """What the line that tells what to do with a document has in front of its id and behind it."""
+    versioned = b"" if version is None else b',"version":%d,"version_type":"external_gte"' % version
+    return b'{"%b":{"_index":%b,"_id":' % (op.encode(), orjson.dumps(index)), versioned + b"}}"

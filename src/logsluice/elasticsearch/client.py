@@ -34,13 +34,18 @@ class ServerBusyError(Exception):
     """The server answered that it cannot do this now."""
 
 
-def connect(settings: ElasticsearchSettings) -> Elasticsearch:
+def connect(settings: ElasticsearchSettings, *, compress: bool = True) -> Elasticsearch:
     """A client for one process; it does not repeat requests by itself, as waiting is done and logged here.
+
+    Args:
+        compress: Whether the client is to compress what goes over a network; otherwise its user may.
 
     Raises:
         LogsluiceError: The hosts are not URLs, or the file of trusted certificates is not there.
     """
-    return Elasticsearch(**client_options(settings), connections_per_node=1)
+    options = client_options(settings)
+    options["http_compress"] &= compress
+    return Elasticsearch(**options, connections_per_node=1)
 
 
 @contextmanager
@@ -59,7 +64,7 @@ def client_options(settings: ElasticsearchSettings) -> dict[str, Any]:
     Raises:
         LogsluiceError: The hosts are not URLs, or the file of trusted certificates is not there.
     """
-    hosts = [host.strip() for host in settings.hosts.split(",")]
+    hosts = _hosts(settings)
     for host in hosts:
         if urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).hostname:
             raise LogsluiceError(
@@ -78,9 +83,18 @@ def client_options(settings: ElasticsearchSettings) -> dict[str, Any]:
         ],
         "request_timeout": _REQUEST_SECONDS,
         "max_retries": 0,
-        "http_compress": any(urlsplit(host).hostname not in _LOOPBACK for host in hosts),
+        "http_compress": is_compressed(settings),
         "serializers": {_JSON: OrjsonSerializer(), "application/json": OrjsonSerializer()},
     }
+
+
+def is_compressed(settings: ElasticsearchSettings) -> bool:
+    """Whether requests are worth compressing: where a network is between here and the servers."""
+    return any(urlsplit(host).hostname not in _LOOPBACK for host in _hosts(settings))
+
+
+def _hosts(settings: ElasticsearchSettings) -> list[str]:
+    return [host.strip() for host in settings.hosts.split(",")]
 
 
 def is_unavailable(error: BaseException) -> bool:

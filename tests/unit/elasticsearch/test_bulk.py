@@ -7,6 +7,7 @@ while the server is busy, gives each item of a part the refusal of that part.
 
 from __future__ import annotations
 
+import gzip
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -35,8 +36,10 @@ class Server:
         self.stored: list[str] = []
         self.requests = 0
 
-    def perform_request(self, _method: str, _path: str, *, body: bytes, **_options: Any) -> Any:
+    def perform_request(self, _method: str, _path: str, *, headers: dict[str, str], body: bytes) -> Any:
         self.requests += 1
+        if headers.get("content-encoding") == "gzip":
+            body = gzip.decompress(body)
         if len(body) > self.most_bytes:
             raise refused(413, TOO_LARGE)
         ids = [orjson.loads(line)["create"]["_id"] for line in body.splitlines()[::2]]
@@ -60,8 +63,8 @@ def refused(status: int, error: dict[str, str]) -> ApiError:
     return ApiError(error["type"], meta, {"error": error, "status": status})
 
 
-def writer_on(server: Server) -> BulkWriter:
-    return BulkWriter(ElasticsearchSettings(), job="test", client=cast(Elasticsearch, server))
+def writer_on(server: Server, hosts: str = "http://localhost:9200") -> BulkWriter:
+    return BulkWriter(ElasticsearchSettings(hosts=hosts), job="test", client=cast(Elasticsearch, server))
 
 
 def actions(ids: list[str], document: bytes = b"{}") -> list[IndexAction]:
@@ -94,3 +97,33 @@ def test_what_is_too_large_together_is_written_in_parts_and_what_is_too_large_al
     (only,) = outcome.rejected
     assert (only.action.id, only.position) == ("large", 50)
     assert "413" in only.reason
+
+
+def test_requests_over_a_network_are_compressed_once() -> None:
+    server, lengths = Server(), []
+    take = server.perform_request
+
+    def perform_request(*arguments: Any, body: bytes, **options: Any) -> Any:
+        lengths.append(len(body))
+        return take(*arguments, body=body, **options)
+
+    server.perform_request = perform_request  # type: ignore[method-assign]
+    writer_on(server, "https://search.example:9200").write(actions(["a", "b"], b'"' + b"x" * 1_000 + b'"'))
+    assert server.stored == ["a", "b"]
+    assert lengths[0] < 300
+
+
+def test_a_request_says_of_each_document_what_to_do_with_it() -> None:
+    bodies: list[bytes] = []
+
+    class Listener:
+        def perform_request(self, *_: Any, body: bytes, **_options: Any) -> Any:
+            bodies.append(body)
+            return SimpleNamespace(body={"errors": False})
+
+    writer = BulkWriter(ElasticsearchSettings(), job="test", client=cast(Elasticsearch, Listener()))
+    writer.write([IndexAction("days", 'a"b', "index", 7, b"{}"), IndexAction("days", "c", "create", None, b"[1]")])
+    assert bodies == [
+        b'{"index":{"_index":"days","_id":"a\\"b","version":7,"version_type":"external_gte"}}\n{}\n'
+        b'{"create":{"_index":"days","_id":"c"}}\n[1]\n'
+    ]
