@@ -21,7 +21,7 @@ class Window:
     Attributes:
         minute: Its start, in minutes since the epoch (:func:`minute_of`).
         service: ``service.name``; ``unknown`` where events name none.
-        errors: Events of level error or critical.
+        errors: Events of level error or critical, and answers of 500 and more.
         payments: Payments that succeeded.
         refunds: Refunds that succeeded.
         p50: Median of ``event.duration``, in nanoseconds; ``None`` where no event has one.

@@ -70,7 +70,7 @@ def draw_figures(view: View, lag: Lag, filters: Filters) -> None:
         border=True,
         chart_data=series or None,
         chart_type="bar",
-        help="Events of level error and critical.",
+        help="Events of level error and critical, and answers of 500 and more.",
     )
     now, then = _rate(view.errors, view.total), _rate(view.errors_before, view.total_before)
     rate.metric(

@@ -144,7 +144,7 @@ class Snapshot:
         facts: Events in the results index.
         lag: Events not read yet, by consumer group.
         latency: Median seconds from the broker's append to the acknowledged write of the facts.
-        errors: Events of level error and critical, by service.
+        errors: Events of level error and critical, and answers of 500 and more, by service.
     """
 
     at: float

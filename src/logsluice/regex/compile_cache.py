@@ -1,4 +1,4 @@
-"""What the regular expressions of a shipped registry compile to, kept in the per-user cache.
+"""What the regular expressions of a registry compile to, kept in the per-user cache.
 
 Parsing and translating them takes more than a second of every process, and gives the same again as long as this
 package, Python and Polars are the same. Without a cache that can be read and written, they are compiled.

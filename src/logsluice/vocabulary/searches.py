@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Final
 
 from logsluice.regex.compile import Regex, compile_regex
+from logsluice.regex.compile_cache import load_with_cache
 from logsluice.vocabulary.key_folding import fold, words
 from logsluice.vocabulary.model import Entry, Vocabulary
 from logsluice.vocabulary.values import READERS, Kind, Reader
@@ -86,22 +87,26 @@ class TextSearch:
 @lru_cache(maxsize=8)
 def text_searches(vocabulary: Vocabulary) -> tuple[TextSearch, ...]:
     """The searches of a vocabulary, in its order; one for the names of a field whose values look alike."""
-    found = []
+    return load_with_cache(
+        "names", lambda: tuple(_text_searches(vocabulary)), lambda searches: (search.probe for search in searches)
+    )
+
+
+def _text_searches(vocabulary: Vocabulary) -> Iterator[TextSearch]:
     searched = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
     for (field, kind), entries in groupby(searched, key=lambda entry: (entry.field, entry.kind)):
         names = "|".join(dict.fromkeys(_names(list(entries), vocabulary.ignored)))
         source = _source(kind, names) if names else None
         if source is not None:
             probe = compile_regex(_probe(kind, names))
-            found.append(TextSearch(field, probe, re.compile(source), READERS.get(kind, READERS["any"])))
-    return tuple(found)
+            yield TextSearch(field, probe, re.compile(source), READERS.get(kind, READERS["any"]))
 
 
 def gate(vocabulary: Vocabulary) -> Regex:
     """What every text has in which one of the searches can match: the widest probe, for all names."""
     searched = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
     names = "|".join(dict.fromkeys(_names(searched, vocabulary.ignored)))
-    return compile_regex(_probe("ip", names))
+    return load_with_cache("gate", lambda: compile_regex(_probe("ip", names)), lambda found: [found])
 
 
 def _names(entries: list[Entry], ignored: frozenset[str]) -> Iterator[str]:

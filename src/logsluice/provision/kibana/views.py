@@ -90,7 +90,7 @@ def _saved_searches() -> list[SavedObject]:
         saved_search(
             "logsluice-errors-by-service",
             "Errors by service",
-            "Events of level error and critical; the histogram tells the services apart.",
+            "Events of level error and critical, and answers of 500 and more; the histogram tells the services apart.",
             view=RESULTS,
             query=_ERRORS,
             columns=["service.name", "log.level", "error.type", "message"],
@@ -200,7 +200,7 @@ def _charts() -> list[SavedObject]:
             view=RESULTS,
             columns={
                 "service": lens.top("service.name", "service", by="errors", others=True),
-                "level": lens.top("log.level", "level", by="errors", size=2),
+                "level": lens.top("log.level", "level", by="errors", size=len(LEVELS), others=True),
                 "errors": lens.count("errors"),
             },
             query=_ERRORS,
