@@ -64,7 +64,9 @@ def demo(
     client = connect(settings.elasticsearch)
     before = count_searchable(settings, client)
     logs = settings.home.absolute() / "logs"
-    with running(jobs, logs, os.environ) as started:
+    with contextlib.ExitStack() as cleanup:
+        with console.status("waiting until the jobs read"):
+            started = cleanup.enter_context(running(jobs, logs, os.environ, stop))
         console.print(f"Dashboard: {dashboard_url(settings.dashboard)}")
         if open_browser and _is_desktop():
             Thread(target=_show_in_browser, args=(settings, stop), daemon=True).start()

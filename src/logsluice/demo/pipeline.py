@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 from elastic_transport import TransportError
@@ -27,6 +28,8 @@ STOP_SECONDS: Final = 30
 
 _SCRAPE_SECONDS: Final = 2.0
 _OPEN_SECONDS: Final = 60
+_START_SECONDS: Final = 120.0
+_POLL_SECONDS: Final = 0.25
 _LAG: Final = "logsluice_consumer_lag_events"
 
 
@@ -38,12 +41,14 @@ class Job:
         script: In ``jobs/``; of a part that is no job, nothing.
         port: Where it serves ``/metrics``, or its page.
         arguments: For the script; of a part that is no job, its whole command.
+        reads: Whether it reads what the producer writes, and is to be waited for with that.
     """
 
     name: str
     script: str | None
     port: int
     arguments: tuple[str, ...] = ()
+    reads: bool = False
 
     def command(self, scripts: Path) -> list[str]:
         """How it is started, where ``scripts`` is the folder of jobs."""
@@ -54,9 +59,9 @@ def demo_jobs(settings: Settings, rate: float) -> tuple[Job, ...]:
     """What makes up the pipeline; the producer, which is last, writes ``rate`` events a second."""
     metrics = settings.metrics
     return (
-        Job("regex", "regex_job.py", metrics.regex),
-        Job("index", "index_job.py", metrics.index),
-        Job("windows", "windows_job.py", metrics.windows),
+        Job("regex", "regex_job.py", metrics.regex, reads=True),
+        Job("index", "index_job.py", metrics.index, reads=True),
+        Job("windows", "windows_job.py", metrics.windows, reads=True),
         Job("alerts", "alerts_job.py", metrics.alerts),
         Job("app-service", "metrics_job.py", metrics.app_service),
         Job("dashboard", None, settings.dashboard.port, tuple(dashboard_command(settings.dashboard))),
@@ -65,11 +70,19 @@ def demo_jobs(settings: Settings, rate: float) -> tuple[Job, ...]:
 
 
 @contextmanager
-def running(jobs: tuple[Job, ...], logs: Path, environment: Mapping[str, str]) -> Iterator[list[RunningJob]]:
+def running(
+    jobs: tuple[Job, ...], logs: Path, environment: Mapping[str, str], stop: Event
+) -> Iterator[list[RunningJob]]:
     """Run jobs as child processes, their output in ``logs``; leaving stops them in order.
 
+    The last one, the producer, is started when those that read are ready: what they find waiting would look as if
+    they could not keep up.
+
+    Args:
+        stop: Ends the waiting.
+
     Raises:
-        LogsluiceError: The jobs are not below the current folder.
+        LogsluiceError: The jobs are not below the current folder, or one of them ended.
     """
     scripts = Path("jobs")
     if not scripts.is_dir():
@@ -78,6 +91,8 @@ def running(jobs: tuple[Job, ...], logs: Path, environment: Mapping[str, str]) -
     started: list[RunningJob] = []
     try:
         for job in jobs:
+            if job is jobs[-1]:
+                _wait_for_readers(started, stop)
             log = logs / f"{job.name}.log"
             with log.open("wb") as output:
                 process = subprocess.Popen(
@@ -102,6 +117,10 @@ class RunningJob:
     process: subprocess.Popen[bytes]
     log: Path
 
+    def has_begun(self) -> bool:
+        """Whether it has said that it reads the topic."""
+        return b'"message":"reading"' in self.log.read_bytes()
+
     def check(self) -> None:
         """Make sure that it still runs.
 
@@ -117,6 +136,15 @@ class RunningJob:
                 why=lines[-1][:400] if lines else "it said nothing",
                 hint=f"see {self.log}",
             )
+
+
+def _wait_for_readers(jobs: list[RunningJob], stop: Event) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while any(entry.job.reads and not entry.has_begun() for entry in jobs) and time.monotonic() < deadline:
+        for entry in jobs:
+            entry.check()
+        if stop.wait(_POLL_SECONDS):
+            return
 
 
 def _stop(jobs: list[RunningJob]) -> None:
@@ -144,7 +172,7 @@ class Snapshot:
         facts: Events in the results index.
         lag: Events not read yet, by consumer group.
         latency: Median seconds from the broker's append to the acknowledged write of the facts.
-        errors: Events of level error and critical, and answers of 500 and more, by service.
+        errors: Events of level error and critical, by service.
     """
 
     at: float
