@@ -18,7 +18,16 @@ from logsluice.extract.severity import STATUS, outcome_of
 from logsluice.extract.text_names import names_in_text
 from logsluice.extract.urls import PATH, WHOLE, url_parts
 from logsluice.extract.values import read_value
-from logsluice.formats import TIME_REMARKS, Format, KeyedEvent, normalize, read_json, read_logfmt, with_pairs
+from logsluice.formats import (
+    TIME_REMARKS,
+    Format,
+    KeyedEvent,
+    labels_text,
+    normalize,
+    read_json,
+    read_logfmt,
+    with_pairs,
+)
 from logsluice.formats.timestamps import DATELESS
 from logsluice.regex.timeout import RegexTimeoutError, time_limit
 
@@ -95,7 +104,7 @@ class ReferenceExtractor:
         if dateless is not None:
             row["@timestamp"] = None
         self._put_facts(row, reference_ms, remarks, dateless)
-        row[LABELS] = decode.labels_text(labels) if labels else None
+        row[LABELS] = labels_text(labels) if labels else None
 
     def _put_facts(self, row: dict[str, Any], reference_ms: int, remarks: int, dateless: int | None) -> None:
         """What patterns find, where the header has not said it; a time with a date wins over one without."""

@@ -30,7 +30,7 @@ from logsluice.extract.schema import (
 from logsluice.extract.severity import STATUS, outcomes
 from logsluice.extract.text_names import TextNames
 from logsluice.extract.urls import put_url_parts
-from logsluice.formats import TIME_REMARKS, read_timestamps
+from logsluice.formats import TIME_REMARKS, labels_text, read_timestamps
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
 from logsluice.patterns import Fact, Pattern
 from logsluice.regex.compile import Regex, compile_regex
@@ -123,7 +123,7 @@ class ColumnarExtractor:
         if misfits:
             labels = columns.get(LABELS, pl.repeat(None, len(rows), dtype=pl.String, eager=True)).to_list()
             for number, texts_by_field in misfits.items():
-                labels[number] = decode.labels_text({**orjson.loads(labels[number] or "{}"), **texts_by_field})
+                labels[number] = labels_text({**orjson.loads(labels[number] or "{}"), **texts_by_field})
                 tags.setdefault(rows[number], []).append(decode.WRONG_TYPE)
             columns[LABELS] = pl.Series(labels, dtype=pl.String)
 

@@ -6,7 +6,6 @@ import base64
 import re
 from typing import Final, NamedTuple
 
-import orjson
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -115,11 +114,6 @@ def bare_column(texts: pl.Series) -> pl.Series:
         apart = texts.str.replace_all("#012", "\n", literal=True).str.replace_all("#011", "\t", literal=True)
         texts = apart.zip_with(traces.fill_null(False), texts)
     return texts.str.strip_chars("\0").str.strip_prefix(_BYTE_ORDER_MARK).str.strip_chars_end(_LINE_ENDS)
-
-
-def labels_text(labels: dict[str, str]) -> str:
-    """Labels as a JSON object, in an order that does not depend on who put them together."""
-    return orjson.dumps(labels, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def claims_json(text: str) -> bool:

@@ -12,13 +12,14 @@ import polars as pl
 from logsluice.extract import decode
 from logsluice.extract.columns import by_distinct
 from logsluice.extract.few_rows import FewRows, few_texts
-from logsluice.extract.keyed_lines import read_json_lines, read_logfmt_lines
+from logsluice.extract.keyed_lines import JsonLines, LogfmtLines
 from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone, settled_instant
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.schema import CUT_LINE, LABELS, REASON, REFERENCE, ROW, TEXT
 from logsluice.formats import (
     TIME_REMARKS,
     Format,
+    labels_text,
     normalize_level,
     read_timestamps,
     split_priority,
@@ -132,7 +133,8 @@ class FormatDetector:
 
     def __init__(self, formats: Sequence[Format], time_zone: str) -> None:
         self._zone = time_zone
-        self._json = tuple(entry for entry in formats if entry.kind == "json")
+        self._json = JsonLines([entry for entry in formats if entry.kind == "json"])
+        self._logfmt = {entry.name: LogfmtLines(entry) for entry in formats if entry.kind == "logfmt"}
         self._formats = tuple(entry for entry in formats if entry.kind != "json")
         self._dispatch = _Dispatch(self._formats)
         self._few_rows = FewRows()
@@ -177,8 +179,8 @@ class FormatDetector:
         return pl.concat([found, others], how="diagonal")
 
     def _once(self, lines: pl.DataFrame, matcher: ColumnMatcher, *, inside: bool) -> pl.DataFrame:
-        lines, headers, rejected = read_json_lines(lines, self._json)
-        found = [rejected, *(self._complete(*header) for header in headers)]
+        lines, keyed, rejected = self._json.read(lines)
+        found = [rejected, *(self._complete(*each) for each in keyed)]
         if not lines.is_empty():
             found += self._by_formats(self._dispatch.split(lines, inside=inside), matcher)
         return pl.concat([_NO_HEADERS, *found], how="diagonal").sort(ROW)
@@ -195,10 +197,10 @@ class FormatDetector:
     def _take(self, entry: Format, group: _Alike, matcher: ColumnMatcher) -> list[pl.DataFrame]:
         """The headers of the lines of a format, which are no longer in the group then."""
         if entry.regex is None:
-            others, headers = read_logfmt_lines(group.lines, entry)
-            if headers:
+            others, keyed, _ = self._logfmt[entry.name].read(group.lines)
+            if keyed:
                 group.replace(others)
-            return [self._complete(*header) for header in headers]
+            return [self._complete(*each) for each in keyed]
         if group.few is not None:
             matches = self._few_rows.whole_matches(entry.regex, group.few)
             if matches is not None:
@@ -372,7 +374,7 @@ def _merged_labels(outer: pl.Series, inner: pl.Series) -> pl.Series:
     merged = [
         first or second
         if first is None or second is None
-        else decode.labels_text({**orjson.loads(first), **orjson.loads(second)})
+        else labels_text({**orjson.loads(first), **orjson.loads(second)})
         for first, second in zip(outer, inner, strict=True)
     ]
     return pl.Series(LABELS, merged, dtype=pl.String)

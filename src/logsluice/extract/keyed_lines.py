@@ -8,11 +8,14 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from logsluice.extract import decode
+from logsluice.extract.known_shapes import Block, KnownShapes
 from logsluice.extract.schema import CUT_LINE, LABELS, REASON, REFERENCE, ROW, TEXT
-from logsluice.formats import Format, KeyedEvent, read_json, read_logfmt
+from logsluice.formats import Format, KeyedEvent
+from logsluice.formats.keyed import keyed_event, labels_text
+from logsluice.formats.keyed_columns import Cells, KeyedColumns
+from logsluice.formats.shapes import Notation, json_notation, logfmt_notation
 
 _LOGFMT_BEGINNING: Final = r"\A[A-Za-z_@][0-9A-Za-z_.@/-]*="
-_NONE_REJECTED: Final = pl.DataFrame(schema={ROW: pl.UInt32, REFERENCE: pl.Int64, REASON: pl.String})
 
 
 class KeyedLines(NamedTuple):
@@ -31,70 +34,125 @@ class KeyedLines(NamedTuple):
     labels: pl.Series
 
 
-def read_json_lines(
-    lines: pl.DataFrame, formats: Sequence[Format]
-) -> tuple[pl.DataFrame, list[KeyedLines], pl.DataFrame]:
-    """Read the JSON objects among lines.
+class Found(NamedTuple):
+    """What was found among lines.
+
+    Attributes:
+        others: The lines that are something else.
+        read: Those that were read.
+        rejected: ``row``, ``reference_ms`` and ``reason`` of those that claim to be what they are not.
+    """
+
+    others: pl.DataFrame
+    read: list[KeyedLines]
+    rejected: pl.DataFrame
+
+
+_NONE_REJECTED: Final = pl.DataFrame(schema={ROW: pl.UInt32, REFERENCE: pl.Int64, REASON: pl.String})
+
+
+class JsonLines:
+    """Reads JSON objects, one a line.
 
     Args:
-        lines: A table of ``row``, ``text``, ``reference_ms`` and ``cut``.
         formats: Those of the kind ``json``, in order of precedence.
-
-    Returns:
-        The lines that are something else, those that were read, and ``row``, ``reference_ms`` and ``reason`` of those
-        that claim to be JSON and are not.
     """
-    opens = lines[TEXT].str.starts_with("{")
-    if not opens.any():
-        return lines, [], _NONE_REJECTED
-    candidates = lines.filter(opens)
-    events = [read_json(text, formats) for text in candidates[TEXT]]
-    invalid = [
-        event is None and not cut and decode.claims_json(text)
-        for event, text, cut in zip(events, candidates[TEXT], candidates[CUT_LINE], strict=True)
-    ]
-    rejected = candidates.filter(pl.Series(invalid, dtype=pl.Boolean)).select(
-        ROW, REFERENCE, pl.lit(decode.INVALID_JSON).alias(REASON)
-    )
-    others = pl.Series(
-        [event is None and not bad for event, bad in zip(events, invalid, strict=True)], dtype=pl.Boolean
-    )
-    return pl.concat([lines.filter(~opens), candidates.filter(others)]), _by_format(candidates, events), rejected
+
+    def __init__(self, formats: Sequence[Format]) -> None:
+        self._reader = _Reader(json_notation(), formats)
+
+    def read(self, lines: pl.DataFrame) -> Found:
+        """Read the JSON objects in a table of ``row``, ``text``, ``reference_ms`` and ``cut``."""
+        opens = lines[TEXT].str.starts_with("{")
+        if not opens.any():
+            return Found(lines, [], _NONE_REJECTED)
+        candidates = lines.filter(opens)
+        read, unread = self._reader.read(candidates)
+        if unread.is_empty():
+            return Found(lines.filter(~opens), read, _NONE_REJECTED)
+        invalid = unread[TEXT].str.contains(decode.JSON_BEGINNING) & ~unread[CUT_LINE]
+        rejected = unread.filter(invalid).select(ROW, REFERENCE, pl.lit(decode.INVALID_JSON).alias(REASON))
+        return Found(pl.concat([lines.filter(~opens), unread.filter(~invalid)]), read, rejected)
 
 
-def read_logfmt_lines(lines: pl.DataFrame, entry: Format) -> tuple[pl.DataFrame, list[KeyedLines]]:
-    """Read the logfmt events among lines; returns the lines that are something else, and those that were read."""
-    opens = lines[TEXT].str.contains(_LOGFMT_BEGINNING)
-    if not opens.any():
-        return lines, []
-    candidates = lines.filter(opens)
-    events = [read_logfmt(text, (entry,)) for text in candidates[TEXT]]
-    others = pl.Series([event is None for event in events], dtype=pl.Boolean)
-    return pl.concat([lines.filter(~opens), candidates.filter(others)]), _by_format(candidates, events)
+class LogfmtLines:
+    """Reads lines of ``key=value`` pairs of one format."""
+
+    def __init__(self, entry: Format) -> None:
+        self._reader = _Reader(logfmt_notation((entry,)), (entry,))
+
+    def read(self, lines: pl.DataFrame) -> Found:
+        """Read the logfmt events in a table of ``row``, ``text``, ``reference_ms`` and ``cut``."""
+        opens = lines[TEXT].str.contains(_LOGFMT_BEGINNING)
+        if not opens.any():
+            return Found(lines, [], _NONE_REJECTED)
+        read, unread = self._reader.read(lines.filter(opens))
+        return Found(pl.concat([lines.filter(~opens), unread]), read, _NONE_REJECTED)
 
 
-def _by_format(lines: pl.DataFrame, events: Sequence[KeyedEvent | None]) -> list[KeyedLines]:
-    rows_by_format: dict[str, list[int]] = {}
-    for number, event in enumerate(events):
-        if event is not None:
-            rows_by_format.setdefault(event.format.name, []).append(number)
-    return [
-        _columns(lines[rows], [event for row in rows if (event := events[row]) is not None])
-        for rows in rows_by_format.values()
-    ]
+class _Reader:
+    """Reads lines of one notation: many at once by their shapes, the others one by one."""
+
+    def __init__(self, notation: Notation, formats: Sequence[Format]) -> None:
+        self._notation = notation
+        self._formats = tuple(formats)
+        self._shapes = KnownShapes(notation, formats)
+
+    def read(self, lines: pl.DataFrame) -> tuple[list[KeyedLines], pl.DataFrame]:
+        """Read lines; returns also those that are something else."""
+        texts = lines[TEXT].to_list()
+        blocks, rows = self._shapes.read(texts)
+        singles: dict[str, list[tuple[int, KeyedEvent]]] = {}
+        unread: list[int] = []
+        for row in rows:
+            pairs = self._notation.pairs(texts[row])
+            event = None if pairs is None else keyed_event(*pairs, self._formats)
+            if event is None:
+                unread.append(row)
+            else:
+                singles.setdefault(event.format.name, []).append((row, event))
+        blocks += [
+            Block([row for row, _ in of_format], _columns([event for _, event in of_format]))
+            for of_format in singles.values()
+        ]
+        by_format: dict[str, list[Block]] = {}
+        for block in blocks:
+            by_format.setdefault(block.events.format.name, []).append(block)
+        return [_joined(lines, of_format) for of_format in by_format.values()], lines[unread]
 
 
-def _columns(lines: pl.DataFrame, events: Sequence[KeyedEvent]) -> KeyedLines:
+def _columns(events: Sequence[KeyedEvent]) -> KeyedColumns:
     """Columns of the events of one format."""
-    cells: dict[str, list[str | None]] = {}
+    fields: dict[str, Cells] = {}
     for number, event in enumerate(events):
         for field, text in event.fields.items():
-            if field not in cells:
-                cells[field] = [None] * len(events)
-            cells[field][number] = text
-    cells["@timestamp"] = [event.timestamp for event in events]
-    cells["log.level"] = [event.level for event in events]
-    cells["message"] = [event.message for event in events]
-    labels = [decode.labels_text(event.labels) if event.labels else None for event in events]
-    texts = {field: pl.Series(values, dtype=pl.String) for field, values in cells.items()}
-    return KeyedLines(events[0].format, lines, texts, pl.Series(LABELS, labels, dtype=pl.String))
+            if field not in fields:
+                fields[field] = [None] * len(events)
+            fields[field][number] = text
+    return KeyedColumns(
+        events[0].format,
+        [event.timestamp for event in events],
+        [event.level for event in events],
+        [event.message for event in events],
+        fields,
+        [labels_text(event.labels) if event.labels else None for event in events],
+    )
+
+
+def _joined(lines: pl.DataFrame, blocks: Sequence[Block]) -> KeyedLines:
+    """Lines of one format, block after block."""
+    names = dict.fromkeys(field for block in blocks for field in block.events.fields)
+    cells = {
+        field: [cell for block in blocks for cell in block.events.fields.get(field) or [None] * len(block.rows)]
+        for field in names
+    }
+    cells["@timestamp"] = [cell for block in blocks for cell in block.events.timestamp]
+    cells["log.level"] = [cell for block in blocks for cell in block.events.level]
+    cells["message"] = [cell for block in blocks for cell in block.events.message]
+    labels = [text for block in blocks for text in block.events.labels]
+    return KeyedLines(
+        blocks[0].events.format,
+        lines[[row for block in blocks for row in block.rows]],
+        {field: pl.Series(values, dtype=pl.String) for field, values in cells.items()},
+        pl.Series(LABELS, labels, dtype=pl.String),
+    )

@@ -1,7 +1,7 @@
 """Formats: how a log line begins, and which fields its header gives."""
 
 from logsluice.formats.json_events import read_json
-from logsluice.formats.keyed import KeyedEvent
+from logsluice.formats.keyed import KeyedEvent, labels_text
 from logsluice.formats.levels import LEVEL_BY_SPELLING, SYSLOG_SEVERITIES, normalize_level, split_priority
 from logsluice.formats.logfmt import read_logfmt
 from logsluice.formats.model import Format
@@ -16,6 +16,7 @@ __all__ = [
     "TIME_REMARKS",
     "Format",
     "KeyedEvent",
+    "labels_text",
     "load_formats",
     "normalize",
     "normalize_level",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 import warnings
 from collections.abc import Iterable
 from typing import Any, Final
 
 import orjson
 
-from logsluice.formats.keyed import KeyedEvent, keyed_event
+from logsluice.formats.keyed import KeyedEvent, Pairs, keyed_event
 from logsluice.formats.model import Format
 from logsluice.vocabulary.key_folding import fold
 
@@ -32,6 +33,11 @@ _ANY_VALUE: Final = frozenset(["stringValue", "intValue", "doubleValue", "boolVa
 _SPEAKING: Final = frozenset(["message", "msg", "body", "textpayload", "text"])
 """Folded keys whose text may be an event of its own, as JSON or (in the journal) as a list of bytes."""
 
+MOST_DIGITS: Final = 18
+"""Of a whole number that every reader of JSON takes as it is."""
+
+_NUMBER: Final = re.compile(rf"-?(?:0|[1-9][0-9]{{0,{MOST_DIGITS - 1}}})(?:\.[0-9]{{1,{MOST_DIGITS}}})?")
+
 _LENIENT: Final = json.JSONDecoder(strict=False)
 
 
@@ -49,6 +55,12 @@ def read_json(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
         None where the text does not begin with a JSON object (also one nested too deep to be read, or with half of a
         surrogate pair), or no format fits. Of a key given twice the last holds.
     """
+    pairs = json_pairs(text)
+    return None if pairs is None else keyed_event(*pairs, formats)
+
+
+def json_pairs(text: str) -> Pairs | None:
+    """The keys and values of a JSON object, read as :func:`read_json` does; None where there is no object."""
     value = _object(text)
     if value is None:
         return None
@@ -57,7 +69,14 @@ def read_json(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
     _flatten(value, "", texts, numbers, 1)
     if '"{' in text:
         _unpack_message(texts, numbers)
-    return keyed_event(texts, numbers, formats)
+    return Pairs(texts, numbers)
+
+
+def json_number(written: str) -> str | None:
+    """The text of a number that is written so, None where it is none, or one that readers of JSON differ on."""
+    if not _NUMBER.fullmatch(written):
+        return None
+    return _number(float(written) if "." in written else int(written))
 
 
 def _object(text: str) -> dict[str, Any] | None:
@@ -128,7 +147,7 @@ def _members(name: str, items: list[Any]) -> dict[str, Any] | None:
 
 
 def _list(item: object, name: str) -> str:
-    if item.__class__ is list and fold(str(name)) in _SPEAKING and (text := _of_bytes(item)) is not None:
+    if item.__class__ is list and is_speaking(str(name)) and (text := _of_bytes(item)) is not None:
         return text
     try:
         return orjson.dumps(item, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
@@ -147,11 +166,16 @@ def _of_bytes(item: object) -> str | None:
 def _unpack_message(texts: dict[str, str], numbers: set[str]) -> None:
     """Put the members of a message that is a JSON object in its place; they win over what is around them."""
     for key in [key for key, text in texts.items() if text.startswith("{") and text.rstrip().endswith("}")]:
-        if fold(key) in _SPEAKING and (inside := _object(texts[key])):
+        if is_speaking(key) and (inside := _object(texts[key])):
             del texts[key]
             inner: dict[str, str] = {}
             _flatten(inside, "", inner, numbers, 2)
             texts |= inner
+
+
+def is_speaking(key: str) -> bool:
+    """Whether the text of a key may be an event of its own."""
+    return fold(key) in _SPEAKING
 
 
 def _number(value: float) -> str:

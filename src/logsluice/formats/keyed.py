@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
+
+import orjson
 
 from logsluice.event.ecs import FIELDS
 from logsluice.formats.levels import normalize_level
@@ -39,8 +41,20 @@ class KeyedEvent(NamedTuple):
     labels: dict[str, str]
 
 
+class Pairs(NamedTuple):
+    """An event's keys and values.
+
+    Attributes:
+        texts: Values as text by dotted key.
+        numbers: The keys whose values are numbers.
+    """
+
+    texts: dict[str, str]
+    numbers: set[str]
+
+
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """How to read events of one set of keys: worked out once, since a program's events look alike.
 
     Attributes:
@@ -73,13 +87,18 @@ def keyed_event(texts: dict[str, str], numbers: set[str], formats: Iterable[Form
     Returns:
         The event, or None where no format fits.
     """
-    plan_of = _plan if len(texts) <= _MOST_KEYS_PLANNED else _plan.__wrapped__
-    plan = plan_of(tuple(formats), tuple(texts), frozenset(numbers))
+    plan = plan_of(texts, numbers, formats)
     return None if plan is None else _read(texts, plan)
 
 
+def plan_of(keys: Collection[str], numbers: Iterable[str], formats: Iterable[Format]) -> Plan | None:
+    """How to read events of these keys, in this order; None where no format fits."""
+    planned = _plan if len(keys) <= _MOST_KEYS_PLANNED else _plan.__wrapped__
+    return planned(tuple(formats), tuple(keys), frozenset(numbers))
+
+
 @lru_cache(maxsize=4096)
-def _plan(formats: tuple[Format, ...], keys: tuple[str, ...], numbers: frozenset[str]) -> _Plan | None:
+def _plan(formats: tuple[Format, ...], keys: tuple[str, ...], numbers: frozenset[str]) -> Plan | None:
     given = frozenset(keys)
     for candidate in formats:
         if all(
@@ -90,7 +109,7 @@ def _plan(formats: tuple[Format, ...], keys: tuple[str, ...], numbers: frozenset
     return None
 
 
-def _plan_for(chosen: Format, keys: tuple[str, ...]) -> _Plan:
+def _plan_for(chosen: Format, keys: tuple[str, ...]) -> Plan:
     """A format's own keys come first, then those that are called as ECS calls its fields, then the vocabulary's."""
     given = frozenset(keys)
     candidates: dict[str, list[Candidate]] = {}
@@ -106,7 +125,7 @@ def _plan_for(chosen: Format, keys: tuple[str, ...]) -> _Plan:
         for field in ("@timestamp", "log.level", "message")
     )
     plain = {field: key for field, known in candidates.items() if (key := _only_key(known)) is not None}
-    return _Plan(
+    return Plan(
         chosen,
         timestamp,
         tuple(SYNTAXES[name] for name in chosen.timestamp),
@@ -135,7 +154,7 @@ def _stated(text: str) -> str | None:
     return None if text in PLACEHOLDERS else text
 
 
-def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
+def _read(texts: dict[str, str], plan: Plan) -> KeyedEvent:
     found = plan.format
     used: set[str] = set()
     timestamp = level = message = None
@@ -186,11 +205,17 @@ def _read(texts: dict[str, str], plan: _Plan) -> KeyedEvent:
     return KeyedEvent(found, timestamp, level, message, fields, labels)
 
 
+def labels_text(labels: dict[str, str]) -> str:
+    """Labels as a JSON object, in an order that does not depend on who put them together."""
+    return orjson.dumps(labels, option=orjson.OPT_SORT_KEYS).decode()
+
+
 def _text(texts: dict[str, str], key: Key) -> str:
-    """The text of a key; of several that of a moment: whole seconds and nanoseconds, or date, time and zone."""
-    if isinstance(key, str):
-        return texts[key]
-    parts = [texts[part] for part in key]
+    return texts[key] if isinstance(key, str) else joined([texts[part] for part in key])
+
+
+def joined(parts: Sequence[str]) -> str:
+    """The text of a moment in several: whole seconds and nanoseconds, or date, time and zone."""
     if len(parts) == 2 and parts[0].isdecimal() and parts[1].isdecimal():
         return f"{parts[0]}.{parts[1]:>09}"
     return " ".join(parts)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import orjson
 
-from logsluice.formats.keyed import KeyedEvent, keyed_event
+from logsluice.formats.keyed import KeyedEvent, Pairs, keyed_event
 from logsluice.formats.model import Format
 
 _KEY: Final = r"[A-Za-z_@][0-9A-Za-z_.@/-]*"
@@ -33,9 +33,15 @@ def read_logfmt(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
         None where the text is something else. It needs two pairs; where a value has blanks and no quotes, four, of
         which the vocabulary knows two, or three of which it knows all.
     """
+    formats = tuple(formats)
+    pairs = logfmt_pairs(text, formats)
+    return None if pairs is None else keyed_event(*pairs, formats)
+
+
+def logfmt_pairs(text: str, formats: Sequence[Format]) -> Pairs | None:
+    """The keys and values of a line, read as :func:`read_logfmt` does; None where it is something else."""
     if "=" not in text[:256]:
         return None
-    formats = tuple(formats)
     texts = _strict(text)
     if texts is None:
         texts = read_pairs(text)
@@ -43,7 +49,7 @@ def read_logfmt(text: str, formats: Iterable[Format]) -> KeyedEvent | None:
             return None
     if len(texts) < _LEAST_PAIRS:
         return None
-    return keyed_event(texts, {key for key, value in texts.items() if _NUMBER.fullmatch(value)}, formats)
+    return Pairs(texts, {key for key, value in texts.items() if _NUMBER.fullmatch(value)})
 
 
 def read_pairs(text: str) -> dict[str, str] | None:
@@ -89,7 +95,7 @@ def _strict(text: str) -> dict[str, str] | None:
     return texts
 
 
-def _is_known(texts: dict[str, str], formats: tuple[Format, ...]) -> bool:
+def _is_known(texts: dict[str, str], formats: Sequence[Format]) -> bool:
     known = sum(any(key in entry.vocabulary for entry in formats) for key in texts)
     return known >= _LEAST_KNOWN and (known == len(texts) or len(texts) >= _LEAST_LOOSE_PAIRS)
 
