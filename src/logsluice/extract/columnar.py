@@ -279,12 +279,9 @@ def _put_addresses(columns: _Columns) -> None:
     runs = messages.str.extract_all(_RUNS).alias("run")
     rows = (runs.list.len() > 0).arg_true()
     found = pl.DataFrame({ROW: rows, "run": runs.gather(rows)}).explode("run")
-    distinct = found["run"].unique()
-    table = pl.DataFrame(
-        {"run": distinct, "ip": pl.Series(list(map(addresses_in_run, distinct.to_list())), dtype=pl.List(pl.String))}
-    )
-    found = found.join(table, on="run", how="left", maintain_order="left").explode("ip").drop("run").drop_nulls()
-    found = found.unique(maintain_order=True)
+    read = [(run, ip) for run in found["run"].unique().to_list() for ip in addresses_in_run(run)]
+    table = pl.DataFrame(read, {"run": pl.String, "ip": pl.String}, orient="row")
+    found = found.join(table, on="run", maintain_order="left_right").drop("run").unique(maintain_order=True)
     _put_sole_sources(columns, found)
     parts = []
     for field in ADDRESS_FIELDS:
