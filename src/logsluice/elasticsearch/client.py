@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from elastic_transport import ConnectionError as TransportConnectionError
 from elastic_transport import ConnectionTimeout, OrjsonSerializer, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch
+from elasticsearch.serializer import CompatibilityModeNdjsonSerializer
 
 from logsluice.errors import LogsluiceError
 from logsluice.runtime.retry import RetryContext, retry_on_unavailable
@@ -28,10 +29,18 @@ _REQUEST_SECONDS = 60.0
 _LONGEST_REASON = 1_000
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _JSON = "application/vnd.elasticsearch+json"
+_LINES = "application/vnd.elasticsearch+x-ndjson"
 
 
 class ServerBusyError(Exception):
     """The server answered that it cannot do this now."""
+
+
+class _ReadyLines(CompatibilityModeNdjsonSerializer):
+    """Lines that are bytes already go as they are: the client would copy them, and end what is compressed with one."""
+
+    def dumps(self, data: Any) -> bytes:
+        return data if isinstance(data, bytes) else super().dumps(data)
 
 
 def connect(settings: ElasticsearchSettings, *, compress: bool = True) -> Elasticsearch:
@@ -84,7 +93,7 @@ def client_options(settings: ElasticsearchSettings) -> dict[str, Any]:
         "request_timeout": _REQUEST_SECONDS,
         "max_retries": 0,
         "http_compress": is_compressed(settings),
-        "serializers": {_JSON: OrjsonSerializer(), "application/json": OrjsonSerializer()},
+        "serializers": {_JSON: OrjsonSerializer(), "application/json": OrjsonSerializer(), _LINES: _ReadyLines()},
     }
 
 

@@ -8,6 +8,9 @@ while the server is busy, gives each item of a part the refusal of that part.
 from __future__ import annotations
 
 import gzip
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,6 +19,7 @@ import pytest
 from elastic_transport import ApiResponseMeta, HttpHeaders, NodeConfig
 from elasticsearch import ApiError, Elasticsearch
 
+from logsluice.elasticsearch import client
 from logsluice.elasticsearch.bulk import BulkWriter, IndexAction
 from logsluice.settings import ElasticsearchSettings
 
@@ -36,10 +40,8 @@ class Server:
         self.stored: list[str] = []
         self.requests = 0
 
-    def perform_request(self, _method: str, _path: str, *, headers: dict[str, str], body: bytes) -> Any:
+    def perform_request(self, _method: str, _path: str, *, body: bytes, **_options: Any) -> Any:
         self.requests += 1
-        if headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
         if len(body) > self.most_bytes:
             raise refused(413, TOO_LARGE)
         ids = [orjson.loads(line)["create"]["_id"] for line in body.splitlines()[::2]]
@@ -63,8 +65,8 @@ def refused(status: int, error: dict[str, str]) -> ApiError:
     return ApiError(error["type"], meta, {"error": error, "status": status})
 
 
-def writer_on(server: Server, hosts: str = "http://localhost:9200") -> BulkWriter:
-    return BulkWriter(ElasticsearchSettings(hosts=hosts), job="test", client=cast(Elasticsearch, server))
+def writer_on(server: Server) -> BulkWriter:
+    return BulkWriter(ElasticsearchSettings(), job="test", client=cast(Elasticsearch, server))
 
 
 def actions(ids: list[str], document: bytes = b"{}") -> list[IndexAction]:
@@ -99,18 +101,35 @@ def test_what_is_too_large_together_is_written_in_parts_and_what_is_too_large_al
     assert "413" in only.reason
 
 
-def test_requests_over_a_network_are_compressed_once() -> None:
-    server, lengths = Server(), []
-    take = server.perform_request
+def test_requests_over_a_network_are_compressed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    received: list[tuple[str | None, bytes]] = []
 
-    def perform_request(*arguments: Any, body: bytes, **options: Any) -> Any:
-        lengths.append(len(body))
-        return take(*arguments, body=body, **options)
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            received.append((self.headers["content-encoding"], body))
+            answer = gzip.compress(b'{"errors":false,"items":[]}')
+            self.send_response(200)
+            for name, value in {
+                "X-Elastic-Product": "Elasticsearch",
+                "Content-Type": "application/json",
+                "Content-Encoding": "gzip",
+                "Content-Length": str(len(answer)),
+            }.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer)
 
-    server.perform_request = perform_request  # type: ignore[method-assign]
-    writer_on(server, "https://search.example:9200").write(actions(["a", "b"], b'"' + b"x" * 1_000 + b'"'))
-    assert server.stored == ["a", "b"]
-    assert lengths[0] < 300
+    monkeypatch.setattr(client, "_LOOPBACK", frozenset())
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        settings = ElasticsearchSettings(hosts=f"http://127.0.0.1:{server.server_port}")
+        with closing(BulkWriter(settings, job="test")) as writer:
+            outcome = writer.write(actions(["a"]))
+    assert outcome.written == 1
+    assert [(name, gzip.decompress(body)) for name, body in received] == [
+        ("gzip", b'{"create":{"_index":"index","_id":"a"}}\n{}\n')
+    ]
 
 
 def test_a_request_says_of_each_document_what_to_do_with_it() -> None:
