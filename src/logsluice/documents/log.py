@@ -20,6 +20,9 @@ _BLANK = b" \t\r\n\x0b\x0c\x00"
 # What Elasticsearch's `strict_date_optional_time` and Python's `fromisoformat` both read, with a time of day.
 _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII)
 
+# How an instant stands in a document.
+_CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d\.\d{3}Z", re.ASCII)
+
 
 def unreadable(value: bytes | None) -> str | None:
     """Why there is nothing to index in a value: ``tombstone`` or ``empty``; None where there is something.
@@ -113,6 +116,8 @@ def _iso_timestamp(value: object) -> str | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
+        if _CANONICAL.fullmatch(value):
+            return value
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
