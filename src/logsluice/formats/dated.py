@@ -23,7 +23,7 @@ _WRITTEN: Final = (
     rf"[0-9]{{4}}[ /-]{_MONTH}[ /-]{{1,2}}{_DAY}"
 )
 _CLOCK: Final = (
-    r"(?:[T:_-]|,? {1,2}(?:(?:at|um|à|às|alle|klo|kl\.|в) )?| [-@] )"
+    r"(?:[T:_,-]|,? {1,2}(?:(?:at|um|à|às|alle|klo|kl\.|в) )?| [-@] )"
     r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,:][0-9]{1,9})?)?"
     rf"(?:[ \u00a0\u202f]?(?:{MARKER}))?"
     rf"{without_names(OFFSET)}(?: [0-9]{{4}}|\.[0-9]{{1,9}})?{without_names(ZONE_NAME)}"

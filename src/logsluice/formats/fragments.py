@@ -65,7 +65,7 @@ FRAGMENTS: Final[dict[str, str]] = {
     "http_request": r"(?P<method>[A-Z][A-Z_-]{1,19}) "
     r"(?P<url>(?:[A-Za-z][0-9A-Za-z+.-]*://(?P<domain>[^/ \":?]*)(?::[0-9]+)?)?"
     r"(?P<path>(?:/[^?\"\n]*?)?|\*)(?:\?(?P<query>[^\"\n]*?))?)"
-    r"(?: HTTP/(?P<http_version>[0-9.]+))?",
+    r"(?: HTTP/(?P<http_version>[0-9.]+) ?)?",
     # the same, or whatever came in its place
     "request": r"(?:%{http_request}|-?|(?P<no_request>%{quoted}))",
     # a status and how much was sent

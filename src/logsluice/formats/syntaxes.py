@@ -30,7 +30,7 @@ _SHORT_CLOCK = rf"(?P<hour>[0-9]{{1,2}}):(?P<minute>[0-9]{{2}})(?::(?P<second>[0
 _AMPM = rf"(?:[ \u00a0\u202f]?(?P<ampm>{MARKER}))?"
 _DAYTIME = _CLOCK + _FRACTION + OFFSET
 _TWELVE_HOURS = _SHORT_CLOCK + _AMPM + OFFSET
-_AT = r"(?:,? {1,2}(?:(?:at|um|à|às|alle|klo|kl\.|в) )?|[-:T_]| [-@] )"
+_AT = r"(?:,? {1,2}(?:(?:at|um|à|às|alle|klo|kl\.|в) )?|[-:T_,]| [-@] )"
 """What stands between a date and its time."""
 
 _NAMED_GROUP = re.compile(r"\(\?P<([a-z0-9_]+)>")
