@@ -243,6 +243,7 @@ class Shipper:
     def _send(self, source: Source, events: Iterable[JoinedEvent]) -> None:
         count = 0
         for event in events:
+            source.sending = event.offset
             if source.claimed and not source.claimed.state.sending:
                 self._mark_sending(source.claimed)
             if self._pacer and (early := self._pacer.early(event.lines)):
@@ -257,6 +258,7 @@ class Shipper:
                 self.collect()
                 self.report_progress()
             self._producer.send(Sent(source, event), event.value, None, source.headers(event))
+            source.sending = None
             source.in_flight += 1
             count += 1
         self._read.inc(count)

@@ -22,7 +22,11 @@ PATH_HEADER: Final = "log.file.path"
 
 
 class Source:
-    """A file, or standard input, while it is shipped."""
+    """A file, or standard input, while it is shipped.
+
+    Attributes:
+        sending: Where the event begins that is about to be handed to Kafka's client; a stop leaves it there.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Source:
         self.unstored = UnstoredEvents(self.joiner, covered or {}, rows)
         self.tracker = PositionTracker(claimed.state, covered or {}) if claimed else None
         self.in_flight = 0
+        self.sending: int | None = None
         self.saved_at = time.monotonic()
         self.read_at = time.monotonic()
         self._looked_at = time.monotonic()
@@ -65,6 +70,8 @@ class Source:
     @property
     def unsent(self) -> int:
         """Where the first line begins that was not handed to Kafka's client and is not in the topic either."""
+        if self.sending is not None:
+            return self.sending
         begin = self.joiner.begin
         return self.splitter.offset if begin is None else begin
 
