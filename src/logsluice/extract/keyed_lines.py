@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -143,13 +144,13 @@ def _joined(lines: pl.DataFrame, blocks: Sequence[Block]) -> KeyedLines:
     """Lines of one format, block after block."""
     names = dict.fromkeys(field for block in blocks for field in block.events.fields)
     cells = {
-        field: [cell for block in blocks for cell in block.events.fields.get(field) or [None] * len(block.rows)]
+        field: list(chain.from_iterable(block.events.fields.get(field) or [None] * len(block.rows) for block in blocks))
         for field in names
     }
-    cells["@timestamp"] = [cell for block in blocks for cell in block.events.timestamp]
-    cells["log.level"] = [cell for block in blocks for cell in block.events.level]
-    cells["message"] = [cell for block in blocks for cell in block.events.message]
-    labels = [text for block in blocks for text in block.events.labels]
+    cells["@timestamp"] = list(chain.from_iterable(block.events.timestamp for block in blocks))
+    cells["log.level"] = list(chain.from_iterable(block.events.level for block in blocks))
+    cells["message"] = list(chain.from_iterable(block.events.message for block in blocks))
+    labels = list(chain.from_iterable(block.events.labels for block in blocks))
     return KeyedLines(
         blocks[0].events.format,
         lines[[row for block in blocks for row in block.rows]],
