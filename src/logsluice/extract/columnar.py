@@ -12,6 +12,7 @@ import pyarrow as pa
 from logsluice.event.addresses import ADDRESS_FIELDS, RUN, addresses_in_run, sole_source
 from logsluice.extract import decode, event_time
 from logsluice.extract.columns import read_column
+from logsluice.extract.few_rows import FewRows
 from logsluice.extract.format_detection import PARTIAL, FormatDetector
 from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.registry import Registry
@@ -32,11 +33,15 @@ from logsluice.extract.text_names import TextNames
 from logsluice.extract.urls import put_url_parts
 from logsluice.formats import TIME_REMARKS, labels_text, read_timestamps
 from logsluice.formats.defaults import KEYED_TIMESTAMPS
-from logsluice.patterns import Fact, Pattern
-from logsluice.regex.compile import Regex, compile_regex
+from logsluice.patterns import Fact
+from logsluice.regex.compile import compile_regex
+from logsluice.regex.regex_set import Candidates, RegexSet
 
 _Columns = dict[str, pl.Series]
 _PLACE = "place"
+_MOST_TURNS = 2
+"""Few: with the turns of loops told apart, the automaton of many patterns has a multitude of states."""
+
 _RUNS = compile_regex(f"(?a){RUN}").rust or ""
 
 
@@ -56,7 +61,11 @@ class ColumnarExtractor:
         self._patterns = registry.patterns.patterns
         self._own = registry.patterns.own
         self._text_names = TextNames(registry.vocabulary, registry.fields)
-        self._gates = _gates(self._patterns)
+        # The names' probes come behind the patterns.
+        self._set = RegexSet(
+            [*(pattern.compiled for pattern in self._patterns), *self._text_names.probes], most_turns=_MOST_TURNS
+        )
+        self._few_rows = FewRows()
         self._zone = time_zone
         self._format_detector = FormatDetector(registry.formats, time_zone)
         self.schema = output_schema(self._fields)
@@ -65,7 +74,7 @@ class ColumnarExtractor:
         """Extract from a batch of :data:`~logsluice.extract.schema.INPUT_SCHEMA`; row by row, in order."""
         if batch.num_rows == 0:
             return pa.RecordBatch.from_pylist([], schema=self.schema)
-        matcher = ColumnMatcher()
+        matcher = ColumnMatcher(self._few_rows)
         decoded = decode.decode(batch["value"])
         original = pl.Series(decoded.texts)
         lines = pl.DataFrame(
@@ -133,24 +142,17 @@ class ColumnarExtractor:
         What a vocabulary's names say comes after an environment's own patterns and before the shipped ones.
         """
         searched = lines.select(ROW, REFERENCE, pl.lit(columns["message"]).alias(TEXT)).with_row_index(_PLACE)
-        lacking: dict[str, pl.DataFrame] = {}
+        candidates = self._set.candidates(searched[TEXT].fill_null(""))
         found: dict[str, pl.Series] = {}
-        for pattern in (*self._patterns[: self._own], None, *self._patterns[self._own :]):
-            if pattern is None:
-                self._text_names.fill(columns, lines[ROW], matcher)
-                lacking.clear()
+        for number, pattern in enumerate(self._patterns):
+            if number == self._own:
+                self._put_text_names(columns, candidates)
+            places = candidates.rows(number)
+            if pattern.fallback and pattern.first_field in columns:
+                places = places.filter(columns[pattern.first_field].gather(places).is_null())
+            if places.is_empty():
                 continue
-            rows = searched
-            if pattern.fallback:
-                field = pattern.first_field
-                if field not in lacking:
-                    lacking[field] = self._lacking(field, columns, searched)
-                rows = lacking[field]
-                # Most match nothing, which is told without what the groups captured.
-                if not rows.is_empty():
-                    rows = rows.filter(matcher.matches(pattern.compiled, rows[TEXT], rows[ROW]))
-            if rows.is_empty():
-                continue
+            rows = searched[places]
             if not pattern.fields:
                 found[pattern.name] = rows[_PLACE].filter(matcher.matches(pattern.compiled, rows[TEXT], rows[ROW]))
                 continue
@@ -165,16 +167,14 @@ class ColumnarExtractor:
                 texts = groups[group].filter(took_part) if some else groups[group]
                 for field, values in self._values(texts, fact, rows[REFERENCE], pattern.fallback).items():
                     _fill(columns, field, rows[_PLACE], values, len(lines))
-                    if field in lacking:
-                        rest = lacking[field]
-                        lacking[field] = rest.filter(columns[field].gather(rest[_PLACE]).is_null())
+        if self._own == len(self._patterns):
+            self._put_text_names(columns, candidates)
         columns[FOUND] = _names(found, len(lines))
 
-    def _lacking(self, field: str, columns: _Columns, searched: pl.DataFrame) -> pl.DataFrame:
-        """The rows without a value for a field in which one of the patterns that may fill it can match."""
-        rows = searched.filter(columns[field].is_null()) if field in columns else searched
-        gate = self._gates.get(field)
-        return rows if gate is None else rows.filter(rows[TEXT].str.contains(gate))
+    def _put_text_names(self, columns: _Columns, candidates: Candidates) -> None:
+        first = len(self._patterns)
+        probed = [candidates.rows(first + number) for number in range(len(self._text_names.probes))]
+        self._text_names.fill(columns, probed)
 
     def _values(self, texts: pl.Series, fact: Fact, reference_ms: pl.Series, fallback: bool) -> _Columns:
         """The values of a group, and of a timestamp what is uncertain about them.
@@ -247,29 +247,6 @@ class ColumnarExtractor:
             ],
             schema=self.schema,
         )
-
-
-def _gates(patterns: Iterable[Pattern]) -> dict[str, str]:
-    """For each field that several patterns fill where it is absent, what matches where one of them does (Rust)."""
-    by_field: dict[str, list[Regex]] = {}
-    for pattern in patterns:
-        if pattern.fallback:
-            by_field.setdefault(pattern.first_field, []).append(pattern.compiled)
-    gates = {}
-    for field, regexes in by_field.items():
-        exact = all(regex.rust and not (regex.needs_ascii or regex.needs_no_final_newline) for regex in regexes)
-        union = "|".join(f"(?:{regex.rust})" for regex in regexes)
-        if exact and len(regexes) > 1 and _compiles(union):
-            gates[field] = union
-    return gates
-
-
-def _compiles(rust: str) -> bool:
-    try:
-        pl.Series([""]).str.contains(rust)
-    except pl.exceptions.ComputeError:
-        return False
-    return True
 
 
 def _put_addresses(columns: _Columns) -> None:

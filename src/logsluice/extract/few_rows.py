@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -12,20 +11,13 @@ from logsluice.regex.compile import Regex
 from logsluice.regex.timeout import RegexTimeoutError, time_limit
 
 MOST_ROWS: Final = 256
-"""The fast engine keeps few compiled patterns, and compiling one takes it as long as ``re`` takes for so many lines."""
+"""The fast engine keeps few compiled patterns, and compiling one takes it as long as ``re`` takes for so many texts;
+for a quarter of them, where it has to look for a match within each."""
 
 LONGEST_TEXT: Final = 2_048
 """On longer texts ``re`` may take time that grows with their square."""
 
 _SECONDS: Final = 0.25
-
-
-def few_texts(texts: pl.Series) -> list[str] | None:
-    """The texts of a column, None where they are too many or too long."""
-    if len(texts) > MOST_ROWS:
-        return None
-    rows = texts.to_list()
-    return None if any(len(text) > LONGEST_TEXT for text in rows) else rows
 
 
 class FewRows:
@@ -37,19 +29,17 @@ class FewRows:
     def __init__(self) -> None:
         self._runaways: set[str] = set()
 
-    def whole_matches(self, regex: Regex, texts: Sequence[str]) -> dict[int, re.Match[str]] | None:
-        """The matches of texts as a whole, by number; None where the fast engine should be asked instead."""
-        if regex.source in self._runaways:
+    def matches(self, regex: Regex, texts: pl.Series, *, whole: bool) -> list[re.Match[str] | None] | None:
+        """The match of each text; None where the fast engine should be asked instead."""
+        if regex.source in self._runaways or len(texts) > (MOST_ROWS if whole else MOST_ROWS // 4):
             return None
-        literals, fullmatch = regex.literals, regex.python.fullmatch
-        candidates = [
-            (number, text) for number, text in enumerate(texts) if all(literal in text for literal in literals)
-        ]
-        if not candidates:
-            return {}
+        rows = texts.to_list()
+        if any(text is None or len(text) > LONGEST_TEXT for text in rows):
+            return None
+        match = regex.python.fullmatch if whole else regex.python.search
         try:
             with time_limit(_SECONDS):
-                return {number: match for number, text in candidates if (match := fullmatch(text)) is not None}
+                return [match(text) for text in rows]
         except RegexTimeoutError:
             self._runaways.add(regex.source)
             return None

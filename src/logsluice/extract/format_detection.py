@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import orjson
@@ -11,7 +10,6 @@ import polars as pl
 
 from logsluice.extract import decode
 from logsluice.extract.columns import by_distinct
-from logsluice.extract.few_rows import FewRows, few_texts
 from logsluice.extract.keyed_lines import JsonLines, LogfmtLines
 from logsluice.extract.layers import MOST_LAYERS, inner_reference_ms, names_zone, settled_instant
 from logsluice.extract.matching import ColumnMatcher
@@ -26,7 +24,8 @@ from logsluice.formats import (
     with_pairs,
 )
 from logsluice.formats.timestamps import DATELESS
-from logsluice.regex.prefilter import BEYOND_ASCII, POSITIONS
+from logsluice.regex.compile import compile_regex
+from logsluice.regex.regex_set import RegexSet
 
 PARTIAL: Final = "partial"
 WRAPS: Final = "wraps"
@@ -47,85 +46,7 @@ _NO_HEADERS: Final = pl.DataFrame(
 )
 """The columns that every table of headers has."""
 
-_MOST_BEGINNINGS: Final = 50_000
-
-
-class _Dispatch:
-    """Which formats lines can have by how they begin, so that most are never tried."""
-
-    def __init__(self, formats: Sequence[Format]) -> None:
-        self._tables = [
-            [_of_each(_can_have(entry, place, code) for entry in formats) for code in range(BEYOND_ASCII + 1)]
-            for place in range(POSITIONS)
-        ]
-        self._every = (1 << len(formats)) - 1
-        self._inside = _of_each(not entry.standalone for entry in formats)
-        self._known: dict[str, int] = {}
-
-    def candidates(self, beginning: str) -> int:
-        """The formats of lines with such a beginning, as a set of bits."""
-        known = self._known.get(beginning)
-        if known is None:
-            known = self._every
-            for table, character in zip(self._tables, beginning, strict=False):
-                known &= table[min(ord(character), BEYOND_ASCII)]
-            if len(self._known) >= _MOST_BEGINNINGS:
-                self._known.clear()
-            self._known[beginning] = known
-        return known
-
-    def split(self, lines: pl.DataFrame, *, inside: bool) -> list[_Alike]:
-        """Put lines that can have the same formats together; where they are ``inside`` others, those with any."""
-        beginnings = lines[TEXT].str.slice(0, POSITIONS)
-        distinct = beginnings.unique()
-        allowed = self._inside if inside else self._every
-        sets = [self.candidates(text) & allowed for text in distinct]
-        numbers = {formats: number for number, formats in enumerate(dict.fromkeys(sets))}
-        if len(numbers) == 1:
-            return [_Alike(sets[0], lines)]
-        choice = beginnings.replace_strict(
-            distinct, pl.Series([numbers[formats] for formats in sets], dtype=pl.UInt32), return_dtype=pl.UInt32
-        )
-        return [_Alike(formats, lines.filter(choice == number)) for formats, number in numbers.items() if formats]
-
-
-class _Alike:
-    """Lines that can have the same formats and have not been detected yet.
-
-    Attributes:
-        formats: The formats they can have, as a set of bits.
-        lines: The lines.
-        few: Their texts, where they are few.
-    """
-
-    def __init__(self, formats: int, lines: pl.DataFrame) -> None:
-        self.formats = formats
-        self.lines = lines
-        self.few: list[str] | None = few_texts(lines[TEXT])
-        self._having: dict[str, pl.Series] = {}
-
-    def having(self, texts: Sequence[str]) -> pl.Series | None:
-        """Which lines have all these texts in them; None where all lines do."""
-        every: pl.Series | None = None
-        for text in texts:
-            having = self._having.get(text)
-            if having is None:
-                having = self._having[text] = self.lines[TEXT].str.contains(text, literal=True)
-            every = having if every is None else every & having
-        return None if every is None or every.all() else every
-
-    def replace(self, lines: pl.DataFrame) -> None:
-        """Go on with other lines."""
-        self.lines = lines
-        self.few = few_texts(lines[TEXT])
-        self._having = {}
-
-    def remove(self, taken: pl.Series) -> None:
-        """Leave out lines."""
-        left = ~taken
-        self.lines = self.lines.filter(left)
-        self.few = few_texts(self.lines[TEXT])
-        self._having = {text: having.filter(left) for text, having in self._having.items()}
+_MAY_BE_LOGFMT: Final = r"(?s)[A-Za-z_@][0-9A-Za-z_.@/-]*=.*"
 
 
 class FormatDetector:
@@ -136,8 +57,9 @@ class FormatDetector:
         self._json = JsonLines([entry for entry in formats if entry.kind == "json"])
         self._logfmt = {entry.name: LogfmtLines(entry) for entry in formats if entry.kind == "logfmt"}
         self._formats = tuple(entry for entry in formats if entry.kind != "json")
-        self._dispatch = _Dispatch(self._formats)
-        self._few_rows = FewRows()
+        expressions = [entry.regex or compile_regex(_MAY_BE_LOGFMT) for entry in self._formats]
+        self._set = RegexSet(expressions, whole=True)
+        self._nestable = frozenset(number for number, entry in enumerate(self._formats) if not entry.standalone)
 
     def detect(self, lines: pl.DataFrame, matcher: ColumnMatcher) -> pl.DataFrame:
         """Find the header of each line.
@@ -182,55 +104,51 @@ class FormatDetector:
         lines, keyed, rejected = self._json.read(lines)
         found = [rejected, *(self._complete(*each) for each in keyed)]
         if not lines.is_empty():
-            found += self._by_formats(self._dispatch.split(lines, inside=inside), matcher)
+            found += self._by_formats(lines, matcher, inside=inside)
         return pl.concat([_NO_HEADERS, *found], how="diagonal").sort(ROW)
 
-    def _by_formats(self, groups: Sequence[_Alike], matcher: ColumnMatcher) -> list[pl.DataFrame]:
-        """Format by format, because the engine keeps few compiled expressions at once."""
+    def _by_formats(self, lines: pl.DataFrame, matcher: ColumnMatcher, *, inside: bool) -> list[pl.DataFrame]:
+        """The headers of lines by the first format of each that fits; ``inside`` others not by standalone ones."""
+        candidates = self._set.candidates(lines[TEXT])
+        kinds = [[number for number in kind if not inside or number in self._nestable] for kind in candidates.kinds]
+        waiting: dict[int, list[pl.Series]] = {}
+
+        def wait(places: pl.Series, tried: int) -> None:
+            following = [next((number for number in kind if number > tried), -1) for kind in kinds]
+            numbers = pl.Series(following, dtype=pl.Int32).gather(candidates.codes.gather(places))
+            for number in numbers.unique().to_list():
+                waiting.setdefault(number, []).append(places.filter(numbers == number))
+
+        wait(pl.int_range(len(lines), dtype=pl.UInt32, eager=True), -1)
         found = []
         for number, entry in enumerate(self._formats):
-            for group in groups:
-                if group.formats >> number & 1 and not group.lines.is_empty():
-                    found += self._take(entry, group, matcher)
+            if number not in waiting:
+                continue
+            places = pl.concat(waiting.pop(number)).sort()
+            those = lines[places]
+            headers, taken = self._take(entry, those, matcher, exact=number in self._set.exact)
+            found += headers
+            if taken is not None:
+                wait(places.filter(~taken), number)
         return found
 
-    def _take(self, entry: Format, group: _Alike, matcher: ColumnMatcher) -> list[pl.DataFrame]:
-        """The headers of the lines of a format, which are no longer in the group then."""
+    def _take(
+        self, entry: Format, lines: pl.DataFrame, matcher: ColumnMatcher, *, exact: bool
+    ) -> tuple[list[pl.DataFrame], pl.Series | None]:
+        """The headers of the lines that have a format, and which these are; None where all are."""
         if entry.regex is None:
-            others, keyed, _ = self._logfmt[entry.name].read(group.lines)
-            if keyed:
-                group.replace(others)
-            return [self._complete(*each) for each in keyed]
-        if group.few is not None:
-            matches = self._few_rows.whole_matches(entry.regex, group.few)
-            if matches is not None:
-                return self._take_few(entry, group, matches)
-        texts, ids, having = group.lines[TEXT], group.lines[ROW], group.having(entry.regex.literals)
-        if having is not None:
-            if not having.any():
-                return []
-            texts, ids = texts.filter(having), ids.filter(having)
-        fits = matcher.matches(entry.regex, texts, ids, whole=True)
-        if not fits.any():
-            return []
-        # Of a clone, because scatter changes the series itself.
-        taken_rows = fits if having is None else having.clone().scatter(having.arg_true(), fits)
-        taken = group.lines.filter(taken_rows)
-        group.remove(taken_rows)
-        groups = matcher.groups(entry.regex, taken[TEXT], taken[ROW], whole=True)
-        return [self._complete(entry, taken, _header(entry, groups), None)]
-
-    def _take_few(self, entry: Format, group: _Alike, matches: Mapping[int, re.Match[str]]) -> list[pl.DataFrame]:
-        """The headers of lines by their matches."""
-        if not matches:
-            return []
-        taken_rows = pl.Series([number in matches for number in range(len(group.lines))], dtype=pl.Boolean)
-        taken = group.lines.filter(taken_rows)
-        group.remove(taken_rows)
-        groups = {
-            name: pl.Series([match[name] for match in matches.values()], dtype=pl.String) for name in entry.fields
-        }
-        return [self._complete(entry, taken, _header(entry, groups), None)]
+            others, keyed, _ = self._logfmt[entry.name].read(lines)
+            return [self._complete(*each) for each in keyed], ~lines[ROW].is_in(others[ROW].implode())
+        taken = pl.repeat(True, len(lines), dtype=pl.Boolean, eager=True)
+        fitting = lines
+        if not exact:
+            taken = matcher.matches(entry.regex, lines[TEXT], lines[ROW], whole=True)
+            fitting = lines.filter(taken)
+        if not taken.any():
+            return [], taken
+        groups = matcher.groups(entry.regex, fitting[TEXT], fitting[ROW], whole=True)
+        header = self._complete(entry, fitting, _header(entry, groups), None)
+        return [header], None if taken.all() else taken
 
     def _complete(
         self, entry: Format, lines: pl.DataFrame, texts: dict[str, pl.Series], labels: pl.Series | None
@@ -276,20 +194,6 @@ class FormatDetector:
         if entry.wraps:
             columns.append(pl.repeat(True, len(lines), dtype=pl.Boolean, eager=True).rename(WRAPS))
         return lines.select(ROW, REFERENCE).with_columns(columns)
-
-
-def _can_have(entry: Format, place: int, code: int) -> bool:
-    """Whether lines of a format can have a character at a place; 128 stands for all beyond ASCII."""
-    if entry.regex is None:
-        character = chr(code)
-        return place > 0 or (code < BEYOND_ASCII and (character.isalpha() or character in ("_", "@")))
-    beginnings = entry.regex.beginnings
-    return place >= len(beginnings) or bool(beginnings[place] >> code & 1)
-
-
-def _of_each(answers: Iterable[bool]) -> int:
-    """Answers as a set of bits, the first one lowest."""
-    return sum(1 << number for number, answer in enumerate(answers) if answer)
 
 
 def _header(entry: Format, groups: dict[str, pl.Series]) -> dict[str, pl.Series]:

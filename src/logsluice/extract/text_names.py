@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from logsluice.event.ecs import FieldType
 from logsluice.extract.columns import read_column
-from logsluice.extract.matching import ColumnMatcher
 from logsluice.extract.schema import polars_type
 from logsluice.extract.values import Value, read_value
+from logsluice.regex.compile import Regex
 from logsluice.vocabulary import Vocabulary
-from logsluice.vocabulary.searches import TextSearch, gate, text_searches
-
-_PARTS: Final = r"[=:\[(\"]"
-"""One of these stands between a name and its value."""
+from logsluice.vocabulary.searches import text_searches
 
 
 class TextNames:
@@ -29,43 +25,31 @@ class TextNames:
 
     def __init__(self, vocabulary: Vocabulary, fields: Mapping[str, FieldType]) -> None:
         self._searches = text_searches(vocabulary)
-        self._gate = gate(vocabulary)
         self._fields = fields
 
-    def fill(self, columns: dict[str, pl.Series], ids: pl.Series, matcher: ColumnMatcher) -> None:
+    @property
+    def probes(self) -> tuple[Regex, ...]:
+        """What every message has in which one of the searches finds something, a search each."""
+        return tuple(search.probe for search in self._searches)
+
+    def fill(self, columns: dict[str, pl.Series], probed: Sequence[pl.Series]) -> None:
         """Put what is found in ``message`` into the fields, where they have no value yet.
 
         Args:
             columns: Typed values by field.
-            ids: What ``matcher`` calls the rows.
-            matcher: Runs the searches.
+            probed: For each of :attr:`probes`, the places of the messages in which it may match.
         """
-        messages = columns["message"]
-        parted = messages.str.contains(_PARTS).arg_true()
-        rows = parted.filter(matcher.matches(self._gate, messages.gather(parted), ids.gather(parted)))
-        if rows.is_empty():
-            return
-        for search in self._searches:
-            here = rows
-            if search.field in columns:
-                here = rows.filter(columns[search.field].gather(rows).is_null())
-            if not here.is_empty():
-                self._fill_one(search, columns, here, ids, matcher)
-
-    def _fill_one(
-        self, search: TextSearch, columns: dict[str, pl.Series], here: pl.Series, ids: pl.Series, matcher: ColumnMatcher
-    ) -> None:
-        texts, names = columns["message"].gather(here), ids.gather(here)
-        fits = matcher.matches(search.probe, texts, names)
-        if not fits.any():
-            return
-        found = [search.first(text) for text in texts.filter(fits)]
-        kind = self._fields[search.field]
-        values = read_column(pl.Series(found, dtype=pl.String), kind)
-        before = columns.get(search.field)
-        if before is None:
-            before = pl.repeat(None, len(columns["message"]), dtype=polars_type(kind), eager=True)
-        columns[search.field] = before.clone().scatter(here.filter(fits), values)
+        for search, places in zip(self._searches, probed, strict=True):
+            before = columns.get(search.field)
+            here = places if before is None else places.filter(before.gather(places).is_null())
+            if here.is_empty():
+                continue
+            found = [search.first(text) for text in columns["message"].gather(here)]
+            kind = self._fields[search.field]
+            values = read_column(pl.Series(found, dtype=pl.String), kind)
+            if before is None:
+                before = pl.repeat(None, len(columns["message"]), dtype=polars_type(kind), eager=True)
+            columns[search.field] = before.clone().scatter(here, values)
 
 
 def names_in_text(vocabulary: Vocabulary, fields: Mapping[str, FieldType], message: str) -> dict[str, Value]:

@@ -23,7 +23,6 @@ from typing import Any, Final
 import polars as pl
 
 from logsluice.errors import LogsluiceError
-from logsluice.regex.prefilter import SINGLE, beginnings, literals
 from logsluice.regex.syntax_tree import compile_single, constants, parse, subpattern
 
 LONGEST_REGEX: Final = 20_000
@@ -43,8 +42,12 @@ _ASCII_CATEGORIES = {
     constants.CATEGORY_NOT_SPACE: r"\x00-\x08\x0e-\x1f!-\x{10FFFF}",
     constants.CATEGORY_NOT_WORD: r"\x00-/:-@\[-^`\{-\x{10FFFF}",
 }
+_SINGLE: Final = frozenset({constants.LITERAL, constants.NOT_LITERAL, constants.IN, constants.ANY})
+"""What matches exactly one character."""
+
 _SHOWN: Final = 200
 _TOO_LARGE: Final = "too large for the linear-time engine"
+_ASCII_BOUNDARY: Final = r"(?-u:\b)"
 _UNSAYABLE = {
     constants.ASSERT: "look-around",
     constants.ASSERT_NOT: "look-around",
@@ -66,9 +69,8 @@ class Regex:
         reason: Why ``rust`` is None.
         needs_ascii: Rust's form is exact on ASCII text only (Unicode ``\\b``).
         needs_no_final_newline: Rust's form is exact only on text that does not end in a newline (``$``).
-        beginnings: Characters a match can have at its first places; see
-            :func:`logsluice.regex.prefilter.beginnings`.
-        literals: Texts that every match contains.
+        superset: Where ``rust`` is not exact on every text, a language that has this one in it, in RE2's syntax; None
+            where that could not be said either.
     """
 
     source: str
@@ -77,8 +79,7 @@ class Regex:
     reason: str | None = None
     needs_ascii: bool = False
     needs_no_final_newline: bool = False
-    beginnings: tuple[int, ...] = ()
-    literals: tuple[str, ...] = ()
+    superset: str | None = None
 
     @property
     def python(self) -> re.Pattern[str]:
@@ -89,6 +90,16 @@ class Regex:
     def rust_whole(self) -> str | None:
         """Rust's form of ``fullmatch``."""
         return None if self.rust is None else rf"\A(?:{self.rust})\z"
+
+    @property
+    def exact(self) -> bool:
+        """Whether Rust's form is exact on every text."""
+        return self.rust is not None and not (self.needs_ascii or self.needs_no_final_newline)
+
+    @property
+    def re2(self) -> str | None:
+        """In RE2's syntax: the same language where :attr:`exact`, else :attr:`superset`."""
+        return self.superset if self.rust is None or not self.exact else self.rust.replace(_ASCII_BOUNDARY, r"\b")
 
 
 class _UnsayableError(Exception):
@@ -146,18 +157,25 @@ def _compile(source: str) -> Regex:
         # Only of what is said here can the parser take what the compiler does not.
         with _compile_errors(source):
             _python(source)
-        return Regex(source, groups, None, str(error))
+        return Regex(source, groups, None, str(error), superset=_superset(parsed, flags))
     except pl.exceptions.ComputeError as error:
         return Regex(source, groups, None, f"{_TOO_LARGE}: {str(error)[-60:]}")
+    inexact = translation.needs_ascii or translation.needs_no_final_newline
     return Regex(
         source,
         groups,
         rust,
         needs_ascii=translation.needs_ascii,
         needs_no_final_newline=translation.needs_no_final_newline,
-        beginnings=beginnings(parsed, flags),
-        literals=literals(parsed, flags),
+        superset=_superset(parsed, flags) if inexact else None,
     )
+
+
+def _superset(parsed: Any, flags: int) -> str | None:
+    try:
+        return _Superset(set()).sequence(parsed, flags)
+    except _UnsayableError:
+        return None
 
 
 @contextmanager
@@ -173,7 +191,7 @@ def _compile_errors(source: str) -> Iterator[None]:
         ) from None
 
 
-@dataclass(slots=True)
+@dataclass
 class _Translation:
     captured: set[int]
     needs_ascii: bool = False
@@ -185,7 +203,7 @@ class _Translation:
         return "".join(self.node(operation, argument, flags) for operation, argument in nodes)
 
     def node(self, operation: Any, argument: Any, flags: int) -> str:
-        if operation in SINGLE:
+        if operation in _SINGLE:
             return self.single(operation, argument, flags)
         if operation is constants.SUBPATTERN:
             return self.group(argument, flags)
@@ -237,8 +255,37 @@ class _Translation:
             return "(?m:$)" if multiline else r"\z"
         if where is constants.AT_BOUNDARY:
             self.needs_ascii |= not flags & re.ASCII
-            return r"(?-u:\b)"
+            return _ASCII_BOUNDARY
         raise _UnsayableError(r"\B")
+
+
+class _Superset(_Translation):
+    """A language with more in it, in RE2's syntax: what cannot be said is left out, or may be anything."""
+
+    def node(self, operation: Any, argument: Any, flags: int) -> str:
+        if operation in (constants.ASSERT, constants.ASSERT_NOT):
+            return ""
+        if operation in (constants.GROUPREF, constants.GROUPREF_EXISTS):
+            return "(?s:.)*"
+        if operation is constants.ATOMIC_GROUP:
+            return f"(?:{self.sequence(argument, flags)})"
+        if operation is constants.POSSESSIVE_REPEAT:
+            operation = constants.MAX_REPEAT
+        return super().node(operation, argument, flags)
+
+    def repeat(self, _operation: Any, argument: Any, flags: int) -> str:
+        low, high, body = argument
+        upper = "" if high is constants.MAXREPEAT else str(int(high))
+        return f"(?:{self.sequence(body, flags)}){{{int(low)},{upper}}}"
+
+    def position(self, where: Any, flags: int) -> str:
+        if where is constants.AT_BOUNDARY and flags & re.ASCII:
+            return r"\b"
+        if where in (constants.AT_BOUNDARY, constants.AT_NON_BOUNDARY):
+            return ""
+        if where is constants.AT_END and not flags & re.MULTILINE:
+            return r"\n?\z"
+        return super().position(where, flags)
 
 
 def _escape(code: int) -> str:

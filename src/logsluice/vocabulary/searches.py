@@ -102,13 +102,6 @@ def _text_searches(vocabulary: Vocabulary) -> Iterator[TextSearch]:
             yield TextSearch(field, probe, re.compile(source), READERS.get(kind, READERS["any"]))
 
 
-def gate(vocabulary: Vocabulary) -> Regex:
-    """What every text has in which one of the searches can match: the widest probe, for all names."""
-    searched = [entry for entry in vocabulary.entries if entry.in_text and not entry.beside and not entry.without]
-    names = "|".join(dict.fromkeys(_names(searched, vocabulary.ignored)))
-    return load_with_cache("gate", lambda: compile_regex(_probe("ip", names)), lambda found: [found])
-
-
 def _names(entries: list[Entry], ignored: frozenset[str]) -> Iterator[str]:
     """Names as regular expressions, longer ones first, so that none hides another that it begins."""
     names = {name for entry in entries for name in (*entry.names, *entry.words) if fold(name) not in ignored}

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from logsluice.errors import LogsluiceError
 from logsluice.regex.compile import Regex, compile_regex
-from logsluice.regex.prefilter import BEYOND_ASCII
 from logsluice.regex.timeout import RegexTimeoutError, time_limit
 
 ALPHABET = "abzAZ019_- .,\n\t\r\x0b\x1c\x85é߀ſKΣσς٣中\x00{}$"
@@ -65,36 +64,6 @@ def test_rust_form_means_what_python_means(pattern: str, texts: list[str]) -> No
         if _runs_exactly(regex, text):
             assert _rust(regex.rust, text) == _python(regex.python.search(text), regex), text
             assert _rust(regex.rust_whole, text) == _python(regex.python.fullmatch(text), regex), text
-
-
-@settings(max_examples=5 * settings().max_examples)
-@given(PATTERNS, TEXTS)
-def test_a_match_has_what_is_told_of_it(pattern: str, texts: list[str]) -> None:
-    regex = compile_regex(pattern)
-    for text in texts:
-        match = regex.python.search(text)
-        if match is not None:
-            assert all(literal in match[0] for literal in regex.literals)
-            for character, possible in zip(match[0], regex.beginnings, strict=False):
-                assert possible >> min(ord(character), BEYOND_ASCII) & 1, (character, text)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "literals", "begins_with"),
-    [
-        (r"\[(?P<x>\d+)\] (?:ab){2}c", ("] ", "ab", "[", "c"), "["),
-        (r"(?P<x>a|b)c", ("c",), "ab"),
-        (r"(?P<x>a?)bc", ("bc",), "ab"),
-        (r"(?i)(?P<x>k)", (), "kK"),
-        (r"(?P<x>(?:x{3}-)+)y", ("-", "x", "y"), "x"),
-    ],
-)
-def test_what_every_match_has(pattern: str, literals: tuple[str, ...], begins_with: str) -> None:
-    regex = compile_regex(pattern)
-    assert regex.literals == literals
-    assert "".join(chr(code) for code in range(BEYOND_ASCII) if regex.beginnings[0] >> code & 1) == "".join(
-        sorted(begins_with)
-    )
 
 
 @pytest.mark.parametrize(
