@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,17 @@ def answers(
     zone: str = "UTC",
     **how: Any,
 ) -> list[dict[str, Any]]:
-    return list(extractor(registry, zone).extract(batch(values, **how)).to_pylist())
+    return list(_made(extractor, registry, zone).extract(batch(values, **how)).to_pylist())
+
+
+def _made(extractor: type[Extractor], registry: Registry, zone: str) -> Extractor:
+    """Made once for all examples of the shipped registry."""
+    return _shipped(extractor, zone) if registry is REGISTRY else extractor(registry, zone)
+
+
+@cache
+def _shipped(extractor: type[Extractor], zone: str) -> Extractor:
+    return extractor(REGISTRY, zone)
 
 
 def assert_alike(values: Sequence[bytes | None], registry: Registry = REGISTRY, **how: Any) -> None:
