@@ -1,1 +1,1 @@
-"""One regular expression on two engines, bounded in time, with a prefilter of literals before it."""
+"""Regular expressions on several engines: one of them exactly and bounded in time, many of them in one pass."""

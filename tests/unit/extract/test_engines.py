@@ -177,14 +177,14 @@ def test_a_pattern_that_blows_up_sends_its_line_away_and_no_other() -> None:
         {
             "name": "evil",
             "description": "blows up",
-            "regex": r"(?P<x>x)(?=y)(y+)+$",
+            "regex": r"(?P<x>x)(?=y)(y+)+(?<!yyy)$",
             "fields": {"x": "labels.evil"},
             "examples": [{"message": "xy"}],
             "counterexamples": ["z"],
         }
     )
     registry = Registry(REGISTRY.formats, PatternRegistry(1, (evil,)))
-    rows = answers(ColumnarExtractor, [b"x" + b"y" * 64 + b"!", b"xy"], registry)
+    rows = answers(ColumnarExtractor, [b"x" + b"y" * 64, b"xy"], registry)
     assert rows[0]["reason"] == "regex_timeout"
     assert rows[1]["reason"] is None
     assert rows[1]["labels.evil"] == "x"
