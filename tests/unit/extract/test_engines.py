@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import random
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ SEEN_MS = 1_795_000_000_000
 EXAMPLES = [example.line for entry in load_formats() for example in entry.examples]
 REGISTRY = load_registry()
 Extractor = ColumnarExtractor | ReferenceExtractor
+_SHIPPED: dict[tuple[type[Extractor], str], Extractor] = {}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -62,12 +62,11 @@ def answers(
 
 def _made(extractor: type[Extractor], registry: Registry, zone: str) -> Extractor:
     """Made once for all examples of the shipped registry."""
-    return _shipped(extractor, zone) if registry is REGISTRY else extractor(registry, zone)
-
-
-@cache
-def _shipped(extractor: type[Extractor], zone: str) -> Extractor:
-    return extractor(REGISTRY, zone)
+    if registry is not REGISTRY:
+        return extractor(registry, zone)
+    if (extractor, zone) not in _SHIPPED:
+        _SHIPPED[extractor, zone] = extractor(registry, zone)
+    return _SHIPPED[extractor, zone]
 
 
 def assert_alike(values: Sequence[bytes | None], registry: Registry = REGISTRY, **how: Any) -> None:

@@ -19,7 +19,8 @@ SETS = st.lists(st.one_of(PATTERNS, UNSAYABLE), min_size=1, max_size=6)
 
 
 def told(candidates: Candidates, row: int) -> tuple[int, ...]:
-    return candidates.kinds[candidates.codes[row]]
+    kind: int = candidates.codes[row]
+    return candidates.kinds[kind]
 
 
 @settings(max_examples=5 * settings().max_examples)
