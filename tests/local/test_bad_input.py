@@ -26,7 +26,7 @@ revision: 1
 patterns:
   - name: ticket
     description: A ticket in capitals
-    regex: '(?P<ticket>(?:[A-Z]+)+)(?<!X)!'
+    regex: '(?P<ticket>(?:[A-Z]+)+)(?<!AAAA)!'
     fields: {ticket: labels.ticket}
     examples: [{message: 'see ABC!', fields: {labels.ticket: ABC}}]
     counterexamples: ['see abc!']
@@ -101,7 +101,7 @@ CASES = [
     Case("odd names", b'{"message":"odd","a..b":1,"x.":2,".y":3}', UNTIMED),
     Case("a line of 1 MB", b"WARN " + b"x" * (MEGABYTE - 5), UNTIMED, expected={"log.level": "warn"}),
     Case("JSON of 1 MB", b'{"message":"' + b"y" * (MEGABYTE - 14) + b'"}', UNTIMED),
-    Case("catastrophic for re", b"ticket " + b"A" * 60 + b" is not one", "regex_timeout"),
+    Case("catastrophic for re", b"ticket " + b"A" * 60 + b"! is not one", "regex_timeout"),
 ]
 
 

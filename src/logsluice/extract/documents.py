@@ -76,7 +76,10 @@ def documents(
     columns = dict(zip(extracted.schema.names, extracted.columns, strict=True))
     for name, values in (extra or {}).items():
         column = values if isinstance(values, pa.Array) else pa.array(values)
-        columns[name] = pc.coalesce(column, columns[name]) if name in columns and column.null_count else column
+        if name not in columns or not column.null_count:
+            columns[name] = column
+        elif column.null_count < len(column):
+            columns[name] = pc.coalesce(column, columns[name])
     reasons = columns.pop(REASON)
     columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
     frame = pl.DataFrame({REASON: reasons, **columns})

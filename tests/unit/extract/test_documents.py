@@ -86,6 +86,8 @@ def test_further_columns_win_where_they_have_a_value() -> None:
     found = rendered(rows, **{"log.file.path": [None, "outside"], "kafka.partition": [3, 3]})
     assert [row and row["log"]["file"]["path"] for row in found] == ["inside", "outside"]
     assert [row and row["kafka"] for row in found] == [{"partition": 3}] * 2
+    found = rendered(rows, **{"log.file.path": [None, None]})
+    assert [row and row["log"]["file"]["path"] for row in found] == ["inside"] * 2
 
 
 def test_documents_leave_out_what_is_not_there() -> None:
