@@ -174,7 +174,7 @@ def _compile(source: str) -> Regex:
 def _superset(parsed: Any, flags: int) -> str | None:
     try:
         return _Superset(set()).sequence(parsed, flags)
-    except _UnsayableError:
+    except (_UnsayableError, RecursionError):
         return None
 
 

@@ -46,6 +46,12 @@ def test_ordinary_expressions_are_exact() -> None:
     assert made.exact == {0, 1}
 
 
+def test_what_cannot_be_widened_may_always_match() -> None:
+    nested = compile_regex("(" * 90 + "a" + ")*" * 90)
+    assert nested.re2 is None
+    assert RegexSet([nested]).candidates(pl.Series(["b"])).kinds == [(0,)]
+
+
 def test_no_expression_and_no_text() -> None:
     assert RegexSet([]).candidates(pl.Series(["a"])).kinds == [()]
     assert RegexSet([compile_regex("a")]).candidates(pl.Series(dtype=pl.String)).rows(0).to_list() == []
