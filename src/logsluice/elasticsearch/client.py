@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _REQUEST_SECONDS = 60.0
 _LONGEST_REASON = 1_000
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _JSON = "application/vnd.elasticsearch+json"
 _LINES = "application/vnd.elasticsearch+x-ndjson"
 
@@ -99,7 +99,7 @@ def client_options(settings: ElasticsearchSettings) -> dict[str, Any]:
 
 def is_compressed(settings: ElasticsearchSettings) -> bool:
     """Whether requests are worth compressing: where a network is between here and the servers."""
-    return any(urlsplit(host).hostname not in _LOOPBACK for host in _hosts(settings))
+    return any(urlsplit(host).hostname not in LOOPBACK for host in _hosts(settings))
 
 
 def _hosts(settings: ElasticsearchSettings) -> list[str]:

@@ -10,13 +10,13 @@ from logsluice.formats import Format
 from logsluice.formats.keyed_columns import KeyedColumns, read_columns
 from logsluice.formats.shapes import Notation, Shape, alike, shape_of, without_escaped_quotes
 
-_LEAST_UNREAD: Final = 128
+LEAST_UNREAD: Final = 128
 """Lines after which learning a shape pays: it takes as long as reading so many of them one by one."""
 
 _PATIENCE: Final = 8
 """Times as many before it is tried again, where nothing could be learned."""
 
-_FEWEST: Final = 4
+FEWEST: Final = 4
 """Lines that are quicker read together than one by one."""
 
 _SAMPLES: Final = 5
@@ -24,7 +24,7 @@ _SAMPLES: Final = 5
 
 _MOST_LEARNED: Final = 4
 _MOST_ALIKE: Final = 8
-_MOST_KINDS: Final = 128
+MOST_KINDS: Final = 128
 _MOST_COUNTED: Final = 4_096
 
 
@@ -90,24 +90,24 @@ class KnownShapes:
 
         def take(shape: Shape) -> list[int]:
             found = alike(shape, texts, rows, escaped)
-            if len(found.rows) < _FEWEST:
+            if len(found.rows) < FEWEST:
                 return rows
             used.append(shape)
             blocks.append(Block(found.rows, read_columns(found.columns, shape.plan)))
             return found.others
 
         for shape in known:
-            if len(rows) < _FEWEST:
+            if len(rows) < FEWEST:
                 break
             rows = take(shape)
         self._unread[quotes] += len(rows)
         for _ in range(_MOST_LEARNED):
-            if len(rows) < _FEWEST or self._unread[quotes] < _LEAST_UNREAD:
+            if len(rows) < FEWEST or self._unread[quotes] < LEAST_UNREAD:
                 break
             before = len(rows)
             learned = self._frequent([texts[row] for row in rows])
             rows = rows if learned is None else take(learned)
-            self._unread[quotes] = len(rows) if len(rows) < before else -_PATIENCE * _LEAST_UNREAD
+            self._unread[quotes] = len(rows) if len(rows) < before else -_PATIENCE * LEAST_UNREAD
         if used:
             self._keep(quotes, (*used, *(shape for shape in known if shape not in used)))
         return blocks, rows
@@ -126,5 +126,5 @@ class KnownShapes:
         """Keep shapes, those that had lines last the longest."""
         self._shapes.pop(quotes, None)
         self._shapes[quotes] = shapes[:_MOST_ALIKE]
-        if len(self._shapes) > _MOST_KINDS:
+        if len(self._shapes) > MOST_KINDS:
             del self._shapes[next(iter(self._shapes))]

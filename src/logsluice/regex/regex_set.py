@@ -16,7 +16,7 @@ import re2
 
 from logsluice.regex.compile import Regex
 
-_MOST_BYTES: Final = 64 << 20
+MOST_BYTES: Final = 64 << 20
 """Of a set's automaton; what is beyond is forgotten and built again."""
 
 _MOST_TURNS: Final = 1_000
@@ -98,7 +98,7 @@ class RegexSet:
         if not forms:
             return
         options = re2.Options()
-        options.max_mem = _MOST_BYTES
+        options.max_mem = MOST_BYTES
         options.never_capture = True
         options.log_errors = False
         found = re2.Set.SearchSet(options)

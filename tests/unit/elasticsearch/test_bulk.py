@@ -120,7 +120,7 @@ def test_requests_over_a_network_are_compressed_once(monkeypatch: pytest.MonkeyP
             self.end_headers()
             self.wfile.write(answer)
 
-    monkeypatch.setattr(client, "_LOOPBACK", frozenset())
+    monkeypatch.setattr(client, "LOOPBACK", frozenset())
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.handle_request, daemon=True).start()
         settings = ElasticsearchSettings(hosts=f"http://127.0.0.1:{server.server_port}")

@@ -58,8 +58,8 @@ SEPARATORS = st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " :")])
 
 @pytest.fixture(autouse=True)
 def learn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_shapes, "_LEAST_UNREAD", 2)
-    monkeypatch.setattr(known_shapes, "_FEWEST", 1)
+    monkeypatch.setattr(known_shapes, "LEAST_UNREAD", 2)
+    monkeypatch.setattr(known_shapes, "FEWEST", 1)
 
 
 @st.composite
@@ -173,16 +173,16 @@ def test_which_lines_are_read_together(notation: Notation, lines: list[str], tog
 
 
 def test_few_lines_teach_no_shape(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_shapes, "_LEAST_UNREAD", 5)
+    monkeypatch.setattr(known_shapes, "LEAST_UNREAD", 5)
     shapes = KnownShapes(json_notation(), JSON)
     lines = ['{"msg":"a"}', '{"msg":"b"}']
     assert [len(shapes.read(lines)[1]) for _ in range(3)] == [2, 2, 0]
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_shapes, "_MOST_KINDS", 2)
+    monkeypatch.setattr(known_shapes, "MOST_KINDS", 2)
     shapes = KnownShapes(json_notation(), JSON)
     kinds = [["{" + ",".join(f'"k{n}":"x"' for n in range(count)) + "}"] * 2 for count in (1, 2, 3)]
     assert [len(shapes.read(lines)[1]) for lines in kinds] == [0, 0, 0]
-    monkeypatch.setattr(known_shapes, "_LEAST_UNREAD", 9)
+    monkeypatch.setattr(known_shapes, "LEAST_UNREAD", 9)
     assert [len(shapes.read(lines)[1]) for lines in kinds] == [2, 0, 0]

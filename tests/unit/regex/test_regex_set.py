@@ -58,7 +58,7 @@ def test_no_expression_and_no_text() -> None:
 
 
 def test_expressions_that_do_not_fit_together_are_put_into_more_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regex_set, "_MOST_BYTES", 1 << 17)
+    monkeypatch.setattr(regex_set, "MOST_BYTES", 1 << 17)
     regexes = [compile_regex(rf"(?a)w{number}[a-z]{{40}}" + "x" * 100 * number) for number in range(8)]
     regexes.append(compile_regex(r"(?:[a-z]{900}-){900}"))
     candidates = RegexSet(regexes).candidates(pl.Series(["w0" + "a" * 40, "w1", ""]))
@@ -66,7 +66,7 @@ def test_expressions_that_do_not_fit_together_are_put_into_more_sets(monkeypatch
 
 
 def test_an_automaton_that_does_not_fit_tells_nothing_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regex_set, "_MOST_BYTES", 12_000)
+    monkeypatch.setattr(regex_set, "MOST_BYTES", 12_000)
     regexes = [compile_regex(r"(?as).*a.{12}b.{12}c"), compile_regex("zzz")]
     texts = pl.Series(["ab" * 200, "a" + "x" * 12 + "b" + "y" * 12 + "c"])
     candidates = RegexSet(regexes).candidates(texts)
