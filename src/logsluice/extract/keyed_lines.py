@@ -16,8 +16,6 @@ from logsluice.formats.keyed import keyed_event, labels_text
 from logsluice.formats.keyed_columns import Cells, KeyedColumns
 from logsluice.formats.shapes import Notation, json_notation, logfmt_notation
 
-_LOGFMT_BEGINNING: Final = r"\A[A-Za-z_@][0-9A-Za-z_.@/-]*="
-
 
 class KeyedLines(NamedTuple):
     """Lines of one format and what they say.
@@ -84,11 +82,8 @@ class LogfmtLines:
 
     def read(self, lines: pl.DataFrame) -> Found:
         """Read the logfmt events in a table of ``row``, ``text``, ``reference_ms`` and ``cut``."""
-        opens = lines[TEXT].str.contains(_LOGFMT_BEGINNING)
-        if not opens.any():
-            return Found(lines, [], _NONE_REJECTED)
-        read, unread = self._reader.read(lines.filter(opens))
-        return Found(pl.concat([lines.filter(~opens), unread]), read, _NONE_REJECTED)
+        read, unread = self._reader.read(lines)
+        return Found(unread, read, _NONE_REJECTED)
 
 
 class _Reader:
